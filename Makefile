@@ -1,0 +1,86 @@
+# `make help` lists everything. Needs Python 3.11+ and make; the rest is fetched into .tools/ and .venv/.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+ARGS ?=
+
+UV := .tools/bin/uv
+BIN := .venv/bin
+EXTRAS := generate train merge tryout
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
+
+##@ Use
+
+.PHONY: demo
+demo: install ## Tune a real model on a CPU, end to end: no account, no key, no GPU (ARGS="--store s3://...")
+	@$(BIN)/python -m tunesmith_tryout.demo $(ARGS)
+
+.PHONY: install
+install: .venv/.installed ## Everything into .venv/, from the locked requirements
+
+.PHONY: gpu-check
+gpu-check: install ## What only a GPU can show about the training recipe; writes docs/reference/gpu-check.md
+	@$(BIN)/python scripts/gpu_check.py $(ARGS)
+
+##@ Develop
+
+.PHONY: test
+test: install lint types parts ## Lint, types, all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: install ## Style, import contract, YAML
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/yamllint --strict .
+
+.PHONY: types
+types: install ## Strict types
+	$(BIN)/mypy
+
+.PHONY: format
+format: install ## Mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: install ## Write the generated reference pages again
+	$(BIN)/python scripts/reference.py
+
+.PHONY: parts
+parts: ## Install what tests need beside Python packages (a browser), where the machine allows it
+	@scripts/parts.sh
+
+.PHONY: bench
+bench: install ## All benchmarks, each against a peer in one run; writes benchmarks/*/results.md
+	@for stage in generate train merge evaluate; do $(BIN)/python benchmarks/$$stage/run.py; done
+
+.PHONY: lock
+lock: $(UV) ## Resolve the requirements anew (UPGRADE=1: to the newest versions)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	for extra in $(EXTRAS); do $(COMPILE) --extra $$extra -c requirements/dev.txt pyproject.toml -o requirements/$$extra.txt; done
+
+.PHONY: clean
+clean: ## Remove what was installed and built here
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/models
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# uv by hash, in an environment of its own
+$(UV): requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Say which: make PYTHON=python3.12"; exit 78; }
+	@$(PYTHON) -m venv .tools || { echo "$(PYTHON) -m venv failed: install the venv module (Debian: apt install python3-venv)"; exit 78; }
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.installed: $(UV) pyproject.toml requirements/dev.txt
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	$(UV) pip sync --quiet --python .venv requirements/dev.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --editable .
+	@touch $@
