@@ -1,0 +1,81 @@
+"""Every value of a resolved request is there, and is known to come from request, preset, profile or the built-in values."""
+
+import pytest
+from requests_for_tests import document
+
+from tunesmith.errors import BadRequest
+from tunesmith.plan import snapshot
+from tunesmith.request import parse
+from tunesmith.resolve import Profile, leaves, read_snapshot, resolve
+
+PRECEDENCE = {  # request, profile defaults -> (learningRate, where from)
+    "built-in": ({}, None, (2e-4, "built-in")),
+    "profile over built-in": ({}, {"training": {"learningRate": 1e-5}}, (1e-5, "profile gpu")),
+    "preset over profile": ({"training.preset": "original"}, {"training": {"learningRate": 1e-5}}, (2e-4, "preset original")),
+    "a profile's preset, under the profile's request": ({}, {"training": {"preset": "original"}}, (2e-4, "preset original")),
+    "request over preset": ({"training.preset": "original", "training.learningRate": 3e-4}, None, (3e-4, "request")),
+    "request over all": ({"training.learningRate": 3e-4}, {"training": {"learningRate": 1e-5}}, (3e-4, "request")),
+    "a variant over the request": (
+        {"training.learningRate": 3e-4, "training.variants": [{"name": "hot", "overrides": {"learningRate": 1e-3}}]},
+        None,
+        (1e-3, "variant hot"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("wish", "defaults", "expected"), PRECEDENCE.values(), ids=list(PRECEDENCE))
+def test_precedence(wish, defaults, expected):
+    spec, provenance = resolve(parse(document(wish)), Profile(name="gpu", defaults=defaults) if defaults else None)
+    assert (spec.training.learning_rate, provenance["training.learningRate"]) == expected
+
+
+def test_every_leaf_has_a_source():
+    spec, provenance = resolve(parse(document({"data.preset": "original"})))
+    paths = {".".join(path) for path, _ in leaves(spec.model_dump(mode="json", by_alias=True))}
+    assert len(paths) > 100
+    assert set(provenance) == paths
+
+
+def test_the_original_preset_gives_what_the_notebook_had():
+    spec, _ = resolve(parse(document({"data.preset": "original", "training.preset": "original"})))
+    assert (spec.data.teacher.model, spec.data.temperature, spec.data.examples, spec.data.max_tokens) == ("gpt-4", 0.4, 100, 1354)
+    assert (spec.data.strategy, spec.data.feedback, spec.data.system_message_max_tokens) == ("chain", 10, 500)
+    assert (spec.data.split.test, spec.data.split.seed) == (0.1, 42)
+    training = spec.training
+    assert (training.lora_r, training.lora_alpha, training.lora_dropout, training.lora_bias) == (64, 16, 0.1, "none")
+    assert (training.bnb_4bit_quant_type, training.bnb_4bit_compute_dtype, training.bnb_4bit_use_double_quant) == ("nf4", "float16", False)
+    assert (training.num_train_epochs, training.max_steps, training.fp16, training.bf16) == (1, -1, False, False)
+    assert (training.per_device_train_batch_size, training.per_device_eval_batch_size, training.gradient_accumulation_steps) == (4, 4, 1)
+    assert (training.gradient_checkpointing, training.max_grad_norm, training.learning_rate) == (True, 0.3, 2e-4)
+    assert (training.weight_decay, training.optim, training.lr_scheduler_type) == (0.001, "paged_adamw_32bit", "constant")
+    assert (training.warmup_ratio, training.group_by_length, training.packing, training.max_length) == (0.03, True, False, 0)
+    assert (training.save_steps, training.logging_steps, training.eval_steps) == (25, 5, 5)
+    assert (training.pad_token, training.padding_side, training.report_to) == ("eos", "right", ())
+    assert (spec.merge.dtype, spec.merge.rounding) == ("float16", "nearest")
+
+
+def test_whoever_chooses_gets_a_validation_split_unless_the_request_says_otherwise():
+    assert resolve(parse(document({"training.earlyStoppingPatience": 2})))[0].data.split.validation == 0.1
+    wish = {"training.earlyStoppingPatience": 2, "data.split": {"validation": 0.3}}
+    assert resolve(parse(document(wish)))[0].data.split.validation == 0.3
+
+
+def test_a_profile_with_a_value_that_cannot_be_is_named():
+    with pytest.raises(BadRequest, match=r"learningRate"):
+        resolve(parse(document()), Profile(name="gpu", defaults={"training": {"learningRate": "fast"}}))
+
+
+def test_a_variant_with_an_unknown_field_is_refused():
+    with pytest.raises(BadRequest, match=r"learningrate"):
+        resolve(parse(document({"training.variants": [{"name": "hot", "overrides": {"learningrate": 1e-3}}]})))
+
+
+def test_a_snapshot_reads_back_as_it_was_written():
+    wish = {"data.source": {"uri": "s3://b/k"}, "evaluation.format": {"jsonSchema": {"enum": [None, 1], "const": {"a": [1]}}}}
+    written = snapshot(parse(document(wish)), run="riddles")
+    assert read_snapshot(written.to_json()) == written
+
+
+def test_what_is_no_snapshot_is_refused():
+    with pytest.raises(BadRequest, match="is no snapshot"):
+        read_snapshot("{}")

@@ -1,0 +1,151 @@
+"""The models -> CustomResourceDefinition: a structural schema with CEL rules, printer columns and a status subresource. Pure.
+
+Fields of `spec` carry no default: a stored default can't be told from a wish (resolve.py). The description names the built-in one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from tunesmith.request import GROUP, KIND, NAME_LENGTH, VERSION, Spec
+from tunesmith.rules import RULES
+from tunesmith.status import Status
+
+PLURAL = "trainingrequests"
+_KEPT = ("type", "description", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "required")
+_FROZEN = ("profile", "queueName")
+_MAP_LISTS = {"conditions": "type", "stages": "name"}  # lists of the status that server-side apply merges by a key
+
+
+def custom_resource_definition() -> dict[str, Any]:
+    """The whole object, ready to be written as YAML or JSON."""
+    spec = schema_of(Spec)
+    for rule in RULES:
+        if rule.cel:
+            _at(spec, rule.path).setdefault("x-kubernetes-validations", []).append(
+                {"rule": rule.cel, "message": f"{rule.why}; {rule.remedy}".replace("`", "")}
+            )
+    for field in _FROZEN:
+        message = f"{field} cannot be changed; delete the request and apply it under another name"
+        spec.setdefault("x-kubernetes-validations", []).append(
+            {
+                "rule": f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+                "message": message,
+            }
+        )
+    status = schema_of(Status)
+    for name, key in _MAP_LISTS.items():
+        status["properties"][name] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+    status["default"] = {"observedGeneration": -1}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{PLURAL}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": KIND,
+                "listKind": f"{KIND}List",
+                "plural": PLURAL,
+                "singular": KIND.lower(),
+                "shortNames": ["treq"],
+                "categories": ["tunesmith"],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": _columns(),
+                    "schema": {"openAPIV3Schema": _root(spec, status)},
+                }
+            ],
+        },
+    }
+
+
+def _root(spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "A task in plain words that becomes a fine-tuned, merged and tested model.",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": "Version of this schema."},
+            "kind": {"type": "string", "description": "Kind of the object."},
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": status,
+        },
+        "x-kubernetes-validations": [
+            {
+                "rule": f"size(self.metadata.name) <= {NAME_LENGTH} && !self.metadata.name.contains('.')",
+                "message": f"name must have at most {NAME_LENGTH} characters and no dot, so that the names of its pods stay whole",
+            }
+        ],
+    }
+
+
+def _columns() -> list[dict[str, Any]]:
+    def column(name: str, path: str, kind: str = "string", **more: Any) -> dict[str, Any]:
+        return {"name": name, "type": kind, "jsonPath": path, **more}
+
+    return [
+        column("Phase", ".status.phase"),
+        column("Stage", ".status.stage"),
+        column("Progress", ".status.progress", "integer"),
+        column("Model", ".spec.model.base", priority=1),
+        column("Age", ".metadata.creationTimestamp", "date"),
+        column("Reason", '.status.conditions[?(@.type=="Failed")].reason'),
+        column("Message", ".status.message", priority=1),
+    ]
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The structural schema of a model: references inlined, nulls and defaults left out, defaults named in the descriptions."""
+    root = model.model_json_schema(by_alias=True)
+    return _convert(root, root.get("$defs", {}))
+
+
+def _convert(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        target = _convert(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
+        return target | {key: schema[key] for key in ("description",) if key in schema}
+    alternatives = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
+    if alternatives:
+        [only] = alternatives  # a union of types is not structural; there is none
+        return _convert(only, definitions) | {key: schema[key] for key in ("description",) if key in schema}
+    result = {key: schema[key] for key in _KEPT if key in schema}
+    if "const" in schema:
+        result["enum"] = [schema["const"]]
+    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if exclusive in schema:
+            result |= {bound: schema[exclusive], exclusive: True}
+    if schema.get("type") == "integer":
+        result["format"] = "int64"
+    if "items" in schema:
+        result["items"] = _convert(schema["items"], definitions)
+    if "properties" in schema:
+        result["properties"] = {name: _field(field, definitions) for name, field in schema["properties"].items()}
+    elif isinstance(schema.get("additionalProperties"), Mapping) and schema["additionalProperties"]:
+        result["additionalProperties"] = _convert(schema["additionalProperties"], definitions)
+    elif result.get("type") == "object" or "type" not in result:
+        result["x-kubernetes-preserve-unknown-fields"] = True
+    return result
+
+
+def _field(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    result = _convert(field, definitions)
+    default = field.get("default")
+    if default not in (None, "", [], {}) and "Built-in:" not in result.get("description", ""):
+        text = "true" if default is True else "false" if default is False else default
+        result["description"] = f"{result.get('description', '').rstrip()} Built-in: {text}.".strip()
+    return result
+
+
+def _at(schema: dict[str, Any], path: str) -> dict[str, Any]:
+    for step in filter(None, path.split(".")):
+        schema = schema["properties"][step]
+    return schema

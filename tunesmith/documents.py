@@ -1,0 +1,93 @@
+"""YAML and JSON as Kubernetes reads them: the same bytes mean the same here and in the API server.
+
+No Python reader does (DESIGN: PyYAML makes strings of `2e-4`, 45000 of `12:30:00`; ruamel reads `012` as 12). So this is PyYAML's
+SafeLoader with the resolver of go-yaml v2, which kubectl and the API server use through sigs.k8s.io/yaml.
+"""
+
+import math
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+from tunesmith.errors import BadRequest, Problem
+
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+}
+_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_INT = re.compile(r"[-+]?(0[bB][01]+|0[oO][0-7]+|0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INT_BITS = 64
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader whose plain scalars are typed by `scalar`, and which refuses a key given twice."""
+
+
+def scalar(text: str) -> str | int | float | bool | None:
+    """The value of a plain (unquoted) scalar. Raises ValueError for infinities and NaN, which JSON cannot say."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INFINITE.fullmatch(text):
+        raise ValueError(f"{text} is not a number that JSON can hold")
+    digits = text.replace("_", "")
+    if text[:1] in "+-.0123456789":
+        if _INT.fullmatch(digits) and (value := _integer(digits)).bit_length() <= _INT_BITS:
+            return value
+        if _FLOAT.fullmatch(digits):
+            number = float(digits)
+            if math.isinf(number):
+                raise ValueError(f"{text} is too large for a number")
+            return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    return text
+
+
+def _integer(digits: str) -> int:
+    sign, body = (digits[0], digits[1:]) if digits[0] in "+-" else ("", digits)
+    if len(body) > 1 and body[0] == "0" and body[1].isdigit():
+        body = "0o" + body[1:]
+    return int(sign + body, 0)
+
+
+def _plain(_loader: _Loader, node: yaml.ScalarNode) -> Any:
+    if node.style is not None:
+        return node.value
+    try:
+        return scalar(node.value)
+    except ValueError as error:
+        raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    loader.flatten_mapping(node)
+    result: dict[Hashable, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, bool):
+            key = "true" if key else "false"  # sigs.k8s.io/yaml: keys become strings after typing
+        elif isinstance(key, int | float):
+            key = str(key)
+        if key in result:
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+        result[key] = loader.construct_object(value_node, deep=True)
+    return result
+
+
+_Loader.yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("<<$"))]}  # nothing else is typed by PyYAML
+_Loader.add_constructor("tag:yaml.org,2002:str", _plain)
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def read_documents(text: str, name: str = "the file") -> list[Any]:
+    """All documents of a YAML or JSON text (JSON is YAML), empty ones left out. `name`: for messages. Raises BadRequest."""
+    try:
+        return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
+        why = getattr(error, "problem", None) or str(error)
+        raise BadRequest("not readable as YAML or JSON", problems=[Problem(where, why)]) from error

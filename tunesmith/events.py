@@ -1,0 +1,82 @@
+"""What a stage prints beside people's log lines: progress and its result, one JSON object per line.
+
+A machine line is a JSON object whose first member is `event`. The runner draws bars from them, the controller reads the tail of
+a pod's log; every other line is for people. The result also goes to the container's termination message.
+"""
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+TERMINATION_MESSAGE_BYTES = 4096  # the kubelet cuts a longer one in the middle, and a cut one is no JSON
+PROGRESS_SECONDS = 1.0  # least time between two progress lines of a stage
+_FIRST = '{"event":'
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+    def line(self) -> str:
+        """The event as one line of JSON, without the newline."""
+        return self.model_dump_json(by_alias=True, exclude_none=True)
+
+
+class Progress(_Event):
+    """How far a stage is. `eta`: seconds left; `metrics`: numbers by name, `loss` among them where there is one."""
+
+    event: Literal["progress"] = "progress"
+    stage: str
+    done: int
+    total: int
+    unit: str
+    phase: str = ""
+    eta: float | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class Result(_Event):
+    """How a stage ended: the last machine line of its process."""
+
+    event: Literal["result"] = "result"
+    stage: str
+    key: str
+    attempt: str = ""
+    exit_code: int = 0
+    reason: str = "Done"
+    message: str = ""
+    remedy: str = ""
+    manifest: str = ""  # URL of the stage's manifest, if it is done
+    adopted: bool = False  # an earlier attempt had committed the same key; nothing was computed
+    done_keys: dict[str, str] = Field(default_factory=dict)  # later stages of this run which the store already holds: name -> key
+    metrics: dict[str, float] = Field(default_factory=dict)
+    seconds: float = 0.0
+
+    def termination_message(self) -> str:
+        """The result in under 4,096 bytes: texts are cut first, then metrics dropped; always whole JSON."""
+        slim = self
+        changes: tuple[dict[str, object], ...] = (
+            {"message": self.message[:1200], "remedy": self.remedy[:600]},
+            {"message": self.message[:500], "remedy": self.remedy[:250]},
+            {"metrics": {}},
+            {"message": self.message[:200], "remedy": self.remedy[:100], "done_keys": {}},
+        )
+        for change in changes:
+            if len(slim.line().encode()) < TERMINATION_MESSAGE_BYTES:
+                break
+            slim = slim.model_copy(update=change)
+        return slim.line()
+
+
+_events: TypeAdapter[Progress | Result] = TypeAdapter(Annotated[Progress | Result, Field(discriminator="event")])
+
+
+def parse(line: str) -> Progress | Result | None:
+    """The event in a line of a stage's output, or None: a line for people, or cut off."""
+    if not line.startswith(_FIRST):
+        return None
+    try:
+        return _events.validate_python(json.loads(line))
+    except (ValueError, ValidationError):
+        return None

@@ -1,0 +1,50 @@
+"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; runner and controller judge by it.
+
+The gate is no part of any key, so raising or lowering it runs nothing again.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tunesmith.settings import Gate
+
+WORDS = {"loss": "loss", "exactMatch": "exact match", "formatValid": "format-valid share"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says. `low` is the lower bound of the gain's interval, NaN-free; `rows` how many test rows it rests on."""
+
+    passed: bool
+    metric: str
+    least: float
+    gain: float | None
+    low: float | None
+    rows: int
+
+    def __str__(self) -> str:
+        if self.gain is None or self.low is None:
+            return f"gate not passed: evaluate measured no {WORDS[self.metric]} (no test row, or no format)"
+        word = "passed" if self.passed else "not passed"
+        compared = "≥" if self.passed else "<"
+        return (
+            f"gate {word}: {WORDS[self.metric]} gained {self.gain:.4g}, lower bound {self.low:.4g} {compared} {self.least:.4g}"
+            f" that the gate asks for (n = {self.rows})"
+        )
+
+
+def judge(gate: Gate | None, metrics: Mapping[str, float]) -> Verdict | None:
+    """The verdict on evaluate's metrics (`lossGain`, `lossGainLow`, `exactMatchGain`, …, `rows`); None if there is no gate.
+
+    A figure that is missing, or is no number, does not pass.
+    """
+    if gate is None:
+        return None
+    gain, low = (_number(metrics.get(f"{gate.metric}Gain{end}")) for end in ("", "Low"))
+    passed = gain is not None and low is not None and low >= gate.least_gain
+    return Verdict(passed, gate.metric, gate.least_gain, gain, low, int(metrics.get("rows", 0)))
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value

@@ -1,0 +1,109 @@
+"""Resolved request -> the graph of its stages with their keys; and what is next, given what is done. Pure.
+
+A stage's key is a hash of the resolved fields that change its result, the version of its format, and the keys of the stages before
+it. Placement, resources, retries, secrets and the gate change no key. A field at its built-in default is left out, so that a new
+option moves no key of an old request; golden tests pin keys across releases.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tunesmith.request import Spec, StageName, TrainingRequest
+from tunesmith.resolve import Profile, Snapshot, StageKey, leaves, resolve
+
+STAGES: tuple[StageName, ...] = ("generate", "train", "merge", "evaluate", "deliver")
+KEY_LENGTH = 16  # hex digits, 64 bits
+
+# Rises when a stage's result changes for the same fields; then its finished results are computed anew.
+FORMATS: Mapping[StageName, int] = {"generate": 1, "train": 1, "merge": 1, "evaluate": 1, "deliver": 1}
+
+# The fields that change a stage's result: a path names a leaf or a whole part.
+FIELDS: Mapping[StageName, tuple[str, ...]] = {
+    "generate": ("task", "data"),
+    "train": ("model.base", "training"),
+    "merge": ("merge",),
+    "evaluate": ("evaluation",),
+    "deliver": ("output",),
+}
+
+# Within those, what changes no result: where and how fast something is done, what it may cost, what is only shown or judged.
+NEUTRAL = frozenset(
+    {
+        "data.preset",  # its values count, not its name
+        "data.budget",
+        "data.teacher.baseURL",  # where the model named by `teacher.model` is reached
+        "data.teacher.secret",
+        "data.teacher.requestsPerMinute",
+        "data.teacher.tokensPerMinute",
+        "data.teacher.maxConcurrency",
+        "training.preset",
+        "training.device",
+        "training.loggingSteps",
+        "training.saveSteps",
+        "training.saveTotalLimit",
+        "training.reportTo",
+        "training.variants",  # already laid over the other fields
+        "evaluation.gate",  # judged by runner and controller on evaluate's metrics
+        "evaluation.perDeviceEvalBatchSize",
+    }
+)
+
+_BUILT_IN_WISH = {"task": "-", "model": {"base": "-"}}
+
+
+def snapshot(request: TrainingRequest, *, run: str, profile: Profile | None = None) -> Snapshot:
+    """Resolve a request and compute its graph. `run`: the run's name in the store, unless the request says one."""
+    spec, provenance = resolve(request, profile)
+    return Snapshot(
+        name=request.metadata.name,
+        namespace=request.metadata.namespace,
+        run=spec.run or run,
+        spec=spec,
+        provenance=provenance,
+        stages=graph(spec),
+    )
+
+
+def graph(spec: Spec) -> tuple[StageKey, ...]:
+    """The stages of a resolved spec, in order; each reads those before it. `deliver` is there only with an `output`."""
+    values = {".".join(path): value for path, value in leaves(spec.model_dump(mode="json", by_alias=True))}
+    defaults = {".".join(path): value for path, value in leaves(_built_in())}
+    stages: list[StageKey] = []
+    for name in STAGES:
+        if name == "deliver" and not spec.output:
+            continue
+        fields = {path: value for path, value in values.items() if concerns(path) == name and value != defaults.get(path)}
+        rerun = spec.rerun.id if spec.rerun and spec.rerun.from_ == name else None
+        key = _hash(
+            {"format": FORMATS[name], "stage": name, "fields": fields, "after": [stage.key for stage in stages[-1:]], "rerun": rerun}
+        )
+        stages.append(StageKey(name=name, key=key, needs=tuple(stage.name for stage in stages)))
+    return tuple(stages)
+
+
+def concerns(path: str) -> StageName | None:
+    """The first stage whose key a field changes (later keys follow from it), or None."""
+    if _within(path, NEUTRAL):
+        return None
+    return next((stage for stage in STAGES if _within(path, FIELDS[stage])), None)
+
+
+def next_stages(stages: Collection[StageKey], done: Collection[tuple[str, str]]) -> list[StageKey]:
+    """The stages that can start: not done, and all they need is. `done`: (name, key) of finished stages."""
+    finished = {stage.name for stage in stages if (stage.name, stage.key) in done}
+    return [stage for stage in stages if stage.name not in finished and finished.issuperset(stage.needs)]
+
+
+def _within(path: str, parts: Collection[str]) -> bool:
+    return any(path == part or path.startswith(part + ".") for part in parts)
+
+
+def _built_in() -> dict[str, Any]:
+    return Spec.model_validate(_BUILT_IN_WISH).model_dump(mode="json", by_alias=True)
+
+
+def _hash(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]

@@ -1,0 +1,147 @@
+"""Request + preset + profile -> resolved request, with where each value came from. Pure.
+
+Precedence: request > preset > profile > built-in. The result is frozen in a snapshot, and that is what stages read: a later edit
+of a profile never changes a run under way.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+from tunesmith import presets
+from tunesmith.errors import BadRequest, Problem
+from tunesmith.request import Spec, StageName, TrainingRequest
+
+BUILT_IN = "built-in"
+Layer = tuple[str, Mapping[str, Any]]  # where it comes from, and a partial spec
+
+
+class Profile(BaseModel):
+    """What the platform team sets for all requests of a profile. Locally there is none, unless the environment names an endpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+    name: str = "default"
+    defaults: dict[str, JsonValue] = Field(default_factory=dict)  # a partial spec
+
+
+class StageKey(BaseModel):
+    """A stage of a snapshot: its key, and the stages it reads."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: StageName
+    key: str
+    needs: tuple[StageName, ...] = ()
+
+
+class Snapshot(BaseModel):
+    """The resolved request of one generation, as stages read it from `--request`. `provenance`: field path -> source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+    api_version: Literal["tunesmith.dev/v1alpha1"] = "tunesmith.dev/v1alpha1"
+    kind: Literal["Snapshot"] = "Snapshot"
+    name: str
+    namespace: str
+    run: str
+    spec: Spec
+    provenance: dict[str, str]
+    stages: tuple[StageKey, ...]
+
+    def key(self, stage: StageName) -> str:
+        """Key of a stage. Raises KeyError for one that this request does not have."""
+        for entry in self.stages:
+            if entry.name == stage:
+                return entry.key
+        raise KeyError(stage)
+
+    def to_json(self) -> str:
+        """One document, readable by `read_snapshot`."""
+        return self.model_dump_json(by_alias=True, exclude_none=True, indent=1)
+
+
+def read_snapshot(text: str) -> Snapshot:
+    """The snapshot in a file. Raises BadRequest if it is none."""
+    try:
+        return Snapshot.model_validate_json(text)
+    except ValueError as error:
+        raise BadRequest(
+            "the file given by --request is no snapshot", remedy="write one with `tunesmith validate FILE --snapshot`"
+        ) from error
+
+
+def resolve(request: TrainingRequest, profile: Profile | None = None) -> tuple[Spec, dict[str, str]]:
+    """The spec with every value filled in, and for each leaf's path (`training.learningRate`) the source of its value.
+
+    Raises BadRequest if a preset or profile holds a value that the models refuse.
+    """
+    wish = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    layers: list[Layer] = [("profile " + profile.name, profile.defaults)] if profile else []
+    layers += _preset_layers(wish, profile)
+    layers.append(("request", wish))
+    layers += _variant_layers(wish)
+    merged: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, values in layers:
+        for path, value in leaves(values):
+            _set(merged, path, value)
+            sources[".".join(path)] = source
+    try:
+        spec = Spec.model_validate_json(json.dumps(merged))
+    except ValueError as error:
+        raise BadRequest("preset and profile give a spec that cannot be used", problems=[Problem("spec", str(error))]) from error
+    spec = _choices(spec)
+    filled = spec.model_dump(mode="json", by_alias=True)
+    return spec, {path: sources.get(path, BUILT_IN) for path in (".".join(path) for path, _ in leaves(filled))}
+
+
+def _choices(spec: Spec) -> Spec:
+    """Built-in values that depend on others: whatever chooses something needs a validation split."""
+    chooses = spec.training.early_stopping_patience > 0
+    if chooses and "validation" not in spec.data.split.model_fields_set:
+        split = spec.data.split.model_copy(update={"validation": 0.1})
+        return spec.model_copy(update={"data": spec.data.model_copy(update={"split": split})})
+    return spec
+
+
+def _preset_layers(wish: Mapping[str, Any], profile: Profile | None) -> Iterator[Layer]:
+    def named(part: str) -> Any:
+        own = wish.get(part)
+        default = profile.defaults.get(part) if profile else None
+        if isinstance(own, Mapping) and "preset" in own:
+            return own["preset"]
+        return default.get("preset") if isinstance(default, Mapping) else None
+
+    if (name := named("data")) is not None:
+        yield f"preset {name}", {"data": presets.DATA[name]}
+    if (name := named("training")) is not None:
+        yield f"preset {name}", {"training": presets.TRAINING[name], "merge": presets.MERGE[name]}
+
+
+def _variant_layers(wish: Mapping[str, Any]) -> Iterator[Layer]:
+    for variant in wish.get("training", {}).get("variants", ()):
+        yield f"variant {variant['name']}", {"training": variant.get("overrides", {})}
+
+
+# Mappings that are one value: set as a whole, never merged member by member.
+_WHOLE = ("jsonSchema", "secret", "tokenSecret", "source", "from", "rerun", "gate", "format", "overrides")
+
+
+def leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Path and value of each leaf of a partial spec. Lists, and mappings that are one value, are leaves; an empty part has none."""
+    for key, member in value.items():
+        here = (*path, key)
+        if isinstance(member, Mapping) and key not in _WHOLE:
+            yield from leaves(member, here)
+        else:
+            yield here, member
+
+
+def _set(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for step in path[:-1]:
+        target = target.setdefault(step, {})
+    target[path[-1]] = value

@@ -1,0 +1,114 @@
+"""What must hold between the fields of a request. Pure; works on a document that may be wrong in other ways too.
+
+Each rule stands here twice, side by side: as Python for `tunesmith validate`, as CEL for the API server (crd.py places it at `path`).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.errors import Problem
+
+Part = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`broken(part)` says whether the part at `path` breaks the rule; `cel` says the opposite, over `self`. Empty: CEL can't say it."""
+
+    path: str
+    why: str
+    remedy: str
+    broken: Callable[[Part], bool]
+    cel: str = ""
+
+
+def _both(first: str, second: str) -> Callable[[Part], bool]:
+    return lambda part: first in part and second in part
+
+
+def _not_one(first: str, second: str) -> Callable[[Part], bool]:
+    return lambda part: bool(part.get(first)) == bool(part.get(second))
+
+
+def _split_takes_all(split: Part) -> bool:
+    shares = [split.get("test", 0.1), split.get("validation", 0.0)]
+    return all(isinstance(share, int | float) for share in shares) and sum(shares) >= 1
+
+
+def _no_regex(answer_format: Part) -> bool:
+    regex = answer_format.get("regex")
+    if not isinstance(regex, str):
+        return False
+    try:
+        re.compile(regex)
+    except re.error:
+        return True
+    return False
+
+
+def _gate_without_format(evaluation: Part) -> bool:
+    gate = evaluation.get("gate")
+    return isinstance(gate, Mapping) and gate.get("metric") == "formatValid" and "format" not in evaluation
+
+
+_ONE_REFERENCE = "has(self.request) != has(self.run)"
+
+RULES = (
+    Rule(
+        "data",
+        "`source` and `from` are both given",
+        "keep one: own data, or another run's dataset",
+        _both("source", "from"),
+        "!(has(self.source) && has(self.from))",
+    ),
+    Rule("data.from", "must name either a request or a run", "give exactly one of the two", _not_one("request", "run"), _ONE_REFERENCE),
+    Rule("training.from", "must name either a request or a run", "give exactly one of the two", _not_one("request", "run"), _ONE_REFERENCE),
+    Rule(
+        "data.split",
+        "test and validation leave nothing to train on",
+        "let them add up to less than 1",
+        _split_takes_all,
+        "(has(self.test) ? self.test : 0.1) + (has(self.validation) ? self.validation : 0.0) < 1.0",
+    ),
+    Rule(
+        "training",
+        "`fp16` and `bf16` are both on",
+        "keep one",
+        lambda training: training.get("fp16") is True and training.get("bf16") is True,
+        "!(has(self.fp16) && self.fp16 && has(self.bf16) && self.bf16)",
+    ),
+    Rule(
+        "evaluation.format",
+        "must have either a jsonSchema or a regex",
+        "give exactly one of the two",
+        lambda answer_format: ("jsonSchema" in answer_format) == ("regex" in answer_format),
+        "has(self.jsonSchema) != has(self.regex)",
+    ),
+    Rule("evaluation.format", "`regex` is no regular expression", "mend it; Python's syntax", _no_regex),
+    Rule(
+        "evaluation",
+        "the gate's metric formatValid needs a format",
+        "set evaluation.format",
+        _gate_without_format,
+        "!(has(self.gate) && has(self.gate.metric) && self.gate.metric == 'formatValid' && !has(self.format))",
+    ),
+    Rule(
+        "",
+        "`deleteWhenExpired` needs a time",
+        "set ttlSecondsAfterFinished",
+        lambda spec: spec.get("deleteWhenExpired") is True and "ttlSecondsAfterFinished" not in spec,
+        "!(has(self.deleteWhenExpired) && self.deleteWhenExpired && !has(self.ttlSecondsAfterFinished))",
+    ),
+)
+
+
+def broken_rules(spec: Part) -> Iterator[Problem]:
+    """A problem for each rule that a spec (as read, possibly malformed) breaks."""
+    for rule in RULES:
+        part: Any = spec
+        for step in filter(None, rule.path.split(".")):
+            part = part.get(step) if isinstance(part, Mapping) else None
+        if isinstance(part, Mapping) and rule.broken(part):
+            yield Problem(f"spec.{rule.path}".rstrip("."), rule.why, remedy=rule.remedy)

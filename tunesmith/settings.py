@@ -1,0 +1,317 @@
+"""What a request may set about its result: data, model, training, merge, evaluation.
+
+Every default here is the *built-in* one, the last in the precedence request > preset > profile > built-in (resolve.py). The custom
+resource carries none of them, since a stored default can't be told from a wish. Which stage a field concerns: plan.py.
+Names are those of transformers, peft and trl, in camelCase.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adafactor", "sgd"]
+Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"]
+Precision = Literal["float32", "float16", "bfloat16"]
+
+
+class Settings(BaseModel):
+    """Base of all parts of a request: camelCase in documents, unknown fields refused, no conversion between types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel, use_attribute_docstrings=True)
+
+
+class SecretKey(Settings):
+    """One value of a Secret in the request's namespace. Locally: the environment variable TUNESMITH_SECRET_<NAME>_<KEY>."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Name of the Secret."""
+    key: Annotated[str, Field(min_length=1, max_length=253)] = "apiKey"
+    """Key in the Secret."""
+
+
+class Reference(Settings):
+    """Another request, or a run in the same store, whose result is copied into this run."""
+
+    request: str = ""
+    """Name of a TrainingRequest in the same namespace; waits for it. Locally the same as `run`."""
+    run: str = ""
+    """Name of a run in the store."""
+
+
+class Teacher(Settings):
+    """The model that writes the dataset, behind an API that speaks OpenAI's chat protocol."""
+
+    model: Annotated[str, Field(min_length=1)] = "gpt-4.1"
+    """Model name as the endpoint knows it."""
+    system_message_model: str = ""
+    """Model that writes the system message and the plan. Built-in: the same as `model`."""
+    base_url: Annotated[str, Field(alias="baseURL", pattern=r"^(https?://\S+)?$")] = ""
+    """Endpoint up to and with `/v1`. Built-in: OpenAI's own, or the profile's. Whoever sets it brings the secret for it."""
+    secret: SecretKey | None = None
+    """Where the API key is. Built-in: the profile's (locally OPENAI_API_KEY), for the profile's own endpoint only."""
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Requests started per minute at most. 0: as many as the endpoint takes."""
+    tokens_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Tokens, asked and answered, per minute at most. 0: as many as the endpoint takes."""
+    max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 200
+    """Requests in flight at most; the stage finds by itself how many of these the endpoint takes."""
+
+
+class Budget(Settings):
+    """Limits that generation never passes. 0 means none. What was paid for stays usable."""
+
+    max_usd: Annotated[float, Field(ge=0, alias="maxUSD")] = 0.0
+    """US dollars; needs the prices of the model."""
+    max_tokens: Annotated[int, Field(ge=0)] = 0
+    """Tokens, asked and answered."""
+    max_requests: Annotated[int, Field(ge=0)] = 0
+    """Requests sent, retries included."""
+    usd_per_million_input_tokens: Annotated[float, Field(ge=0)] = 0.0
+    """Price of the teacher's input in US dollars per 10^6 tokens. 0: from the built-in table, if the model is in it."""
+    usd_per_million_output_tokens: Annotated[float, Field(ge=0)] = 0.0
+    """Price of the teacher's output in US dollars per 10^6 tokens. 0: from the built-in table, if the model is in it."""
+
+
+class Split(Settings):
+    """How rows are divided. Near-copies of a row always land on the same side."""
+
+    test: Annotated[float, Field(ge=0, le=0.9)] = 0.1
+    """Share of the rows in the test split, which only the evaluation opens."""
+    validation: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """Share of the rows that early stopping and the choice between variants look at. Built-in: 0, and 0.1 once anything is chosen."""
+    seed: Annotated[int, Field(ge=0)] = 42
+    """Seed of the split."""
+
+
+class Fields(Settings):
+    """Which fields of own data hold what, where they have other names."""
+
+    prompt: str = "prompt"
+    """Field of the prompt."""
+    response: str = "response"
+    """Field of the response."""
+    messages: str = "messages"
+    """Field of chat messages (`role`, `content`); used for rows that have it."""
+
+
+class Source(Settings):
+    """Own data instead of a teacher."""
+
+    uri: Annotated[str, Field(min_length=1)]
+    """`s3://bucket/key`, or a path (local runs only). JSONL or CSV."""
+    format: Literal["auto", "jsonl", "csv"] = "auto"
+    """How the file is read. Built-in: by its ending."""
+    encoding: str = "auto"
+    """Text encoding. Built-in: UTF-8 (with or without a mark), UTF-16 by its mark, else Windows-1252."""
+    fields: Fields = Field(default_factory=Fields)
+    """Field names."""
+
+
+class Data(Settings):
+    """Where the training examples come from: a teacher (the default), own data (`source`), or another run (`from`)."""
+
+    preset: Literal["original"] | None = None
+    """A named set of values for this part. `original`: those of GPT-LLM-Trainer."""
+    examples: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Rows in all, train, validation and test together: exactly this many are accepted, or the stage says why not."""
+    temperature: Fraction = 0.7
+    """Sampling temperature of the teacher, 0 to 1."""
+    strategy: Literal["plan", "chain"] = "plan"
+    """`plan`: a plan first, then independent cells in parallel. `chain`: one after another, earlier answers fed back, as the original."""
+    max_tokens: Annotated[int, Field(ge=16, le=131_072)] = 1354
+    """Tokens of one answer of the teacher at most."""
+    system_message_max_tokens: Annotated[int, Field(ge=16, le=8192)] = 500
+    """Tokens of the system message at most, when the teacher writes it."""
+    feedback: Annotated[int, Field(ge=0, le=100)] = 10
+    """Earlier answers shown to the teacher at each turn of `chain` at most, drawn at random."""
+    pairs_per_call: Annotated[int, Field(ge=1, le=20)] = 1
+    """Pairs asked for in one call of `plan`. More is cheaper and less independent."""
+    near_duplicates: Fraction = 0.7
+    """Jaccard similarity of word 3-shingles from which two prompts count as near-duplicates and the later one is dropped. 1: exact only."""
+    system_message: str | None = None
+    """The system message, if it is given instead of written by the teacher."""
+    seeds: tuple[str, ...] = ()
+    """Examples of good prompts, shown to the teacher in its plan."""
+    seed: Annotated[int, Field(ge=0)] = 42
+    """Seed of every draw that generation makes."""
+    teacher: Teacher = Field(default_factory=Teacher)
+    """Who writes the examples."""
+    budget: Budget = Field(default_factory=Budget)
+    """Limits on what generation may cost."""
+    split: Split = Field(default_factory=Split)
+    """Train, validation and test."""
+    source: Source | None = None
+    """Own data; then no teacher is asked for examples."""
+    from_: Annotated[Reference | None, Field(alias="from")] = None
+    """Dataset of another request or run."""
+
+
+class Model(Settings):
+    """The open model to start from."""
+
+    base: Annotated[str, Field(min_length=1)]
+    """`hf://org/name@revision`, `s3://bucket/prefix`, `file:///folder`; a GGUF file too. A path relative to the request: local only."""
+    token_secret: SecretKey | None = None
+    """Hub token for a gated or private model. Built-in: the profile's (locally HF_TOKEN)."""
+
+
+class Variant(Settings):
+    """Overrides of `training` for one of several trainings."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$")]
+    """Short name."""
+    overrides: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fields of `training` with their values for this variant."""
+
+
+class Training(Settings):
+    """QLoRA: the base model in 4 bits, an adapter in float32 on top."""
+
+    preset: Literal["original"] | None = None
+    """A named set of values for this part. `original`: those of GPT-LLM-Trainer."""
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """Where training runs. `cuda` without a visible GPU is an error, never a silent CPU run. On a cluster the built-in is `cuda`."""
+    load_in_4bit: Annotated[bool, Field(alias="loadIn4bit")] = True
+    """Quantise the base model to 4 bits while training (QLoRA)."""
+    bnb_4bit_quant_type: Annotated[Literal["nf4", "fp4"], Field(alias="bnb4bitQuantType")] = "nf4"
+    """4-bit data type."""
+    bnb_4bit_compute_dtype: Annotated[Literal["auto", "float32", "float16", "bfloat16"], Field(alias="bnb4bitComputeDtype")] = "auto"
+    """Type that 4-bit weights are multiplied in. Built-in: bfloat16 on a GPU that has it, else float16; float32 on a CPU."""
+    bnb_4bit_use_double_quant: Annotated[bool, Field(alias="bnb4bitUseDoubleQuant")] = True
+    """Quantise the quantisation constants too (saves 0.4 bits a weight)."""
+    lora_r: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Rank of the adapter."""
+    lora_alpha: Annotated[float, Field(gt=0)] = 32.0
+    """Scale: updates are multiplied by loraAlpha / loraR."""
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout in front of the adapter."""
+    lora_bias: Literal["none", "all", "lora_only"] = "none"
+    """Which biases are trained."""
+    lora_target_modules: tuple[str, ...] = ("all-linear",)
+    """Modules that get an adapter, by the end of their name; `all-linear`: every linear layer but the output head."""
+    lora_modules_to_save: tuple[str, ...] = ()
+    """Modules that are trained and stored whole."""
+    use_rslora: bool = False
+    """Rank-stabilised LoRA: scale by loraAlpha / sqrt(loraR)."""
+    use_dora: bool = False
+    """Weight-decomposed LoRA."""
+    num_train_epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
+    """Passes over the train split."""
+    max_steps: Annotated[int, Field(ge=-1)] = -1
+    """Optimizer steps at most; over `numTrainEpochs`. -1: no limit."""
+    per_device_train_batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
+    """Rows per device and forward pass."""
+    per_device_eval_batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
+    """Rows per device and evaluation pass."""
+    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=4096)] = 1
+    """Forward passes per optimizer step."""
+    gradient_checkpointing: bool = True
+    """Recompute activations instead of keeping them: less memory, about a third slower."""
+    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Gradients are clipped to this norm. 0: not clipped."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
+    """Highest learning rate."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Decoupled weight decay."""
+    optim: Optimizer = "adamw_torch"
+    """Optimizer."""
+    adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """AdamW's first decay rate."""
+    adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """AdamW's second decay rate."""
+    adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    """AdamW's epsilon."""
+    lr_scheduler_type: Schedule = "cosine"
+    """Course of the learning rate. `constant` ignores warmup; `constant_with_warmup` does not."""
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    """Share of the steps over which the learning rate rises."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the learning rate rises; over `warmupRatio`. 0: by the ratio."""
+    fp16: bool = False
+    """Mixed precision float16 outside the 4-bit layers."""
+    bf16: bool = False
+    """Mixed precision bfloat16 outside the 4-bit layers."""
+    group_by_length: bool = False
+    """Put rows of like length into one batch: less padding."""
+    max_length: Annotated[int, Field(ge=0)] = 0
+    """Tokens of a row at most; longer ones are cut at the end and counted. 0: the model's own context."""
+    packing: bool = False
+    """Put several rows into one sequence."""
+    pad_token: Literal["auto", "eos"] = "auto"  # noqa: S105 - a token of text
+    """Padding token. `auto`: the tokenizer's own, else its end-of-sequence token."""
+    padding_side: Literal["right", "left"] = "right"
+    """Side that is padded in training."""
+    neftune_noise_alpha: Annotated[float, Field(ge=0)] = 0.0
+    """NEFTune noise on the embeddings. 0: none."""
+    attn_implementation: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
+    """Attention kernels. `auto`: what transformers picks."""
+    logging_steps: Annotated[int, Field(ge=1)] = 5
+    """Steps between two entries of the loss curve."""
+    eval_steps: Annotated[float, Field(ge=0)] = 0.1
+    """Steps between two evaluations on the validation split, or a share of all steps if below 1. 0: only at the end."""
+    save_steps: Annotated[int, Field(ge=1)] = 25
+    """Steps between two checkpoints; a restart loses fewer than this."""
+    save_total_limit: Annotated[int, Field(ge=1)] = 2
+    """Checkpoints kept in the store while training runs."""
+    early_stopping_patience: Annotated[int, Field(ge=0)] = 0
+    """Evaluations without a better validation loss after which training stops and the best checkpoint is taken. 0: never."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    """Seed of data order, initialisation and dropout."""
+    deterministic: bool = False
+    """Deterministic kernels on a GPU: bitwise the same on the same GPU model and count, slower. A CPU always is."""
+    report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
+    """Experiment trackers. None unless named here."""
+    from_: Annotated[Reference | None, Field(alias="from")] = None
+    """Start from the adapter of another request or run."""
+    variants: Annotated[tuple[Variant, ...], Field(max_length=1)] = ()
+    """Overrides to train with. This release trains one variant."""
+
+
+class Merge(Settings):
+    """How the adapter is added to the base model's original weights."""
+
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Type of the merged weights. `auto`: the base model's own."""
+    rounding: Literal["auto", "nearest", "stochastic"] = "auto"
+    """How results are rounded to `dtype`. `auto`: stochastic for bfloat16, where nearest loses small updates; nearest otherwise."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    """Seed of stochastic rounding."""
+
+
+class Format(Settings):
+    """What an answer must look like to be usable. Exactly one of the two."""
+
+    json_schema: dict[str, JsonValue] | None = None
+    """JSON Schema (2020-12) that the answer, read as JSON, must meet."""
+    regex: str | None = None
+    """Regular expression that the whole answer must match."""
+
+
+class Gate(Settings):
+    """The least gain over the base model with which the run counts as a success. Judged on the lower bound of the interval."""
+
+    metric: Literal["loss", "exactMatch", "formatValid"] = "loss"
+    """What is compared on the test split. A gain in loss is how far it fell, in nats per token."""
+    least_gain: float = 0.0
+    """Least gain; shares are between 0 and 1."""
+
+
+class Evaluation(Settings):
+    """How base model and merged model are compared."""
+
+    prompts: tuple[str, ...] = ()
+    """Prompts of your own, answered by both models in the report."""
+    max_new_tokens: Annotated[int, Field(ge=1, le=32_768)] = 200
+    """New tokens of one answer at most."""
+    answers: Annotated[int, Field(ge=0)] = 50
+    """Rows of the test split that both models answer at most. The loss is always over all of it."""
+    format: Format | None = None
+    """What a usable answer looks like."""
+    gate: Gate | None = None
+    """Least gain. Without it any result completes."""
+    seed: Annotated[int, Field(ge=0)] = 42
+    """Seed of the bootstrap intervals."""
+    per_device_eval_batch_size: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Rows at a time, for loss and answers."""
