@@ -3,9 +3,10 @@
 A stage is done when its manifest is there. Layout of a run, below the store's root:
 
     <run>/<stage>/<key>/manifest.json          the commit marker, by a conditional put
-    <run>/<stage>/<key>/pins.json              what the stage opened outside (conditional put, so that all attempts open the same)
+    <run>/<stage>/<key>/<name>.pins.json       what the stage opened outside (conditional put, so that all attempts open the same)
     <run>/<stage>/<key>/attempts/<id>/...      the files that the manifest names
     <run>/train/<key>/checkpoints/...          what a restart resumes from; removed on commit
+    <run>/merge/<key>/shards/...               which shards an attempt has stored whole; removed on commit
     <run>/generate/journal/...                 every paid answer, kept, shared by all keys of the run
 """
 
@@ -55,6 +56,7 @@ class Manifest(_Stored):
     created: datetime  # UTC
     seconds: float  # from the attempt's start to the commit
     files: tuple[File, ...]
+    elsewhere: dict[str, str] = Field(default_factory=dict)  # path -> attempt, for files that an earlier attempt had left whole
     inputs: dict[str, str] = Field(default_factory=dict)  # stage name -> key that was read
     pins: dict[str, Pin] = Field(default_factory=dict)  # "base", "source", ...
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -63,8 +65,12 @@ class Manifest(_Stored):
 
     @property
     def folder(self) -> str:
-        """Where the files lie, relative to the store's root."""
+        """The winning attempt's folder, relative to the store's root. Where a file lies: `place`."""
         return f"{stage_folder(self.run, self.stage, self.key)}/attempts/{self.attempt}"
+
+    def place(self, path: str) -> str:
+        """Where one of the files lies, relative to the store's root."""
+        return f"{stage_folder(self.run, self.stage, self.key)}/attempts/{self.elsewhere.get(path, self.attempt)}/{path}"
 
     def file(self, path: str) -> File | None:
         """The entry of a file by its path, or None."""

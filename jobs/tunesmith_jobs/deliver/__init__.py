@@ -1,0 +1,1 @@
+"""Copy the finished model to where the request wants it."""

@@ -1,0 +1,80 @@
+"""The model folder, with evaluate's card and report, at `spec.output`.
+
+`tunesmith-manifest.json` is written there last: as long as it is missing, the copy is not whole. An older model at the same place is
+replaced: its marker goes first, its files that the new one lacks go before the new marker comes.
+"""
+
+import contextlib
+import time
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from tunesmith.errors import TryAgain
+from tunesmith.manifest import Manifest
+from tunesmith_jobs.results import Item, items
+from tunesmith_jobs.stage import Finished, Outcome, Stage
+from tunesmith_jobs.storage import NotFound, Store, open_store
+
+MARKER = "tunesmith-manifest.json"
+_REPORT = "report.html"
+
+
+def work(stage: Stage) -> Outcome:
+    """Copy, each file checked on the way in and on the way out."""
+    target = open_store(stage.spec.output)
+    finished = {name: stage.finished(name) for name in ("merge", "evaluate")}
+    wanted = _wanted({name: one.manifest for name, one in finished.items()})
+    earlier = _marker(target)
+    if earlier is None or earlier.key != stage.key:
+        target.delete([MARKER])
+        _copy(stage, target, wanted, finished)
+        if earlier is not None:
+            target.delete([file.path for file in earlier.files if file.path not in {item.path for item in wanted}])
+        target.write(MARKER, _manifest(stage, wanted).to_bytes())
+    total = sum(item.file.size for item in wanted)
+    stage.put_bytes(MARKER, _manifest(stage, wanted).to_bytes())
+    stage.say(f"delivered {len(wanted)} files to {target.url}")
+    return Outcome(metrics={"files": len(wanted), "bytes": total}, details={"output": stage.spec.output})
+
+
+def _wanted(manifests: dict[str, Manifest]) -> list[Item]:
+    report = manifests["evaluate"].file(_REPORT)
+    beside = [Item(_REPORT, manifests["evaluate"], report)] if report is not None else []
+    return items("model", manifests) + beside
+
+
+def _copy(stage: Stage, target: Store, wanted: list[Item], finished: dict[str, Finished]) -> None:
+    total = sum(item.file.size for item in wanted)
+    done = 0
+    for item in wanted:
+        stage.check_stop()
+        stage.progress(done, total, "bytes", phase="deliver")
+        source = finished[item.manifest.stage].path(item.file.path)
+        stored = target.upload(item.path, source)
+        if (stored.size, stored.sha256) != (item.file.size, item.file.sha256) or target.size(item.path) != item.file.size:
+            raise TryAgain(
+                f"{target.url}/{item.path} did not arrive whole", reason="OutputChanged", remedy="run again to copy it once more"
+            )
+        source.unlink()  # a shard at a time in scratch, not the whole model
+        done += item.file.size
+    stage.progress(total, total, "bytes", phase="deliver")
+
+
+def _marker(target: Store) -> Manifest | None:
+    with contextlib.suppress(NotFound, ValidationError):
+        return Manifest.model_validate_json(target.read(MARKER))
+    return None
+
+
+def _manifest(stage: Stage, wanted: list[Item]) -> Manifest:
+    return Manifest(
+        run=stage.snapshot.run,
+        stage=stage.name,
+        key=stage.key,
+        attempt=stage.attempt,
+        created=datetime.now(UTC),
+        seconds=round(time.monotonic() - stage.started, 3),
+        files=tuple(item.file.model_copy(update={"path": item.path}) for item in wanted),
+        inputs=dict(stage.inputs),
+    )

@@ -1,0 +1,81 @@
+"""A finished stage, to be read: by later stages, by `fetch`, by `deliver`."""
+
+import contextlib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tunesmith.errors import Gone
+from tunesmith.manifest import MANIFEST, File, Manifest, stage_folder
+from tunesmith_jobs.storage import NotFound, Store
+from tunesmith_jobs.storage.local import check, file_digest
+
+
+def read_manifest(store: Store, run: str, stage: str, key: str) -> Manifest | None:
+    """The manifest of a finished stage, or None. Raises Gone if there is something else in its place."""
+    path = f"{stage_folder(run, stage, key)}/{MANIFEST}"
+    try:
+        return Manifest.model_validate_json(store.read(path))
+    except NotFound:
+        return None
+    except ValidationError as error:
+        raise Gone(
+            f"{store.url}/{path} is no manifest that this release can read",
+            reason="ManifestUnreadable",
+            remedy="use the release that wrote it, or remove it and run the stage again",
+        ) from error
+
+
+class Finished:
+    """A finished stage: every file is checked against size and sha256 of its manifest before anybody sees it."""
+
+    def __init__(self, store: Store, manifest: Manifest, cache: Path) -> None:
+        self.store = store
+        self.manifest = manifest
+        self._cache = cache / manifest.stage / manifest.key
+
+    def names(self) -> list[str]:
+        """Paths of all files."""
+        return [file.path for file in self.manifest.files]
+
+    def path(self, name: str) -> Path:
+        """The file, checked, as a local file in a folder that mirrors the attempt's. Raises Gone.
+
+        In a folder store it is a link to the store's own file, which was read once for the check: never write to it.
+        """
+        target = self._cache / name
+        if target.exists():
+            return target
+        expected = self._expected(name)
+        source = self.manifest.place(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if (own := self.store.local(source)) is not None:
+                check(file_digest(own), expected, f"{self.store.url}/{source}")
+                with contextlib.suppress(FileExistsError):  # another thread was as quick
+                    target.symlink_to(own)
+            else:
+                self.store.download(source, target, expected)
+        except (NotFound, FileNotFoundError) as error:
+            raise self._gone(name) from error
+        return target
+
+    def folder(self, prefix: str = "") -> Path:
+        """A local folder with all files below `prefix` (which ends in `/`, or is empty), checked. Raises Gone."""
+        for name in self.names():
+            if name.startswith(prefix):
+                self.path(name)
+        return self._cache / prefix
+
+    def read(self, name: str) -> bytes:
+        """All bytes of a file, checked. Raises Gone."""
+        return self.path(name).read_bytes()
+
+    def _expected(self, name: str) -> File:
+        if (entry := self.manifest.file(name)) is None:
+            raise self._gone(name)
+        return entry
+
+    def _gone(self, name: str) -> Gone:
+        place = f"{self.store.url}/{self.manifest.place(name)}"
+        return Gone(f"{place} is gone", remedy=f"set `rerun: {{from: {self.manifest.stage}, id: <new>}}` to make it again")

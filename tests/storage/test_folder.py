@@ -1,0 +1,147 @@
+"""What only a folder can do wrong: kill -9, full disks, rights, file systems without hard links."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tunesmith.errors import BadRequest, Refused, TryAgain
+from tunesmith_jobs.storage import folder as folder_module
+from tunesmith_jobs.storage import open_store
+from tunesmith_jobs.storage.folder import FolderStore, fault
+
+FAULTS = {  # errno -> class, reason
+    errno.ENOSPC: (TryAgain, "DiskFull"),
+    errno.EDQUOT: (TryAgain, "DiskFull"),
+    errno.EFBIG: (TryAgain, "DiskFull"),
+    errno.EACCES: (Refused, "StoreRefused"),
+    errno.EROFS: (Refused, "StoreRefused"),
+    errno.ENOTDIR: (BadRequest, "StoreUnusable"),
+    errno.ENAMETOOLONG: (BadRequest, "StoreUnusable"),
+    errno.EIO: (TryAgain, "StoreUnreachable"),
+    errno.ESTALE: (TryAgain, "StoreUnreachable"),
+}
+
+
+@pytest.mark.parametrize(("number", "kind", "reason"), [(number, *rest) for number, rest in FAULTS.items()], ids=errno.errorcode.get)
+def test_every_fault_names_the_folder(number, kind, reason):
+    found = fault(OSError(number, os.strerror(number), "/mnt/runs/x"), Path("/mnt/runs"))
+    assert (type(found), found.reason) == (kind, reason)
+    assert "/mnt/runs" in found.message
+    assert found.remedy
+
+
+WRITER = """
+import os, sys
+from tunesmith_jobs.storage import open_store
+from tunesmith_jobs.storage import folder
+store = open_store(sys.argv[1])
+if sys.argv[2] == "stream":
+    with store.writer("r/big") as out:
+        out.write(b"x" * 100_000)
+        print("half", flush=True)
+        sys.stdin.readline()
+else:
+    def die(*_):
+        os.kill(os.getpid(), 9)
+    if sys.argv[2] == "before the link":
+        folder.os.link = die
+    else:
+        link = os.link
+        folder.os.link = lambda *names: (link(*names), die())
+    store.create("r/manifest.json", b"whole")
+"""
+
+
+@pytest.mark.parametrize(("moment", "seen"), [("stream", []), ("before the link", []), ("after the link", [b"whole"])])
+def test_kill_9_leaves_no_half_object_and_what_it_leaves_is_swept(tmp_path, moment, seen):
+    url = f"file://{tmp_path}/store"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, url, moment], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    if moment == "stream":
+        assert process.stdout.readline() == b"half\n"
+        process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    store = open_store(url)
+    assert [store.read(entry.path) for entry in store.list("")] == seen
+    left = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert len(left) == 1 + len(seen), "the kill came too late to leave something"
+    store.abort_uploads("r/")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["manifest.json"] * len(seen)
+    assert store.create("r/manifest.json", b"again") is not bool(seen)
+
+
+def test_a_full_disk_is_try_again_with_the_folder_and_leaves_nothing(tmp_path):
+    script = """
+import sys
+from tunesmith.errors import TryAgain
+from tunesmith_jobs.storage import open_store
+store = open_store(sys.argv[1])
+for put in (lambda: store.create("a/m", b"x" * 200_000), lambda: store.write("a/n", b"x" * 200_000)):
+    try:
+        put()
+    except TryAgain as error:
+        print(error.reason, error.message)
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", script, f"file://{tmp_path}/store"],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )
+    lines = answer.stdout.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("DiskFull") and f"{tmp_path}/store is full" in line for line in lines)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /sys, where nobody may make a folder")
+def test_a_folder_that_may_not_be_written_is_refused_by_name():
+    with pytest.raises(Refused, match="folder /sys/tunesmith cannot be used"):
+        FolderStore("/sys/tunesmith").probe()
+
+
+def test_a_file_in_place_of_the_folder_is_said(tmp_path):
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(BadRequest, match="cannot hold a store"):
+        FolderStore(str(tmp_path / "store")).probe()
+
+
+def test_without_hard_links_one_still_creates(tmp_path, monkeypatch):
+    def no_link(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(folder_module.os, "link", no_link)
+    store = FolderStore(str(tmp_path))
+    assert [store.create("a/m", data) for data in (b"first", b"second")] == [True, False]
+    assert [(entry.path, store.read(entry.path)) for entry in store.list("")] == [("a/m", b"first")]
+
+
+def test_a_link_made_though_its_answer_was_lost_counts_as_won(tmp_path, monkeypatch):
+    link = os.link
+
+    def lost(source, target):  # what NFS does when it repeats a call that had worked
+        link(source, target)
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(folder_module.os, "link", lost)
+    store = FolderStore(str(tmp_path))
+    assert store.create("m", b"mine")
+    monkeypatch.setattr(folder_module.os, "link", link)
+    assert not store.create("m", b"theirs")
+
+
+def test_deleting_what_is_last_removes_empty_folders_but_not_the_store(tmp_path):
+    store = FolderStore(str(tmp_path / "store"))
+    store.write("a/b/c", b"x")
+    store.write("a/d", b"x")
+    store.delete(["a/b/c"])
+    assert sorted(path.name for path in (tmp_path / "store").rglob("*")) == ["a", "d"]
+    store.delete(["a/d"])
+    assert list((tmp_path / "store").iterdir()) == []
