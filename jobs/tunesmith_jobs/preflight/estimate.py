@@ -1,0 +1,159 @@
+"""What a request will roughly need: teacher's tokens, bytes in the store, memory for training. Pure; formulas in the docstrings."""
+
+from dataclasses import dataclass
+
+from tunesmith.errors import BadRequest, Problem
+from tunesmith.settings import Data, Training
+from tunesmith_jobs.base import BaseFacts
+
+GIB = 1024**3
+
+ANSWER_TOKENS = 250  # of a pair, where nothing is known about the task
+ASKING_TOKENS = 450  # of instructions around task and system message
+CHARACTERS_PER_TOKEN = 3.0  # low, so that other scripts than Latin are not far off
+ROW_TOKENS = 1024  # of a training row, where nothing is known about the data
+ROW_BYTES = 2048  # of a row in the store, prompt and response
+
+CUDA_BYTES = 700 * 1024**2  # context, cuBLAS and bitsandbytes workspaces
+NF4_BYTES = 0.5 + 4 / 64  # a float32 constant for each block of 64
+NF4_DOUBLE_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # the constants in 8 bits, with a float32 for each 256 of them
+LOSS_TILE_TOKENS = 4096  # that the trainer projects to the vocabulary at a time
+_OPTIMIZER_BYTES = {"adamw_torch": 8, "adamw_torch_fused": 8, "paged_adamw_32bit": 8, "adamw_8bit": 2, "paged_adamw_8bit": 2}
+
+
+@dataclass(frozen=True)
+class TeacherUse:
+    """Tokens asked and answered, if every answer is usable."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes on the training device. `least`: without activations and whatever may be paged out; below it training cannot start."""
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    overhead: int
+    least: int
+
+    @property
+    def total(self) -> int:
+        """What training will take with rows of the assumed length."""
+        return self.weights + self.adapter + self.gradients + self.optimizer + self.activations + self.overhead
+
+
+def teacher_use(task: str, data: Data) -> TeacherUse:
+    """One call for each `pairsPerCall` examples, and two for system message and plan.
+
+    A call asks the task, the system message and the instructions; `chain` also feeds back up to `feedback` earlier pairs.
+    """
+    if data.source is not None or data.from_ is not None:
+        return TeacherUse(0, 0, 0)
+    pairs = data.pairs_per_call if data.strategy == "plan" else 1
+    calls = -(-data.examples // pairs)
+    answer = min(ANSWER_TOKENS, data.max_tokens)
+    question = round(len(task) / CHARACTERS_PER_TOKEN) + ASKING_TOKENS
+    fed_back = data.feedback * answer if data.strategy == "chain" else 0
+    first = 2 if data.strategy == "plan" else 1
+    return TeacherUse(
+        calls=calls + first,
+        input_tokens=calls * (question + fed_back) + first * question,
+        output_tokens=data.examples * answer + first * data.system_message_max_tokens,
+    )
+
+
+def trained_elements(facts: BaseFacts, training: Training) -> int:
+    """Values that training changes: r·(in + out) for each target module, and the modules that are stored whole."""
+    targets = target_modules(facts, training.lora_target_modules)
+    shapes = (facts.tensors[f"{name}.weight"].shape for name in targets)
+    adapter = sum(training.lora_r * (shape[0] + shape[1]) for shape in shapes)
+    whole = sum(
+        tensor.elements for name, tensor in facts.tensors.items() if ends_with(name.rpartition(".")[0], training.lora_modules_to_save)
+    )
+    return adapter + whole
+
+
+def training_bytes(facts: BaseFacts, training: Training, *, gpu: bool = True, row_tokens: int = 0) -> TrainingMemory:
+    """Memory for training. `row_tokens`: length of the longest rows, if it is known.
+
+    - Base: 4-bit layers at half a byte a weight and their constants; all else at 2 bytes (float32 on a CPU: 4).
+    - Adapter, gradients: 4 bytes a trained value; optimizer: 8, or 2 in 8 bits, none for sgd and adafactor.
+    - Activations: for each token of a batch 2 bytes times (16 hidden + 6 inner) values a layer, or, with gradient checkpointing, the
+      hidden values of every layer and one layer in full; and logits in float32 with their gradients, a tile at a time.
+    """
+    wide = 2 if gpu else 4
+    linear = sum(facts.tensors[f"{name}.weight"].elements for name in facts.linear_modules)
+    four_bits = NF4_DOUBLE_BYTES if training.bnb_4bit_use_double_quant else NF4_BYTES
+    weights = round(linear * (four_bits if training.load_in_4bit else wide)) + (facts.parameters - linear) * wide
+    trained = trained_elements(facts, training)
+    optimizer = trained * _OPTIMIZER_BYTES.get(training.optim, 0)
+    context = training.max_length or facts.context_length or ROW_TOKENS
+    tokens = training.per_device_train_batch_size * (row_tokens or min(context, ROW_TOKENS))
+    overhead = CUDA_BYTES if gpu else 0
+    kept = 0 if training.optim.startswith("paged") else optimizer
+    return TrainingMemory(
+        weights=weights,
+        adapter=4 * trained,
+        gradients=4 * trained,
+        optimizer=optimizer,
+        activations=_activations(facts, training, tokens, wide),
+        overhead=overhead,
+        least=weights + 8 * trained + kept + overhead,
+    )
+
+
+def check_fits(facts: BaseFacts, training: Training, memory: int, device: str, *, gpu: bool = True) -> None:
+    """Refuse a training that cannot fit. `memory`: bytes that `device` has. Raises BadRequest (TooLargeForDevice) with what would help."""
+    need = training_bytes(facts, training, gpu=gpu)
+    if need.least <= memory:
+        return
+    parts = {"base model": need.weights, "adapter": need.adapter + need.gradients, "optimizer": need.least - need.weights - need.overhead}
+    parts["optimizer"] -= parts["adapter"]
+    ways = ["a larger device"] + ["loadIn4bit: true"] * (not training.load_in_4bit) + ["optim: paged_adamw_8bit"] * bool(parts["optimizer"])
+    raise BadRequest(
+        f"training {facts.uri} takes at least {in_words(need.least)}, and {device} has {in_words(memory)}",
+        reason="TooLargeForDevice",
+        problems=[Problem("", f"{name}: {in_words(count)}") for name, count in parts.items() if count],
+        remedy=f"take {', or '.join([*ways, 'a smaller loraR or base model'])}",
+    )
+
+
+def store_bytes(facts: BaseFacts, data: Data, training: Training, merged_dtype: str) -> int:
+    """Dataset, adapter, merged model, and the checkpoints that lie in the store until training is done."""
+    width = {"float32": 4, "float16": 2, "bfloat16": 2}.get(merged_dtype)
+    model = facts.parameters * width if width else sum(tensor.bytes for tensor in facts.tensors.values())
+    trained = trained_elements(facts, training)
+    checkpoint = trained * (4 + _OPTIMIZER_BYTES.get(training.optim, 0))
+    return data.examples * ROW_BYTES + 4 * trained + training.save_total_limit * checkpoint + model
+
+
+def target_modules(facts: BaseFacts, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """The linear modules that `loraTargetModules` means."""
+    if "all-linear" in wanted:
+        return facts.linear_modules
+    return tuple(name for name in facts.linear_modules if ends_with(name, wanted))
+
+
+def ends_with(module: str, wanted: tuple[str, ...]) -> bool:
+    """Whether a module is one of those wanted, by whole parts at the end of its name, as peft matches a list."""
+    return any(module == name or module.endswith(f".{name}") for name in wanted)
+
+
+def in_words(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 1024**2:.0f} MiB"
+
+
+def _activations(facts: BaseFacts, training: Training, tokens: int, wide: int) -> int:
+    hidden = int(facts.setting("hidden_size") or facts.setting("n_embd") or 0)
+    layers = int(facts.setting("num_hidden_layers") or facts.setting("n_layer") or 0)
+    inner = int(facts.setting("intermediate_size") or 4 * hidden)
+    layer = 16 * hidden + 6 * inner
+    values = layers * hidden + layer if training.gradient_checkpointing else layers * layer
+    return tokens * values * wide + min(tokens, LOSS_TILE_TOKENS) * facts.vocabulary * 8
