@@ -1,0 +1,76 @@
+"""Help, version and completion answer at once and import nothing heavy."""
+
+import json
+import resource
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+HEAVY = ("torch", "boto3", "botocore", "openai", "kubernetes", "huggingface_hub", "transformers", "numpy", "tunesmith_jobs")
+QUICK = {
+    "help": ["--help"],
+    "help of a command": ["run", "--help"],
+    "version": ["version"],
+    "exit codes": ["help", "exit-codes"],
+}
+
+
+@pytest.mark.parametrize("arguments", QUICK.values(), ids=QUICK)
+def test_answers_without_importing_what_a_stage_needs(arguments):
+    command = [sys.executable, "-X", "importtime", "-m", "tunesmith.cli", *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in answer.stderr.splitlines()}
+    assert "typer" in imported
+    assert imported & {*HEAVY, "rich", "yaml"} == set()
+
+
+def test_validate_imports_no_library_of_a_stage(cli):
+    request = cli.write()
+    command = [sys.executable, "-X", "importtime", "-m", "tunesmith.cli", "validate", str(request)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, env=cli.environment())
+    assert {line.split("|")[-1].strip().split(".")[0] for line in answer.stderr.splitlines()}.isdisjoint({*HEAVY, "rich"})
+
+
+def seconds(arguments):
+    """CPU time, the best of three: what it takes on a machine that has nothing else to do."""
+    best = 60.0
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "tunesmith.cli", *map(str, arguments)], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return best
+
+
+def test_help_takes_less_than_300_ms():
+    assert seconds(["--help"]) < 0.3
+
+
+def test_validate_takes_less_than_a_second(cli):
+    assert seconds(["validate", cli.write()]) < 1
+
+
+def test_completion_names_the_commands(cli):
+    cli.env = {"_TUNESMITH_COMPLETE": "complete_bash", "COMP_WORDS": "tunesmith va", "COMP_CWORD": "1"}
+    assert cli(real=True).stdout.split() == ["validate"]
+
+
+def test_completion_names_the_runs_of_the_store(cli):
+    for run in ("riddles", "tickets"):
+        (cli.store / run).mkdir(parents=True)
+    cli.env = {"_TUNESMITH_COMPLETE": "complete_bash", "COMP_WORDS": "tunesmith report ri", "COMP_CWORD": "2"}
+    assert cli(real=True).stdout.split() == ["riddles"]
+
+
+def test_the_stages_to_choose_are_those_of_the_contract():
+    from tunesmith.cli.options import StageChoice
+    from tunesmith.request import StageName
+
+    assert tuple(StageChoice) == get_args(StageName)
+
+
+def test_version_as_json_names_the_formats(cli):
+    document = json.loads(cli("version", "-o", "json").stdout)
+    assert set(document) == {"format", "tunesmith", "apiVersion", "stageFormats", "python", "platform", "libraries"}

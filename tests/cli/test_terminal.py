@@ -1,0 +1,57 @@
+"""Terminals: colours and bars on one, not one escape byte where they are not wanted."""
+
+import os
+import pty
+import select
+
+import pytest
+
+from tunesmith.cli.terminal import age, duration, printable, table
+
+WANTED = {  # variables -> escapes are shown
+    "a terminal gets bars": ({"TERM": "xterm-256color"}, True),
+    "NO_COLOR": ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+    "TERM=dumb": ({"TERM": "dumb"}, False),
+}
+
+
+@pytest.mark.parametrize(("env", "escapes"), WANTED.values(), ids=WANTED)
+def test_what_a_terminal_gets(cli, env, escapes):
+    """A failing run: the paths of errors are those that are forgotten."""
+    cli.env = env
+    ours, theirs = pty.openpty()
+    path = cli.write(toy={"generate": {"TOY_CODES": "65"}})
+    process = cli.start("run", path, "--only", "generate", stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while select.select([ours], [], [], 30)[0]:
+        try:
+            data = os.read(ours, 4096)
+        except OSError:  # how Linux says that the other side is closed
+            break
+        if not data:
+            break
+        seen += data
+    os.close(ours)
+    assert process.wait(10) == 65
+    process.stdout = process.stderr = None
+    assert b"toy fault 65" in seen
+    assert (b"\x1b" in seen) is escapes
+
+
+def test_text_from_models_cannot_steer_the_terminal():
+    assert printable("a\x1b[31mb\x1b]0;title\x07c\x9bd\r\x00e\tf\n") == "abcde\tf\n"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (750, "12:30"), (11100, "3:05:00")])
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(-1, "0s"), (45, "45s"), (119, "119s"), (120, "2m"), (5400, "1h"), (90000, "1d")])
+def test_age(seconds, text):
+    assert age(seconds) == text
+
+
+def test_a_table_has_no_blanks_at_the_end():
+    assert table([("A", "B"), ("long", "")]) == "A      B\nlong"

@@ -1,0 +1,131 @@
+"""Requests as files: several documents, --set, relative paths, and everything wrong said at once."""
+
+import json
+
+import pytest
+
+from tunesmith.errors import Usage
+from tunesmith.local.requests import parse_set
+
+VALUES = {
+    "a number": ("data.examples=20", ("data.examples", 20)),
+    "spec. in front is no harm": ("spec.data.examples=20", ("data.examples", 20)),
+    "an exponent as Kubernetes reads it": ("training.learningRate=2e-4", ("training.learningRate", 0.0002)),
+    "yes is true": ("training.bf16=yes", ("training.bf16", True)),
+    "null unsets": ("data.seeds=null", ("data.seeds", None)),
+    "nothing is null": ("data.seeds=", ("data.seeds", None)),
+    "a list": ("evaluation.prompts=[a, 'b c']", ("evaluation.prompts", ["a", "b c"])),
+    "a quoted number is text": ('task="12"', ("task", "12")),
+    "the rest may hold =": ("task=a = b", ("task", "a = b")),
+    "a date is text": ("task=2026-11-23", ("task", "2026-11-23")),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), VALUES.values(), ids=VALUES)
+def test_set_types_its_value_as_yaml_does(text, expected):
+    assert parse_set(text) == expected
+
+
+@pytest.mark.parametrize("text", ["data.examples", "=3", "data..x=3", "task=[a", "training.learningRate=.inf"])
+def test_set_that_cannot_be_read_is_a_usage_error(text):
+    with pytest.raises(Usage, match="--set"):
+        parse_set(text)
+
+
+def validated(cli, *arguments, expect=0):
+    return json.loads(cli.inline("validate", *arguments, "--json", expect=expect).stdout)
+
+
+def test_a_valid_request_names_its_stages(cli):
+    assert "generate" in cli.inline("validate", cli.write()).stdout
+
+
+def test_several_documents_are_all_checked_and_every_problem_is_said(cli):
+    cli.write("one", {"data": {"exampels": 3}})
+    path = cli.write("two", {"training": {"learning_rate": 0.1}})
+    answer = cli.inline("validate", path, expect=78)
+    assert answer.stdout == ""
+    for said in ("document 1", "did you mean 'examples'", "document 2", "did you mean 'learningRate'"):
+        assert said in answer.stderr
+
+
+def test_problems_as_json_are_one_document(cli):
+    document = validated(cli, cli.write(changes={"data": {"exampels": 3}}), expect=78)
+    assert document["problems"][0]["path"] == "spec.data.exampels"
+    assert document["valid"] is False
+
+
+def test_two_requests_of_one_name_are_refused(cli):
+    cli.write("same")
+    assert "its run 'same'" in cli.inline("validate", cli.write("same"), expect=78).stderr
+
+
+def test_set_shows_in_the_provenance_and_relative_paths_become_absolute(cli):
+    path = cli.write(changes={"model": {"base": "models/a b"}, "output": "out", "data": {"source": {"uri": "../rows.csv"}}})
+    request = validated(cli, path, "--resolved", "--set", "training.loraR=8")["requests"][0]
+    assert request["spec"]["training"]["loraR"] == 8
+    assert request["provenance"]["training.loraR"] == "--set"
+    assert request["provenance"]["model.base"] == "request"
+    assert request["spec"]["model"]["base"] == (cli.folder / "models/a b").as_uri()
+    assert request["spec"]["output"] == (cli.folder / "out").as_uri()
+    assert request["spec"]["data"]["source"]["uri"] == str(cli.folder.parent / "rows.csv")
+
+
+WRONG_SETS = {
+    "an unknown field": ("data.exampels=3", 78, "did you mean 'examples'"),
+    "a wrong type": ("data.examples=many", 78, "spec.data.examples (given by --set): must be a whole number"),
+    "below a value": ("task.x=3", 78, "task is no mapping"),
+    "no value": ("data.examples", 64, "must be path=value"),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "said"), WRONG_SETS.values(), ids=WRONG_SETS)
+def test_a_wrong_set_is_named(cli, text, code, said):
+    assert said in cli.inline("validate", cli.write(), "--set", text, expect=code).stderr
+
+
+def test_an_endpoint_from_the_environment_is_said_to_be(cli):
+    cli.env = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+    request = validated(cli, cli.write(), "--resolved")["requests"][0]
+    assert request["provenance"]["data.teacher.baseURL"] == "environment"
+    assert request["spec"]["data"]["teacher"]["baseURL"] == "http://127.0.0.1:1/v1"
+
+
+def test_the_snapshot_is_what_stages_read(cli):
+    from tunesmith.resolve import read_snapshot
+
+    assert read_snapshot(cli.inline("validate", cli.write(), "--snapshot").stdout).run == "toy"
+
+
+def test_a_request_on_standard_input(cli):
+    with cli.write().open() as file:
+        assert json.loads(cli("validate", "-", "--json", stdin=file).stdout)["requests"][0]["name"] == "toy"
+
+
+UNREADABLE = {
+    "not there": (None, 64, "cannot read"),
+    "no YAML": (b"a: [", 78, "line 1"),
+    "no text": (b"\xff\xfe\xfa", 78, "UTF-8"),
+    "nothing in it": (b"", 78, "holds no request"),
+    "a list": (b"- a", 78, "not a TrainingRequest"),
+}
+
+
+@pytest.mark.parametrize(("data", "code", "said"), UNREADABLE.values(), ids=UNREADABLE)
+def test_a_file_that_is_no_request_is_said_to_be(cli, data, code, said):
+    path = cli.folder / "odd.yaml"
+    if data is not None:
+        path.write_bytes(data)
+    answer = cli.inline("validate", path, expect=code)
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_data_check_names_lines_and_counts(cli):
+    path = cli.folder / "rows.jsonl"
+    path.write_text('{"prompt": "a", "response": "b"}\n{"prompt": 1, "response": "b"}\nno\n')
+    answer = cli("data", "check", path, expect=65)
+    assert "line 2" in answer.stdout
+    assert "line 3" in answer.stdout
+    assert "1 rows can be used, 2 cannot" in answer.stdout
+    assert cli.json("data", "check", path, expect=65)["problems"][1]["line"] == 3

@@ -1,0 +1,5 @@
+"""The command line: `tunesmith`."""
+
+from tunesmith.cli.main import main
+
+__all__ = ["main"]

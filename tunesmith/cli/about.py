@@ -1,0 +1,124 @@
+"""`version`, `crd`, `help`."""
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from tunesmith import __version__
+from tunesmith.cli.options import AsJson, AsOutput, Output
+from tunesmith.errors import ExitCode, Usage
+
+_LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "openai", "boto3")
+
+EXIT_CODES: dict[int, tuple[str, str]] = {
+    ExitCode.DONE: ("done", "nothing"),
+    ExitCode.BUG: ("a fault of Tunesmith, or the gate was not passed", "the message says which; a gate can be lowered, nothing runs again"),
+    ExitCode.USAGE: ("the command line is wrong", "see --help"),
+    ExitCode.BAD_DATA: ("bad data: too few rows, budget spent, NaN loss", "change data or request; what was paid for is kept"),
+    ExitCode.GONE: ("an earlier result, a run or a pinned thing is gone", "run the stage named in the message again"),
+    ExitCode.TRY_AGAIN: ("endpoint, store, GPU or disk space not there now", "run the same command again later"),
+    ExitCode.REFUSED: ("credentials refused or missing, quota used up", "set the variable named in the message"),
+    ExitCode.BAD_REQUEST: ("the request can never run as it is", "correct the fields named in the message"),
+    ExitCode.INTERRUPTED: ("stopped by Ctrl-C; state saved", "run the same command again to go on"),
+    ExitCode.STOPPED: ("told to stop (SIGTERM); state saved", "run the same command again to go on"),
+}
+
+_ENVIRONMENT = """\
+TUNESMITH_STORE                  the store, where --store is not given
+TUNESMITH_SECRET_<NAME>_<KEY>    the value of a secret that a request names (upper case, other characters as _)
+OPENAI_API_KEY, OPENAI_BASE_URL  the teacher, where the request names neither endpoint nor secret
+HF_TOKEN                         token for hf:// models, where the request names no secret
+AWS_*                            credentials, region and endpoint of s3://
+HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, AWS_CA_BUNDLE   reach every stage
+XDG_DATA_HOME, XDG_STATE_HOME    where runs, and locks, logs and scratch, are kept
+NO_COLOR, TERM=dumb              no colour, no animation
+
+A value is taken from: --set, then the request, its presets, the environment, the built-in one.
+`tunesmith validate FILE --resolved` shows every value and where it comes from."""
+
+
+def exit_codes() -> str:
+    """The table of exit codes."""
+    lines = ["CODE  MEANING, and what to do"]
+    for code, (meaning, remedy) in EXIT_CODES.items():
+        lines += [f"{code:>4}  {meaning}", f"      {remedy}"]
+    return "\n".join(lines)
+
+
+def environment() -> str:
+    """The variables that count."""
+    return _ENVIRONMENT
+
+
+TOPICS: dict[str, Callable[[], str]] = {"exit-codes": exit_codes, "environment": environment}
+
+
+def help_(context: typer.Context, topic: Annotated[str, typer.Argument(help="exit-codes or environment.")] = "") -> None:
+    """Help on a topic: exit-codes, environment."""
+    if not topic:
+        parent = context.parent
+        assert parent is not None
+        print(parent.get_help())
+        print("\nTopics: tunesmith help exit-codes, tunesmith help environment")
+        return
+    if topic not in TOPICS:
+        import difflib
+
+        guess = difflib.get_close_matches(topic, TOPICS, n=1)
+        raise Usage(f"there is no topic {topic!r}", remedy=f"did you mean {guess[0]!r}?" if guess else f"one of {', '.join(TOPICS)}")
+    print(TOPICS[topic]())
+
+
+def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    """The callback of --version."""
+    if wanted:
+        print(f"tunesmith {__version__}")
+        raise typer.Exit
+
+
+def version(*, as_json: AsJson = False, output: AsOutput = Output.TEXT) -> None:
+    """Versions of Tunesmith, of its formats, and of what runs the stages."""
+    found: dict[str, str | None] = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    if not (as_json or output is Output.JSON):
+        print(f"tunesmith {__version__} (Python {platform.python_version()}, {platform.system()} {platform.machine()})")
+        print("\n".join(f"  {name} {number or 'not installed'}" for name, number in found.items()))
+        return
+    from tunesmith.plan import FORMATS
+    from tunesmith.request import API_VERSION
+
+    print(
+        json.dumps(
+            {
+                "format": 1,
+                "tunesmith": __version__,
+                "apiVersion": API_VERSION,
+                "stageFormats": dict(FORMATS),
+                "python": platform.python_version(),
+                "platform": f"{platform.system()}-{platform.machine()}",
+                "libraries": found,
+            },
+            indent=1,
+        )
+    )
+
+
+def crd(*, as_json: AsJson = False, output: AsOutput = Output.TEXT) -> None:
+    """Print the CustomResourceDefinition of TrainingRequest, for `kubectl apply`."""
+    from tunesmith.crd import custom_resource_definition
+
+    definition = custom_resource_definition()
+    if as_json or output is Output.JSON:
+        print(json.dumps(definition, indent=1, ensure_ascii=False))
+    else:
+        import yaml
+
+        print(yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, width=120), end="")

@@ -1,0 +1,107 @@
+"""The commands, and the one place that turns what went wrong into text and an exit code.
+
+Nothing heavy is imported before a command needs it: help, completion and `version` answer at once.
+"""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli import about, checking, logs, reading, running, status
+from tunesmith.errors import ExitCode, TunesmithError
+from tunesmith.local.processes import Toolbox
+
+app = typer.Typer(
+    name="tunesmith",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich alone would take longer than all the rest
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="A task in plain words becomes a fine-tuned, merged and tested open model. Exit codes: `tunesmith help exit-codes`.",
+)
+data = typer.Typer(help="Look at own data, offline.", no_args_is_help=True, rich_markup_mode=None)
+
+app.command(short_help="Run requests to a tuned, merged and tested model.")(running.run)
+app.command(short_help="Check requests; runs nothing.")(checking.validate)
+app.command(short_help="Show the runs of a store, or one run.")(status.status)
+app.command(short_help="Print what the stages of a run said.")(logs.logs)
+app.command(short_help="Go on with a run that failed or was stopped.")(running.retry)
+app.command(short_help="Run a stage and all later ones again.")(running.rerun)
+app.command(short_help="Show a run's figures and report.")(reading.report)
+app.command(short_help="Copy a run's results to a folder.")(reading.fetch)
+app.command(short_help="Ask the tuned model of a run.")(reading.infer)
+app.add_typer(data, name="data")
+data.command()(checking.check)
+app.command(short_help="Print the CustomResourceDefinition.")(about.crd)
+app.command(short_help="Versions of Tunesmith and what it uses.")(about.version)
+app.command(name="help")(about.help_)
+
+
+@app.callback(invoke_without_command=False)
+def _root(
+    *,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colour, no animation; as NO_COLOR=1.")] = False,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=about.print_version, help="Print the version.")] = False,  # noqa: ARG001 - its callback acts
+) -> None:
+    if no_color:
+        os.environ["NO_COLOR"] = "1"
+
+
+def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None) -> int:
+    """Run a command; returns the exit code. `toolbox`: what the runner starts, for tests."""
+    _prepare_streams()
+    command = typer.main.get_command(app)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = command.main(given, prog_name="tunesmith", standalone_mode=False, obj=toolbox or Toolbox())
+        sys.stdout.flush()
+        return int(code or 0)
+    except TunesmithError as error:
+        _say(f"tunesmith: {error}")
+        return error.exit_code
+    except typer.TyperException as error:
+        return _usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # `tunesmith … | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _say(f"tunesmith: {error.strerror or error}{where}\nWhat to do: free space or rights there, then run the same command again")
+        return ExitCode.TRY_AGAIN
+
+
+def _prepare_streams() -> None:
+    """With `2>&-` there is no standard error, and `print(file=None)` would go to standard output."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the life of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the life of the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character gets another one, not an error
+
+
+def _usage(error: typer.TyperException) -> int:
+    """A wrong command line; without arguments, the help."""
+    text = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(text)
+        return ExitCode.USAGE
+    usage = f"{context.get_usage()}\n" if context is not None else ""
+    hint = f"\nTry '{context.command_path} --help'." if context is not None else ""
+    _say(f"{usage}tunesmith: {text}{hint}")
+    return ExitCode.USAGE
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # whoever listened has gone: the exit code has to do
+        print(text, file=sys.stderr, flush=True)

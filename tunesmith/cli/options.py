@@ -1,0 +1,62 @@
+"""Options and arguments that several commands share."""
+
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from tunesmith.errors import TunesmithError
+
+
+class StageChoice(StrEnum):
+    """The stages; a test holds it to `tunesmith.request.StageName`, which would cost pydantic's start-up here."""
+
+    GENERATE = "generate"
+    TRAIN = "train"
+    MERGE = "merge"
+    EVALUATE = "evaluate"
+    DELIVER = "deliver"
+
+
+class Output(StrEnum):
+    """Forms of a result on standard output."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _run_names(context: typer.Context, incomplete: str) -> Sequence[str]:
+    """Names of the runs in a store that is a folder, for completion."""
+    from tunesmith.local.places import store_url
+
+    try:
+        store = urlsplit(store_url(context.params.get("store"), os.environ))
+        names = [entry.name for entry in Path(unquote(store.path)).iterdir()] if store.scheme == "file" else []
+    except (OSError, TunesmithError):
+        return []
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Requests in YAML or JSON; - reads standard input.")]
+Sets = Annotated[
+    list[str],
+    typer.Option("--set", metavar="PATH=VALUE", help="Set a field of spec, such as data.examples=20; typed as in YAML. Repeatable."),
+]
+Store = Annotated[
+    str,
+    typer.Option(
+        envvar="TUNESMITH_STORE",
+        metavar="URL",
+        help="s3://bucket/prefix, file:///folder or a folder. Built-in: runs/ in the user's data folder.",
+        show_default=False,
+    ),
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The run's name: that of its request.", autocompletion=_run_names)]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output; the same as -o json.")]
+AsOutput = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which stages would run, and why.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also show what the stages print.")]

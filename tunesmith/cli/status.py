@@ -1,0 +1,131 @@
+"""`status`: the runs of a store, or one run with its stages."""
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli.options import AsJson, AsOutput, Output, Store
+from tunesmith.cli.running import open_runs, stored_run
+from tunesmith.cli.terminal import age, duration, printable, table
+from tunesmith.errors import ExitCode
+
+if TYPE_CHECKING:
+    from tunesmith.local.store import RunStore
+
+_COLUMNS = 80
+_MODEL = 4  # its place among the columns
+_LEAST_MODEL = 8
+
+
+def status(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A run. Without it: all runs of the store.")] = "",
+    *,
+    store: Store = "",
+    as_json: AsJson = False,
+    output: AsOutput = Output.TEXT,
+) -> int:
+    """Show the runs of a store, or one run with its stages."""
+    runs = open_runs(context, store)
+    in_json = as_json or output is Output.JSON
+    if name:
+        return _status_of(runs, name, in_json=in_json)
+    rows = [_row(runs, entry) for entry in runs.runs()]
+    if in_json:
+        print(json.dumps({"format": 1, "store": runs.url, "runs": rows}, indent=1, ensure_ascii=False))
+    elif not rows:
+        print(f"no runs in {runs.url}", file=sys.stderr)
+    else:
+        print(table(_fitting([("NAME", "PHASE", "STAGE", "PROGRESS", "MODEL", "AGE"), *(_cells(row) for row in rows)])))
+    return ExitCode.DONE
+
+
+def _row(runs: "RunStore", entry: dict[str, Any]) -> dict[str, Any]:
+    """A run of the store's list, with what this machine knows about it."""
+    from tunesmith.local.observe import observe
+    from tunesmith.local.places import run_place
+
+    created = datetime.fromisoformat(entry["created"]).replace(tzinfo=UTC)
+    row = {name: entry[name] for name in ("run", "phase", "stage", "progress", "model")} | {"created": created.isoformat()}
+    seen = observe(run_place(runs.url, entry["run"], os.environ))
+    if seen.running:
+        return row | {"phase": "Running", "stage": seen.stage or row["stage"], "progress": _progress(seen.progress)}
+    failed = seen.ended.reason if seen.ended and not seen.ended.well else ""
+    if failed == "GateNotPassed" or (failed and row["phase"] != "Complete"):
+        return row | {"phase": "Stopped" if failed == "Stopped" else "Failed"}
+    return row
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    seconds = time.time() - datetime.fromisoformat(row["created"]).timestamp()
+    model = printable(row["model"].rstrip("/").rpartition("/")[2]) or "<unknown>"
+    return (row["run"], row["phase"], row["stage"] or "<none>", row["progress"], model, age(seconds))
+
+
+def _fitting(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Rows whose model's name is cut so that a line has 80 columns."""
+    others = sum(max(len(row[column]) for row in rows) for column in range(len(rows[0])) if column != _MODEL) + 3 * (len(rows[0]) - 1)
+    room = max(_LEAST_MODEL, _COLUMNS - others)
+    return [(*row[:_MODEL], row[_MODEL] if len(row[_MODEL]) <= room else row[_MODEL][: room - 1] + "…", *row[_MODEL + 1 :]) for row in rows]
+
+
+def _status_of(runs: "RunStore", name: str, *, in_json: bool) -> int:
+    from tunesmith.cli.summary import figures, places, run_json, shown
+    from tunesmith.gate import judge
+    from tunesmith.local.observe import observe
+    from tunesmith.local.places import run_place
+
+    snapshot = stored_run(runs, name)
+    done = runs.manifests(snapshot)
+    seen = observe(run_place(runs.url, name, os.environ))
+    verdict = judge(snapshot.spec.evaluation.gate, done["evaluate"].metrics) if "evaluate" in done else None
+    reason = "GateNotPassed" if verdict and not verdict.passed else seen.ended.reason if seen.ended else ""
+    phase = _phase(complete=len(done) == len(snapshot.stages), running=seen.running, reason=reason)
+    if in_json:
+        document = run_json(runs, snapshot, done)
+        document["phase"] = phase
+        document["progress"] = (
+            seen.progress.model_dump(mode="json", by_alias=True, exclude={"event"}) if seen.running and seen.progress else None
+        )
+        document["end"] = seen.ended.model_dump(mode="json", by_alias=True, exclude={"event", "tail"}) if seen.ended else None
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+        return ExitCode.DONE
+    print(f"run {name} in {shown(runs.url)}: {phase}, base {printable(snapshot.spec.model.base)}\n")
+    rows = [("STAGE", "KEY", "PHASE", "TIME")]
+    for entry in snapshot.stages:
+        if entry.name in done:
+            rows.append((entry.name, entry.key, "Done", duration(done[entry.name].seconds)))
+        elif seen.stage == entry.name and (seen.running or not seen.ended or not seen.ended.well):
+            rows.append((entry.name, entry.key, phase, _progress(seen.progress) if seen.running else ""))
+        else:
+            rows.append((entry.name, entry.key, "Waiting", ""))
+    print(table(rows))
+    if verdict:
+        print(f"\n{verdict}")
+    elif seen.ended and not seen.ended.well and len(done) < len(snapshot.stages):
+        print(f"\n{seen.ended.reason}: {printable(seen.ended.message)}\nWhat to do: {printable(seen.ended.remedy)}")
+    if "evaluate" in done:
+        print(f"\n{figures(done['evaluate'].metrics)}")
+    print()
+    for part, place in places(runs, done).items():
+        print(f"  {part:<8} {shown(place)}")
+    return ExitCode.DONE
+
+
+def _phase(*, complete: bool, running: bool, reason: str) -> str:
+    if running:
+        return "Running"
+    if complete and reason != "GateNotPassed":
+        return "Complete"
+    return {"": "Incomplete", "Done": "Incomplete", "Stopped": "Stopped"}.get(reason, "Failed")
+
+
+def _progress(event: Any) -> str:
+    if event is None:
+        return "starting"
+    return f"{event.done}/{event.total} {event.unit}"

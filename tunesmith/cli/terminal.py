@@ -1,0 +1,47 @@
+"""What the terminal can show, and text made fit for it."""
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from typing import IO
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def fancy(stream: IO[str]) -> bool:
+    """Whether colours and animation are wanted on a stream."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def width() -> int:
+    """Columns of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def printable(text: str) -> str:
+    """Text from models, data and libraries without what a terminal would obey."""
+    return _CONTROL.sub("", _ESCAPES.sub("", text))
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:30`, `3:05:00`."""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // HOUR, whole % HOUR // MINUTE, whole % MINUTE
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def age(seconds: float) -> str:
+    """As kubectl's AGE: `40s`, `5m`, `3h`, `12d`."""
+    for unit, letter in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m")):
+        if seconds >= 2 * unit or (unit > MINUTE and seconds >= unit):
+            return f"{int(seconds // unit)}{letter}"
+    return f"{int(max(0, seconds))}s"
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns side by side, three blanks between, as kubectl prints them."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("   ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -1,0 +1,90 @@
+"""What happens in a run, as the runner tells it: to the screen, and as lines of `events.jsonl`, which a second runner follows.
+
+A stage's own progress and result (tunesmith.events) pass through as they are.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from tunesmith.errors import ExitCode
+from tunesmith.events import Progress, Result
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    time: float = Field(default_factory=time.time)  # seconds since 1970
+
+
+class Begun(_Event):
+    """A runner took up the run. `reused`: stages whose result is in the store already; `changes`: what an edit moved."""
+
+    event: Literal["begun"] = "begun"
+    run: str
+    store: str
+    pid: int
+    keys: dict[str, str]
+    reused: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+class Started(_Event):
+    """A stage's process started. `attempt`: 1, 2, … in this runner."""
+
+    event: Literal["started"] = "started"
+    stage: str
+    attempt: int
+
+
+class Line(_Event):
+    """A line that a stage printed for people. Kept in the stage's log, not in `events.jsonl`."""
+
+    event: Literal["line"] = "line"
+    stage: str
+    text: str
+
+
+class Note(_Event):
+    """Something the runner says, such as a retry or a stop."""
+
+    event: Literal["note"] = "note"
+    text: str
+
+
+class Ended(_Event):
+    """The runner is through. `stage`: the one that failed or was stopped; `tail`: the last lines it printed."""
+
+    event: Literal["ended"] = "ended"
+    exit_code: int
+    reason: str = "Done"
+    message: str = ""
+    remedy: str = ""
+    stage: str = ""
+    log: str = ""
+    tail: tuple[str, ...] = ()
+
+    @property
+    def well(self) -> bool:
+        """Whether all that was asked is done."""
+        return self.exit_code == ExitCode.DONE
+
+
+Event = Begun | Started | Line | Note | Ended | Progress | Result
+Listener = Callable[[Event], None]
+_adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def read_event(line: str) -> Event | None:
+    """The event in a line of `events.jsonl`, or None for one that is cut off."""
+    try:
+        return _adapter.validate_python(json.loads(line))
+    except (ValueError, ValidationError):
+        return None
+
+
+def event_line(event: Event) -> str:
+    """The event as a line, with its newline."""
+    return event.model_dump_json(by_alias=True, exclude_none=True) + "\n"
