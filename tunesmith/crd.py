@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tunesmith.field_docs import field_docs, models_in
 from tunesmith.request import GROUP, KIND, NAME_LENGTH, VERSION, Spec
 from tunesmith.rules import RULES
 from tunesmith.status import Status
@@ -106,7 +107,24 @@ def _columns() -> list[dict[str, Any]]:
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """The structural schema of a model: references inlined, nulls and defaults left out, defaults named in the descriptions."""
     root = model.model_json_schema(by_alias=True)
-    return _convert(root, root.get("$defs", {}))
+    definitions = root.get("$defs", {})
+    for part in _parts(model):
+        target = root if part is model else definitions[part.__name__]
+        for name, text in field_docs(part).items():
+            target["properties"][name]["description"] = text
+    return _convert(root, definitions)
+
+
+def _parts(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """A model and all that its fields lead to."""
+    found: set[type[BaseModel]] = set()
+    ahead = [model]
+    while ahead:
+        part = ahead.pop()
+        if part not in found:
+            found.add(part)
+            ahead += [inner for field in part.model_fields.values() for inner in models_in(field.annotation)]
+    return found
 
 
 def _convert(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,14 @@ settings.py; which of preset, profile and built-in fills what is missing, in res
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from tunesmith.errors import BadRequest, Problem
+from tunesmith.field_docs import models_in
 from tunesmith.rules import broken_rules
 from tunesmith.settings import Data, Evaluation, Merge, Model, Settings, Training
 
@@ -237,12 +238,5 @@ def _names_at(location: tuple[int | str, ...]) -> list[str]:
         if isinstance(step, int) or model is None:
             continue
         field = next((info for name, info in model.model_fields.items() if step in (name, info.alias)), None)
-        model = next(_models(field.annotation), None) if field else None
+        model = next(models_in(field.annotation), None) if field else None
     return [info.alias or name for name, info in model.model_fields.items()] if model else []
-
-
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)

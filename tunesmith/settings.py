@@ -19,7 +19,7 @@ Precision = Literal["float32", "float16", "bfloat16"]
 class Settings(BaseModel):
     """Base of all parts of a request: camelCase in documents, unknown fields refused, no conversion between types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
 
 
 class SecretKey(Settings):
