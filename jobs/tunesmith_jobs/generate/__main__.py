@@ -1,0 +1,7 @@
+import sys
+
+from tunesmith_jobs.generate.stage import work
+from tunesmith_jobs.stage import run_stage
+
+if __name__ == "__main__":
+    sys.exit(run_stage("generate", work))

@@ -1,0 +1,84 @@
+"""Rows on their way into a dataset: taken in order, each kept or rejected with a reason."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tunesmith_jobs.generate.dedupe import Duplicates
+from tunesmith_jobs.generate.parse import Plan
+from tunesmith_jobs.rows import Row, Turn
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row, or a whole answer, that is not in the dataset. `reason` is one of a few words, for counting."""
+
+    id: str
+    reason: str
+    detail: str = ""
+    prompt: str = ""
+    response: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Members that are not empty."""
+        members = {"id": self.id, "reason": self.reason, "detail": self.detail, "prompt": self.prompt, "response": self.response}
+        return {name: text for name, text in members.items() if text}
+
+
+@dataclass
+class Dataset:
+    """What a source of rows gives: `rows` are the accepted ones, in order. `figures`: what asking a teacher took."""
+
+    near_duplicates: float
+    system_message: str = ""
+    rows: list[Row] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    offered: int = 0
+    plan: Plan | None = None
+    coverage: dict[str, Counter[str]] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._duplicates = Duplicates(self.near_duplicates)
+
+    def offer(self, row: Row) -> bool:
+        """Take a row, unless it is empty or repeats an earlier one."""
+        self.offered += 1
+        if not row.prompt.strip() or not row.response.strip():
+            what = "prompt" if not row.prompt.strip() else "response"
+            return self.reject(row, "empty", f"the {what} is empty")
+        if (match := self._duplicates.take(distinctive(row))) is not None:
+            exact = match.similarity == 1.0
+            earlier = self.rows[match.key].id
+            return self.reject(row, "duplicate" if exact else "nearDuplicate", f"{match.similarity:.2f} like {earlier}")
+        self.rows.append(row)
+        return True
+
+    def reject(self, row: Row, reason: str, detail: str) -> bool:
+        """Note a row that is not taken; always False."""
+        self.rejected.append(Rejected(row.id, reason, detail, row.prompt, row.response))
+        return False
+
+    def reasons(self) -> dict[str, int]:
+        """How many were rejected, by reason."""
+        return dict(sorted(Counter(rejected.reason for rejected in self.rejected).items()))
+
+    def rejected_lines(self) -> bytes:
+        """rejected.jsonl."""
+        return "".join(json.dumps(rejected.to_json(), ensure_ascii=False) + "\n" for rejected in self.rejected).encode()
+
+
+def distinctive(row: Row) -> str:
+    """The text by which rows are compared: what the model is asked, with all that went before."""
+    return "\n".join([*(turn.content for turn in row.history), row.prompt])
+
+
+def counted(reasons: dict[str, int]) -> str:
+    """Reasons with their counts, for messages."""
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none"
+
+
+def turns(messages: Iterable[tuple[str, str]]) -> tuple[Turn, ...]:
+    """Role and content -> turns."""
+    return tuple(Turn.model_validate({"role": role, "content": content}) for role, content in messages)

@@ -1,0 +1,108 @@
+"""Figures of a dataset: how diverse, how many duplicates, what leaks, what it cost. Pure."""
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+
+from tunesmith_jobs.generate.dataset import Dataset, distinctive
+from tunesmith_jobs.generate.dedupe import nearest, normalised, shingles, words
+from tunesmith_jobs.generate.runner import Figures
+from tunesmith_jobs.generate.split import Split
+
+EXAMPLES = 5
+
+
+def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]:
+    """report.json: all figures with their units in the names, and some rows to look at."""
+    rows = dataset.rows
+    prompts = [row.prompt for row in rows]
+    responses = [row.response for row in rows]
+    shown = [rows[key] for key in [*parts.train[:EXAMPLES], *parts.test[:2]]]
+    return {
+        "task": task,
+        "systemMessage": dataset.system_message,
+        "rows": {
+            "accepted": len(rows),
+            "offered": dataset.offered,
+            "train": len(parts.train),
+            "validation": len(parts.validation),
+            "test": len(parts.test),
+        },
+        "rejected": dict(dataset.reasons()),
+        "split": {"clusterSimilarity": parts.threshold, "clusters": parts.clusters},
+        "leakage": leakage(dataset, parts),
+        "diversity": {"prompts": diversity(prompts), "responses": diversity(responses)},
+        "characters": {"prompts": quantiles([len(text) for text in prompts]), "responses": quantiles([len(text) for text in responses])},
+        "coverage": {axis: coverage(counts) for axis, counts in dataset.coverage.items()},
+        "teacher": dict(dataset.figures),
+        "examples": [{"id": row.id, "prompt": row.prompt, "response": row.response} for row in shown],
+    }
+
+
+def leakage(dataset: Dataset, parts: Split) -> dict[str, JsonValue]:
+    """How similar test rows are to the train row most like them: Jaccard similarity of 3-shingles, 0 to 1."""
+    found = [shingles(distinctive(row)) for row in dataset.rows]
+    similar = nearest([found[key] for key in parts.test], [found[key] for key in parts.train])
+    return {"max": round(max(similar, default=0.0), 4), "p95": round(quantile(sorted(similar), 0.95), 4), "rows": len(similar)}
+
+
+def diversity(texts: Sequence[str]) -> dict[str, JsonValue]:
+    """distinct-n: different n-grams over all n-grams (Li et al. 2016). compressionRatio: size over zlib's size (Shaib et al. 2024): the
+    higher, the more the texts repeat each other; depends on length. unique: different texts over all.
+    """
+    if not texts:
+        return {}
+    tokenised = [words(normalised(text)) for text in texts]
+    data = "\n".join(texts).encode()
+    return {
+        **{f"distinct{size}": round(_distinct(tokenised, size), 4) for size in (1, 2, 3)},
+        "compressionRatio": round(len(data) / len(zlib.compress(data, 9)), 3) if data else 0.0,
+        "unique": round(len(set(texts)) / len(texts), 4),
+    }
+
+
+def coverage(counts: Counter[str]) -> dict[str, JsonValue]:
+    """Rows for each value of an axis, and how even they are: entropy over that of equal shares, 0 to 1."""
+    total = sum(counts.values())
+    entropy = -sum(count / total * math.log(count / total) for count in counts.values())
+    even = entropy / math.log(len(counts)) if len(counts) > 1 else 1.0
+    return {"values": dict(counts.most_common()), "evenness": round(even, 4)}
+
+
+def quantiles(values: Sequence[float]) -> dict[str, JsonValue]:
+    """Least, median, 95 %, most."""
+    ordered = sorted(values)
+    return {name: quantile(ordered, share) for name, share in (("min", 0.0), ("p50", 0.5), ("p95", 0.95), ("max", 1.0))}
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The value below which `share` of the ordered values lie (nearest rank); 0 for none."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+def asking_figures(figures: Figures, *, seconds: float, priced: bool, widest: int, requests_per_minute: int) -> dict[str, float]:
+    """What asking the teacher took. `efficiency`: the least time these calls could take, over the time they took."""
+    latencies = sorted(figures.latencies)
+    mean = sum(latencies) / len(latencies) if latencies else 0.0
+    ideal = max(mean * -(-len(latencies) // widest), len(latencies) / requests_per_minute * 60 if requests_per_minute else 0.0)
+    found = {
+        "calls": figures.calls,
+        "callsReused": figures.reused,
+        "faults": figures.faults.total(),
+        "inputTokens": figures.input_tokens,
+        "outputTokens": figures.output_tokens,
+        "seconds": round(seconds, 3),
+        "latencyP50Seconds": round(quantile(latencies, 0.5), 3),
+        "latencyP95Seconds": round(quantile(latencies, 0.95), 3),
+        "mostInFlight": figures.most_in_flight,
+        "efficiency": round(min(1.0, ideal / seconds), 4) if seconds and latencies else 1.0,
+    }
+    return {**found, "usd": round(figures.usd, 6)} if priced else found
+
+
+def _distinct(tokenised: Sequence[Sequence[str]], size: int) -> float:
+    grams = [tuple(tokens[at : at + size]) for tokens in tokenised for at in range(len(tokens) - size + 1)]
+    return len(set(grams)) / len(grams) if grams else 1.0

@@ -1,0 +1,138 @@
+"""The stage generate: a task -> a dataset. This file only connects.
+
+Leaves train.jsonl, test.jsonl, validation.jsonl (with a share for it), system_message.txt, rejected.jsonl, plan.json (strategy plan) and
+report.json. The rows come from a teacher (written.py), own data (own_data.py), or another run (from_run.py).
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+
+from tunesmith.errors import BadData
+from tunesmith_jobs.generate import written
+from tunesmith_jobs.generate.budget import Ledger
+from tunesmith_jobs.generate.dataset import Dataset, counted, distinctive
+from tunesmith_jobs.generate.from_run import copy_dataset
+from tunesmith_jobs.generate.gates import make_gates
+from tunesmith_jobs.generate.journal import Journal
+from tunesmith_jobs.generate.own_data import own_rows
+from tunesmith_jobs.generate.report import asking_figures, report
+from tunesmith_jobs.generate.runner import Patience, Runner
+from tunesmith_jobs.generate.split import Split, split
+from tunesmith_jobs.generate.teacher import Endpoint
+from tunesmith_jobs.rows import write_rows
+from tunesmith_jobs.stage import Outcome, Stage
+
+
+def work(stage: Stage) -> Outcome:
+    """Check the whole request, then make the dataset."""
+    from tunesmith_jobs.preflight import preflight
+
+    preflight(stage)
+    return generate(stage)
+
+
+def generate(stage: Stage, patience: Patience | None = None) -> Outcome:
+    """Make the dataset. `patience`: how long a teacher's faults are borne."""
+    data = stage.spec.data
+    if data.from_ is not None:
+        return copy_dataset(stage)
+    dataset = own_rows(stage) if data.source is not None else asyncio.run(_written(stage, patience or Patience.from_environment()))
+    stage.check_stop()
+    _enough(dataset)
+    parts = split([distinctive(row) for row in dataset.rows], data.split)
+    return _leave(stage, dataset, parts)
+
+
+async def _written(stage: Stage, patience: Patience) -> Dataset:
+    data, teacher = stage.spec.data, stage.spec.data.teacher
+    journal = Journal(stage.store, stage.snapshot.run, stage.attempt)
+    await asyncio.to_thread(journal.load)
+    ledger = Ledger(data.budget, frozenset({teacher.model, teacher.system_message_model or teacher.model}))
+    for entry in journal.entries():
+        ledger.spent_before(entry.model, entry.answer())
+    gates = make_gates(
+        time.monotonic(),
+        most=teacher.max_concurrency,
+        requests_per_minute=teacher.requests_per_minute,
+        tokens_per_minute=teacher.tokens_per_minute,
+        time_limit=patience.request,
+    )
+    dataset = Dataset(data.near_duplicates)
+    async with Endpoint(teacher, timeout=patience.request) as endpoint:
+        runner = Runner(endpoint, journal, ledger, gates, patience, say=stage.say, seed=data.seed)
+        _stop_with(stage, runner)
+        begun = time.monotonic()
+
+        def accepted(rows: int) -> None:
+            minutes = max(1e-9, (time.monotonic() - begun) / 60)
+            spent = {"usd": round(ledger.usd, 6)} if ledger.priced else {}
+            calls = {"inFlight": gates.in_flight, "callsPerMinute": round(runner.figures.calls / minutes, 1)}
+            stage.progress(
+                rows, data.examples, "rows", phase=data.strategy, tokens=ledger.tokens, rejected=len(dataset.rejected), **calls, **spent
+            )
+
+        accepted(0)
+        try:
+            await runner.run(written.fill(runner.ask, stage.spec, dataset, accepted))
+        except BadData as error:
+            if error.reason == "BudgetSpent":
+                error.message += f"; {len(dataset.rows)} of {data.examples} rows were accepted"
+            raise
+        finally:
+            await runner.drain()
+        dataset.figures = asking_figures(
+            runner.figures,
+            seconds=time.monotonic() - begun,
+            priced=ledger.priced,
+            widest=teacher.max_concurrency,
+            requests_per_minute=teacher.requests_per_minute,
+        )
+    return dataset
+
+
+def _stop_with(stage: Stage, runner: Runner) -> None:
+    loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(runner.stop)
+
+    stage.on_stop(told)
+    if stage.stopping:
+        runner.stop()
+
+
+def _enough(dataset: Dataset) -> None:
+    if len(dataset.rows) < 2:
+        raise BadData(
+            f"{len(dataset.rows)} row{'s' * (len(dataset.rows) != 1)} to train on, of {dataset.offered} read; "
+            f"rejected: {counted(dataset.reasons())}",
+            reason="TooFewRows",
+            remedy="two rows are the least; give more, and ones that differ (data.nearDuplicates says how much)",
+        )
+
+
+def _leave(stage: Stage, dataset: Dataset, parts: Split) -> Outcome:
+    """Store the files of the dataset."""
+    figures = report(dataset, parts, task=stage.spec.task)
+    wanted = {"train": parts.train, "test": parts.test}
+    if stage.spec.data.split.validation > 0:
+        wanted["validation"] = parts.validation
+    for name, keys in wanted.items():
+        stage.put_bytes(f"{name}.jsonl", write_rows(dataset.rows[key] for key in keys))
+    stage.put_bytes("system_message.txt", dataset.system_message.encode())
+    stage.put_bytes("rejected.jsonl", dataset.rejected_lines())
+    if dataset.plan is not None:
+        stage.put_bytes("plan.json", (dataset.plan.model_dump_json(indent=1) + "\n").encode())
+    stage.put_bytes("report.json", (json.dumps(figures, ensure_ascii=False, indent=1) + "\n").encode())
+    stage.say(f"{len(dataset.rows)} rows: {', '.join(f'{len(keys)} {name}' for name, keys in wanted.items())}")
+    if dataset.rejected:
+        stage.say(f"rejected: {counted(dataset.reasons())}")
+    metrics = {"rows": float(len(dataset.rows)), **{f"rows{name.capitalize()}": float(len(keys)) for name, keys in wanted.items()}}
+    metrics |= {name: float(dataset.figures[name]) for name in ("calls", "callsReused", "usd") if name in dataset.figures}
+    if dataset.figures:
+        metrics["tokens"] = float(dataset.figures["inputTokens"] + dataset.figures["outputTokens"])
+    metrics["rejected"] = float(len(dataset.rejected))
+    return Outcome(metrics=metrics, details={"rejected": dict(dataset.reasons())})

@@ -1,0 +1,63 @@
+"""The rows of a dataset, as `generate` leaves them and `train` and `evaluate` read them: JSON Lines in UTF-8."""
+
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tunesmith.errors import BadData, Problem
+
+_SHOWN = 10  # bad lines named in one message
+
+
+class Turn(BaseModel):
+    """An earlier message of a conversation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class Row(BaseModel):
+    """One example. `history`: turns between system message and prompt; `system`: this row's own system message, over the dataset's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    prompt: str
+    response: str
+    history: tuple[Turn, ...] = ()
+    system: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The row as it is written: `history` and `system` only where the row has them."""
+        row: dict[str, object] = {"id": self.id, "prompt": self.prompt, "response": self.response}
+        if self.history:
+            row["history"] = [turn.model_dump() for turn in self.history]
+        if self.system is not None:
+            row["system"] = self.system
+        return row
+
+
+def write_rows(rows: Iterable[Row]) -> bytes:
+    """JSON Lines, a row a line, no escapes for letters beyond ASCII; the same rows give the same bytes."""
+    return "".join(json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def read_rows(data: bytes, name: str) -> list[Row]:
+    """The rows of a file that `write_rows` wrote. `name`: for messages. Raises BadData that names the bad lines."""
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    # Not splitlines(): texts may hold U+2028 and its like, which JSON does not escape.
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(Row.model_validate_json(line))
+        except ValidationError as error:
+            problems.append(Problem(f"{name}, line {number}", error.errors(include_url=False)[0]["msg"]))
+    if problems:
+        raise BadData(f"{name} has {len(problems)} line(s) that are no rows", reason="BadRows", problems=problems[:_SHOWN])
+    return rows

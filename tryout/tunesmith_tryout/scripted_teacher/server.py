@@ -1,0 +1,140 @@
+"""The HTTP server around the scripted answers: chat completions, the list of models, and counts of what was asked."""
+
+import asyncio
+import contextlib
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from tunesmith_tryout.scripted_teacher import faults as fault_kinds
+from tunesmith_tryout.scripted_teacher.answers import MODEL, answer, completion
+from tunesmith_tryout.scripted_teacher.faults import Fault
+
+
+class Server:
+    """One scripted teacher: its settings, and counts of what it was asked. `answered`: what a real teacher bills (`calls` at /stats)."""
+
+    def __init__(self, *, latency: float = 0.0, faults: Sequence[Fault] = (), requests_per_second: float = 0.0) -> None:
+        self.latency = latency
+        self.faults = list(faults)
+        self.requests_per_second = requests_per_second
+        self.asked = 0
+        self.answered = 0
+        self.tokens = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.bodies: Counter[str] = Counter()
+        self._allowance = requests_per_second
+        self._at = 0.0
+
+    def app(self) -> web.Application:
+        """The application to serve."""
+        app = web.Application(client_max_size=16 * 2**20)
+        app.add_routes(
+            [
+                web.post("/v1/chat/completions", self._chat),
+                web.get("/v1/models", self._models),
+                web.get("/v1/models/{name}", self._model),
+                web.get("/stats", self._stats),
+            ]
+        )
+        return app
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        number, self.asked = self.asked, self.asked + 1
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self._answer(request, number)
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, request: web.Request, number: int) -> web.StreamResponse:
+        body: dict[str, Any] = await request.json()
+        if self._over_limit():
+            return _as_response(await fault_kinds.commit(Fault("throttle", seconds=1.0), request), body)
+        for fault in self.faults:
+            if fault.hits(number):
+                if self.latency and fault.kind in ("nonsense", "refusal", "error"):
+                    await asyncio.sleep(self.latency)
+                spoiled = await fault_kinds.commit(fault, request)
+                if spoiled != "":
+                    self.answered += fault.kind in ("nonsense", "refusal")
+                    return _as_response(spoiled, body)
+        if body.get("model") != MODEL:
+            return web.json_response({"error": {"message": f"the only model here is {MODEL}", "code": "model_not_found"}}, status=404)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        self.answered += 1
+        self.bodies[str(body["messages"])] += 1
+        found = completion(body, answer(body))
+        self.tokens += found["usage"]["total_tokens"]
+        return web.json_response(found)
+
+    def _over_limit(self) -> bool:
+        """Whether a request comes sooner than `requests_per_second` allows (a bucket of one second)."""
+        if not self.requests_per_second:
+            return False
+        now = asyncio.get_running_loop().time()
+        self._allowance = min(self.requests_per_second, self._allowance + (now - self._at) * self.requests_per_second)
+        self._at = now
+        if self._allowance < 1:
+            return True
+        self._allowance -= 1
+        return False
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "a-script"}]})
+
+    async def _model(self, request: web.Request) -> web.Response:
+        if request.match_info["name"] != MODEL:
+            return web.json_response({"error": {"message": "no such model", "code": "model_not_found"}}, status=404)
+        return web.json_response({"id": MODEL, "object": "model", "created": 0, "owned_by": "a-script"})
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        repeated = sum(count - 1 for count in self.bodies.values())
+        return web.json_response(
+            {
+                "asked": self.asked,
+                "calls": self.answered,
+                "tokens": self.tokens,
+                "repeated": repeated,
+                "mostInFlight": self.most_in_flight,
+            }
+        )
+
+
+def _as_response(answered: web.StreamResponse | str, body: dict[str, Any]) -> web.StreamResponse:
+    return web.json_response(completion(body, answered)) if isinstance(answered, str) else answered
+
+
+@contextlib.asynccontextmanager
+async def started(server: Server, port: int = 0) -> Any:
+    """The address (`http://127.0.0.1:<port>/v1`) of a server that is running within the block."""
+    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+def serve(server: Server, port: int) -> None:
+    """Serve until told to stop; prints the address first."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with started(server, port) as url:
+            print(url, flush=True)
+            print(f"scripted teacher (a grammar, no language model); model name: {MODEL}", flush=True)
+            await stop.wait()
+
+    asyncio.run(run())
