@@ -50,3 +50,14 @@ def test_the_page_for_users_of_the_notebook_names_every_setting_of_the_preset(na
 def test_generated_pages_are_what_the_code_gives():
     done = subprocess.run([sys.executable, str(ROOT / "scripts/reference.py"), "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_way_round():
+    code = "".join(path.read_text(encoding="utf-8") for folder in ("tunesmith", "jobs") for path in (ROOT / folder).rglob("*.py"))
+    reasons = set(re.findall(r'(?:reason|default_reason) ?= ?"([A-Z][A-Za-z]+)"', code)) - {"Done"}
+    page = (ROOT / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    said = set(re.findall(r"\b[A-Z][A-Za-z]+", re.sub(r"\(.*?\)", "", " ".join(rows))))
+    assert len(reasons) > 50
+    assert sorted(reasons - said) == []
+    assert sorted(said - reasons) == []

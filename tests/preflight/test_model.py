@@ -72,7 +72,7 @@ BAD = {
     "an embedding as a target": (lambda facts: facts, {"loraTargetModules": ("embed_tokens",)}, "UnknownModules", "there are"),
     "an unknown module to save": (lambda facts: facts, {"loraModulesToSave": ("head",)}, "UnknownModules", "loraModulesToSave"),
     "a part of a name": (lambda facts: facts, {"loraTargetModules": ("proj",)}, "UnknownModules", "'proj'"),
-    "more than the context": (lambda facts: facts, {"maxLength": 513}, "TooLong", "512"),
+    "more than the context": (lambda facts: facts, {"maxLength": 513}, "MaxLengthTooLong", "512"),
 }
 
 

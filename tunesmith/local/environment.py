@@ -106,7 +106,7 @@ def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
         return key  # a local endpoint may want none; own data may need no teacher, and the stage knows
     raise Refused(
         f"the teacher {data.teacher.model} needs an API key, and OPENAI_API_KEY is not set",
-        reason="MissingKey",
+        reason="TeacherKeyMissing",
         remedy="set OPENAI_API_KEY; or name another endpoint by data.teacher.baseURL, with its key by data.teacher.secret",
     )
 
@@ -124,6 +124,6 @@ def _secret(secret: SecretKey, environ: Mapping[str, str], field: str) -> str:
         return value
     raise Refused(
         f"{field} names the secret {secret.name!r}, key {secret.key!r}, and {variable} is not set",
-        reason="MissingKey",
+        reason="TeacherKeyMissing",
         remedy=f"set {variable} where you start tunesmith",
     )

@@ -25,9 +25,15 @@ def convert(source: Path, to: Path) -> None:
     """
     header = file_header(source)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    import torch
-    import transformers
-
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise BadRequest(
+            f"{source.name}: turning a GGUF file into tensors needs {error.name}, which is not installed here",
+            reason="NotInstalled",
+            remedy="install the extra `train` (on a cluster: use train's image), or give the model as safetensors",
+        ) from error
     place = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name, "local_files_only": True}
     unpack = transformers.GgufConfig(dequantize=True)  # never packed blocks, whatever kernels are installed
     with _quiet():
