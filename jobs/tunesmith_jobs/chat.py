@@ -1,0 +1,86 @@
+"""Conversations as a model's own chat template takes them; no torch and no transformers, so that the preflight can use it.
+
+A template that knows no system role (Gemma's first, Mistral's) gets the system message at the head of the first user turn: the same
+rule in training, in evaluation and in `infer`, so that a model is always asked the way it was taught.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tunesmith.errors import BadRequest
+
+Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
+Render = Callable[[list[Message]], str]
+
+_MARK = "tunesmith-system-mark"
+_GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")  # marks the answer for masks; no text of its own
+
+
+def conversation(system: str, row: Mapping[str, Any], *, system_role: bool = True) -> tuple[list[Message], list[Message]]:
+    """Prompt messages and completion messages of a row (`prompt`, `response`, optional `history` and `system`).
+
+    `system`: the dataset's system message; the row's own goes before it; an empty one is left out. `system_role`: whether the
+    template has one (`takes_system_role`); if not, the system message is put before the first user turn.
+    """
+    return question(system, row, system_role=system_role), [{"role": "assistant", "content": row["response"]}]
+
+
+def question(system: str, row: Mapping[str, Any], *, system_role: bool = True) -> list[Message]:
+    """The messages up to and with the prompt: what a model is asked."""
+    own = row.get("system")
+    system = system if own is None else own
+    history = [{"role": turn["role"], "content": turn["content"]} for turn in row.get("history") or ()]
+    messages = [*history, {"role": "user", "content": row["prompt"]}]
+    if not system:
+        return messages
+    if system_role:
+        return [{"role": "system", "content": system}, *messages]
+    first = next(index for index, message in enumerate(messages) if message["role"] == "user")
+    messages[first] = {"role": "user", "content": f"{system}\n\n{messages[first]['content']}"}
+    return messages
+
+
+def takes_system_role(render: Render) -> bool:
+    """Whether a template shows a system message at all: some raise, some drop it."""
+    try:
+        text = render([{"role": "system", "content": _MARK}, {"role": "user", "content": "?"}])
+    except Exception:  # noqa: BLE001 a template raises whatever it likes
+        return False
+    return _MARK in text
+
+
+def template_renderer(template: str, special_tokens: Mapping[str, str]) -> Render:
+    """Renders messages with a chat template, up to where the answer begins, as transformers does.
+
+    `special_tokens`: `bos_token`, `eos_token`, … of the tokenizer. Raises BadRequest if the template is no valid Jinja.
+    """
+    import jinja2
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(message: str) -> None:
+        raise jinja2.exceptions.TemplateError(message)
+
+    def to_json(value: Any, **options: Any) -> str:
+        return json.dumps(value, **({"ensure_ascii": False} | options))
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment.filters["tojson"] = to_json
+    environment.globals["raise_exception"] = refuse
+    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+    try:
+        compiled = environment.from_string(_GENERATION.sub("", template))
+    except jinja2.exceptions.TemplateSyntaxError as error:
+        raise BadRequest(
+            f"the base model's chat template cannot be read: {error.message} (line {error.lineno})",
+            reason="ChatTemplateInvalid",
+            remedy="choose another revision of the model, or repair its chat template",
+        ) from error
+
+    def render(messages: Sequence[Message]) -> str:
+        return compiled.render(messages=messages, add_generation_prompt=True, tools=None, documents=None, **special_tokens)
+
+    return render

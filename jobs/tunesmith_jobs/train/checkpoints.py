@@ -1,0 +1,109 @@
+"""Checkpoints in the store: `<run>/train/<key>/checkpoints/<step>-<writer>/…`, each made whole by its marker `<step>-<writer>.json`.
+
+A writer is one process of one attempt, so that no two ever write the same name. The marker is written last and names every file with
+size and sha256; what lacks it is the rest of an interrupted upload.
+"""
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tunesmith.errors import Gone, TryAgain
+from tunesmith.manifest import File
+from tunesmith_jobs.stage import Stage
+from tunesmith_jobs.storage import NotFound
+
+# Of what the trainer saves, only this is needed to go on (the rest: tokenizer, a model card, pickled arguments).
+_KEPT = re.compile(
+    r"adapter_config\.json|.*\.safetensors|optimizer\.pt|scheduler\.pt|scaler\.pt|rng_state.*\.pth|trainer_state\.json|notes\.json"
+)
+_MARKER = re.compile(r"(\d+)-([^/]+)\.json")
+
+
+class Marker(BaseModel):
+    """What a whole checkpoint consists of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: int
+    writer: str
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True, order=True)
+class Name:
+    """A checkpoint's name; the newest is the largest."""
+
+    step: int
+    writer: str
+
+    def __str__(self) -> str:
+        return f"{self.step}-{self.writer}"
+
+
+def names(paths: Iterable[str]) -> list[Name]:
+    """The checkpoints whose markers are among these paths (relative to `checkpoints/`), newest first."""
+    found = [match for path in paths if (match := _MARKER.fullmatch(path))]
+    return sorted((Name(int(match[1]), match[2]) for match in found), reverse=True)
+
+
+class Checkpoints:
+    """The checkpoints of one key."""
+
+    def __init__(self, stage: Stage, limit: int) -> None:
+        self._stage = stage
+        self._store = stage.store
+        self._prefix = f"{stage.folder}/checkpoints/"
+        self._limit = limit  # kept in the store
+        self._writer = f"{stage.attempt}-{secrets.token_hex(2)}"
+
+    def save(self, folder: Path, step: int) -> None:
+        """Put the trainer's checkpoint folder into the store, then drop surplus older ones. Raises TryAgain, Refused."""
+        name = Name(step, self._writer)
+        files = [
+            self._store.upload(f"{self._prefix}{name}/{path.name}", path).model_copy(update={"path": path.name})
+            for path in sorted(folder.iterdir())
+            if _KEPT.fullmatch(path.name)
+        ]
+        marker = Marker(step=step, writer=self._writer, files=tuple(files))
+        self._store.write(f"{self._prefix}{name}.json", marker.model_dump_json(indent=1).encode())
+        self._drop_surplus()
+
+    def save_if_possible(self, folder: Path, step: int) -> bool:
+        """Like `save`, but a store that is away for now costs no training: it is said, and the next checkpoint tries again."""
+        try:
+            self.save(folder, step)
+        except TryAgain as error:
+            self._stage.say(f"checkpoint of step {step} could not be stored, training goes on: {error.message}")
+            return False
+        return True
+
+    def restore(self, work: Path) -> Path | None:
+        """The newest whole checkpoint as a local folder `checkpoint-<step>`, or None. Damaged ones are said and passed over."""
+        for name in self._names():
+            target = work / f"checkpoint-{name.step}"
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            try:
+                marker = Marker.model_validate_json(self._store.read(f"{self._prefix}{name}.json"))
+                for file in marker.files:
+                    self._store.download(f"{self._prefix}{name}/{file.path}", target / file.path, file)
+            except (NotFound, Gone, ValueError) as error:
+                self._stage.say(f"checkpoint {name} is not whole and is passed over: {error}")
+                shutil.rmtree(target)
+                continue
+            return target
+        return None
+
+    def _names(self) -> list[Name]:
+        return names(entry.path.removeprefix(self._prefix) for entry in self._store.list(self._prefix))
+
+    def _drop_surplus(self) -> None:
+        for name in self._names()[self._limit :]:
+            self._store.delete([f"{self._prefix}{name}.json"])  # first, so that no marker names what is gone
+            self._store.delete([entry.path for entry in self._store.list(f"{self._prefix}{name}/")])
