@@ -113,7 +113,7 @@ def _length(facts: BaseFacts, training: Training) -> Iterator[TunesmithError]:
     if 0 < facts.context_length < training.max_length:
         why = f"{facts.uri} reads {facts.context_length} tokens at most"
         problem = Problem("spec.training.maxLength", why, training.max_length, f"set {facts.context_length} or less, or 0 for all of it")
-        yield BadRequest("maxLength is more than the base model's context", reason="TooLong", problems=[problem])
+        yield BadRequest("maxLength is more than the base model's context", reason="MaxLengthTooLong", problems=[problem])
 
 
 def _bad(reason: str, why: str, value: object, remedy: str) -> BadRequest:

@@ -1,0 +1,148 @@
+"""The stage as a process, over a run that lacks only its evaluation."""
+
+import json
+import re
+import signal
+import time
+
+import pytest
+from finished_runs import ROWS, SYSTEM, fabricate, snapshot
+from stages import Ran, run_module, start_module
+
+from tunesmith.events import Progress, parse
+from tunesmith_jobs.evaluate.compare import evaluate
+from tunesmith_jobs.stage import read_manifest, run_stage
+from tunesmith_jobs.storage import open_store
+
+
+@pytest.fixture(scope="module")
+def evaluated(models, tmp_path_factory):
+    """(process, store, manifest) of one evaluation."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    shot, url = snapshot(models), f"file://{folder / 'store'}"
+    fabricate(shot, models, url, folder)
+    ran = run_module("tunesmith_jobs.evaluate", shot, url, folder)
+    assert ran.returncode == 0, ran.stderr
+    store = open_store(url)
+    return ran, store, read_manifest(store, shot.run, "evaluate", shot.key("evaluate"))
+
+
+def test_a_model_that_knows_the_answers_is_better_in_every_figure(evaluated):
+    _, _, manifest = evaluated
+    metrics = manifest.metrics
+    assert (metrics["exactMatchBase"], metrics["exactMatchMerged"], metrics["exactMatchGainLow"]) == (0, 1, 1)
+    assert (metrics["formatValidBase"], metrics["formatValidMerged"]) == (0, 1)
+    assert metrics["lossMerged"] < 0.1 < 4 < metrics["lossBase"]
+    assert 4 < metrics["lossGainLow"] < metrics["lossGain"] < metrics["lossGainHigh"] < 8
+    assert (metrics["rows"], metrics["answers"]) == (6, 6)
+    assert manifest.details["verdict"]["level"] == "better"
+    assert set(manifest.inputs) == {"generate", "train", "merge"}
+    assert manifest.pins["base"].uri.startswith("file://")
+
+
+def test_it_leaves_page_figures_answers_and_card(evaluated):
+    _, store, manifest = evaluated
+    assert [file.path for file in manifest.files] == ["README.md", "answers.jsonl", "report.html", "report.json"]
+    report = json.loads(store.read(manifest.place("report.json")))
+    assert {one["metric"]: one["merged"] for one in report["figures"]}["exactMatch"] == 1
+    assert report["systemMessage"] == SYSTEM
+    assert [file["path"] for file in report["modelFiles"] if file["path"].endswith(".safetensors")] == ["model/model.safetensors"]
+    assert "exactly right | 6 | 0 | 1 | 1 |" in store.read(manifest.place("README.md")).decode()
+
+
+def test_the_answers_file_has_test_rows_first_and_then_the_requests_prompts(evaluated):
+    _, store, manifest = evaluated
+    rows = [json.loads(line) for line in store.read(manifest.place("answers.jsonl")).decode().splitlines()]
+    assert [row["prompt"] for row in rows] == [*(row.prompt for row in ROWS), "What now?"]
+    assert [row["merged"] for row in rows[:-1]] == [row.response for row in ROWS]
+    assert "expected" not in rows[-1]
+    assert all(row["base"] != row["merged"] for row in rows)
+
+
+def test_the_base_models_turn_ends_before_the_new_ones_begins(evaluated):
+    """Two models at once may not fit into memory."""
+    ran, _, _ = evaluated
+    phases = [event.phase.split(",")[0] for event in ran.events if isinstance(event, Progress)]
+    assert phases == sorted(phases)
+    assert set(phases) == {"base model", "new model"}
+
+
+def test_nothing_partial_is_left(evaluated):
+    _, store, manifest = evaluated
+    assert not list(store.list(f"{manifest.run}/evaluate/{manifest.key}/partial/"))
+
+
+def test_told_to_stop_it_ends_with_143_and_a_restart_asks_nothing_twice(models, tmp_path):
+    shot, url = snapshot(models, {"maxNewTokens": 100, "perDeviceEvalBatchSize": 1}), f"file://{tmp_path / 'store'}"
+    fabricate(shot, models, url, tmp_path)
+    with start_module("tunesmith_jobs.evaluate", shot, url, tmp_path) as process:
+        for line in process.stdout:
+            event = parse(line)
+            if isinstance(event, Progress) and event.phase == "base model, answers":
+                process.send_signal(signal.SIGTERM)
+                break
+        began = time.monotonic()
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, rest
+    assert time.monotonic() - began < 10, "it goes on to the end of an answer, or longer"
+    store = open_store(url)
+    partial = [entry.path for entry in store.list(f"{shot.run}/evaluate/") if "/partial/" in entry.path]
+    kept = [json.loads(line) for path in partial for line in store.read(path).splitlines()]
+    assert len([one for one in kept if one["kind"] == "loss"]) == len(ROWS)
+    assert 1 <= len([one for one in kept if one["kind"] == "test"]) < len(ROWS)
+
+    ran = run_module("tunesmith_jobs.evaluate", shot, url, tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert f"{len(kept)} of 26 results are there" in ran.stdout
+    first = next(event for event in ran.events if isinstance(event, Progress))
+    assert (first.phase, first.done) == ("base model, answers", len(kept) + 1)
+    assert ran.result.metrics["exactMatchMerged"] == 1
+
+
+@pytest.fixture
+def evaluate_here(capfd, tmp_path):
+    """Runs the stage in this process, where torch is loaded already."""
+
+    def run(shot, url):
+        request = tmp_path / "snapshot.json"
+        request.write_text(shot.to_json(), encoding="utf-8")
+        code = run_stage("evaluate", evaluate, ["--request", str(request), "--store", url])
+        return Ran(code, *capfd.readouterr())
+
+    return run
+
+
+BAD = {  # what is wrong -> spec parts, exit code, reason
+    "a GPU that is not there": ({"training": {"device": "cuda"}}, 75, "NoGPU"),
+    "a schema that is none": ({"evaluation": {"format": {"jsonSchema": {"type": "nonsense"}}}}, 78, "BadRequest"),
+}
+
+
+@pytest.mark.parametrize(("spec", "code", "reason"), BAD.values(), ids=BAD)
+def test_it_fails_with(evaluate_here, spec, code, reason, models, tmp_path):
+    shot, url = snapshot(models, **spec), f"file://{tmp_path / 'store'}"
+    fabricate(shot, models, url, tmp_path)
+    ran = evaluate_here(shot, url)
+    assert (ran.returncode, ran.result.reason) == (code, reason), ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_flipped_byte_in_the_merged_model_is_found(evaluate_here, models, tmp_path):
+    shot, url = snapshot(models), f"file://{tmp_path / 'store'}"
+    fabricate(shot, models, url, tmp_path)
+    weights = next((tmp_path / "store").rglob("merge/*/attempts/*/model/model.safetensors"))
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    ran = evaluate_here(shot, url)
+    assert ran.returncode == 66
+    assert re.search(r"model\.safetensors is not what was stored", ran.result.message)
+
+
+def test_without_test_rows_the_prompts_are_still_answered(evaluate_here, models, tmp_path):
+    shot, url = snapshot(models), f"file://{tmp_path / 'store'}"
+    fabricate(shot, models, url, tmp_path, rows=[])
+    ran = evaluate_here(shot, url)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.result.metrics == {"rows": 0, "answers": 0}
+    assert "Nothing was compared" in ran.stdout
