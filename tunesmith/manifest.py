@@ -56,7 +56,6 @@ class Manifest(_Stored):
     created: datetime  # UTC
     seconds: float  # from the attempt's start to the commit
     files: tuple[File, ...]
-    elsewhere: dict[str, str] = Field(default_factory=dict)  # path -> attempt, for files that an earlier attempt had left whole
     inputs: dict[str, str] = Field(default_factory=dict)  # stage name -> key that was read
     pins: dict[str, Pin] = Field(default_factory=dict)  # "base", "source", ...
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -65,12 +64,8 @@ class Manifest(_Stored):
 
     @property
     def folder(self) -> str:
-        """The winning attempt's folder, relative to the store's root. Where a file lies: `place`."""
+        """The winning attempt's folder, relative to the store's root: all files are in it."""
         return f"{stage_folder(self.run, self.stage, self.key)}/attempts/{self.attempt}"
-
-    def place(self, path: str) -> str:
-        """Where one of the files lies, relative to the store's root."""
-        return f"{stage_folder(self.run, self.stage, self.key)}/attempts/{self.elsewhere.get(path, self.attempt)}/{path}"
 
     def file(self, path: str) -> File | None:
         """The entry of a file by its path, or None."""

@@ -63,7 +63,6 @@ class Stage:
         self.inputs: dict[str, str] = {}
         self.pins: dict[str, Pin] = {}
         self._files: dict[str, File] = {}
-        self._elsewhere: dict[str, str] = {}
         # A plain flag: setting a threading.Event in a signal handler can wait for a lock that the interrupted code holds.
         self._stopping = False
         self._on_stop: list[Callable[[], None]] = []
@@ -182,9 +181,9 @@ class Stage:
         self._files[name] = out.digest.model_copy(update={"path": name})
 
     def adopt(self, file: File, attempt: str) -> None:
-        """Make a file that an earlier attempt left whole part of the result; it stays where it lies."""
+        """Make a file that an earlier attempt left whole part of the result, by a copy that the store makes itself."""
+        self.store.copy(f"{self.folder}/attempts/{attempt}/{file.path}", self._place(file.path))
         self._files[file.path] = file
-        self._elsewhere[file.path] = attempt
 
     def _place(self, name: str) -> str:
         return f"{self.folder}/attempts/{self.attempt}/{name}"
@@ -202,7 +201,6 @@ class Stage:
             created=datetime.now(UTC),
             seconds=round(time.monotonic() - self.started, 3),
             files=tuple(self._files[name] for name in sorted(self._files)),
-            elsewhere=self._elsewhere,
             inputs=self.inputs,
             pins=self.pins,
             metrics=metrics,
@@ -224,8 +222,7 @@ class Stage:
 
     def clean_up(self, winner: Manifest) -> None:
         """Remove what only an unfinished key needs: losing attempts, checkpoints, unfinished uploads. A fault here costs space only."""
-        adopted = [winner.place(path) for path in winner.elsewhere]
-        kept = (f"{self.folder}/{MANIFEST}", f"{winner.folder}/", f"{self.folder}/logs/", *adopted)
+        kept = (f"{self.folder}/{MANIFEST}", f"{winner.folder}/", f"{self.folder}/logs/")
         try:
             below = [entry.path for entry in self.store.list(f"{self.folder}/")]
             self.store.delete([path for path in below if not path.startswith(kept) and not path.endswith(f".{PINS}")])

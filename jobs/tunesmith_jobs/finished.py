@@ -47,7 +47,7 @@ class Finished:
         if target.exists():
             return target
         expected = self._expected(name)
-        source = self.manifest.place(name)
+        source = f"{self.manifest.folder}/{name}"
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if (own := self.store.local(source)) is not None:
@@ -77,5 +77,5 @@ class Finished:
         return entry
 
     def _gone(self, name: str) -> Gone:
-        place = f"{self.store.url}/{self.manifest.place(name)}"
+        place = f"{self.store.url}/{f'{self.manifest.folder}/{name}'}"
         return Gone(f"{place} is gone", remedy=f"set `rerun: {{from: {self.manifest.stage}, id: <new>}}` to make it again")

@@ -24,7 +24,7 @@ class Item:
     @property
     def source(self) -> str:
         """Where it lies, relative to the store's root."""
-        return self.manifest.place(self.file.path)
+        return f"{self.manifest.folder}/{self.file.path}"
 
 
 def items(part: Part, manifests: Mapping[str, Manifest]) -> list[Item]:

@@ -43,16 +43,16 @@ def test_a_model_that_knows_the_answers_is_better_in_every_figure(evaluated):
 def test_it_leaves_page_figures_answers_and_card(evaluated):
     _, store, manifest = evaluated
     assert [file.path for file in manifest.files] == ["README.md", "answers.jsonl", "report.html", "report.json"]
-    report = json.loads(store.read(manifest.place("report.json")))
+    report = json.loads(store.read(f"{manifest.folder}/report.json"))
     assert {one["metric"]: one["merged"] for one in report["figures"]}["exactMatch"] == 1
     assert report["systemMessage"] == SYSTEM
     assert [file["path"] for file in report["modelFiles"] if file["path"].endswith(".safetensors")] == ["model/model.safetensors"]
-    assert "exactly right | 6 | 0 | 1 | 1 |" in store.read(manifest.place("README.md")).decode()
+    assert "exactly right | 6 | 0 | 1 | 1 |" in store.read(f"{manifest.folder}/README.md").decode()
 
 
 def test_the_answers_file_has_test_rows_first_and_then_the_requests_prompts(evaluated):
     _, store, manifest = evaluated
-    rows = [json.loads(line) for line in store.read(manifest.place("answers.jsonl")).decode().splitlines()]
+    rows = [json.loads(line) for line in store.read(f"{manifest.folder}/answers.jsonl").decode().splitlines()]
     assert [row["prompt"] for row in rows] == [*(row.prompt for row in ROWS), "What now?"]
     assert [row["merged"] for row in rows[:-1]] == [row.response for row in ROWS]
     assert "expected" not in rows[-1]

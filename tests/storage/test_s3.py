@@ -1,5 +1,6 @@
 """What only S3 can do wrong: servers that are away, answers that are lost, rights that are missing."""
 
+import os
 import subprocess
 import sys
 
@@ -11,8 +12,9 @@ from proxy import cutting, unconditional
 
 from tunesmith.errors import BadRequest, Gone, Refused, TryAgain
 from tunesmith_jobs.storage import NotFound, open_store
+from tunesmith_jobs.storage.s3_bucket import Bucket
 from tunesmith_jobs.storage.s3_faults import Place, fault, passes
-from tunesmith_jobs.storage.s3_upload import PART, part_size
+from tunesmith_jobs.storage.s3_upload import PART, copy_object, part_size
 
 MIB = 1 << 20
 PLACE = Place("my-bucket", "https://s3.example", "runs/r/x")
@@ -190,3 +192,15 @@ def test_memory_is_bounded_while_128_mib_stream_out_and_in(s3_env, tmp_path):
     print(f"peak memory: {written} MiB writing, {read} MiB with reading")
     assert 8 < written < 80, "MiB: four parts of 8 under way, one being filled, and copies of the moment"
     assert read < 100
+
+
+def test_a_large_object_is_copied_in_parts(s3, monkeypatch):
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    store = open_store(s3.new_url())
+    data = os.urandom(13 * (1 << 20))
+    store.write("whole", data)
+    bucket, prefix = Bucket(store.url.split("/")[2]), store.url.partition("://")[2].partition("/")[2]
+    key = f"{prefix}/" if prefix else ""
+    copy_object(bucket, f"{key}whole", f"{key}copy", len(data), most=5 << 20)
+    assert store.read("copy") == data

@@ -64,6 +64,16 @@ def test_ranges_end_where_the_object_ends(store):
     ]
 
 
+def test_a_copy_has_the_content_and_outlives_its_source(store):
+    store.write("from/a b.bin", b"x" * 3_000_000)
+    store.copy("from/a b.bin", "to/谜.bin")
+    store.write("from/a b.bin", b"other")
+    store.delete(["from/a b.bin"])
+    assert (store.size("to/谜.bin"), paths(store)) == (3_000_000, ["to/谜.bin"])
+    with pytest.raises(NotFound):
+        store.copy("no/such", "to/x")
+
+
 def test_a_created_object_is_never_written_over(store):
     assert store.create("m.json", b"first")
     assert not store.create("m.json", b"second")

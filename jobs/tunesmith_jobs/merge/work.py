@@ -1,7 +1,7 @@
 """The stage: opens base and adapter, writes the merged model shard by shard, and what belongs beside it.
 
 A shard that an attempt has stored whole is marked, and a later attempt begins at the first shard without a mark. It takes the marked
-ones into its result where they lie (`Manifest.elsewhere`): copying them would cost as much as merging them again.
+ones into its result by a copy that the store makes itself (a link in a folder).
 """
 
 import json

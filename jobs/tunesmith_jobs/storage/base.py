@@ -79,6 +79,10 @@ class Store(ABC):
         """Copy a local file in. Returns size and sha256 of what was stored (`path` of the result is the last part)."""
 
     @abstractmethod
+    def copy(self, source: str, target: str) -> None:
+        """Make `target` an object with the content of `source`, without moving its bytes through here. Raises NotFound."""
+
+    @abstractmethod
     def download(self, path: str, target: Path, expected: File | None = None) -> File:
         """Copy an object to a local file, whole or not at all. Raises NotFound; Gone if it is not `expected` (size, sha256)."""
 

@@ -17,7 +17,7 @@ from tunesmith_jobs.storage.base import Entry, NotFound, Store, Writer
 from tunesmith_jobs.storage.local import UnfinishedFile, blocks, check
 from tunesmith_jobs.storage.s3_bucket import Bucket
 from tunesmith_jobs.storage.s3_faults import ABSENT, FAULTS, LOST_RACE, code, passes, status
-from tunesmith_jobs.storage.s3_upload import PARALLEL, PART, Upload, part_size
+from tunesmith_jobs.storage.s3_upload import PARALLEL, PART, Upload, copy_object, part_size
 
 _DELETED_AT_ONCE = 1000  # S3's own limit
 
@@ -92,6 +92,13 @@ class S3Store(Store):
             for block in blocks(data):
                 out.write(block)
         return out.digest
+
+    def copy(self, source: str, target: str) -> None:
+        """Have the server copy an object, in parts above 5 GB."""
+        size = self.size(source)
+        if size is None:
+            raise NotFound(f"{self.url}/{source}")
+        copy_object(self._bucket, self._key(source), self._key(target), size)
 
     def download(self, path: str, target: Path, expected: File | None = None) -> File:
         """Copy an object out, several ranges at a time, checked."""

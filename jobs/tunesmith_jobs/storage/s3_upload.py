@@ -17,12 +17,33 @@ PART = 8 << 20  # bytes of a part where the whole size is unknown
 PARALLEL = 4  # parts under way; memory is one part more than these
 _MOST_PARTS = 10_000  # S3's own limit
 _MIB = 1 << 20
+_MOST_COPIED = 5 << 30  # S3's own limit for one copy
 
 
 def part_size(size: int) -> int:
     """Bytes of each part for an object of `size` bytes: 8 MiB, or as much as keeps it within S3's 10,000 parts."""
     least = -(-size // _MOST_PARTS)
     return max(PART, -(-least // _MIB) * _MIB)
+
+
+def copy_object(bucket: Bucket, source: str, target: str, size: int, most: int = _MOST_COPIED) -> None:
+    """Copy `source` to `target` on the server: in one call up to `most` bytes, else in parts of that size."""
+    place = {"Bucket": bucket.name, "Key": source}
+    if size <= most:
+        bucket.call("copy_object", Key=target, CopySource=place)
+        return
+    upload = bucket.call("create_multipart_upload", Key=target)["UploadId"]
+    try:
+        parts = []
+        for number, start in enumerate(range(0, size, most), start=1):
+            span = f"bytes={start}-{min(start + most, size) - 1}"
+            answer = bucket.call("upload_part_copy", Key=target, UploadId=upload, PartNumber=number, CopySource=place, CopySourceRange=span)
+            parts.append({"ETag": answer["CopyPartResult"]["ETag"], "PartNumber": number})
+        bucket.call("complete_multipart_upload", Key=target, UploadId=upload, MultipartUpload={"Parts": parts})
+    except BaseException:
+        with contextlib.suppress(TunesmithError):
+            bucket.call("abort_multipart_upload", Key=target, UploadId=upload)
+        raise
 
 
 class Upload:
