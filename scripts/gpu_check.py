@@ -21,9 +21,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products; read once, when CUDA starts
-
 from tests.stages import put_dataset, snapshot_for
 from tests.tiny import tiny_model
 from tunesmith.errors import BadRequest, ExitCode
@@ -32,6 +29,7 @@ from tunesmith_jobs.chat import conversation
 from tunesmith_jobs.stage import Finished, Stage, read_manifest
 from tunesmith_jobs.storage import open_store
 
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/reference/gpu-check.md"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
@@ -270,6 +268,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rehearse", action="store_true", help="run on a CPU what can run there; writes no page")
     rehearse = parser.parse_args().rehearse
+    os.environ |= OFFLINE
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products; read once, when CUDA starts
     import torch
 
     if not torch.cuda.is_available() and not rehearse:
