@@ -1,14 +1,13 @@
 """The adapter that training starts from, when `training.from` names another run."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from tunesmith.errors import BadRequest, Gone, Problem
-from tunesmith.manifest import MANIFEST, Manifest, Pin, stage_folder
+from tunesmith.errors import BadRequest, Problem
+from tunesmith.manifest import Pin
+from tunesmith_jobs.other_run import result_of
 from tunesmith_jobs.stage import Finished, Stage
-from tunesmith_jobs.storage import NotFound
 from tunesmith_jobs.train import adapter
 
 
@@ -20,17 +19,8 @@ def adapter_to_start_from(stage: Stage, base: Pin) -> Finished | None:
     reference = stage.spec.training.from_
     if reference is None:
         return None
-    run = reference.run or reference.request
-    pin = stage.pin("from", lambda: _newest(stage, run))
-    path = f"{stage_folder(run, 'train', pin.detail['key'])}/{MANIFEST}"
-    try:
-        data = stage.store.read(path)
-    except NotFound:
-        raise Gone(f"{stage.store.url}/{path} is gone", reason="FromGone", remedy="name a run that still has its adapter") from None
-    if hashlib.sha256(data).hexdigest() != pin.revision:
-        raise Gone(f"{stage.store.url}/{path} is not what it was when this run first read it", reason="FromChanged")
-    manifest = Manifest.model_validate_json(data)
-    other = manifest.pins["base"]
+    start = result_of(stage, reference, "train", "spec.training.from")
+    other = start.manifest.pins["base"]
     if other.revision != base.revision:
         raise BadRequest(
             "the adapter to start from belongs to another base model",
@@ -40,7 +30,7 @@ def adapter_to_start_from(stage: Stage, base: Pin) -> Finished | None:
             ],
             remedy="set model.base to that model and revision, or leave training.from out",
         )
-    return Finished(stage.store, manifest, stage.work / "from")
+    return start
 
 
 def load_start(model: Any, other: Finished) -> None:
@@ -55,23 +45,3 @@ def load_start(model: Any, other: Finished) -> None:
         )
     path: Path = other.path(f"adapter/{adapter.WEIGHTS}")
     adapter.load(model, path)
-
-
-def _newest(stage: Stage, run: str) -> Pin:
-    found: list[tuple[Manifest, bytes]] = []
-    for entry in stage.store.list(f"{run}/train/"):
-        if entry.path.count("/") == 3 and entry.path.endswith(f"/{MANIFEST}"):
-            data = stage.store.read(entry.path)
-            found.append((Manifest.model_validate_json(data), data))
-    if not found:
-        why = "no finished training of this run is in the store"
-        problem = Problem("spec.training.from", why, run, f"looked below {stage.store.url}/{run}/")
-        raise BadRequest("the run to start from has no adapter", reason="FromNotFound", problems=[problem])
-    manifest, data = max(found, key=lambda pair: (pair[0].created, pair[0].key))
-    weights = manifest.file(f"adapter/{adapter.WEIGHTS}")
-    return Pin(
-        uri=f"{stage.store.url}/{stage_folder(run, 'train', manifest.key)}",
-        revision=hashlib.sha256(data).hexdigest(),
-        size=weights.size if weights else 0,
-        detail={"key": manifest.key},
-    )

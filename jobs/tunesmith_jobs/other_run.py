@@ -1,0 +1,46 @@
+"""The result of another run in the same store, which a request names by `from`."""
+
+import hashlib
+
+from tunesmith.errors import BadRequest, Gone, Problem
+from tunesmith.manifest import MANIFEST, Manifest, Pin, stage_folder
+from tunesmith.request import StageName
+from tunesmith.settings import Reference
+from tunesmith_jobs.stage import Finished, Stage
+from tunesmith_jobs.storage import NotFound
+
+
+def result_of(stage: Stage, reference: Reference, name: StageName, path: str) -> Finished:
+    """The newest result of stage `name` in the run that `path` (`spec.data.from`) names; which one is pinned for this key.
+
+    Raises BadRequest if the run has none, Gone if it is no longer what was pinned.
+    """
+    run = reference.run or reference.request
+    pin = stage.pin("from", lambda: _newest(stage, run, name, path))
+    place = f"{stage_folder(run, name, pin.detail['key'])}/{MANIFEST}"
+    try:
+        data = stage.store.read(place)
+    except NotFound:
+        raise Gone(f"{stage.store.url}/{place} is gone", reason="FromGone", remedy=f"name a run that still has it in {path}") from None
+    if hashlib.sha256(data).hexdigest() != pin.revision:
+        raise Gone(f"{stage.store.url}/{place} is not what it was when this run first read it", reason="FromChanged")
+    return Finished(stage.store, Manifest.model_validate_json(data), stage.work / "from")
+
+
+def _newest(stage: Stage, run: str, name: StageName, path: str) -> Pin:
+    found: list[tuple[Manifest, bytes]] = []
+    for entry in stage.store.list(f"{run}/{name}/"):
+        if entry.path.count("/") == 3 and entry.path.endswith(f"/{MANIFEST}"):
+            data = stage.store.read(entry.path)
+            found.append((Manifest.model_validate_json(data), data))
+    if not found:
+        why = f"no finished {name} of this run is in the store"
+        problem = Problem(path, why, run, f"looked below {stage.store.url}/{run}/")
+        raise BadRequest(f"run {run} has nothing to take", reason="FromNotFound", problems=[problem])
+    manifest, data = max(found, key=lambda pair: (pair[0].created, pair[0].key))
+    return Pin(
+        uri=f"{stage.store.url}/{stage_folder(run, name, manifest.key)}",
+        revision=hashlib.sha256(data).hexdigest(),
+        size=sum(file.size for file in manifest.files),
+        detail={"key": manifest.key},
+    )
