@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_a_run_ends_with_places_figures_answers_and_what_to_do_next(cli):
     answer = cli("run", cli.write())
     for said in ("is complete", "dataset", "adapter", "/model", "report.html", "2.000", "yes 是", "Hi [bold]"):
         assert said in answer.stdout
-    assert "tunesmith infer toy" in answer.stdout
+    assert re.search(r"\btunesmith'? infer toy", answer.stdout)
     assert "\x1b" not in answer.stdout + answer.stderr
     assert "\r" not in answer.stdout + answer.stderr
     # Again: all is reused, and the members of the results are those that scripts know.
@@ -197,7 +198,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(cli):
     _out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "generate saves what it has" in err
-    assert f"Go on with: tunesmith run '{path}' --only generate" in err
+    assert re.search(rf"Go on with: .*tunesmith'? run '{re.escape(str(path))}' --only generate", err)
     assert "Traceback" not in err
     saved = steps(cli)
     assert "Stopped" in cli("status").stdout

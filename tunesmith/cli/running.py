@@ -185,6 +185,7 @@ def _execute(
     """Run one snapshot, show it, and print its result (as JSON: one line); the exit code."""
     from tunesmith.cli.screen import screen
     from tunesmith.cli.summary import print_summary, result_json
+    from tunesmith.cli.terminal import own_command
     from tunesmith.local.follow import run_or_follow
     from tunesmith.local.places import run_place
     from tunesmith.local.runner import Runner
@@ -197,7 +198,7 @@ def _execute(
         with contextlib.suppress(TunesmithError):  # how it ended counts more
             runner.done = runs.manifests(snapshot)
     if end.exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
-        print(f"Go on with: {shlex.join(['tunesmith', *sys.argv[1:]])}", file=sys.stderr)
+        print(f"Go on with: {own_command()} {shlex.join(sys.argv[1:])}", file=sys.stderr)
     if in_json:
         print(json.dumps(result_json(runs, snapshot, runner.done, end, runner.reused), ensure_ascii=False))
     elif end.well or end.reason == "GateNotPassed":

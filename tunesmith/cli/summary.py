@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tunesmith import gate
-from tunesmith.cli.terminal import duration, fancy, printable, table, width
+from tunesmith.cli.terminal import duration, fancy, own_command, printable, table, width
 from tunesmith.errors import TunesmithError
 from tunesmith.gate import WORDS
 
@@ -110,10 +110,10 @@ def next_commands(runs: "RunStore", snapshot: "Snapshot", done: "Mapping[StageNa
     store = "" if usual else f" --store {shlex.quote(shown(runs.url))}"
     commands = []
     if "merge" in done:
-        commands.append(f"tunesmith infer {snapshot.run} 'a prompt of yours' --compare{store}")
+        commands.append(f"{own_command()} infer {snapshot.run} 'a prompt of yours' --compare{store}")
     if "evaluate" in done:
-        commands.append(f"tunesmith report {snapshot.run} --open{store}")
-    return [*commands, f"tunesmith fetch {snapshot.run} --to DIR{store}"]
+        commands.append(f"{own_command()} report {snapshot.run} --open{store}")
+    return [*commands, f"{own_command()} fetch {snapshot.run} --to DIR{store}"]
 
 
 def figures(metrics: Mapping[str, float]) -> str:

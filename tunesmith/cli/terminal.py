@@ -2,8 +2,11 @@
 
 import os
 import re
+import shlex
 import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -45,3 +48,11 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Columns side by side, three blanks between, as kubectl prints them."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("   ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def own_command() -> str:
+    """How this command is called from here: its name if the PATH has it, else the path of the one that runs."""
+    beside = Path(sys.executable).parent / "tunesmith"
+    if shutil.which("tunesmith") or not beside.exists():
+        return "tunesmith"
+    return shlex.quote(os.path.relpath(beside))
