@@ -129,3 +129,10 @@ def test_data_check_names_lines_and_counts(cli):
     assert "line 3" in answer.stdout
     assert "1 rows can be used, 2 cannot" in answer.stdout
     assert cli.json("data", "check", path, expect=65)["problems"][1]["line"] == 3
+
+
+def test_data_check_takes_the_names_of_the_fields(cli):
+    path = cli.folder / "own.jsonl"
+    path.write_text('{"question": "a", "answer": "b"}\n', encoding="utf-8")
+    cli("data", "check", path, expect=65)
+    assert "1 rows can be used, 0 cannot" in cli("data", "check", path, "--prompt", "question", "--response", "answer").stdout

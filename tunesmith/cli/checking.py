@@ -60,7 +60,6 @@ def validate(
 
 def _print_resolved(spec: dict[str, object], provenance: dict[str, str]) -> None:
     from tunesmith.cli.terminal import printable, table
-    from tunesmith.errors import shortened
     from tunesmith.resolve import leaves
 
     values = {".".join(path): value for path, value in leaves(spec)}
@@ -68,16 +67,25 @@ def _print_resolved(spec: dict[str, object], provenance: dict[str, str]) -> None
         table(
             [
                 ("  FIELD", "VALUE", "FROM"),
-                *((f"  {path}", printable(shortened(values[path], 60)), source) for path, source in provenance.items()),
+                *((f"  {path}", printable(_value(values[path])), source) for path, source in provenance.items()),
             ]
         )
     )
+
+
+def _value(value: object) -> str:
+    """As it would stand in a request, cut to 60 characters; a dash where nothing is set."""
+    text = "-" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def check(
     context: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Own data: JSONL or CSV.")],
     *,
+    prompt: Annotated[str, typer.Option(metavar="FIELD", help="Field of the prompt.")] = "prompt",
+    response: Annotated[str, typer.Option(metavar="FIELD", help="Field of the response.")] = "response",
+    messages: Annotated[str, typer.Option(metavar="FIELD", help="Field of chat messages.")] = "messages",
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
 ) -> int:
@@ -88,5 +96,6 @@ def check(
     toolbox = context.obj
     assert isinstance(toolbox, Toolbox)
     more = ["--json"] if as_json or output is Output.JSON else []
-    command = toolbox.module_command("check_data", file, *more)
+    fields = ["--prompt", prompt, "--response", response, "--messages", messages]
+    command = toolbox.module_command("check_data", file, *fields, *more)
     return call(command, plain_environment(os.environ))
