@@ -1,6 +1,7 @@
 """Base models in a folder and in a bucket (a real SeaweedFS)."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,22 @@ def test_an_s3_server_that_is_away_is_a_passing_fault(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     with pytest.raises(TryAgain, match=r"127\.0\.0\.1:9|s3://"):
         find_base(bucket)
+
+
+def test_an_untouched_folder_is_not_hashed_again_and_a_touched_one_is(tmp_path, monkeypatch):
+    folder = tiny_model(tmp_path / "m")
+    time.sleep(2.1)  # a folder written just now is hashed in any case
+    pin = find_base(f"file://{folder}")
+    hashed = []
+    monkeypatch.setattr("tunesmith_jobs.base.source._sha256", lambda path, *rest: hashed.append(path.name) or "x")
+    open_base(pin, tmp_path / "one")
+    assert hashed == []
+    weights = folder / "model.safetensors"
+    stat = weights.stat()
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time: only the inode's own time tells
+    with pytest.raises(Gone, match="has changed since"):
+        open_base(pin, tmp_path / "two")
+    assert "model.safetensors" in hashed

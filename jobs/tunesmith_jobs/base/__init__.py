@@ -25,7 +25,9 @@ __all__ = ["BaseFacts", "Licence", "Tensor", "find_base", "inspect_base", "open_
 
 Watch = Callable[[int, int], None]
 
-_FILES = "files"  # in Pin.detail: the names of the pinned files, one a line
+# In Pin.detail:
+_FILES = "files"  # the names of the pinned files, one a line
+_STAMP = "stamp"  # of a folder: what its file system said of the files before they were hashed
 
 
 def find_base(uri: str, *, token: str | None = None) -> Pin:
@@ -39,12 +41,13 @@ def find_base(uri: str, *, token: str | None = None) -> Pin:
     check_index(uri, names, lambda: read_index(uri, source))
     if isinstance(source, Hub):
         source.check_access(names)
+    stamp = source.stamp(names) if isinstance(source, Folder) else ""
     entries = source.entries(names)
     return Pin(
         uri=uri,
         revision=source.revision or digest(entries),
         size=sum(entry.size for entry in entries.values()),
-        detail={_FILES: "\n".join(names)},
+        detail={_FILES: "\n".join(names)} | ({_STAMP: stamp} if stamp else {}),
     )
 
 
@@ -101,8 +104,11 @@ def _pinned(pin: Pin, token: str | None) -> tuple[Place, Source, tuple[str, ...]
 
 
 def _check(pin: Pin, source: Source, names: Collection[str]) -> Mapping[str, Entry]:
-    """The files' present states, if they are the pinned ones. A hub's commit cannot change. Raises Gone."""
-    if source.revision:
+    """The files' present states, if they are the pinned ones. Raises Gone.
+
+    Not asked again where they cannot have changed: a hub's commit, a folder on the machine that pinned it and untouched since.
+    """
+    if source.revision or (isinstance(source, Folder) and source.stamp(names) == pin.detail.get(_STAMP)):
         return {}
     entries = source.entries(names)
     if digest(entries) != pin.revision:

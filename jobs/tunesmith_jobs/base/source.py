@@ -1,6 +1,7 @@
 """Where a model's files are read from: one small interface for hub, bucket and folder."""
 
 import hashlib
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tunesmith_jobs.base.uri import Place, looks_like_repo
 from tunesmith_jobs.storage import NotFound, Store, open_store
 
 THREADS = 4
+_SETTLED_NS = 2_000_000_000  # times of a file system may be as coarse as 2 s (FAT)
 _T = TypeVar("_T")
 
 
@@ -90,6 +92,25 @@ class Folder:
     def entries(self, names: Collection[str]) -> Mapping[str, Entry]:
         """Size and sha256."""
         return dict(side_by_side(self._entry, names))  # hashing runs outside the interpreter's lock
+
+    def stamp(self, names: Collection[str]) -> str:
+        """A digest over what this machine's file system says of the files: as long as it stays, nobody has written to them.
+
+        Empty if one was written so lately that another write could leave the same times. Raises KeyError for a missing file.
+        """
+        now = time.time_ns()
+        lines = [str(self.root.resolve())]
+        for name in sorted(names):
+            try:
+                stat = (self.root / name).stat()
+            except FileNotFoundError:
+                raise KeyError(name) from None
+            except PermissionError as error:
+                raise self._refused(error) from error
+            if now - max(stat.st_mtime_ns, stat.st_ctime_ns) < _SETTLED_NS:
+                return ""
+            lines.append(f"{name}\t{stat.st_size}\t{stat.st_mtime_ns}\t{stat.st_ctime_ns}\t{stat.st_ino}\t{stat.st_dev}")
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _entry(self, name: str) -> Entry:
         path = self.root / name

@@ -1,7 +1,7 @@
 import os
 import sys
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the stage's workers are its threads; numpy reads this when it is imported
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # blocks run side by side already; BLAS threads of their own would only wait for each other
 
 from tunesmith_jobs.merge.work import merge
 from tunesmith_jobs.stage import run_stage
