@@ -94,9 +94,12 @@ def _figures(times: Sequence[float], tokens: int) -> dict[str, float]:
 _SIDES = {"tunesmith": _ours, "pipeline": _pipeline}
 
 
+_DEMO_MODEL = Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"  # `make demo` writes it
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate against a loop over transformers' pipeline.")
-    parser.add_argument("model", type=Path, help="folder of a chat model")
+    parser.add_argument("model", type=Path, nargs="?", default=_DEMO_MODEL, help="folder of a chat model (default: the demo's)")
     parser.add_argument("--rows", type=int, default=13)
     parser.add_argument("--new-tokens", type=int, default=48)
     parser.add_argument("--side", choices=_SIDES, help=argparse.SUPPRESS)
