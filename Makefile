@@ -28,7 +28,7 @@ gpu-check: install ## What only a GPU can show about the training recipe; writes
 
 .PHONY: test
 test: install lint types parts ## Lint, types, all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: install ## Style, import contract, YAML

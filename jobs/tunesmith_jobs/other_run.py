@@ -9,6 +9,8 @@ from tunesmith.settings import Reference
 from tunesmith_jobs.stage import Finished, Stage
 from tunesmith_jobs.storage import NotFound
 
+_WORDS: dict[StageName, str] = {"generate": "dataset", "train": "training"}
+
 
 def result_of(stage: Stage, reference: Reference, name: StageName, path: str) -> Finished:
     """The newest result of stage `name` in the run that `path` (`spec.data.from`) names; which one is pinned for this key.
@@ -34,7 +36,7 @@ def _newest(stage: Stage, run: str, name: StageName, path: str) -> Pin:
             data = stage.store.read(entry.path)
             found.append((Manifest.model_validate_json(data), data))
     if not found:
-        why = f"no finished {name} of this run is in the store"
+        why = f"no finished {_WORDS.get(name, name)} of this run is in the store"
         problem = Problem(path, why, run, f"looked below {stage.store.url}/{run}/")
         raise BadRequest(f"run {run} has nothing to take", reason="FromNotFound", problems=[problem])
     manifest, data = max(found, key=lambda pair: (pair[0].created, pair[0].key))
