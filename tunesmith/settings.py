@@ -13,7 +13,6 @@ from pydantic.alias_generators import to_camel
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adafactor", "sgd"]
 Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"]
-Precision = Literal["float32", "float16", "bfloat16"]
 
 
 class Settings(BaseModel):

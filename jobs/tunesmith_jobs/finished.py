@@ -15,12 +15,18 @@ def read_manifest(store: Store, run: str, stage: str, key: str) -> Manifest | No
     """The manifest of a finished stage, or None. Raises Gone if there is something else in its place."""
     path = f"{stage_folder(run, stage, key)}/{MANIFEST}"
     try:
-        return Manifest.model_validate_json(store.read(path))
+        return parse_manifest(store.read(path), f"{store.url}/{path}")
     except NotFound:
         return None
+
+
+def parse_manifest(data: bytes, place: str) -> Manifest:
+    """The manifest in what was read at `place`. Raises Gone if it is none."""
+    try:
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
         raise Gone(
-            f"{store.url}/{path} is no manifest that this release can read",
+            f"{place} is no manifest that this release can read",
             reason="ManifestUnreadable",
             remedy="use the release that wrote it, or remove it and run the stage again",
         ) from error

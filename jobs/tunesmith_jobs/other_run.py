@@ -6,7 +6,8 @@ from tunesmith.errors import BadRequest, Gone, Problem
 from tunesmith.manifest import MANIFEST, Manifest, Pin, stage_folder
 from tunesmith.request import StageName
 from tunesmith.settings import Reference
-from tunesmith_jobs.stage import Finished, Stage
+from tunesmith_jobs.finished import Finished, parse_manifest
+from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import NotFound
 
 _WORDS: dict[StageName, str] = {"generate": "dataset", "train": "training"}
@@ -18,7 +19,7 @@ def result_of(stage: Stage, reference: Reference, name: StageName, path: str) ->
     Raises BadRequest if the run has none, Gone if it is no longer what was pinned.
     """
     run = reference.run or reference.request
-    pin = stage.pin("from", lambda: _newest(stage, run, name, path))
+    pin = stage.pin("from", lambda: _pin(stage, run, name, path))
     place = f"{stage_folder(run, name, pin.detail['key'])}/{MANIFEST}"
     try:
         data = stage.store.read(place)
@@ -26,20 +27,25 @@ def result_of(stage: Stage, reference: Reference, name: StageName, path: str) ->
         raise Gone(f"{stage.store.url}/{place} is gone", reason="FromGone", remedy=f"name a run that still has it in {path}") from None
     if hashlib.sha256(data).hexdigest() != pin.revision:
         raise Gone(f"{stage.store.url}/{place} is not what it was when this run first read it", reason="FromChanged")
-    return Finished(stage.store, Manifest.model_validate_json(data), stage.work / "from")
+    return Finished(stage.store, parse_manifest(data, f"{stage.store.url}/{place}"), stage.work / "from")
 
 
-def _newest(stage: Stage, run: str, name: StageName, path: str) -> Pin:
+def newest(stage: Stage, run: str, name: StageName, path: str) -> tuple[Manifest, bytes]:
+    """The newest finished result of a stage in a run of the same store: its manifest, read and as it is stored. Raises BadRequest."""
     found: list[tuple[Manifest, bytes]] = []
     for entry in stage.store.list(f"{run}/{name}/"):
         if entry.path.count("/") == 3 and entry.path.endswith(f"/{MANIFEST}"):
             data = stage.store.read(entry.path)
-            found.append((Manifest.model_validate_json(data), data))
+            found.append((parse_manifest(data, f"{stage.store.url}/{entry.path}"), data))
     if not found:
         why = f"no finished {_WORDS.get(name, name)} of this run is in the store"
         problem = Problem(path, why, run, f"looked below {stage.store.url}/{run}/")
         raise BadRequest(f"run {run} has nothing to take", reason="FromNotFound", problems=[problem])
-    manifest, data = max(found, key=lambda pair: (pair[0].created, pair[0].key))
+    return max(found, key=lambda pair: (pair[0].created, pair[0].key))
+
+
+def _pin(stage: Stage, run: str, name: StageName, path: str) -> Pin:
+    manifest, data = newest(stage, run, name, path)
     return Pin(
         uri=f"{stage.store.url}/{stage_folder(run, name, manifest.key)}",
         revision=hashlib.sha256(data).hexdigest(),

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tunesmith.errors import BadData, BadRequest, Gone, Problem, Refused, TryAgain, TunesmithError
-from tunesmith.manifest import MANIFEST, Manifest, Pin
+from tunesmith.manifest import Pin
 from tunesmith.request import Spec
 from tunesmith_jobs.base import BaseFacts
+from tunesmith_jobs.other_run import newest
 from tunesmith_jobs.preflight.estimate import TeacherUse, in_words, store_bytes, teacher_use, training_bytes
 from tunesmith_jobs.preflight.model import look_at_base
-from tunesmith_jobs.stage import Stage, read_manifest
+from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import open_store
 
 # Which exit code counts where several things are wrong: what needs the reader's hand goes before what may pass.
@@ -103,9 +104,7 @@ def _data(stage: Stage) -> Iterable[TunesmithError]:
         if problems := check_source(stage):
             yield BadData(f"{data.source.uri} cannot be used as it is", reason="BadRows", problems=problems)
     if data.from_ is not None:
-        run = data.from_.run or data.from_.request
-        if not _manifests(stage, run, "generate"):
-            yield _no_run(stage, "spec.data.from", run, "dataset")
+        newest(stage, data.from_.run or data.from_.request, "generate", "spec.data.from")
 
 
 def _adapter(stage: Stage, pin: Pin | None) -> Iterable[TunesmithError]:
@@ -114,27 +113,13 @@ def _adapter(stage: Stage, pin: Pin | None) -> Iterable[TunesmithError]:
     if reference is None:
         return
     run = reference.run or reference.request
-    trained = _manifests(stage, run, "train")
-    if not trained:
-        yield _no_run(stage, "spec.training.from", run, "adapter")
-        return
-    other = max(trained, key=lambda manifest: manifest.created).pins.get("base")
+    trained, _ = newest(stage, run, "train", "spec.training.from")
+    other = trained.pins.get("base")
     if pin is not None and other is not None and other.revision != pin.revision:
         why = f"the adapter of run {run} was trained on {other.uri} at {other.revision[:12]}, which is not {pin.uri} at {pin.revision[:12]}"
         same = f"{other.uri.partition('@')[0]}@{other.revision}" if other.uri.startswith("hf://") else other.uri
         problem = Problem("spec.training.from", why, run, f"set spec.model.base to {same}, or start from another run")
         yield BadRequest("the adapter to start from is for another model", reason="AdapterForOtherModel", problems=[problem])
-
-
-def _manifests(stage: Stage, run: str, name: str) -> list[Manifest]:
-    """Manifests of a stage's finished keys in a run of the same store."""
-    keys = [steps[2] for entry in stage.store.list(f"{run}/{name}/") if (steps := entry.path.split("/"))[3:] == [MANIFEST]]
-    return [manifest for key in keys if (manifest := read_manifest(stage.store, run, name, key)) is not None]
-
-
-def _no_run(stage: Stage, path: str, run: str, what: str) -> BadRequest:
-    problem = Problem(path, f"no finished {what} of this run is in the store", run, f"looked below {stage.store.url}/{run}/")
-    return BadRequest(f"the run to take the {what} from has none", reason="FromNotFound", problems=[problem])
 
 
 def _output(stage: Stage) -> Iterable[TunesmithError]:
