@@ -8,7 +8,7 @@ ARGS ?=
 
 UV := .tools/bin/uv
 BIN := .venv/bin
-EXTRAS := generate train merge tryout
+EXTRAS := generate train merge cluster controller tryout
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 ##@ Use

@@ -8,8 +8,8 @@ from pydantic import JsonValue
 
 from tunesmith.errors import shortened
 from tunesmith.plan import concerns
-from tunesmith.request import StageName
 from tunesmith.resolve import Snapshot, leaves
+from tunesmith.settings import StageName
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tunesmith.request import Spec, StageName, TrainingRequest
-from tunesmith.resolve import Profile, Snapshot, StageKey, leaves, resolve
+from tunesmith.profile import Profile
+from tunesmith.request import Spec, TrainingRequest
+from tunesmith.resolve import Snapshot, StageKey, leaves, resolve
+from tunesmith.settings import StageName
 
 STAGES: tuple[StageName, ...] = ("generate", "train", "merge", "evaluate", "deliver")
 KEY_LENGTH = 16  # hex digits, 64 bits

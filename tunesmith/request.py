@@ -16,16 +16,13 @@ from pydantic_core import ErrorDetails
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.field_docs import models_in
 from tunesmith.rules import broken_rules
-from tunesmith.settings import Data, Evaluation, Merge, Model, Settings, Training
+from tunesmith.settings import Data, Evaluation, Merge, Model, Quantity, Settings, StageName, Training
 
 GROUP = "tunesmith.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "TrainingRequest"
 NAME_LENGTH = 39  # `<name>-<stage>-<8 hex>` stays within 57 characters, so that pod names stay whole
-StageName = Literal["generate", "train", "merge", "evaluate", "deliver"]
-
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$")]
 
 
 class Resources(Settings):

@@ -8,24 +8,17 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from tunesmith import presets
 from tunesmith.errors import BadRequest, Problem
-from tunesmith.request import Spec, StageName, TrainingRequest
+from tunesmith.profile import Profile
+from tunesmith.request import Spec, TrainingRequest
+from tunesmith.settings import StageName
 
 BUILT_IN = "built-in"
 Layer = tuple[str, Mapping[str, Any]]  # where it comes from, and a partial spec
-
-
-class Profile(BaseModel):
-    """What the platform team sets for all requests of a profile. Locally there is none, unless the environment names an endpoint."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
-
-    name: str = "default"
-    defaults: dict[str, JsonValue] = Field(default_factory=dict)  # a partial spec
 
 
 class StageKey(BaseModel):

@@ -21,8 +21,9 @@ import tunesmith
 from tunesmith.errors import Gone, Stopped, TryAgain, TunesmithError
 from tunesmith.events import PROGRESS_SECONDS, Progress
 from tunesmith.manifest import MANIFEST, PINS, File, Manifest, Pin, stage_folder
-from tunesmith.request import Spec, StageName
+from tunesmith.request import Spec
 from tunesmith.resolve import Snapshot
+from tunesmith.settings import StageName
 from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.storage import NotFound, Store, Writer
 

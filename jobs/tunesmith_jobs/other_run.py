@@ -4,8 +4,7 @@ import hashlib
 
 from tunesmith.errors import BadRequest, Gone, Problem
 from tunesmith.manifest import MANIFEST, Manifest, Pin, stage_folder
-from tunesmith.request import StageName
-from tunesmith.settings import Reference
+from tunesmith.settings import Reference, StageName
 from tunesmith_jobs.finished import Finished, parse_manifest
 from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import NotFound

@@ -25,8 +25,8 @@ from pathlib import Path
 from tunesmith.errors import BadRequest, ExitCode, TunesmithError, Usage
 from tunesmith.events import Result
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
-from tunesmith.request import StageName
 from tunesmith.resolve import Snapshot, read_snapshot
+from tunesmith.settings import StageName
 from tunesmith_jobs.attempt import Outcome, Stage, new_attempt, print_line, silence
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import Finished, read_manifest

@@ -66,7 +66,7 @@ def test_completion_names_the_runs_of_the_store(cli):
 
 def test_the_stages_to_choose_are_those_of_the_contract():
     from tunesmith.cli.options import StageChoice
-    from tunesmith.request import StageName
+    from tunesmith.settings import StageName
 
     assert tuple(StageChoice) == get_args(StageName)
 

@@ -5,8 +5,9 @@ from requests_for_tests import document
 
 from tunesmith.errors import BadRequest
 from tunesmith.plan import snapshot
+from tunesmith.profile import Profile
 from tunesmith.request import parse
-from tunesmith.resolve import Profile, leaves, read_snapshot, resolve
+from tunesmith.resolve import leaves, read_snapshot, resolve
 
 PRECEDENCE = {  # request, profile defaults -> (learningRate, where from)
     "built-in": ({}, None, (2e-4, "built-in")),

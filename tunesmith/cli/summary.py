@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tunesmith.local.events import Ended
     from tunesmith.local.store import RunStore
     from tunesmith.manifest import Manifest
-    from tunesmith.request import StageName
     from tunesmith.resolve import Snapshot
+    from tunesmith.settings import StageName
 
 FORMAT = 1
 PLACES: "Mapping[str, tuple[StageName, str]]" = {

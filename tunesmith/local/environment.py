@@ -8,9 +8,8 @@ import re
 from collections.abc import Mapping
 
 from tunesmith.errors import BadRequest, Problem, Refused
-from tunesmith.request import StageName
 from tunesmith.resolve import Snapshot
-from tunesmith.settings import SecretKey
+from tunesmith.settings import SecretKey, StageName
 
 _PASSED = frozenset(
     [

@@ -8,7 +8,7 @@ from tunesmith.local.events import Begun, Ended, Event, Note, read_event
 from tunesmith.local.places import RunPlace
 from tunesmith.local.runner import Runner
 from tunesmith.local.stopping import Stopping
-from tunesmith.request import StageName
+from tunesmith.settings import StageName
 
 _POLL_SECONDS = 0.3
 

@@ -11,8 +11,9 @@ from typing import Any
 from tunesmith.documents import read_documents, scalar
 from tunesmith.errors import BadRequest, Problem, TunesmithError, Usage
 from tunesmith.plan import snapshot
+from tunesmith.profile import Profile
 from tunesmith.request import TrainingRequest, parse
-from tunesmith.resolve import Profile, Snapshot
+from tunesmith.resolve import Snapshot
 
 SET = "--set"  # provenance of a value that the command line gave
 ENVIRONMENT = "environment"  # and of one that an environment variable gave

@@ -5,8 +5,9 @@ A later plain `tunesmith run` keeps the rerun, so that it does not go back to th
 
 from tunesmith.errors import Usage
 from tunesmith.plan import STAGES, graph
-from tunesmith.request import Rerun, StageName
+from tunesmith.request import Rerun
 from tunesmith.resolve import Snapshot
+from tunesmith.settings import StageName
 
 AGAIN = "rerun"  # provenance
 

@@ -23,8 +23,8 @@ from tunesmith.local.stopping import Stopping
 from tunesmith.local.store import RunStore, snapshot_file
 from tunesmith.manifest import Manifest
 from tunesmith.plan import next_stages
-from tunesmith.request import StageName
 from tunesmith.resolve import Snapshot, StageKey
+from tunesmith.settings import StageName
 
 
 @dataclass

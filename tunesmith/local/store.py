@@ -15,8 +15,8 @@ from tunesmith.local.environment import plain_environment
 from tunesmith.local.events import Listener
 from tunesmith.local.processes import Toolbox
 from tunesmith.manifest import Manifest
-from tunesmith.request import StageName
 from tunesmith.resolve import Snapshot, read_snapshot
+from tunesmith.settings import StageName
 
 _CLASSES: Mapping[int, type[TunesmithError]] = {kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)}
 

@@ -1,0 +1,1 @@
+"""The controller: TrainingRequests become Jobs, one stage after another."""

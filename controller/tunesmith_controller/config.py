@@ -1,0 +1,57 @@
+"""The controller's configuration file: profiles, and what they fall back to. A ConfigMap of the chart, mounted.
+
+images: {generate: …, train: …, merge: …, pullPolicy: …, pullSecrets: […]}
+profiles:
+  default: {store: {url: s3://…}, …}          # tunesmith/profile.py
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+import tunesmith
+from tunesmith.documents import read_documents
+from tunesmith.errors import BadRequest, Problem
+from tunesmith.profile import Images, Profile
+from tunesmith.request import dotted
+from tunesmith_controller.model import Config
+
+Model = TypeVar("Model", Images, Profile)
+
+
+def read_config(file: Path) -> Config:
+    """The configuration in a YAML file. Raises BadRequest with everything that is wrong in it."""
+    try:
+        documents = read_documents(file.read_text(encoding="utf-8"), str(file))
+    except OSError as error:
+        raise BadRequest(f"the configuration {file} cannot be read: {error.strerror}", remedy="give --config") from error
+    return parse_config(next(iter(documents), {}), str(file))
+
+
+def parse_config(document: Any, place: str) -> Config:
+    """Profiles with their names, and with the file's images where they have none of their own."""
+    if not isinstance(document, Mapping):
+        raise BadRequest(f"{place} holds no configuration", problems=[Problem("", "must be a mapping", document)])
+    problems = [Problem(name, "unknown field") for name in document if name not in ("images", "profiles")]
+    images = _read(Images, document.get("images") or {}, "images", problems)
+    profiles: dict[str, Profile] = {}
+    for name, values in (document.get("profiles") or {}).items():
+        own = dict(values or {})
+        own["images"] = (document.get("images") or {}) | {key: image for key, image in (own.get("images") or {}).items() if image}
+        profile = _read(Profile, own | {"name": name}, f"profiles.{name}", problems)
+        if profile is not None:
+            profiles[name] = profile
+    if problems or images is None:
+        raise BadRequest(f"{place} cannot be used: {len(problems)} problem(s)", problems=problems)
+    return Config(profiles=profiles, version=tunesmith.__version__)
+
+
+def _read(model: type[Model], values: Any, path: str, problems: list[Problem]) -> Model | None:
+    try:
+        return model.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        problems += [Problem(f"{path}.{dotted(found['loc'])}", found["msg"], found["input"]) for found in error.errors(include_url=False)]
+        return None

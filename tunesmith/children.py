@@ -1,0 +1,62 @@
+"""Names, labels and annotations of what a request has on a cluster: Jobs, pods, the snapshot's ConfigMap. Pure.
+
+Shared by the controller, which makes them, and the command line, which finds them.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "tunesmith"
+REQUEST = "tunesmith.dev/request"  # label: name of the request
+STAGE = "tunesmith.dev/stage"  # label
+KEY = "tunesmith.dev/key"  # label: the stage's key
+ATTEMPT = "tunesmith.dev/attempt"  # label: the controller's attempt, from 1
+PROFILE = "tunesmith.dev/profile"  # label
+TEMPLATE = "tunesmith.dev/template"  # annotation of a Job: hash of its pod template, to see that an edit concerns it
+CONTAINER = "stage"  # the container of a stage's pod
+SNAPSHOT_FILE = "request.json"  # key in the ConfigMap: what the stage reads
+FROZEN_FILE = "frozen.json"  # key in the ConfigMap: the profile, and what of the request it was frozen for
+
+
+def labels(request: str, component: str, version: str) -> dict[str, str]:
+    """Recommended labels of a child. Never `app.kubernetes.io/instance`: GitOps tools would claim or prune the child by it."""
+    return {
+        "app.kubernetes.io/name": "tunesmith",
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "tunesmith",
+        "app.kubernetes.io/version": version,
+        MANAGED_BY: MANAGER,
+        REQUEST: request,
+    }
+
+
+def run_name(name: str, uid: str) -> str:
+    """The run of a request that names none: delete and apply again is a new one."""
+    return f"{name}-{uid.replace('-', '')[:8]}"
+
+
+def job_name(name: str, uid: str, stage: str, key: str, attempt: int) -> str:
+    """`<name>-<stage>-<8 hex>`, at most 57 characters for a name of 39. The same attempt always has the same name."""
+    return f"{name}-{stage}-{_hex(uid, key, str(attempt))}"
+
+
+def snapshot_name(name: str, uid: str, content: str) -> str:
+    """Name of the ConfigMap that freezes a request: by its content, so that a second write of the same is none."""
+    return f"{name}-snapshot-{_hex(uid, content)}"
+
+
+def owner_reference(request: Mapping[str, str], api_version: str, kind: str) -> dict[str, object]:
+    """What makes an object a request's child. `request`: name and uid."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": request["name"],
+        "uid": request["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _hex(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
