@@ -20,6 +20,10 @@ demo: install ## Tune a real model on a CPU, end to end: no account, no key, no 
 .PHONY: install
 install: .venv/.installed ## Everything into .venv/, from the locked requirements
 
+.PHONY: images
+images: ## Build the five images, with docker or buildah (ARGS="controller merge")
+	@images/build.sh $(ARGS)
+
 .PHONY: gpu-check
 gpu-check: install ## What only a GPU can show about the training recipe; writes docs/reference/gpu-check.md
 	@$(BIN)/python scripts/gpu_check.py $(ARGS)
@@ -28,7 +32,7 @@ gpu-check: install ## What only a GPU can show about the training recipe; writes
 
 .PHONY: test
 test: install lint types parts ## Lint, types, all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(ARGS)
 
 .PHONY: lint
 lint: install ## Style, import contract, YAML
@@ -50,9 +54,32 @@ format: install ## Mend what can be mended
 docs: install ## Write the generated reference pages again
 	$(BIN)/python scripts/reference.py
 
+.PHONY: crd
+crd: install ## Write the CustomResourceDefinition again, and the reference pages
+	@$(BIN)/python scripts/reference.py
+
+.PHONY: chart
+chart: install ## Write the chart's generated files again: schema, README, rights, CRD
+	@$(BIN)/python scripts/chart.py
+
 .PHONY: parts
 parts: ## Install what tests need beside Python packages (a browser), where the machine allows it
 	@scripts/parts.sh
+
+.PHONY: e2e
+e2e: install ## Tests on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
+	@tests/cluster/build.sh node
+	@test -n "$${TUNESMITH_E2E_KUBECONFIG:-}" || BASE_IMAGE=$${BASE_IMAGE:-debootstrap} images/build.sh
+	$(BIN)/python -m pytest tests/e2e --timeout 1800 $(ARGS)
+
+.PHONY: cluster-up
+cluster-up: ## Start a Kubernetes cluster of our own on this machine (Linux, root)
+	@tests/cluster/build.sh node
+	@$(PYTHON) tests/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Stop it and leave nothing behind
+	@$(PYTHON) tests/cluster down
 
 .PHONY: bench
 bench: install ## All benchmarks, each against a peer in one run; writes benchmarks/*/results.md
@@ -62,6 +89,7 @@ bench: install ## All benchmarks, each against a peer in one run; writes benchma
 lock: $(UV) ## Resolve the requirements anew (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	for extra in $(EXTRAS); do $(COMPILE) --extra $$extra -c requirements/dev.txt pyproject.toml -o requirements/$$extra.txt; done
+	$(COMPILE) -c requirements/dev.txt images/tryout/requirements.in -o images/tryout/requirements.txt
 
 .PHONY: clean
 clean: ## Remove what was installed and built here

@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
-# Install what tests need beside Python packages: a browser for the report's pictures. Needs root and apt; elsewhere it says what to
-# install, and the tests that need it are skipped (with CI=true they fail).
+# Install what tests need beside Python packages: Debian's Chromium (pictures of the report) and Lua (the health check of Argo CD), as root;
+# the programs of a Kubernetes control plane and helm (Go, or KUBEBUILDER_ASSETS). Where one can't be had it says why; the tests that need
+# it are skipped (with CI=true they fail).
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-if have chromium || have chromium-browser || have google-chrome; then
-  exit 0
-fi
-if [ "$(id -u)" = 0 ] && have apt-get; then
-  echo "installing chromium (for the tests that look at the report)"
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
-  apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null
-else
-  echo "no Chromium found: the tests that look at the report in a browser are skipped; install the package chromium to run them"
-fi
+packages() {
+  local missing=()
+  have chromium || have chromium-browser || have google-chrome || missing+=(chromium fonts-noto-cjk)
+  have lua5.4 || missing+=(lua5.4)
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" = 0 ] && have apt-get; then
+    echo "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "the tests that need ${missing[*]} are skipped; install these packages to run them"
+  fi
+}
+
+packages
+tests/cluster/build.sh control-plane || echo "no control plane: the tests that need a Kubernetes API server or helm are skipped"

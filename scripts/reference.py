@@ -1,25 +1,32 @@
-"""Write the reference pages that are generated from the code: `python scripts/reference.py [--check]`.
+"""Write what is generated from the code, reference pages, the chart's CRD, Argo CD's test data: `python scripts/reference.py [--check]`.
 
 --check writes nothing and exits with 1, naming the pages, if any is stale.
 """
 
+import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer.main
+import yaml
 from typer.testing import CliRunner
 
+from tunesmith import places
 from tunesmith.cli.main import app
-from tunesmith.crd import schema_of
+from tunesmith.crd import custom_resource_definition, schema_of
 from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Refused, Stopped, TryAgain, TunesmithError, Usage
 from tunesmith.plan import concerns
 from tunesmith.presets import DATA, TRAINING
-from tunesmith.request import Spec
+from tunesmith.profile import Profile
+from tunesmith.request import API_VERSION, KIND, Spec
+from tunesmith.settings import LARGEST
+from tunesmith.status import Status
 
-PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = "docs/reference"
 GENERATED = "<!-- Written by scripts/reference.py; `make docs` writes it again. -->\n"
 
 
@@ -52,9 +59,9 @@ def request_page() -> str:
 def _fields(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, field in schema.get("properties", {}).items():
         here = f"{path}.{name}".lstrip(".")
-        if path == "stages" and name != "generate":
+        if path in ("stages", "pods") and name != "generate":
             continue  # all stages have the same fields
-        here = here.replace("stages.generate", "stages.<name>")
+        here = here.replace("stages.generate", "stages.<name>").replace("pods.generate", "pods.<name>")
         yield here, field
         yield from _fields(field, here)
         if "items" in field:
@@ -63,8 +70,11 @@ def _fields(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Ma
 
 def _row(path: str, field: Mapping[str, Any]) -> str:
     stage = concerns(path.replace("[]", ""))
-    meaning = field.get("description", "").replace("\n", " ").replace("|", "\\|")
-    return f"| `{path}` | {_type(field)} | {stage or '–'} | {meaning} |"
+    return f"| `{path}` | {_type(field)} | {stage or '–'} | {_meaning(field)} |"
+
+
+def _meaning(field: Mapping[str, Any]) -> str:
+    return str(field.get("description", "")).replace("\n", " ").replace("|", "\\|")
 
 
 def _type(field: Mapping[str, Any]) -> str:
@@ -78,7 +88,7 @@ def _type(field: Mapping[str, Any]) -> str:
     bounds = []
     if "minimum" in field:
         bounds.append(f"{'>' if field.get('exclusiveMinimum') else '≥'} {field['minimum']:g}")
-    if "maximum" in field:
+    if field.get("maximum", LARGEST) != LARGEST:
         bounds.append(f"{'<' if field.get('exclusiveMaximum') else '≤'} {field['maximum']:g}")
     return " ".join([kind, *bounds])
 
@@ -124,18 +134,112 @@ def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]
             yield from _commands(child, (*words, name))
 
 
+def profile_page() -> str:
+    """Every field of a profile."""
+    lines = [
+        GENERATED,
+        "# The profile",
+        "",
+        "What the platform team decides for all requests that name it by `spec.profile`: the values below `profiles.<name>` of the chart.",
+        "It is frozen beside the snapshot of a request, so an edit changes no run under way; `spec.retry` takes today's images, Secrets",
+        "and placement, and `spec.rerun` all of today's profile. Secrets and ConfigMaps are those of the request's namespace.",
+        "",
+        *_parts_of(schema_of(Profile), {"name"}),
+        "## Patterns of `allow`",
+        "",
+        inspect.cleandoc(places.__doc__ or "").partition("\n\n")[2],
+        "",
+        "`{namespace}` in a pattern is the request's own namespace.",
+        "",
+        "Whatever `allow.env` says, no request sets a variable that decides where secrets go or what is run: "
+        "endpoints, credentials, proxies and certificates, `PATH`, `LD_*`, `PYTHON*`, plugins and compilers, `NVIDIA_*`, telemetry.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def status_page() -> str:
+    """Every field of a status."""
+    lines = [
+        GENERATED,
+        "# The status",
+        "",
+        "What the controller writes back into a TrainingRequest. A field that says nothing is left out, or empty.",
+        "",
+        *_parts_of(schema_of(Status), set()),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _parts_of(schema: Mapping[str, Any], without: Collection[str]) -> Iterator[str]:
+    """A table of the plain fields, then one for each part."""
+    plain: list[str] = []
+    parts: dict[str, tuple[str, list[str]]] = {}
+    for path, field in _fields(schema):
+        top = path.partition(".")[0].removesuffix("[]")
+        if top in without:
+            continue
+        if path == top and ("properties" in field or "properties" in field.get("items", {})):
+            parts[top] = (field.get("description", ""), [])
+        elif "properties" not in field:
+            (parts[top][1] if top in parts else plain).append(f"| `{path}` | {_type(field)} | {_meaning(field)} |")
+    head = ["| field | type | meaning |", "| --- | --- | --- |"]
+    yield from [*head, *plain, ""]
+    for name, (about, rows) in parts.items():
+        yield from [f"## `{name}`", "", about, "", *head, *rows, ""]
+
+
+def argocd_files() -> dict[str, str]:
+    """Argo CD's test data, in the form that its repository has: the states of tests/contract/statuses as whole objects."""
+    files: dict[str, str] = {}
+    tests = []
+    for path in sorted((ROOT / "tests/contract/statuses").glob("*.json")):
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if "deletionTimestamp" in state["metadata"]:
+            continue  # Argo CD does not ask about what is being deleted
+        seen = state["status"]["observedGeneration"] == state["metadata"]["generation"]
+        message = state["status"]["message"] if seen else "waiting for the controller"
+        tests.append({"healthStatus": {"status": state["argo"], "message": message}, "inputPath": f"testdata/{path.stem}.yaml"})
+        thing = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": "riddles", "namespace": "team-a"} | state["metadata"],
+            "spec": {"task": "Answer riddles.", "model": {"base": "hf://org/model"}} | state["spec"],
+            "status": state["status"],
+        }
+        files[f"docs/argocd/testdata/{path.stem}.yaml"] = _yaml(thing)
+    return files | {"docs/argocd/health_test.yaml": _yaml({"tests": tests})}
+
+
+class _Indented(yaml.SafeDumper):
+    """Lists are indented below their key, as yamllint wants them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - PyYAML's own
+        super().increase_indent(flow, indentless=False)
+
+
+def _yaml(value: Any) -> str:
+    return str(yaml.dump(value, Dumper=_Indented, sort_keys=False, allow_unicode=True, width=100))
+
+
 def main() -> int:
     """Write the pages, or with --check name those that are stale."""
-    pages = {"request.md": request_page(), "exit-codes.md": exit_codes_page(), "commands.md": commands_page()}
-    stale = [name for name, text in pages.items() if not (PAGES / name).exists() or (PAGES / name).read_text(encoding="utf-8") != text]
+    files = {
+        f"{PAGES}/request.md": request_page(),
+        f"{PAGES}/profile.md": profile_page(),
+        f"{PAGES}/status.md": status_page(),
+        f"{PAGES}/exit-codes.md": exit_codes_page(),
+        f"{PAGES}/commands.md": commands_page(),
+        "helm/tunesmith/files/crd.yaml": _yaml(custom_resource_definition()),
+    } | argocd_files()
+    stale = [name for name, text in files.items() if not (ROOT / name).exists() or (ROOT / name).read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
         if stale:
-            print(f"stale in docs/reference: {', '.join(stale)}; run `make docs`")
+            print(f"stale: {', '.join(stale)}; run `make docs`")
         return 1 if stale else 0
-    PAGES.mkdir(parents=True, exist_ok=True)
     for name in stale:
-        (PAGES / name).write_text(pages[name], encoding="utf-8")
-        print(f"wrote docs/reference/{name}")
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(files[name], encoding="utf-8")
+        print(f"wrote {name}")
     return 0
 
 

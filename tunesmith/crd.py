@@ -14,7 +14,21 @@ from tunesmith.rules import RULES
 from tunesmith.status import Status
 
 PLURAL = "trainingrequests"
-_KEPT = ("type", "description", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "required")
+_KEPT = (
+    "type",
+    "description",
+    "enum",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "maxProperties",
+    "required",
+)
+_ANY = {"$ref": "#/$defs/JsonValue"}
 _FROZEN = ("profile", "queueName")
 _MAP_LISTS = {"conditions": "type", "stages": "name"}  # lists of the status that server-side apply merges by a key
 
@@ -24,15 +38,14 @@ def custom_resource_definition() -> dict[str, Any]:
     spec = schema_of(Spec)
     for rule in RULES:
         if rule.cel:
-            _at(spec, rule.path).setdefault("x-kubernetes-validations", []).append(
-                {"rule": rule.cel, "message": f"{rule.why}; {rule.remedy}".replace("`", "")}
-            )
+            place = {"fieldPath": f".{rule.field}"} if rule.field else {}
+            _at(spec, rule.path).setdefault("x-kubernetes-validations", []).append({"rule": rule.cel, "message": rule.message} | place)
     for field in _FROZEN:
-        message = f"{field} cannot be changed; delete the request and apply it under another name"
         spec.setdefault("x-kubernetes-validations", []).append(
             {
                 "rule": f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
-                "message": message,
+                "message": f"{field} cannot be set, changed or removed later; delete the request and apply it again,"
+                " with run: from its status to go on with what it has",
             }
         )
     status = schema_of(Status)
@@ -76,14 +89,16 @@ def _root(spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of this schema."},
             "kind": {"type": "string", "description": "Kind of the object."},
-            "metadata": {"type": "object"},
+            "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
             "spec": spec,
             "status": status,
         },
         "x-kubernetes-validations": [
             {
                 "rule": f"size(self.metadata.name) <= {NAME_LENGTH} && !self.metadata.name.contains('.')",
-                "message": f"name must have at most {NAME_LENGTH} characters and no dot, so that the names of its pods stay whole",
+                "message": f"must have at most {NAME_LENGTH} characters and no dot, so that the names of its pods stay whole;"
+                " give a shorter name",
+                "fieldPath": ".metadata.name",
             }
         ],
     }
@@ -96,10 +111,14 @@ def _columns() -> list[dict[str, Any]]:
     return [
         column("Phase", ".status.phase"),
         column("Stage", ".status.stage"),
-        column("Progress", ".status.progress", "integer"),
-        column("Model", ".spec.model.base", priority=1),
+        column("Progress", ".status.percent"),
+        column("Reason", ".status.reason"),
         column("Age", ".metadata.creationTimestamp", "date"),
-        column("Reason", '.status.conditions[?(@.type=="Failed")].reason'),
+        column("Loss", ".status.loss", priority=1),
+        column("Place", ".status.queuePlace", "integer", priority=1),
+        column("Profile", ".spec.profile", priority=1),
+        column("Base", ".spec.model.base", priority=1),
+        column("Model", ".status.outputs.model", priority=1),
         column("Message", ".status.message", priority=1),
     ]
 
@@ -147,9 +166,9 @@ def _convert(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
         result["items"] = _convert(schema["items"], definitions)
     if "properties" in schema:
         result["properties"] = {name: _field(field, definitions) for name, field in schema["properties"].items()}
-    elif isinstance(schema.get("additionalProperties"), Mapping) and schema["additionalProperties"]:
-        result["additionalProperties"] = _convert(schema["additionalProperties"], definitions)
-    elif result.get("type") == "object" or "type" not in result:
+    elif (values := schema.get("additionalProperties")) and values != _ANY:
+        result["additionalProperties"] = _convert(values, definitions)
+    elif result.get("type") == "object" or "type" not in result:  # a map of anything: CEL sees that it is there, not what is in it
         result["x-kubernetes-preserve-unknown-fields"] = True
     return result
 

@@ -21,7 +21,7 @@ _WORDS: dict[str, bool | None] = {
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _INT = re.compile(r"[-+]?(0[bB][01]+|0[oO][0-7]+|0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INT_BITS = 64
+_INT_BITS = 63  # the API server makes floats of what is larger
 
 
 class _Loader(yaml.SafeLoader):
@@ -67,6 +67,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     result: dict[Hashable, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if key is None:
+            raise yaml.constructor.ConstructorError(None, None, "a key is null", key_node.start_mark)
         if isinstance(key, bool):
             key = "true" if key else "false"  # sigs.k8s.io/yaml: keys become strings after typing
         elif isinstance(key, int | float):

@@ -50,6 +50,7 @@ class Result(_Event):
     manifest: str = ""  # URL of the stage's manifest, if it is done
     adopted: bool = False  # an earlier attempt had committed the same key; nothing was computed
     done_keys: dict[str, str] = Field(default_factory=dict)  # later stages of this run which the store already holds: name -> key
+    evaluated: dict[str, float] = Field(default_factory=dict)  # metrics of evaluate, if it is among `done_keys`
     metrics: dict[str, float] = Field(default_factory=dict)
     seconds: float = 0.0
 
@@ -60,7 +61,7 @@ class Result(_Event):
             {"message": self.message[:1200], "remedy": self.remedy[:600]},
             {"message": self.message[:500], "remedy": self.remedy[:250]},
             {"metrics": {}},
-            {"message": self.message[:200], "remedy": self.remedy[:100], "done_keys": {}},
+            {"message": self.message[:200], "remedy": self.remedy[:100], "done_keys": {}, "evaluated": {}},
         )
         for change in changes:
             if len(slim.line().encode()) < TERMINATION_MESSAGE_BYTES:

@@ -13,7 +13,7 @@ from typing import Any
 from tunesmith.profile import Profile
 from tunesmith.request import Spec, TrainingRequest
 from tunesmith.resolve import Snapshot, StageKey, leaves, resolve
-from tunesmith.settings import StageName
+from tunesmith.settings import Reference, StageName
 
 STAGES: tuple[StageName, ...] = ("generate", "train", "merge", "evaluate", "deliver")
 KEY_LENGTH = 16  # hex digits, 64 bits
@@ -55,9 +55,19 @@ NEUTRAL = frozenset(
 _BUILT_IN_WISH = {"task": "-", "model": {"base": "-"}}
 
 
-def snapshot(request: TrainingRequest, *, run: str, profile: Profile | None = None) -> Snapshot:
-    """Resolve a request and compute its graph. `run`: the run's name in the store, unless the request says one."""
-    spec, provenance = resolve(request, profile)
+def snapshot(
+    request: TrainingRequest,
+    *,
+    run: str,
+    profile: Profile | None = None,
+    cluster: bool = False,
+    runs: Mapping[str, str] | None = None,
+) -> Snapshot:
+    """Resolve a request and compute its graph. `run`: the run's name in the store, unless the request says one.
+
+    `cluster` and `runs` (of the requests in `references`): see resolve.
+    """
+    spec, provenance = resolve(request, profile, cluster=cluster, runs=runs)
     return Snapshot(
         name=request.metadata.name,
         namespace=request.metadata.namespace,
@@ -83,6 +93,14 @@ def graph(spec: Spec) -> tuple[StageKey, ...]:
         )
         stages.append(StageKey(name=name, key=key, needs=tuple(stage.name for stage in stages)))
     return tuple(stages)
+
+
+def references(spec: Spec) -> tuple[tuple[str, StageName], ...]:
+    """The requests that a resolved spec waits for, each with the stage whose result it takes: `data.from` a dataset, `training.from` an
+    adapter. Empty once they are replaced by their runs (`resolve` with `runs`).
+    """
+    wanted: tuple[tuple[Reference | None, StageName], ...] = ((spec.data.from_, "generate"), (spec.training.from_, "train"))
+    return tuple((reference.request, stage) for reference, stage in wanted if reference and reference.request)
 
 
 def concerns(path: str) -> StageName | None:

@@ -8,9 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from tunesmith.settings import Quantity, SecretKey, Settings
-
-ObjectName = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")]
+from tunesmith.settings import Count, Endpoint, Location, ObjectName, Quantity, SecretKey, Settings, Tracker
 
 
 class ConfigMapKey(Settings):
@@ -25,9 +23,9 @@ class ConfigMapKey(Settings):
 class S3(Settings):
     """The store: where runs are kept. A request's runs lie at `<url>/<namespace>/<run>/`."""
 
-    url: Annotated[str, Field(pattern=r"^((s3|file)://\S+)?$")] = ""
+    url: Location = ""
     """`s3://bucket/prefix`. Empty: requests of this profile are refused, by name."""
-    endpoint: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    endpoint: Endpoint = ""
     """Endpoint of an S3-compatible server. Built-in: AWS."""
     region: str = ""
     """Region. Built-in: the server's own."""
@@ -111,15 +109,15 @@ class Proxy(Settings):
 class Limits(Settings):
     """How much may run at once. 0: no limit. Who waits, waits in line: round-robin over namespaces, the oldest first within one."""
 
-    requests: Annotated[int, Field(ge=0)] = 0
+    requests: Count = 0
     """Requests of the profile at work."""
-    requests_per_namespace: Annotated[int, Field(ge=0)] = 0
+    requests_per_namespace: Count = 0
     """Requests of the profile at work in one namespace."""
-    gpu_jobs: Annotated[int, Field(ge=0)] = 0
+    gpu_jobs: Count = 0
     """Live Jobs of the profile that ask for a GPU."""
-    gpu_jobs_per_namespace: Annotated[int, Field(ge=0)] = 0
+    gpu_jobs_per_namespace: Count = 0
     """Live Jobs of the profile that ask for a GPU in one namespace."""
-    teacher_requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    teacher_requests_per_minute: Count = 0
     """Requests to the teacher per minute, divided over the live generate Jobs of the profile."""
 
 
@@ -142,7 +140,7 @@ class Allow(Settings):
     """Labels of node selectors."""
     priority_class_names: tuple[str, ...] = ()
     """Priority classes."""
-    trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ("tensorboard",)
+    trackers: tuple[Tracker, ...] = ("tensorboard",)
     """Experiment trackers (`training.reportTo`)."""
 
 
@@ -161,7 +159,7 @@ class Profile(Settings):
     """Key of the profile's teacher endpoint (`defaults.data.teacher.baseURL`, else OpenAI)."""
     hub_secret: SecretKey | None = None
     """Token for the profile's hub."""
-    hub_endpoint: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    hub_endpoint: Endpoint = ""
     """A hub other than huggingface.co (HF_ENDPOINT)."""
     tracker_secrets: dict[str, SecretKey] = Field(default_factory=dict)
     """Variables of experiment trackers, such as WANDB_API_KEY, from Secrets in the request's namespace."""

@@ -7,7 +7,7 @@ settings.py; which of preset, profile and built-in fills what is missing, in res
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
@@ -16,36 +16,52 @@ from pydantic_core import ErrorDetails
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.field_docs import models_in
 from tunesmith.rules import broken_rules
-from tunesmith.settings import Data, Evaluation, Merge, Model, Quantity, Settings, StageName, Training
+from tunesmith.settings import (
+    HINTS,
+    Count,
+    Data,
+    Evaluation,
+    Location,
+    Merge,
+    Model,
+    ObjectName,
+    Passage,
+    Quantity,
+    Run,
+    Settings,
+    StageName,
+    Training,
+)
 
 GROUP = "tunesmith.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "TrainingRequest"
+LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
 NAME_LENGTH = 39  # `<name>-<stage>-<8 hex>` stays within 57 characters, so that pod names stay whole
 
 
 class Resources(Settings):
     """Kubernetes resources of a stage's container."""
 
-    requests: dict[str, Quantity] = Field(default_factory=dict)
+    requests: Annotated[dict[str, Quantity], Field(max_length=32)] = Field(default_factory=dict)
     """What the pod is scheduled by, such as `cpu: "4"`, `memory: 16Gi`."""
-    limits: dict[str, Quantity] = Field(default_factory=dict)
+    limits: Annotated[dict[str, Quantity], Field(max_length=32)] = Field(default_factory=dict)
     """What the container may use at most; `nvidia.com/gpu` belongs here."""
 
 
 class Toleration(Settings):
     """A Kubernetes toleration."""
 
-    key: str = ""
+    key: Annotated[str, Field(max_length=317)] = ""
     """Taint key; empty matches all."""
     operator: Literal["Equal", "Exists"] = "Equal"
     """How key and value are compared."""
-    value: str = ""
+    value: LabelValue = ""
     """Taint value."""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
     """Taint effect; empty matches all."""
-    toleration_seconds: int | None = None
+    toleration_seconds: Count | None = None
     """Seconds a NoExecute taint is tolerated."""
 
 
@@ -54,17 +70,17 @@ class StageSettings(Settings):
 
     resources: Resources = Field(default_factory=Resources)
     """Resources of the container."""
-    node_selector: dict[str, str] = Field(default_factory=dict)
+    node_selector: Annotated[dict[str, LabelValue], Field(max_length=32)] = Field(default_factory=dict)
     """Labels the node must have."""
-    tolerations: tuple[Toleration, ...] = ()
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
     """Taints the pod tolerates."""
-    priority_class_name: str = ""
+    priority_class_name: ObjectName = ""
     """Kubernetes priority class."""
-    env: dict[str, str] = Field(default_factory=dict)
+    env: Annotated[dict[str, Passage], Field(max_length=100)] = Field(default_factory=dict)
     """Additional environment variables. Never put a secret here."""
     retries: Annotated[int, Field(ge=0, le=100)] = 3
     """Tries after a counted failure."""
-    active_deadline_seconds: Annotated[int, Field(ge=0)] = 0
+    active_deadline_seconds: Count = 0
     """Seconds the stage may run. 0: no limit."""
 
 
@@ -97,7 +113,7 @@ class Spec(Settings):
 
     task: Annotated[str, Field(min_length=1, max_length=100_000)]
     """What the model shall do, in plain words, any language. Kept to the byte."""
-    profile: Annotated[str, Field(max_length=63)] = "default"
+    profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")] = "default"
     """The platform team's profile: store, secrets, teacher, placement, images, limits. Cannot be changed later."""
     data: Data = Field(default_factory=Data)
     """Training examples."""
@@ -109,19 +125,19 @@ class Spec(Settings):
     """Merging."""
     evaluation: Evaluation = Field(default_factory=Evaluation)
     """Comparison of base and merged model."""
-    output: Annotated[str, Field(pattern=r"^((s3|file)://\S+)?$")] = ""
+    output: Location = ""
     """`s3://bucket/prefix` to which the finished model is copied once the gate is passed."""
     stages: Stages = Field(default_factory=Stages)
     """Placement and retries."""
-    run: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)?$")] = ""
+    run: Run = ""
     """Run in the store to take up. Built-in: a new one for each request (locally the request's name)."""
     suspend: bool = False
     """Do not run for now; a running stage saves its state and ends."""
-    ttl_seconds_after_finished: Annotated[int | None, Field(ge=0)] = None
+    ttl_seconds_after_finished: Count | None = None
     """Seconds after the end until Jobs and pods are removed. Built-in: kept."""
     delete_when_expired: bool = False
     """Remove the request too, once `ttlSecondsAfterFinished` is over. Not with GitOps, which would apply and run it again."""
-    queue_name: Annotated[str, Field(max_length=253)] = ""
+    queue_name: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?)?$")] = ""
     """Kueue LocalQueue that the Jobs wait in. Cannot be changed later."""
     retry: Annotated[str, Field(max_length=64)] = ""
     """Any string; a new one gives failed stages another attempt, with what was paid and computed."""
@@ -159,7 +175,8 @@ def parse(document: object) -> TrainingRequest:
     except ValidationError as error:
         problems = [_problem(details) for details in error.errors(include_url=False)]
     spec = pruned.get("spec")
-    problems += broken_rules(spec if isinstance(spec, dict) else {})
+    if isinstance(spec, dict):
+        problems += [*broken_rules(spec), *_too_large(spec)]
     if problems or request is None:
         metadata = pruned.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -169,12 +186,23 @@ def parse(document: object) -> TrainingRequest:
 
 
 def without_nulls(value: Any) -> Any:
-    """The value without members that are null, as the API server prunes them: null means not set."""
+    """The value without members that are null, as the API server prunes them: null means not set. In a JSON Schema it is a value."""
     if isinstance(value, Mapping):
-        return {key: without_nulls(member) for key, member in value.items() if member is not None}
+        return {key: member if key == _JSON_SCHEMA else without_nulls(member) for key, member in value.items() if member is not None}
     if isinstance(value, list):
         return [without_nulls(item) for item in value]
     return value
+
+
+_JSON_SCHEMA = "jsonSchema"
+_SPEC_BYTES = 600_000  # of a ConfigMap's 1 MiB; the rest is for resolved values, where they came from, and the profile
+
+
+def _too_large(spec: Mapping[str, Any]) -> Iterator[Problem]:
+    size = len(json.dumps([spec], ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))  # as a snapshot writes it
+    if size > _SPEC_BYTES:
+        why = f"has {size:,} bytes, more than the {_SPEC_BYTES:,} that fit into a snapshot"
+        yield Problem("spec", why, remedy="give long data by data.source")
 
 
 _WORDS = {
@@ -207,12 +235,14 @@ def _problem(details: ErrorDetails) -> Problem:
         return Problem(path, f"must be one of {', '.join(allowed)}", value, f"did you mean {guess[0]!r}?" if guess else "")
     if details["type"] == "missing":
         return Problem(path, "is missing", remedy="add it")
+    if details["type"] == "too_long":
+        return Problem(path, f"must have at most {(most := details['ctx']['max_length'])} item{'s' * (most != 1)}", value)
     text = _WORDS.get(details["type"])
     if text is None:
         text = details["msg"][:1].lower() + details["msg"][1:]
         text = text.removeprefix("input should ").removeprefix("string should ").removeprefix("tuple should ")
         text = text if text.startswith(("be ", "have ", "match ")) is False else f"must {text}"
-    return Problem(path, text, value)
+    return Problem(path, text, value, HINTS.get(details.get("ctx", {}).get("pattern", ""), ""))
 
 
 def dotted(location: tuple[int | str, ...]) -> str:

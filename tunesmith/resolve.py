@@ -15,6 +15,7 @@ from tunesmith import presets
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.profile import Profile
 from tunesmith.request import Spec, TrainingRequest
+from tunesmith.rules import broken_rules
 from tunesmith.settings import StageName
 
 BUILT_IN = "built-in"
@@ -67,10 +68,14 @@ def read_snapshot(text: str) -> Snapshot:
         ) from error
 
 
-def resolve(request: TrainingRequest, profile: Profile | None = None) -> tuple[Spec, dict[str, str]]:
+def resolve(
+    request: TrainingRequest, profile: Profile | None = None, *, cluster: bool = False, runs: Mapping[str, str] | None = None
+) -> tuple[Spec, dict[str, str]]:
     """The spec with every value filled in, and for each leaf's path (`training.learningRate`) the source of its value.
 
-    Raises BadRequest if a preset or profile holds a value that the models refuse.
+    `cluster`: take the built-in values of a cluster, where training asks for a GPU. `runs`: the run of each request that this one refers
+    to (plan.references), by name; the reference then names the run, so that the keys depend on it. Raises BadRequest if request, preset
+    and profile together give something that cannot be used.
     """
     wish = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     layers: list[Layer] = [("profile " + profile.name, profile.defaults)] if profile else []
@@ -83,6 +88,14 @@ def resolve(request: TrainingRequest, profile: Profile | None = None) -> tuple[S
         for path, value in leaves(values):
             _set(merged, path, value)
             sources[".".join(path)] = source
+    if profile and (url := profile.models.get(merged["model"]["base"])):
+        merged["model"]["base"] = url
+        sources["model.base"] = f"profile {profile.name}"
+    if cluster:
+        merged.setdefault("training", {}).setdefault("device", "cuda")
+    _name_runs(merged, runs or {})
+    if problems := list(broken_rules(merged)):
+        raise BadRequest("request, presets and profile together cannot be used", problems=problems)
     try:
         spec = Spec.model_validate_json(json.dumps(merged))
     except ValueError as error:
@@ -90,6 +103,14 @@ def resolve(request: TrainingRequest, profile: Profile | None = None) -> tuple[S
     spec = _choices(spec)
     filled = spec.model_dump(mode="json", by_alias=True)
     return spec, {path: sources.get(path, BUILT_IN) for path in (".".join(path) for path, _ in leaves(filled))}
+
+
+def _name_runs(merged: Mapping[str, Any], runs: Mapping[str, str]) -> None:
+    """Put the run of another request in place of its name."""
+    for part in (merged.get("data", {}), merged.get("training", {})):
+        reference = part.get("from")
+        if isinstance(reference, Mapping) and (run := runs.get(reference.get("request", ""))):
+            part["from"] = {"run": run}
 
 
 def _choices(spec: Spec) -> Spec:

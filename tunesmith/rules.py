@@ -1,6 +1,7 @@
 """What must hold between the fields of a request. Pure; works on a document that may be wrong in other ways too.
 
 Each rule stands here twice, side by side: as Python for `tunesmith validate`, as CEL for the API server (crd.py places it at `path`).
+CEL needs bounds on all that it loops over; they are in the models.
 """
 
 import re
@@ -15,13 +16,22 @@ Part = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """`broken(part)` says whether the part at `path` breaks the rule; `cel` says the opposite, over `self`. Empty: CEL can't say it."""
+    """`broken(part)` says whether the part at `path` breaks the rule; `cel` says the opposite, over `self`. Empty: CEL can't say it.
+
+    `field`: the member of the part that the problem is about, if it is one.
+    """
 
     path: str
     why: str
     remedy: str
     broken: Callable[[Part], bool]
     cel: str = ""
+    field: str = ""
+
+    @property
+    def message(self) -> str:
+        """What the API server says."""
+        return f"{self.why}; {self.remedy}".replace("`", "")
 
 
 def _both(first: str, second: str) -> Callable[[Part], bool]:
@@ -53,7 +63,30 @@ def _gate_without_format(evaluation: Part) -> bool:
     return isinstance(gate, Mapping) and gate.get("metric") == "formatValid" and "format" not in evaluation
 
 
-_ONE_REFERENCE = "has(self.request) != has(self.run)"
+def _names_another_namespace(secret: Part) -> bool:
+    return isinstance(secret.get("name"), str) and "/" in secret["name"]
+
+
+def _too_much_text(spec: Part) -> bool:
+    data, evaluation = (part if isinstance(part := spec.get(name), Mapping) else {} for name in ("data", "evaluation"))
+    lists = [part if isinstance(part, list | tuple) else [] for part in (data.get("seeds"), evaluation.get("prompts"))]
+    texts = [spec.get("task"), data.get("systemMessage"), *lists[0], *lists[1]]
+    return sum(len(text) for text in texts if isinstance(text, str)) > _TEXT
+
+
+def _own_text(part: str, field: str) -> str:
+    return f"(has(self.{part}) && has(self.{part}.{field}) ? self.{part}.{field}.map(text, size(text)).sum() : 0)"
+
+
+_TEXT = 200_000  # characters; the snapshot of a request lies in a ConfigMap, which holds 1 MiB
+_OWN_SECRET = (
+    "names a Secret of another namespace",
+    "give the name alone, of a Secret in the request's own namespace",
+    _names_another_namespace,
+    "!self.name.contains('/')",
+    "name",
+)
+_ONE_REFERENCE = "(has(self.request) && self.request != '') != (has(self.run) && self.run != '')"
 
 RULES = (
     Rule(
@@ -101,6 +134,16 @@ RULES = (
         lambda spec: spec.get("deleteWhenExpired") is True and "ttlSecondsAfterFinished" not in spec,
         "!(has(self.deleteWhenExpired) && self.deleteWhenExpired && !has(self.ttlSecondsAfterFinished))",
     ),
+    Rule("data.teacher.secret", *_OWN_SECRET),
+    Rule("model.tokenSecret", *_OWN_SECRET),
+    Rule(
+        "",
+        f"task, system message, seeds and prompts have more than {_TEXT:,} characters together",
+        "keep the task short, and give long data by data.source",
+        _too_much_text,
+        "size(self.task) + (has(self.data) && has(self.data.systemMessage) ? size(self.data.systemMessage) : 0)"
+        f" + {_own_text('data', 'seeds')} + {_own_text('evaluation', 'prompts')} <= {_TEXT}",
+    ),
 )
 
 
@@ -111,4 +154,4 @@ def broken_rules(spec: Part) -> Iterator[Problem]:
         for step in filter(None, rule.path.split(".")):
             part = part.get(step) if isinstance(part, Mapping) else None
         if isinstance(part, Mapping) and rule.broken(part):
-            yield Problem(f"spec.{rule.path}".rstrip("."), rule.why, remedy=rule.remedy)
+            yield Problem(".".join(filter(None, ("spec", rule.path, rule.field))), rule.why, remedy=rule.remedy)

@@ -11,8 +11,37 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 StageName = Literal["generate", "train", "merge", "evaluate", "deliver"]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$")]  # as Kubernetes writes amounts
+
+# Bounds are the same in the API server. Patterns: only what Rust's and Go's regular expressions read alike, so no \s, \w or \d.
+LARGEST = 2**53 - 1  # whole numbers that JSON carries without loss
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Positive = Annotated[int, Field(ge=1, le=LARGEST)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Line = Annotated[str, Field(max_length=253)]
+Passage = Annotated[str, Field(max_length=4000)]
+_QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
+_RUN = r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)?$"
+_REQUEST = r"^([a-z0-9]([a-z0-9-]{0,37}[a-z0-9])?)?$"
+_OBJECT = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
+_NAMED = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+_ENDPOINT = r"^(https?://[A-Za-z0-9._:\[\]-]+(/[!-~]*)?)?$"
+_LOCATION = r"^((s3|file)://[^\x00-\x20\x7f]+)?$"
+Quantity = Annotated[str, Field(pattern=_QUANTITY, max_length=32)]  # as Kubernetes writes amounts
+Run = Annotated[str, Field(pattern=_RUN)]
+ObjectName = Annotated[str, Field(pattern=_OBJECT)]  # DNS subdomain, or empty
+Endpoint = Annotated[str, Field(pattern=_ENDPOINT, max_length=2048)]
+Location = Annotated[str, Field(pattern=_LOCATION, max_length=2048)]
+_SMALL = "small letters, digits, dashes and dots, with a letter or digit at both ends"
+HINTS = {  # pattern -> what to write
+    _QUANTITY: "an amount such as 500m, 2, 16Gi, in quotes",
+    _RUN: f"{_SMALL}; at most 63",
+    _REQUEST: "the name of a request: small letters, digits and dashes; at most 39",
+    _OBJECT: _SMALL,
+    _NAMED: _SMALL,
+    _ENDPOINT: "http:// or https://, host, port if any, and path; no user, no password and no blank",
+    _LOCATION: "s3://bucket/prefix, without blanks",
+}
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adafactor", "sgd"]
 Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"]
 
@@ -26,35 +55,35 @@ class Settings(BaseModel):
 class SecretKey(Settings):
     """One value of a Secret in the request's namespace. Locally: the environment variable TUNESMITH_SECRET_<NAME>_<KEY>."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: Annotated[str, Field(pattern=_NAMED, max_length=253)]
     """Name of the Secret."""
-    key: Annotated[str, Field(min_length=1, max_length=253)] = "apiKey"
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] = "apiKey"
     """Key in the Secret."""
 
 
 class Reference(Settings):
     """Another request, or a run in the same store, whose result is copied into this run."""
 
-    request: str = ""
+    request: Annotated[str, Field(pattern=_REQUEST)] = ""
     """Name of a TrainingRequest in the same namespace; waits for it. Locally the same as `run`."""
-    run: str = ""
-    """Name of a run in the store."""
+    run: Run = ""
+    """Name of a run in the store, of the same namespace."""
 
 
 class Teacher(Settings):
     """The model that writes the dataset, behind an API that speaks OpenAI's chat protocol."""
 
-    model: Annotated[str, Field(min_length=1)] = "gpt-4.1"
+    model: Annotated[str, Field(min_length=1, max_length=253)] = "gpt-4.1"
     """Model name as the endpoint knows it."""
-    system_message_model: str = ""
+    system_message_model: Line = ""
     """Model that writes the system message and the plan. Built-in: the same as `model`."""
-    base_url: Annotated[str, Field(alias="baseURL", pattern=r"^(https?://\S+)?$")] = ""
+    base_url: Annotated[Endpoint, Field(alias="baseURL")] = ""
     """Endpoint up to and with `/v1`. Built-in: OpenAI's own, or the profile's. Whoever sets it brings the secret for it."""
     secret: SecretKey | None = None
     """Where the API key is. Built-in: the profile's (locally OPENAI_API_KEY), for the profile's own endpoint only."""
-    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    requests_per_minute: Count = 0
     """Requests started per minute at most. 0: as many as the endpoint takes."""
-    tokens_per_minute: Annotated[int, Field(ge=0)] = 0
+    tokens_per_minute: Count = 0
     """Tokens, asked and answered, per minute at most. 0: as many as the endpoint takes."""
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 200
     """Requests in flight at most; the stage finds by itself how many of these the endpoint takes."""
@@ -65,9 +94,9 @@ class Budget(Settings):
 
     max_usd: Annotated[float, Field(ge=0, alias="maxUSD")] = 0.0
     """US dollars; needs the prices of the model."""
-    max_tokens: Annotated[int, Field(ge=0)] = 0
+    max_tokens: Count = 0
     """Tokens, asked and answered."""
-    max_requests: Annotated[int, Field(ge=0)] = 0
+    max_requests: Count = 0
     """Requests sent, retries included."""
     usd_per_million_input_tokens: Annotated[float, Field(ge=0)] = 0.0
     """Price of the teacher's input in US dollars per 10^6 tokens. 0: from the built-in table, if the model is in it."""
@@ -82,29 +111,29 @@ class Split(Settings):
     """Share of the rows in the test split, which only the evaluation opens."""
     validation: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """Share of the rows that early stopping and the choice between variants look at. Built-in: 0, and 0.1 once anything is chosen."""
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Count = 42
     """Seed of the split."""
 
 
 class Fields(Settings):
     """Which fields of own data hold what, where they have other names."""
 
-    prompt: str = "prompt"
+    prompt: Line = "prompt"
     """Field of the prompt."""
-    response: str = "response"
+    response: Line = "response"
     """Field of the response."""
-    messages: str = "messages"
+    messages: Line = "messages"
     """Field of chat messages (`role`, `content`); used for rows that have it."""
 
 
 class Source(Settings):
     """Own data instead of a teacher."""
 
-    uri: Annotated[str, Field(min_length=1)]
+    uri: Annotated[str, Field(min_length=1, max_length=2048)]
     """`s3://bucket/key`, or a path (local runs only). JSONL or CSV."""
     format: Literal["auto", "jsonl", "csv"] = "auto"
     """How the file is read. Built-in: by its ending."""
-    encoding: str = "auto"
+    encoding: Annotated[str, Field(max_length=64)] = "auto"
     """Text encoding. Built-in: UTF-8 (with or without a mark), UTF-16 by its mark, else Windows-1252."""
     fields: Fields = Field(default_factory=Fields)
     """Field names."""
@@ -131,11 +160,11 @@ class Data(Settings):
     """Pairs asked for in one call of `plan`. More is cheaper and less independent."""
     near_duplicates: Fraction = 0.7
     """Jaccard similarity of word 3-shingles from which two prompts count as near-duplicates and the later one is dropped. 1: exact only."""
-    system_message: str | None = None
+    system_message: Annotated[str | None, Field(max_length=50_000)] = None
     """The system message, if it is given instead of written by the teacher."""
-    seeds: tuple[str, ...] = ()
+    seeds: Annotated[tuple[Passage, ...], Field(max_length=100)] = ()
     """Examples of good prompts, shown to the teacher in its plan."""
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Count = 42
     """Seed of every draw that generation makes."""
     teacher: Teacher = Field(default_factory=Teacher)
     """Who writes the examples."""
@@ -152,7 +181,7 @@ class Data(Settings):
 class Model(Settings):
     """The open model to start from."""
 
-    base: Annotated[str, Field(min_length=1)]
+    base: Annotated[str, Field(min_length=1, max_length=2048)]
     """`hf://org/name@revision`, `s3://bucket/prefix`, `file:///folder`; a GGUF file too. A path relative to the request: local only."""
     token_secret: SecretKey | None = None
     """Hub token for a gated or private model. Built-in: the profile's (locally HF_TOKEN)."""
@@ -163,7 +192,7 @@ class Variant(Settings):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$")]
     """Short name."""
-    overrides: dict[str, JsonValue] = Field(default_factory=dict)
+    overrides: Annotated[dict[str, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
     """Fields of `training` with their values for this variant."""
 
 
@@ -190,9 +219,9 @@ class Training(Settings):
     """Dropout in front of the adapter."""
     lora_bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases are trained."""
-    lora_target_modules: tuple[str, ...] = ("all-linear",)
+    lora_target_modules: Annotated[tuple[Line, ...], Field(max_length=256)] = ("all-linear",)
     """Modules that get an adapter, by the end of their name; `all-linear`: every linear layer but the output head."""
-    lora_modules_to_save: tuple[str, ...] = ()
+    lora_modules_to_save: Annotated[tuple[Line, ...], Field(max_length=256)] = ()
     """Modules that are trained and stored whole."""
     use_rslora: bool = False
     """Rank-stabilised LoRA: scale by loraAlpha / sqrt(loraR)."""
@@ -200,7 +229,7 @@ class Training(Settings):
     """Weight-decomposed LoRA."""
     num_train_epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
     """Passes over the train split."""
-    max_steps: Annotated[int, Field(ge=-1)] = -1
+    max_steps: Annotated[int, Field(ge=-1, le=LARGEST)] = -1
     """Optimizer steps at most; over `numTrainEpochs`. -1: no limit."""
     per_device_train_batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
     """Rows per device and forward pass."""
@@ -228,7 +257,7 @@ class Training(Settings):
     """Course of the learning rate. `constant` ignores warmup; `constant_with_warmup` does not."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
     """Share of the steps over which the learning rate rises."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Count = 0
     """Steps over which the learning rate rises; over `warmupRatio`. 0: by the ratio."""
     fp16: bool = False
     """Mixed precision float16 outside the 4-bit layers."""
@@ -236,7 +265,7 @@ class Training(Settings):
     """Mixed precision bfloat16 outside the 4-bit layers."""
     group_by_length: bool = False
     """Put rows of like length into one batch: less padding."""
-    max_length: Annotated[int, Field(ge=0)] = 0
+    max_length: Count = 0
     """Tokens of a row at most; longer ones are cut at the end and counted. 0: the model's own context."""
     packing: bool = False
     """Put several rows into one sequence."""
@@ -248,21 +277,21 @@ class Training(Settings):
     """NEFTune noise on the embeddings. 0: none."""
     attn_implementation: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
     """Attention kernels. `auto`: what transformers picks."""
-    logging_steps: Annotated[int, Field(ge=1)] = 5
+    logging_steps: Positive = 5
     """Steps between two entries of the loss curve."""
     eval_steps: Annotated[float, Field(ge=0)] = 0.1
     """Steps between two evaluations on the validation split, or a share of all steps if below 1. 0: only at the end."""
-    save_steps: Annotated[int, Field(ge=1)] = 25
+    save_steps: Positive = 25
     """Steps between two checkpoints; a restart loses fewer than this."""
-    save_total_limit: Annotated[int, Field(ge=1)] = 2
+    save_total_limit: Positive = 2
     """Checkpoints kept in the store while training runs."""
-    early_stopping_patience: Annotated[int, Field(ge=0)] = 0
+    early_stopping_patience: Count = 0
     """Evaluations without a better validation loss after which training stops and the best checkpoint is taken. 0: never."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Seed of data order, initialisation and dropout."""
     deterministic: bool = False
     """Deterministic kernels on a GPU: bitwise the same on the same GPU model and count, slower. A CPU always is."""
-    report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
+    report_to: Annotated[tuple[Tracker, ...], Field(max_length=4)] = ()
     """Experiment trackers. None unless named here."""
     from_: Annotated[Reference | None, Field(alias="from")] = None
     """Start from the adapter of another request or run."""
@@ -277,16 +306,16 @@ class Merge(Settings):
     """Type of the merged weights. `auto`: the base model's own."""
     rounding: Literal["auto", "nearest", "stochastic"] = "auto"
     """How results are rounded to `dtype`. `auto`: stochastic for bfloat16, where nearest loses small updates; nearest otherwise."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    seed: Count = 42
     """Seed of stochastic rounding."""
 
 
 class Format(Settings):
     """What an answer must look like to be usable. Exactly one of the two."""
 
-    json_schema: dict[str, JsonValue] | None = None
+    json_schema: Annotated[dict[str, JsonValue] | None, Field(max_length=1000)] = None
     """JSON Schema (2020-12) that the answer, read as JSON, must meet."""
-    regex: str | None = None
+    regex: Annotated[str | None, Field(max_length=10_000)] = None
     """Regular expression that the whole answer must match."""
 
 
@@ -302,17 +331,17 @@ class Gate(Settings):
 class Evaluation(Settings):
     """How base model and merged model are compared."""
 
-    prompts: tuple[str, ...] = ()
+    prompts: Annotated[tuple[Passage, ...], Field(max_length=100)] = ()
     """Prompts of your own, answered by both models in the report."""
     max_new_tokens: Annotated[int, Field(ge=1, le=32_768)] = 200
     """New tokens of one answer at most."""
-    answers: Annotated[int, Field(ge=0)] = 50
+    answers: Count = 50
     """Rows of the test split that both models answer at most. The loss is always over all of it."""
     format: Format | None = None
     """What a usable answer looks like."""
     gate: Gate | None = None
     """Least gain. Without it any result completes."""
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Count = 42
     """Seed of the bootstrap intervals."""
     per_device_eval_batch_size: Annotated[int, Field(ge=1, le=1024)] = 8
     """Rows at a time, for loss and answers."""

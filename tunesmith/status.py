@@ -106,6 +106,8 @@ class Status(Settings):
     """Stage at work."""
     progress: Annotated[int, Field(ge=0, le=100)] = 0
     """Per cent of the stage at work."""
+    percent: str = ""
+    """`progress` with its sign, such as `42%`, for the table of kubectl; empty while nothing is measured."""
     eta: str = ""
     """When the stage at work will be done, as far as it can tell; RFC 3339."""
     loss: str = ""

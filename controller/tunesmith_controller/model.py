@@ -103,10 +103,11 @@ class Note:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, in this order: status, deletes, creates, events.
+    """What is to be done, in this order: the snapshot's ConfigMap, status, deletes, Jobs, events.
 
-    The status comes first, with the resourceVersion that was read: it names the Job that is about to be made, so a second leader
-    that read the same fails here, before it makes anything; and a create that was lost is repeated under the same name.
+    The status comes before the Job, with the resourceVersion that was read, even if nothing in it has changed: it names the Job that is
+    about to be made, so a second leader that read the same fails here, before it makes one; and a create that was lost is repeated under
+    the same name. The snapshot comes before the status that names it.
     """
 
     status: Status

@@ -28,6 +28,7 @@ from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.storage import NotFound, Store, Writer
 
 LOG_LINES = 20_000  # kept in the store at most, the last ones
+REQUEST = "request.json"  # `<run>/request.json`: the snapshot that the run was last asked for
 LOG_PROGRESS_SECONDS = 30.0  # least time between two progress lines of the kept log
 _VERSIONED = ("openai", "torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "accelerate", "safetensors", "boto3")
 _PINS: TypeAdapter[dict[str, Pin]] = TypeAdapter(dict[str, Pin])
@@ -230,6 +231,15 @@ class Stage:
             self.store.abort_uploads(f"{self.folder}/")
         except TunesmithError as error:
             self.say(f"left unfinished pieces at {self.store.url}/{self.folder}: {error.message}")
+
+    def keep_request(self) -> None:
+        """Keep the snapshot as what the run was last asked for, for people and for `tunesmith` later on; a fault here stops nothing."""
+        path, data = f"{self.snapshot.run}/{REQUEST}", self.snapshot.to_json().encode()
+        try:
+            if self.store.size(path) != len(data) or self.store.read(path) != data:
+                self.store.write(path, data)
+        except TunesmithError as error:
+            self.say(f"the request could not be kept at {self.store.url}/{path}: {error.message}")
 
     def keep_log(self) -> None:
         """Keep what the attempt said in the store, beside the attempts; a fault here is not the stage's."""

@@ -21,14 +21,13 @@ from tunesmith.events import Progress
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
 from tunesmith.plan import STAGES
 from tunesmith.resolve import Snapshot, read_snapshot
+from tunesmith_jobs.attempt import REQUEST
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import read_manifest
 from tunesmith_jobs.results import PARTS, STAGE_OF, Item, items
 from tunesmith_jobs.storage import NotFound, Store, open_store
 from tunesmith_jobs.storage.folder import FolderStore
 from tunesmith_jobs.storage.local import file_digest
-
-REQUEST = "request.json"  # `<run>/request.json`: the snapshot that the run was last asked for
 
 
 def main(argv: Sequence[str] | None = None) -> int:

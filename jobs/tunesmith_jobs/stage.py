@@ -7,7 +7,7 @@ A stage is a function from a `Stage` (what it reads and where it puts things) to
 If the key's manifest is already in the store, nothing is computed and the process ends with 0. Environment:
 TUNESMITH_ATTEMPT begins the attempt's name (else the time does), TUNESMITH_TERMINATION_LOG names the file for the result (the
 kubelet's by default), TUNESMITH_STOP_ON_EOF=1 makes the end of standard input a SIGTERM, so that a runner that is killed takes its
-stage along.
+stage along, TUNESMITH_KEEP_REQUEST=1 keeps the snapshot in the store as what the run was last asked for, where no runner does.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tunesmith.errors import BadRequest, ExitCode, TunesmithError, Usage
@@ -39,8 +39,8 @@ _TELEMETRY_OFF = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 _ATTEMPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?")
 
 
-def run_stage(name: StageName, work: Callable[[Stage], Outcome], argv: Sequence[str] | None = None) -> int:
-    """Run a stage's work from the command line's arguments; returns the exit code."""
+def run_stage(name: StageName, work: Callable[[Stage], Outcome], argv: Sequence[str] | None = None, *, kind: type[Stage] = Stage) -> int:
+    """Run a stage's work from the command line's arguments; returns the exit code. `kind`: what its work is given."""
     arguments = _arguments(name, argv)
     for variable, value in _TELEMETRY_OFF.items():
         os.environ.setdefault(variable, value)
@@ -50,7 +50,7 @@ def run_stage(name: StageName, work: Callable[[Stage], Outcome], argv: Sequence[
     with stop.on_signals():
         try:
             with _scratch(name, arguments.work) as scratch:
-                stage = Stage(name, _snapshot(arguments.request, name), open_store(arguments.store), scratch, _attempt_name())
+                stage = kind(name, _snapshot(arguments.request, name), open_store(arguments.store), scratch, _attempt_name())
                 stop.tell(stage)
                 result = _done_or_run(stage, work)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: what is known has a class of its own
@@ -65,6 +65,8 @@ def run_stage(name: StageName, work: Callable[[Stage], Outcome], argv: Sequence[
 
 def _done_or_run(stage: Stage, work: Callable[[Stage], Outcome]) -> Result:
     earlier = stage.committed()
+    if os.environ.get("TUNESMITH_KEEP_REQUEST") == "1":
+        stage.keep_request()
     if earlier is not None:
         return _adopted(stage, earlier)
     stage.check_stop()
@@ -78,6 +80,7 @@ def _adopted(stage: Stage, manifest: Manifest) -> Result:
 
 
 def _done(stage: Stage, manifest: Manifest, *, adopted: bool) -> Result:
+    later = _done_later(stage)
     return Result(
         stage=stage.name,
         key=stage.key,
@@ -85,7 +88,8 @@ def _done(stage: Stage, manifest: Manifest, *, adopted: bool) -> Result:
         message="already done" if adopted else "done",
         manifest=f"{stage.store.url}/{stage.folder}/{MANIFEST}",
         adopted=adopted,
-        done_keys=_done_later(stage),
+        done_keys=later,
+        evaluated=_evaluated(stage, later),
         metrics=manifest.metrics,
         seconds=manifest.seconds,
     )
@@ -100,6 +104,16 @@ def _done_later(stage: Stage) -> dict[str, str]:
             if stage.store.size(f"{stage_folder(stage.snapshot.run, entry.name, entry.key)}/{MANIFEST}") is not None:
                 found[entry.name] = entry.key
     return found
+
+
+def _evaluated(stage: Stage, done: Mapping[str, str]) -> dict[str, float]:
+    """What an earlier evaluation found, which the gate is judged by without running it again."""
+    if "evaluate" not in done:
+        return {}
+    with contextlib.suppress(TunesmithError):  # a hint only
+        manifest = read_manifest(stage.store, stage.snapshot.run, "evaluate", done["evaluate"])
+        return manifest.metrics if manifest else {}
+    return {}
 
 
 def _failed(name: StageName, stage: Stage | None, error: BaseException, seconds: float) -> Result:

@@ -37,6 +37,8 @@ SCALARS = {  # what stands in the file -> the JSON value that Kubernetes makes o
     "-": "-",
     "0x": "0x",
     "16Gi": "16Gi",
+    "9223372036854775807": 2**63 - 1,
+    "18446744073709551615": float(2**64),  # beyond 64 bits with a sign the API server has floats only
 }
 
 
@@ -60,6 +62,11 @@ def test_what_json_cannot_say_is_refused_with_its_place(text):
 def test_a_key_given_twice_is_refused():
     with pytest.raises(BadRequest, match="'a' is given twice"):
         read_documents("a: 1\na: 2")
+
+
+def test_a_key_that_is_null_is_refused():
+    with pytest.raises(BadRequest, match="line 1, column 2: a key is null"):
+        read_documents("{~: 1}")
 
 
 def test_a_broken_file_says_where():

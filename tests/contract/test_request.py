@@ -46,11 +46,25 @@ BAD = {  # changes of the spec -> what the refusal must say
         {"training.variants": [{"name": "a"}, {"name": "b"}]},
         "spec.training.variants: must have at most 1 item",
     ),
-    "an endpoint that is no URL": ({"data.teacher": {"baseURL": "localhost:80"}}, "spec.data.teacher.baseURL: must match pattern"),
+    "an endpoint that is no URL": ({"data.teacher": {"baseURL": "localhost:80"}}, "host, port if any, and path; no user"),
     "a secret without a name": ({"data.teacher": {"secret": {"key": "k"}}}, "spec.data.teacher.secret.name: is missing"),
     "a quantity that is none": (
         {"stages.train": {"resources": {"limits": {"memory": "lots"}}}},
-        "spec.stages.train.resources.limits.memory",
+        "spec.stages.train.resources.limits.memory: must match pattern",
+    ),
+    "a Secret of another namespace": (
+        {"model.tokenSecret": {"name": "team-b/hub"}},
+        "spec.model.tokenSecret.name: names a Secret of another namespace; give the name alone",
+    ),
+    "a run of another namespace": ({"data.from": {"run": "../team-b/x"}}, "spec.data.from.run: must match pattern"),
+    "too many items": ({"data.seeds": ["x"] * 101}, "spec.data.seeds: must have at most 100 items"),
+    "too much text": (
+        {"data.seeds": ["x" * 4000] * 51},
+        "spec: task, system message, seeds and prompts have more than 200,000 characters together; keep the task short",
+    ),
+    "a request larger than its snapshot can be": (
+        {"evaluation.format": {"jsonSchema": {"enum": ["x" * 600_000]}}},
+        "bytes, more than the 600,000 that fit into a snapshot; give long data by data.source",
     ),
     "a stage that is none": ({"rerun": {"from": "training", "id": "1"}}, "did you mean 'train'"),
 }
@@ -97,6 +111,11 @@ def test_another_kind_is_refused():
 
 def test_null_means_not_set_as_the_api_server_prunes_it():
     assert parse(document({"training.loraR": None, "data": None})) == parse(LEAST)
+
+
+def test_null_in_a_json_schema_is_a_value():
+    schema = {"properties": {"a": {"const": None, "enum": [None, 1]}}}
+    assert parse(document({"evaluation.format": {"jsonSchema": schema}})).spec.evaluation.format.json_schema == schema
 
 
 def test_what_is_unset_can_be_told_from_what_is_set_to_the_built_in_value():

@@ -4,10 +4,11 @@ import pytest
 from requests_for_tests import document
 
 from tunesmith.errors import BadRequest
-from tunesmith.plan import snapshot
+from tunesmith.plan import references, snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import parse
 from tunesmith.resolve import leaves, read_snapshot, resolve
+from tunesmith.settings import Reference
 
 PRECEDENCE = {  # request, profile defaults -> (learningRate, where from)
     "built-in": ({}, None, (2e-4, "built-in")),
@@ -77,6 +78,88 @@ def test_a_snapshot_reads_back_as_it_was_written():
     assert read_snapshot(written.to_json()) == written
 
 
+LARGE = {  # whatever a request is large by
+    "letters of four bytes": {"task": "🎏" * 100_000, "data.systemMessage": "🎏" * 45_000},
+    "line ends, which JSON escapes": {"task": "\n" * 100_000, "data.seeds": ["\n" * 4000] * 25},
+    "numbers, each on a line of its own": {"evaluation.format": {"jsonSchema": {"enum": [{"enum": list(range(10))}] * 3_800}}},
+}
+
+
+@pytest.mark.parametrize("wish", LARGE.values(), ids=LARGE)
+def test_the_snapshot_of_a_request_that_is_just_small_enough_fits_into_a_configmap_with_a_profile_beside_it(wish):
+    text = snapshot(parse(document(wish)), run="riddles", cluster=True).to_json()
+    assert 350_000 < len(text.encode()) < 2**20 - 250_000
+
+
 def test_what_is_no_snapshot_is_refused():
     with pytest.raises(BadRequest, match="is no snapshot"):
         read_snapshot("{}")
+
+
+MODELS = Profile(name="gpu", models={"small": "s3://models/small"})
+
+
+def test_a_model_of_the_profile_stands_for_its_url():
+    spec, provenance = resolve(parse(document({"model.base": "small"})), MODELS)
+    assert (spec.model.base, provenance["model.base"]) == ("s3://models/small", "profile gpu")
+    other, provenance = resolve(parse(document({"model.base": "hf://a/small"})), MODELS)
+    assert (other.model.base, provenance["model.base"]) == ("hf://a/small", "request")
+    by_url = snapshot(parse(document({"model.base": "s3://models/small"})), run="r", profile=MODELS)
+    assert snapshot(parse(document({"model.base": "small"})), run="r", profile=MODELS).stages == by_url.stages
+
+
+DEVICES = {  # request, profile's defaults -> device on a cluster, and where from
+    "built-in": ({}, {}, ("cuda", "built-in")),
+    "profile": ({}, {"training": {"device": "cpu"}}, ("cpu", "profile gpu")),
+    "request": ({"training.device": "auto"}, {"training": {"device": "cpu"}}, ("auto", "request")),
+    "preset says none": ({"training.preset": "original"}, {}, ("cuda", "built-in")),
+}
+
+
+@pytest.mark.parametrize(("wish", "defaults", "expected"), DEVICES.values(), ids=DEVICES)
+def test_training_asks_for_a_gpu_on_a_cluster_unless_somebody_says_otherwise(wish, defaults, expected):
+    spec, provenance = resolve(parse(document(wish)), Profile(name="gpu", defaults=defaults), cluster=True)
+    assert (spec.training.device, provenance["training.device"]) == expected
+
+
+def test_a_cluster_moves_no_key():
+    request = parse(document())
+    assert snapshot(request, run="r", cluster=True).stages == snapshot(request, run="r").stages
+    assert resolve(request)[0].training.device == "auto"
+
+
+def test_a_reference_to_a_request_becomes_its_run_and_counts_in_the_key():
+    request = parse(document({"data.from": {"request": "first"}, "training.from": {"request": "second"}}))
+    made = snapshot(request, run="r", runs={"first": "first-1a2b", "second": "second-3c4d"})
+    assert (made.spec.data.from_, made.spec.training.from_) == (Reference(run="first-1a2b"), Reference(run="second-3c4d"))
+    assert references(made.spec) == ()
+    by_run = parse(document({"data.from": {"run": "first-1a2b"}, "training.from": {"run": "second-3c4d"}}))
+    assert made.stages == snapshot(by_run, run="r").stages
+    first, second = ({"first": run, "second": "second-3c4d"} for run in ("first-1a2b", "first-5e6f"))
+    assert snapshot(request, run="r", runs=first).key("generate") != snapshot(request, run="r", runs=second).key("generate")
+    other = {"first": "first-1a2b", "second": "second-9999"}
+    assert snapshot(request, run="r", runs=other).key("generate") == made.key("generate")
+    assert snapshot(request, run="r", runs=other).key("train") != made.key("train")
+
+
+WAITS = {  # changes -> what it waits for
+    "nobody": ({}, ()),
+    "a run, which is there": ({"data.from": {"run": "x"}}, ()),
+    "a dataset": ({"data.from": {"request": "x"}}, (("x", "generate"),)),
+    "an adapter": ({"training.from": {"request": "x"}}, (("x", "train"),)),
+    "both of one": ({"data.from": {"request": "x"}, "training.from": {"request": "x"}}, (("x", "generate"), ("x", "train"))),
+    "a variant's adapter": ({"training.variants": [{"name": "a", "overrides": {"from": {"request": "x"}}}]}, (("x", "train"),)),
+}
+
+
+@pytest.mark.parametrize(("wish", "expected"), WAITS.values(), ids=WAITS)
+def test_what_a_request_waits_for(wish, expected):
+    spec, _ = resolve(parse(document(wish)))
+    assert references(spec) == expected
+    runs = {name: f"{name}-run" for name, _ in expected}
+    assert references(resolve(parse(document(wish)), runs=runs)[0]) == ()
+
+
+def test_a_profile_that_contradicts_the_request_is_named():
+    with pytest.raises(BadRequest, match=r"spec\.training: `fp16` and `bf16` are both on"):
+        resolve(parse(document({"training.fp16": True})), Profile(name="gpu", defaults={"training": {"bf16": True}}))

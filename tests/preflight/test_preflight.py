@@ -80,7 +80,8 @@ def trained(stage: Stage, run: str, pin: Pin) -> None:
 def test_a_good_request_passes_says_what_it_will_need_and_leaves_nothing(stage_of, base, endpoint, monkeypatch, capsys):
     monkeypatch.setenv("TUNESMITH_TEACHER_API_KEY", "sk-good")
     stage = stage_of(model={"base": base}, data={"teacher": {"model": "big", "baseURL": endpoint}})
-    preflight(stage)
+    facts = preflight(stage)
+    assert facts.disk_bytes == facts.total_bytes > sum(tensor.bytes for tensor in facts.tensors.values()), "weights and what goes with them"
     said = capsys.readouterr().out
     assert "102 calls" in said
     assert "GPU memory" in said

@@ -204,3 +204,51 @@ def test_a_large_object_is_copied_in_parts(s3, monkeypatch):
     key = f"{prefix}/" if prefix else ""
     copy_object(bucket, f"{key}whole", f"{key}copy", len(data), most=5 << 20)
     assert store.read("copy") == data
+
+
+WRITES = {  # what writes -> the operations that it sends, and which of them say how the object is encrypted
+    "create": (lambda store, _: store.create("a", b"x"), {"PutObject": True}),
+    "write": (lambda store, _: store.write("a", b"x"), {"PutObject": True}),
+    "several parts": (
+        lambda store, large: store.upload("a", large),
+        {"CreateMultipartUpload": True, "UploadPart": False, "CompleteMultipartUpload": False},
+    ),
+    "copy": (lambda store, _: (store.write("a", b"x"), store.copy("a", "b")), {"PutObject": True, "HeadObject": False, "CopyObject": True}),
+}
+
+
+@pytest.mark.parametrize(("act", "operations"), WRITES.values(), ids=WRITES)
+def test_every_new_object_is_asked_to_be_encrypted(act, operations, s3_env, monkeypatch, tmp_path):
+    """Seen on the way to the server, which need not be able to: the headers are taken off again."""
+    monkeypatch.setenv("TUNESMITH_S3_ENCRYPTION", "aws:kms")
+    monkeypatch.setenv("TUNESMITH_S3_KMS_KEY", "key-1")
+    large = tmp_path / "large"
+    large.write_bytes(bytes(PART + 1))
+    store, seen = open_store(s3_env.new_url()), {}
+
+    def look(params, model, **_):
+        headers = params["headers"]
+        found = headers.pop("x-amz-server-side-encryption", None), headers.pop("x-amz-server-side-encryption-aws-kms-key-id", None)
+        seen[model.name] = found == ("aws:kms", "key-1")
+
+    store._bucket._client.meta.events.register("before-call.s3", look)
+    act(store, large)
+    assert seen == operations
+
+
+@pytest.mark.parametrize("style", ["", "auto", "path", "virtual"])
+def test_the_bucket_is_part_of_path_or_host_as_it_is_said(style, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3.example:9")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "eu-1")
+    monkeypatch.setenv("TUNESMITH_S3_ADDRESSING_STYLE", style)
+    client = Bucket("my-bucket")._client
+    url = client.generate_presigned_url("get_object", Params={"Bucket": "my-bucket", "Key": "k"}).partition("?")[0]
+    assert url == ("http://my-bucket.s3.example:9/k" if style == "virtual" else "http://s3.example:9/my-bucket/k")
+
+
+def test_an_addressing_style_that_there_is_none_of_is_refused(monkeypatch):
+    monkeypatch.setenv("TUNESMITH_S3_ADDRESSING_STYLE", "host")
+    with pytest.raises(BadRequest, match="TUNESMITH_S3_ADDRESSING_STYLE") as caught:
+        open_store("s3://b/p").read("x")
+    assert caught.value.reason == "StoreUnusable"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from stages import snapshot_for
 from tunesmith.errors import Gone
 from tunesmith.events import Result, parse
 from tunesmith.manifest import Manifest
+from tunesmith.resolve import read_snapshot
 from tunesmith_jobs.stage import Finished, read_manifest
 from tunesmith_jobs.storage import open_store
 
@@ -226,3 +228,42 @@ def test_files_of_a_finished_stage_are_checked_and_those_of_a_folder_not_copied(
     store.delete([f"{manifest.folder}/big.bin"])
     with pytest.raises(Gone, match="is gone"):
         Finished(store, manifest, tmp_path / "third cache").path("big.bin")
+
+
+EVALUATED = Manifest(
+    run="r",
+    stage="evaluate",
+    key=SNAPSHOT.key("evaluate"),
+    attempt="a",
+    created=datetime(2026, 11, 23, tzinfo=UTC),
+    seconds=1.0,
+    files=(),
+    metrics={"lossGain": 0.25},
+)
+
+
+@FOLDER_ONLY
+def test_a_result_names_later_stages_that_are_done_and_what_evaluate_found(start, store):
+    assert end(start("works"))[1].evaluated == {}
+    store.create(f"r/evaluate/{EVALUATED.key}/manifest.json", EVALUATED.to_bytes())
+    result = end(start())[1]
+    assert (result.done_keys, result.evaluated) == ({"evaluate": EVALUATED.key}, {"lossGain": 0.25})
+
+
+@FOLDER_ONLY
+def test_the_request_is_kept_in_the_store_where_that_is_asked_for(start, store):
+    assert end(start())[0] == 0
+    assert "r/request.json" not in [entry.path for entry in store.list("r/")]
+    assert end(start(TUNESMITH_KEEP_REQUEST="1"))[0] == 0, "a stage that is done already keeps it too"
+    assert read_snapshot(store.read("r/request.json").decode()) == SNAPSHOT
+    store.write("r/request.json", b"of an earlier generation")
+    assert end(start(TUNESMITH_KEEP_REQUEST="1"))[0] == 0
+    assert store.read("r/request.json").decode() == SNAPSHOT.to_json()
+
+
+@FOLDER_ONLY
+def test_a_request_that_cannot_be_kept_stops_nothing(start, store):
+    store.write("r/request.json/in/its/place", b"x")
+    code, result, lines = end(start(TUNESMITH_KEEP_REQUEST="1"))
+    assert (code, result.reason) == (0, "Done")
+    assert any("could not be kept" in line for line in lines)

@@ -16,11 +16,17 @@ _LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "openai", 
 
 EXIT_CODES: dict[int, tuple[str, str]] = {
     ExitCode.DONE: ("done", "nothing"),
-    ExitCode.BUG: ("a fault of Tunesmith, or the gate was not passed", "the message says which; a gate can be lowered, nothing runs again"),
+    ExitCode.BUG: (
+        "a fault of Tunesmith, a gate that was not passed, or a request that has failed (wait, status --exit-status)",
+        "the message says which; a gate can be lowered, nothing runs again",
+    ),
     ExitCode.USAGE: ("the command line is wrong", "see --help"),
     ExitCode.BAD_DATA: ("bad data: too few rows, budget spent, NaN loss", "change data or request; what was paid for is kept"),
     ExitCode.GONE: ("an earlier result, a run or a pinned thing is gone", "run the stage named in the message again"),
-    ExitCode.TRY_AGAIN: ("endpoint, store, GPU or disk space not there now", "run the same command again later"),
+    ExitCode.TRY_AGAIN: (
+        "endpoint, store, cluster, GPU or disk space not there now; the time of `wait` is over",
+        "run the same command again later",
+    ),
     ExitCode.REFUSED: ("credentials refused or missing, quota used up", "set the variable named in the message"),
     ExitCode.BAD_REQUEST: ("the request can never run as it is", "correct the fields named in the message"),
     ExitCode.INTERRUPTED: ("stopped by Ctrl-C; state saved", "run the same command again to go on"),
@@ -32,7 +38,8 @@ TUNESMITH_STORE                  the store, where --store is not given
 TUNESMITH_SECRET_<NAME>_<KEY>    the value of a secret that a request names (upper case, other characters as _)
 OPENAI_API_KEY, OPENAI_BASE_URL  the teacher, where the request names neither endpoint nor secret
 HF_TOKEN                         token for hf:// models, where the request names no secret
-AWS_*                            credentials, region and endpoint of s3://
+AWS_*                            credentials, region and endpoint of s3://, for the data of a cluster's runs too
+KUBECONFIG                       the kubeconfig, where --kubeconfig is not given
 HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, AWS_CA_BUNDLE   reach every stage
 XDG_DATA_HOME, XDG_STATE_HOME    where runs, and locks, logs and scratch, are kept
 NO_COLOR, TERM=dumb              no colour, no animation

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.cli.options import Name, StageChoice, Store
+from tunesmith.cli.place import Where, either
 from tunesmith.cli.running import open_runs, stored_run
 from tunesmith.cli.terminal import printable
 from tunesmith.errors import ExitCode, Gone
@@ -19,19 +20,29 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.3
 
 
+@either
 def logs(
     context: typer.Context,
     name: Name,
     *,
+    where: Where,
     stage: Annotated[StageChoice | None, typer.Option(help="Only this stage.")] = None,
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on as it is written, across stages and tries, until the run ends.")
     ] = False,
     store: Store = "",
 ) -> int:
-    """Print what the stages of a run said: this machine's log, or where it has none, what the store keeps."""
+    """Print what the stages of a run said: this machine's log or the pods' own, and once there is none, what the store keeps.
+
+    On the cluster -f may begin before the first pod, and goes on across stages and attempts.
+    """
     from tunesmith.local.places import run_place
 
+    if where.cluster:
+        from tunesmith.cli import cluster_logs
+
+        stages = [stage.value] if stage else [choice.value for choice in StageChoice]
+        return cluster_logs.show(where, name, stages, context.obj, follow=follow)
     runs = open_runs(context, store)
     place = run_place(runs.url, name, os.environ)
     chosen = [stage.value] if stage else [choice.value for choice in StageChoice]

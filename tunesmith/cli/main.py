@@ -6,13 +6,16 @@ Nothing heavy is imported before a command needs it: help, completion and `versi
 import contextlib
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tunesmith.cli import about, checking, logs, reading, running, status
+from tunesmith.cli import about, changing, checking, deleting, logs, reading, running, status, waiting
+from tunesmith.cli.place import PLUGIN
 from tunesmith.errors import ExitCode, TunesmithError
 from tunesmith.local.processes import Toolbox
 
@@ -28,10 +31,16 @@ data = typer.Typer(help="Look at own data, offline.", no_args_is_help=True, rich
 
 app.command(short_help="Run requests to a tuned, merged and tested model.")(running.run)
 app.command(short_help="Check requests; runs nothing.")(checking.validate)
-app.command(short_help="Show the runs of a store, or one run.")(status.status)
+app.command(short_help="Apply requests to a cluster.")(changing.submit)
+app.command(short_help="Show runs or requests, or one of them.")(status.status)
 app.command(short_help="Print what the stages of a run said.")(logs.logs)
+app.command(short_help="Show what has happened to a request (cluster).")(waiting.events)
+app.command(short_help="Wait for the end of a request (cluster).")(waiting.wait)
+app.command(short_help="Stop a request for now (cluster).")(changing.suspend)
+app.command(short_help="Go on with a suspended request (cluster).")(changing.resume)
 app.command(short_help="Go on with a run that failed or was stopped.")(running.retry)
 app.command(short_help="Run a stage and all later ones again.")(running.rerun)
+app.command(short_help="Delete a request, or its data too (cluster).")(deleting.delete)
 app.command(short_help="Show a run's figures and report.")(reading.report)
 app.command(short_help="Copy a run's results to a folder.")(reading.fetch)
 app.command(short_help="Ask the tuned model of a run.")(reading.infer)
@@ -52,13 +61,17 @@ def _root(
         os.environ["NO_COLOR"] = "1"
 
 
-def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None) -> int:
-    """Run a command; returns the exit code. `toolbox`: what the runner starts, for tests."""
+def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None, program: str = "") -> int:
+    """Run a command; returns the exit code. `toolbox`: what the runner starts, for tests. `program`: how it was called.
+
+    As `kubectl-tunesmith`, which is how kubectl calls a plugin, every command that knows both places means the cluster.
+    """
     _prepare_streams()
     command = typer.main.get_command(app)
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = _with_values(sys.argv[1:] if arguments is None else arguments)
+    program = program or (PLUGIN if Path(sys.argv[0]).name.startswith("kubectl") else "tunesmith")
     try:
-        code = command.main(given, prog_name="tunesmith", standalone_mode=False, obj=toolbox or Toolbox())
+        code = command.main(given, prog_name=program, standalone_mode=False, obj=toolbox or Toolbox())
         sys.stdout.flush()
         return int(code or 0)
     except TunesmithError as error:
@@ -76,6 +89,23 @@ def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None)
         where = f" ({error.filename})" if error.filename else ""
         _say(f"tunesmith: {error.strerror or error}{where}\nWhat to do: free space or rights there, then run the same command again")
         return ExitCode.TRY_AGAIN
+
+
+def complete() -> int:
+    """`kubectl_complete-tunesmith`: kubectl asks it for the words that may follow; the last line is cobra's directive (4: no files)."""
+    words = shlex.join(["tunesmith", *(sys.argv[1:] or [""])])
+    os.environ |= {f"_{PLUGIN.upper()}_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": words}
+    found = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(found):  # typer ends a completion with it
+        main([], program=PLUGIN)
+    print("\n".join([*filter(None, found.getvalue().splitlines()), ":4"]))
+    return ExitCode.DONE
+
+
+def _with_values(arguments: Sequence[str]) -> list[str]:
+    """`--dry-run` alone as `--dry-run=client`: as in kubectl, its value comes with `=` or not at all."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    return [f"{one}=client" if one == "--dry-run" and number < end else one for number, one in enumerate(arguments)]
 
 
 def _prepare_streams() -> None:

@@ -29,7 +29,25 @@ class Output(StrEnum):
     JSON = "json"
 
 
-def _run_names(context: typer.Context, incomplete: str) -> Sequence[str]:
+class Listing(StrEnum):
+    """Forms of what `status` shows."""
+
+    TEXT = "text"
+    WIDE = "wide"
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Dry(StrEnum):
+    """Whether a change is only tried: here, or on the API server too."""
+
+    NONE = "none"
+    CLIENT = "client"
+    SERVER = "server"
+
+
+def run_names(context: typer.Context, incomplete: str) -> Sequence[str]:
     """Names of the runs in a store that is a folder, for completion."""
     from tunesmith.local.places import store_url
 
@@ -39,6 +57,13 @@ def _run_names(context: typer.Context, incomplete: str) -> Sequence[str]:
     except (OSError, TunesmithError):
         return []
     return sorted(name for name in names if name.startswith(incomplete))
+
+
+def names(context: typer.Context, incomplete: str) -> Sequence[str]:
+    """Of runs or requests: of the place that the options so far mean."""
+    from tunesmith.cli.place import request_names, where_of
+
+    return request_names(context, incomplete) if where_of(context).cluster else run_names(context, incomplete)
 
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Requests in YAML or JSON; - reads standard input.")]
@@ -51,12 +76,20 @@ Store = Annotated[
     typer.Option(
         envvar="TUNESMITH_STORE",
         metavar="URL",
-        help="s3://bucket/prefix, file:///folder or a folder. Built-in: runs/ in the user's data folder.",
+        help="Store of this machine: s3://bucket/prefix, file:///folder or a folder. Built-in: runs/ in the user's data folder.",
         show_default=False,
     ),
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The run's name: that of its request.", autocompletion=_run_names)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The request's name.", autocompletion=names)]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output; the same as -o json.")]
 AsOutput = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which stages would run, and why.")]
+AsListing = Annotated[Listing, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
+DryRun = Annotated[
+    Dry,
+    typer.Option(
+        "--dry-run",
+        help="Change nothing, and say which stages would run and why. --dry-run alone is `client`; `server` has the API server check it.",
+        show_default=False,
+    ),
+]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also show what the stages print.")]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli.options import AsJson, AsOutput, DryRun, Files, Name, Output, Sets, StageChoice, Store, Verbose
+from tunesmith.cli.options import AsJson, AsOutput, Dry, DryRun, Files, Name, Output, Sets, StageChoice, Store, Verbose
+from tunesmith.cli.place import Where, either
 from tunesmith.errors import BadRequest, ExitCode, Gone, Problem, TunesmithError, Usage
 from tunesmith.local.processes import Toolbox
 
@@ -32,7 +33,7 @@ def run(
         StageChoice | None, typer.Option("--from", help="Run this stage and the later ones again, though they are finished.")
     ] = None,
     name: Annotated[str, typer.Option("--run", metavar="NAME", help="Name of the run in the store. Built-in: the request's name.")] = "",
-    dry_run: DryRun = False,
+    dry_run: DryRun = Dry.NONE,
     verbose: Verbose = False,
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
@@ -60,7 +61,7 @@ def run(
         snapshot = keeping_rerun(snapshot, before)
         if from_ is not None:
             snapshot = with_rerun(snapshot, from_.value, _new_id())
-        if dry_run:
+        if _is_dry(dry_run):
             _foretell(runs, snapshot, before, in_json=as_json or output is Output.JSON)
             continue
         code = _execute(context, runs, snapshot, before, only, verbose=verbose, in_json=as_json or output is Output.JSON)
@@ -69,12 +70,14 @@ def run(
     return code
 
 
+@either
 def retry(
     context: typer.Context,
     name: Name,
     *,
+    where: Where,
     store: Store = "",
-    dry_run: DryRun = False,
+    dry_run: DryRun = Dry.NONE,
     verbose: Verbose = False,
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
@@ -85,22 +88,29 @@ def retry(
     """
     from tunesmith.local.requests import refreshed
 
+    if where.cluster:
+        from tunesmith.cli.changing import retry_there
+
+        _no_output_form(as_json=as_json, verbose=verbose, output=output)
+        return retry_there(where, name, dry_run)
     runs = open_runs(context, store)
     stored = stored_run(runs, name)
     snapshot = refreshed(stored, os.environ)
-    if dry_run:
+    if _is_dry(dry_run):
         return _foretell(runs, snapshot, stored, in_json=as_json or output is Output.JSON)
     return _execute(context, runs, snapshot, stored, None, verbose=verbose, in_json=as_json or output is Output.JSON)
 
 
+@either
 def rerun(
     context: typer.Context,
     name: Name,
     from_: Annotated[StageChoice, typer.Option("--from", help="First stage to run again; the later ones follow.")],
     *,
+    where: Where,
     identity: Annotated[str, typer.Option("--id", help="Any string; the same once more runs nothing again. Built-in: the time.")] = "",
     store: Store = "",
-    dry_run: DryRun = False,
+    dry_run: DryRun = Dry.NONE,
     verbose: Verbose = False,
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
@@ -112,12 +122,30 @@ def rerun(
     from tunesmith.local.requests import refreshed
     from tunesmith.local.rerun import with_rerun
 
+    if where.cluster:
+        from tunesmith.cli.changing import rerun_there
+
+        _no_output_form(as_json=as_json, verbose=verbose, output=output)
+        return rerun_there(where, name, from_.value, identity, dry_run)
     runs = open_runs(context, store)
     stored = stored_run(runs, name)
     snapshot = with_rerun(refreshed(stored, os.environ), from_.value, identity or _new_id())
-    if dry_run:
+    if _is_dry(dry_run):
         return _foretell(runs, snapshot, stored, in_json=as_json or output is Output.JSON)
     return _execute(context, runs, snapshot, stored, None, verbose=verbose, in_json=as_json or output is Output.JSON)
+
+
+def _is_dry(dry_run: Dry) -> bool:
+    """Raises Usage for a server's dry run: there is none here."""
+    if dry_run is Dry.SERVER:
+        raise Usage("--dry-run=server needs a cluster, and this machine's store is meant", remedy="leave out `=server`")
+    return dry_run is Dry.CLIENT
+
+
+def _no_output_form(*, as_json: bool, verbose: bool, output: Output) -> None:
+    """Raises Usage for what only a run in this process can show."""
+    if as_json or verbose or output is not Output.TEXT:
+        raise Usage("--json, -o and --verbose show a run on this machine", remedy="on the cluster: `status NAME -o json`, `logs NAME -f`")
 
 
 def stored_run(runs: "RunStore", name: str) -> "Snapshot":

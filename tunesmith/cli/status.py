@@ -1,6 +1,5 @@
-"""`status`: the runs of a store, or one run with its stages."""
+"""`status`: the runs of a store, or one run with its stages; on a cluster its requests (cluster_status.py)."""
 
-import json
 import os
 import sys
 import time
@@ -9,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunesmith.cli.options import AsJson, AsOutput, Output, Store
+from tunesmith.cli.options import AsJson, AsListing, Listing, Store, names
+from tunesmith.cli.place import Where, either_everywhere
 from tunesmith.cli.running import open_runs, stored_run
-from tunesmith.cli.terminal import age, duration, printable, table
-from tunesmith.errors import ExitCode
+from tunesmith.cli.terminal import age, duration, print_document, printable, table
+from tunesmith.errors import ExitCode, Usage
 
 if TYPE_CHECKING:
     from tunesmith.local.store import RunStore
@@ -22,26 +22,43 @@ _MODEL = 4  # its place among the columns
 _LEAST_MODEL = 8
 
 
+@either_everywhere
 def status(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A run. Without it: all runs of the store.")] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="A run, or on the cluster a request. Without it: all.", autocompletion=names)
+    ] = "",
     *,
+    where: Where,
+    watch: Annotated[bool, typer.Option("-w", "--watch", help="On the cluster: show each change; of one request to its end.")] = False,
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="On the cluster: end with 1 if the request has failed.")] = False,
     store: Store = "",
     as_json: AsJson = False,
-    output: AsOutput = Output.TEXT,
+    output: AsListing = Listing.TEXT,
 ) -> int:
-    """Show the runs of a store, or one run with its stages."""
+    """Show the runs of a store, or one run with its stages; on the cluster its requests."""
+    form = Listing.JSON if as_json else output
+    if where.cluster:
+        from tunesmith.cli import cluster_status
+
+        if exit_status and not name:
+            raise Usage("--exit-status is that of one request", remedy="give its NAME")
+        return cluster_status.show(where, name, form, watch=watch, exit_status=exit_status)
+    if watch or exit_status:
+        raise Usage("-w and --exit-status follow a request on a cluster", remedy=f"on this machine: `tunesmith logs {name or 'NAME'} -f`")
     runs = open_runs(context, store)
-    in_json = as_json or output is Output.JSON
     if name:
-        return _status_of(runs, name, in_json=in_json)
+        return _status_of(runs, name, form)
     rows = [_row(runs, entry) for entry in runs.runs()]
-    if in_json:
-        print(json.dumps({"format": 1, "store": runs.url, "runs": rows}, indent=1, ensure_ascii=False))
+    if form in (Listing.JSON, Listing.YAML):
+        print_document({"format": 1, "store": runs.url, "runs": rows}, form)
+    elif form is Listing.NAME:
+        print("".join(f"{row['run']}\n" for row in rows), end="")
     elif not rows:
         print(f"no runs in {runs.url}", file=sys.stderr)
     else:
-        print(table(_fitting([("NAME", "PHASE", "STAGE", "PROGRESS", "MODEL", "AGE"), *(_cells(row) for row in rows)])))
+        cells = [("NAME", "PHASE", "STAGE", "PROGRESS", "MODEL", "AGE"), *(_cells(row) for row in rows)]
+        print(table(cells if form is Listing.WIDE else _fitting(cells)))
     return ExitCode.DONE
 
 
@@ -74,7 +91,7 @@ def _fitting(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [(*row[:_MODEL], row[_MODEL] if len(row[_MODEL]) <= room else row[_MODEL][: room - 1] + "…", *row[_MODEL + 1 :]) for row in rows]
 
 
-def _status_of(runs: "RunStore", name: str, *, in_json: bool) -> int:
+def _status_of(runs: "RunStore", name: str, form: Listing) -> int:
     from tunesmith.cli.summary import figures, places, run_json, shown
     from tunesmith.gate import judge
     from tunesmith.local.observe import observe
@@ -86,14 +103,17 @@ def _status_of(runs: "RunStore", name: str, *, in_json: bool) -> int:
     verdict = judge(snapshot.spec.evaluation.gate, done["evaluate"].metrics) if "evaluate" in done else None
     reason = "GateNotPassed" if verdict and not verdict.passed else seen.ended.reason if seen.ended else ""
     phase = _phase(complete=len(done) == len(snapshot.stages), running=seen.running, reason=reason)
-    if in_json:
+    if form is Listing.NAME:
+        print(name)
+        return ExitCode.DONE
+    if form in (Listing.JSON, Listing.YAML):
         document = run_json(runs, snapshot, done)
         document["phase"] = phase
         document["progress"] = (
             seen.progress.model_dump(mode="json", by_alias=True, exclude={"event"}) if seen.running and seen.progress else None
         )
         document["end"] = seen.ended.model_dump(mode="json", by_alias=True, exclude={"event", "tail"}) if seen.ended else None
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        print_document(document, form)
         return ExitCode.DONE
     print(f"run {name} in {shown(runs.url)}: {phase}, base {printable(snapshot.spec.model.base)}\n")
     rows = [("STAGE", "KEY", "PHASE", "TIME")]

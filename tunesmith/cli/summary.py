@@ -16,8 +16,8 @@ from tunesmith.errors import TunesmithError
 from tunesmith.gate import WORDS
 
 if TYPE_CHECKING:
+    from tunesmith.cluster.data import Runs
     from tunesmith.local.events import Ended
-    from tunesmith.local.store import RunStore
     from tunesmith.manifest import Manifest
     from tunesmith.resolve import Snapshot
     from tunesmith.settings import StageName
@@ -34,12 +34,12 @@ SHOWN_CHARACTERS = 600  # of an answer
 SIDE_BY_SIDE = 80  # columns
 
 
-def places(runs: "RunStore", done: "Mapping[StageName, Manifest]") -> dict[str, str]:
+def places(runs: "Runs", done: "Mapping[StageName, Manifest]") -> dict[str, str]:
     """Where dataset, adapter, model and report are, of those that are there."""
     return {name: f"{runs.url}/{done[stage].folder}{end}" for name, (stage, end) in PLACES.items() if stage in done}
 
 
-def run_json(runs: "RunStore", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]") -> dict[str, Any]:
+def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]") -> dict[str, Any]:
     """A run as its manifests show it."""
     metrics = done["evaluate"].metrics if "evaluate" in done else {}
     verdict = gate.judge(snapshot.spec.evaluation.gate, metrics) if "evaluate" in done else None
@@ -66,7 +66,7 @@ def run_json(runs: "RunStore", snapshot: "Snapshot", done: "Mapping[StageName, M
 
 
 def result_json(
-    runs: "RunStore", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended", reused: "tuple[StageName, ...]" = ()
+    runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended", reused: "tuple[StageName, ...]" = ()
 ) -> dict[str, Any]:
     """How a `run` ended; of each stage also whether it was reused."""
     result = run_json(runs, snapshot, done)
@@ -76,7 +76,7 @@ def result_json(
     return result | {"end": ended | {"stage": end.stage, "log": end.log}}
 
 
-def print_summary(runs: "RunStore", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended") -> None:
+def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended") -> None:
     """On standard output: places, figures, answers, and what to do next."""
     spent = sum(manifest.seconds for manifest in done.values())
     whole = all(entry.name in done for entry in snapshot.stages)
@@ -97,7 +97,7 @@ def print_summary(runs: "RunStore", snapshot: "Snapshot", done: "Mapping[StageNa
     sys.stdout.flush()
 
 
-def next_commands(runs: "RunStore", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]") -> list[str]:
+def next_commands(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]") -> list[str]:
     """What a person may want to type now."""
     import os
 
@@ -134,7 +134,7 @@ def shown(url: str) -> str:
     return unquote(url.removeprefix("file://")) if url.startswith("file://") else url
 
 
-def answers(runs: "RunStore", evaluate: "Manifest", count: int = SHOWN_ANSWERS) -> list[dict[str, str]]:
+def answers(runs: "Runs", evaluate: "Manifest", count: int = SHOWN_ANSWERS) -> list[dict[str, str]]:
     """Prompt, base's answer and merged model's of a few rows of evaluate's `answers.jsonl`."""
     try:
         lines = runs.read(f"{evaluate.folder}/answers.jsonl").decode().splitlines()
@@ -149,7 +149,7 @@ def _text(value: Any) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
-def _print_answers(runs: "RunStore", evaluate: "Manifest") -> None:
+def _print_answers(runs: "Runs", evaluate: "Manifest") -> None:
     rows = answers(runs, evaluate)
     if not rows:
         return

@@ -1,13 +1,16 @@
 """What the terminal can show, and text made fit for it."""
 
+import json
 import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from tunesmith.cli.options import Listing
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
@@ -56,3 +59,18 @@ def own_command() -> str:
     if shutil.which("tunesmith") or not beside.exists():
         return "tunesmith"
     return shlex.quote(os.path.relpath(beside))
+
+
+def tell(text: str) -> None:
+    """A line for people beside the result: on standard error."""
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def print_document(document: Mapping[str, Any], form: Listing) -> None:
+    """A result for scripts on standard output, as JSON or YAML."""
+    if form is Listing.JSON:
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+    else:
+        import yaml
+
+        print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), end="")

@@ -1,1 +1,1 @@
-"""The cluster, as the command line sees it: requests, their pods, and the way to their data."""
+"""A cluster as the command line sees it: requests, their pods, and the data of their runs."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from tunesmith.errors import BadRequest, Problem, Refused
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey, StageName
+from tunesmith.variables import never_a_requests
 
 _PASSED = frozenset(
     [
@@ -61,7 +62,6 @@ _ALWAYS = {
     "PYDANTIC_DISABLE_PLUGINS": "__all__",
     "TUNESMITH_STOP_ON_EOF": "1",  # a runner that is killed takes its stage along
 }
-_NOT_A_REQUESTS = re.compile(r"TUNESMITH_.*|AWS_.*|OPENAI_.*|HF_TOKEN|HF_ENDPOINT|PATH|LD_.*|PYTHON.*")
 
 
 def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -76,7 +76,7 @@ def stage_environment(stage: StageName, snapshot: Snapshot, environ: Mapping[str
         name: value for name, value in environ.items() if name.startswith(tuple(_TRACKERS[to] for to in snapshot.spec.training.report_to))
     }
     own = getattr(snapshot.spec.stages, stage).env
-    if forbidden := sorted(name for name in own if _NOT_A_REQUESTS.fullmatch(name)):
+    if forbidden := sorted(name for name in own if never_a_requests(name)):
         problems = [Problem(f"spec.stages.{stage}.env.{name}", "decides where secrets go or what is run") for name in forbidden]
         raise BadRequest("a request may not set these variables", remedy="set them where you start `tunesmith run`", problems=problems)
     env |= own

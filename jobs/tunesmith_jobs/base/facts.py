@@ -106,6 +106,11 @@ class BaseFacts:
         return sum(tensor.elements for tensor in self.tensors.values())
 
     @property
+    def disk_bytes(self) -> int:
+        """What it takes on the disk of a stage that opens it: its files, and a GGUF file's weights once more in 16 bits."""
+        return self.total_bytes + (sum(tensor.bytes for tensor in self.tensors.values()) if self.gguf else 0)
+
+    @property
     def modules(self) -> tuple[str, ...]:
         """Modules that own a tensor (`model.layers.0.self_attn.q_proj`)."""
         return tuple(dict.fromkeys(name.rpartition(".")[0] for name in self.tensors if "." in name))

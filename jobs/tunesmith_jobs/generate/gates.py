@@ -111,6 +111,7 @@ class Gates:
     concurrency: Concurrency
     own: list[tuple[str, Bucket]] = field(default_factory=list)
     announced: dict[str, Bucket] = field(default_factory=dict)
+    live: Bucket | None = None  # a limit from outside that changes while the stage runs
     pace: Bucket | None = None  # requests a second that the endpoint was seen to take; known after two bursts of refusals
     paused_until: float = -math.inf
     in_flight: int = 0
@@ -167,6 +168,16 @@ class Gates:
         """A request is over, whatever came of it."""
         self.in_flight -= 1
 
+    def limit_requests(self, now: float, per_minute: int) -> None:
+        """Requests a minute beside every other limit, from now on. 0: none."""
+        if not per_minute:
+            self.live = None
+        elif self.live is None:
+            self.live = requests_bucket(per_minute, now)
+        else:
+            self.live.take(now, 0.0)  # what came until now came at the old rate
+            self.live.rate = per_minute / 60
+
     def announce(self, now: float, kind: str, limit: float, remaining: float) -> None:
         """The endpoint's headers say `limit` `requests` or `tokens` a minute, and what remains. Only the first word counts."""
         if kind not in self.announced and limit >= 1:
@@ -186,8 +197,8 @@ class Gates:
         self.resumed, self.accepted = now, 0
 
     def _buckets(self) -> list[tuple[str, Bucket]]:
-        learnt = [("requests", self.pace)] if self.pace is not None else []
-        return [*self.own, *self.announced.items(), *learnt]
+        others = [("requests", bucket) for bucket in (self.live, self.pace) if bucket is not None]
+        return [*self.own, *self.announced.items(), *others]
 
 
 def make_gates(now: float, *, most: int, requests_per_minute: int = 0, tokens_per_minute: int = 0, time_limit: float = math.inf) -> Gates:

@@ -128,6 +128,11 @@ class Runner:
         self.figures.usd += self.ledger.cost(call.model, answer.input_tokens, answer.output_tokens)
         return answer
 
+    def limit_requests(self, per_minute: int) -> None:
+        """Start at most so many requests a minute from now on, beside every other limit. 0: no such limit."""
+        self.gates.limit_requests(time.monotonic(), per_minute)
+        self._pump()
+
     def stop(self) -> None:
         """No further call starts; those that wait end with Stopped."""
         self._fail(Stopped("generate was told to stop; the answers so far are in the journal", remedy="run again to go on from there"))

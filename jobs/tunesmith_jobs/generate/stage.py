@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import json
 import time
+from dataclasses import replace
 
 from tunesmith.errors import BadData
-from tunesmith_jobs.generate import written
+from tunesmith_jobs.generate import live_rate, written
 from tunesmith_jobs.generate.budget import Ledger
 from tunesmith_jobs.generate.dataset import Dataset, counted, distinctive
 from tunesmith_jobs.generate.from_run import copy_dataset
@@ -29,8 +30,9 @@ def work(stage: Stage) -> Outcome:
     """Check the whole request, then make the dataset."""
     from tunesmith_jobs.preflight import preflight
 
-    preflight(stage)
-    return generate(stage)
+    facts = preflight(stage)
+    outcome = generate(stage)
+    return outcome if facts is None else replace(outcome, metrics=outcome.metrics | {"baseBytes": float(facts.disk_bytes)})
 
 
 def generate(stage: Stage, patience: Patience | None = None) -> Outcome:
@@ -74,6 +76,8 @@ async def _written(stage: Stage, patience: Patience) -> Dataset:
             )
 
         accepted(0)
+        following = asyncio.create_task(live_rate.follow(runner.limit_requests, stage.say))
+        await asyncio.sleep(0)  # it has looked once before the first request
         try:
             await runner.run(written.fill(runner.ask, stage.spec, dataset, accepted))
         except BadData as error:
@@ -81,6 +85,7 @@ async def _written(stage: Stage, patience: Patience) -> Dataset:
                 error.message += f"; {len(dataset.rows)} of {data.examples} rows were accepted"
             raise
         finally:
+            following.cancel()
             await runner.drain()
         dataset.figures = asking_figures(
             runner.figures,

@@ -26,8 +26,11 @@ class _Base:
     errors: list[TunesmithError]
 
 
-def preflight(stage: Stage) -> None:
-    """Check the whole request. Raises one error with everything that is wrong: 78 if anything is, else 77, 65, 66, 75."""
+def preflight(stage: Stage) -> BaseFacts | None:
+    """Check the whole request; returns what the base model is.
+
+    Raises one error with everything that is wrong: 78 if anything is, else 77, 65, 66, 75.
+    """
     with ThreadPoolExecutor() as pool:
         base = pool.submit(lambda: _Base(*look_at_base(stage.spec, os.environ.get("HF_TOKEN") or None)))
         others = [pool.submit(_found, check, stage) for check in (_store, _teacher, _data, _output, _format)]
@@ -40,6 +43,7 @@ def preflight(stage: Stage) -> None:
         raise combined(errors)
     for line in needs(stage.spec, looked.facts, use):
         stage.say(line)
+    return looked.facts
 
 
 def combined(errors: Iterable[TunesmithError]) -> TunesmithError:

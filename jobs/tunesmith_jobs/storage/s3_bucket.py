@@ -1,15 +1,17 @@
 """Calls to one bucket: the client, and the only place that tries again.
 
 Endpoint, region, credentials, addressing style, proxies and CA bundle are boto3's own settings (AWS_ variables and files); with an
-endpoint of one's own boto3 uses path style unless told otherwise. botocore's retries are off: they know nothing of conditional puts
-and nothing of bodies that break off.
+endpoint of one's own boto3 uses path style unless told otherwise. What boto3 reads from files only has variables of our own:
+TUNESMITH_S3_ADDRESSING_STYLE (path, virtual), TUNESMITH_S3_ENCRYPTION (AES256, aws:kms), TUNESMITH_S3_KMS_KEY. botocore's retries are
+off: they know nothing of conditional puts and nothing of bodies that break off.
 """
 
 import contextlib
+import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -33,6 +35,23 @@ _CONFIG = Config(
 )
 
 
+_ENCRYPTED = frozenset({"put_object", "copy_object", "create_multipart_upload"})  # operations that say how an object is encrypted
+
+
+def client_config(environ: Mapping[str, str]) -> Config:
+    """Settings of the client. Raises BadRequest for an addressing style that there is none of."""
+    style = environ.get("TUNESMITH_S3_ADDRESSING_STYLE", "")
+    if style not in ("", "auto", "path", "virtual"):
+        raise BadRequest(f"TUNESMITH_S3_ADDRESSING_STYLE is {style!r}", reason="StoreUnusable", remedy="set it to path or virtual")
+    return _CONFIG.merge(Config(s3={"addressing_style": style})) if style else _CONFIG
+
+
+def encryption(environ: Mapping[str, str]) -> dict[str, str]:
+    """Arguments by which every new object is asked to be encrypted on the server."""
+    given = {"ServerSideEncryption": "TUNESMITH_S3_ENCRYPTION", "SSEKMSKeyId": "TUNESMITH_S3_KMS_KEY"}
+    return {argument: environ[name] for argument, name in given.items() if environ.get(name)}
+
+
 class Bucket:
     """One bucket, through one client that all threads share."""
 
@@ -45,7 +64,7 @@ class Bucket:
     def _client(self) -> Any:
         with self._lock:  # making a client is not safe from several threads, using one is
             try:
-                return boto3.session.Session().client("s3", config=_CONFIG)
+                return boto3.session.Session().client("s3", config=client_config(os.environ))
             except BotoCoreError as error:
                 raise self.raised(error) from error
             except ValueError as error:  # an endpoint that is no URL
@@ -55,7 +74,8 @@ class Bucket:
 
     def once(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """One call, untried before. Raises what boto3 raises."""
-        answer: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, **arguments)
+        asked = encryption(os.environ) if operation in _ENCRYPTED else {}
+        answer: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, **asked, **arguments)
         self._answered = True
         return answer
 

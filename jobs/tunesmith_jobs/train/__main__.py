@@ -9,8 +9,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # `deterministic` needs it, and it is read once
 
-from tunesmith_jobs.stage import run_stage
+from tunesmith_jobs.stage import Stage, run_stage
 from tunesmith_jobs.train.recipe import work
+from tunesmith_jobs.train.together import Follower
 
 if __name__ == "__main__":
-    sys.exit(run_stage("train", work))
+    sys.exit(run_stage("train", work, kind=Follower if int(os.environ.get("RANK", "0")) else Stage))

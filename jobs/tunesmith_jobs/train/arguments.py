@@ -92,6 +92,8 @@ def trainer(settings: Training, *, device: str, folder: str, max_length: int, va
         "gradient_checkpointing": settings.gradient_checkpointing,
         "use_cpu": device == "cpu",
         "dataloader_pin_memory": device != "cpu",
+        # several processes: every trained weight is used in every step
+        "ddp_find_unused_parameters": False,
         # what it says and keeps
         "logging_strategy": "steps",
         "logging_steps": settings.logging_steps,

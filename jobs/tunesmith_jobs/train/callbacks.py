@@ -13,8 +13,10 @@ from tunesmith_jobs.train import adapter
 from tunesmith_jobs.train.checkpoints import Checkpoints
 from tunesmith_jobs.train.device import Device
 from tunesmith_jobs.train.history import best_step, patience_is_over
+from tunesmith_jobs.train.together import Together
 
 BEST = "best.safetensors"
+_EPSILON = 1e-6  # of an epoch that is a sum of steps
 NOTES = "notes.json"  # what was found before the first step, so that a resumed run need not find it again
 
 
@@ -49,28 +51,42 @@ class ShowProgress(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._stage.progress(state.global_step, state.max_steps, "steps", phase="train", eta=eta, **self._metrics)
 
 
-class StopWhenTold(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
-    """Told to stop: a checkpoint at the end of this step, and no further one."""
+class SameOrder(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
+    """Tells the sampler which epoch begins: with several processes, resuming in the middle of one wraps it too deep for the trainer."""
 
-    def __init__(self, stage: Stage) -> None:
+    def on_epoch_begin(self, _args: Any, state: Any, _control: Any, train_dataloader: Any = None, **_: Any) -> None:
+        """`state.epoch` is a fraction after a resume."""
+        train_dataloader.set_epoch(int((state.epoch or 0) + _EPSILON))
+
+
+class StopWhenTold(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
+    """Told to stop: a checkpoint at the end of this step, and no further one. All processes stop at the same step."""
+
+    def __init__(self, stage: Stage, together: Together) -> None:
         self._stage = stage
+        self._together = together
         self.stopped = False
 
     def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
         """An evaluation that is due at this step still happens, so that a resumed run has had the same ones."""
-        if self._stage.stopping and state.global_step < state.max_steps:
+        if self._together.any(wish=self._stage.stopping) and state.global_step < state.max_steps:
+            self._stage.stop()  # another process may have been told first
             self.stopped = control.should_save = control.should_training_stop = True
 
 
 class KeepCheckpoints(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
     """Each checkpoint goes to the store, together with the best adapter so far and the notes."""
 
-    def __init__(self, checkpoints: Checkpoints, stop: StopWhenTold) -> None:
+    def __init__(self, checkpoints: Checkpoints, stop: StopWhenTold, together: Together) -> None:
         self._checkpoints = checkpoints
         self._stop = stop
+        self._together = together
 
     def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
         """The last one before a stop must arrive; others may fail for now."""
+        self._together.wait()  # each process puts the state of its random numbers into the folder
+        if not self._together.leads:
+            return
         folder = Path(args.output_dir)
         checkpoint = folder / f"checkpoint-{state.global_step}"
         for name in (BEST, NOTES):
@@ -85,14 +101,15 @@ class KeepCheckpoints(TrainerCallback):  # type: ignore[misc]  # transformers sh
 class StopEarly(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
     """Keeps the adapter with the least validation loss; ends training when it has not got better for a while."""
 
-    def __init__(self, stage: Stage, patience: int) -> None:
+    def __init__(self, stage: Stage, patience: int, together: Together) -> None:
         self._stage = stage
+        self._together = together
         self._patience = patience
         self.stopped = False
 
     def on_evaluate(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Judged on the trainer's log, which a checkpoint holds."""
-        if best_step(state.log_history) == state.global_step:
+        if self._together.leads and best_step(state.log_history) == state.global_step:
             save_file(adapter.weights(model), Path(args.output_dir) / BEST)
         if patience_is_over(state.log_history, self._patience):
             self._stage.say(f"the validation loss has not fallen for {self._patience} evaluations: stopping at step {state.global_step}")

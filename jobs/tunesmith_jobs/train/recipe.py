@@ -30,27 +30,34 @@ from tunesmith_jobs.train.load import add_adapter, load_model, load_tokenizer
 from tunesmith_jobs.train.report import metrics, settings_read_back
 from tunesmith_jobs.train.splits import Splits, read_splits
 from tunesmith_jobs.train.start import adapter_to_start_from, load_start
+from tunesmith_jobs.train.together import Together, together
 
 
 def work(stage: Stage) -> Outcome:
     """The stage: see the module's docstring."""
     settings = stage.spec.training
+    with together(settings.device) as all_of_us:
+        return _work(stage, settings, all_of_us)
+
+
+def _work(stage: Stage, settings: Training, us: Together) -> Outcome:
     device = find_device(settings.device)
     check(settings, device)
-    stage.say(f"training on {device.name}")
+    stage.say(f"training on {f'{us.processes} x ' if us.processes > 1 else ''}{device.name}")
     token = os.environ.get("HF_TOKEN") or None
-    pin = stage.pin("base", lambda: find_base(stage.spec.model.base, token=token))
+    pin = us.share(lambda: stage.pin("base", lambda: find_base(stage.spec.model.base, token=token)))
     if device.kind == "cuda":
         check_fits(inspect_base(pin, token=token), settings, device.memory, device.name)
-    folder = open_base(pin, stage.work, token=token)
-    start = adapter_to_start_from(stage, pin)
+    folder = us.share(lambda: open_base(pin, stage.work, token=token))
+    with us.leader_first():
+        start = adapter_to_start_from(stage, pin)
     stage.check_stop()
     with _out_of_memory_has_a_name(device):
-        return _train(stage, settings, device, pin, folder, start)
+        return _train(stage, settings, device, us, pin, folder, start)
 
 
-def _train(stage: Stage, settings: Training, device: Device, pin: Pin, folder: Path, start: Finished | None) -> Outcome:
-    from tunesmith_jobs.train.callbacks import BEST, KeepCheckpoints, ShowProgress, StopEarly, StopWhenTold
+def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: Pin, folder: Path, start: Finished | None) -> Outcome:
+    from tunesmith_jobs.train.callbacks import BEST, KeepCheckpoints, SameOrder, ShowProgress, StopEarly, StopWhenTold
     from tunesmith_jobs.train.samples import samples
 
     # Load
@@ -66,22 +73,20 @@ def _train(stage: Stage, settings: Training, device: Device, pin: Pin, folder: P
     model = add_adapter(model, settings)
     if start is not None:
         load_start(model, start)
-    output = stage.work / "trainer"
-    shutil.rmtree(output, ignore_errors=True)  # of an earlier attempt in a kept scratch folder; what counts is in the store
-    output.mkdir(parents=True)
+    output = us.share(lambda: _emptied(stage.work / "trainer"))
     trainer = build_trainer(model, tokenizer, splits, settings, device, output, max_length)
     if arguments.warmup_is_ignored(settings):
         stage.say(f"lrSchedulerType {settings.lr_scheduler_type} does no warmup; constant_with_warmup would")
-    progress, stop, early = ShowProgress(stage, device), StopWhenTold(stage), StopEarly(stage, settings.early_stopping_patience)
+    progress, stop, early = ShowProgress(stage, device), StopWhenTold(stage, us), StopEarly(stage, settings.early_stopping_patience, us)
     checkpoints = Checkpoints(stage, settings.save_total_limit)
-    for callback in (progress, early, stop, KeepCheckpoints(checkpoints, stop)):
+    for callback in (SameOrder(), progress, early, stop, KeepCheckpoints(checkpoints, stop, us)):
         if callback is not early or settings.early_stopping_patience:
             trainer.add_callback(callback)
 
     # Train, from the newest checkpoint if there is one
-    checkpoint = checkpoints.restore(output)
+    checkpoint = us.share(lambda: checkpoints.restore(output))
     done = _state(checkpoint)
-    loss_before = _loss_before(trainer, splits, output, checkpoint)
+    loss_before = us.share(lambda: _loss_before(trainer, splits, output, checkpoint))
     if checkpoint is not None:
         stage.say(f"going on from the checkpoint of step {done['global_step']}")
     if not history.patience_is_over(done["log_history"], settings.early_stopping_patience):
@@ -89,6 +94,8 @@ def _train(stage: Stage, settings: Training, device: Device, pin: Pin, folder: P
         done = {"global_step": trainer.state.global_step, "log_history": trainer.state.log_history}
     if stop.stopped and not early.stopped:
         stage.check_stop()
+    if not us.leads:
+        return Outcome()
     best = history.best_step(done["log_history"]) if settings.early_stopping_patience else None
     if best is not None:
         adapter.load(trainer.model, output / BEST)
@@ -166,6 +173,13 @@ def build_trainer(model: Any, tokenizer: Any, splits: Splits, settings: Training
     trainer.remove_callback(PrinterCallback)
     adapter.restore(trainer.model, before)
     return trainer
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder without what an earlier attempt left in a kept scratch folder; what counts is in the store."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _dataset(rows: Sequence[tokens.Encoded]) -> Any:

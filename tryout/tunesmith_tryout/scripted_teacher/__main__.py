@@ -8,10 +8,11 @@ from tunesmith_tryout.scripted_teacher.server import Server, serve
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tunesmith_tryout.scripted_teacher",
-        description="Serve a scripted teacher (a grammar, no language model) on this machine, in OpenAI's chat protocol. "
-        "The first line it prints is its address for data.teacher.baseURL.",
+        description="Serve a scripted teacher (a grammar, no language model), in OpenAI's chat protocol. "
+        "The first line it prints is its address for data.teacher.baseURL; /healthz answers once it serves.",
     )
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 in a pod (default: 127.0.0.1, this machine)")
+    parser.add_argument("--port", type=int, default=0, help="port (default: a free one)")
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="time that every answer takes")
     parser.add_argument("--rate", type=float, default=0.0, metavar="N", help="requests a second; more get a 429 (default: any number)")
     parser.add_argument(
@@ -26,7 +27,7 @@ def main() -> int:
         faults = [read_faults(text) for text in arguments.fail]
     except ValueError as error:
         parser.error(str(error))
-    serve(Server(latency=arguments.latency, faults=faults, requests_per_second=arguments.rate), arguments.port)
+    serve(Server(latency=arguments.latency, faults=faults, requests_per_second=arguments.rate), arguments.host, arguments.port)
     return 0
 
 

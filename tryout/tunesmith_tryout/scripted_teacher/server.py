@@ -39,6 +39,7 @@ class Server:
                 web.get("/v1/models", self._models),
                 web.get("/v1/models/{name}", self._model),
                 web.get("/stats", self._stats),
+                web.get("/healthz", self._healthz),
             ]
         )
         return app
@@ -94,6 +95,9 @@ class Server:
             return web.json_response({"error": {"message": "no such model", "code": "model_not_found"}}, status=404)
         return web.json_response({"id": MODEL, "object": "model", "created": 0, "owned_by": "a-script"})
 
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ready\n")
+
     async def _stats(self, _request: web.Request) -> web.Response:
         repeated = sum(count - 1 for count in self.bodies.values())
         return web.json_response(
@@ -112,19 +116,19 @@ def _as_response(answered: web.StreamResponse | str, body: dict[str, Any]) -> we
 
 
 @contextlib.asynccontextmanager
-async def started(server: Server, port: int = 0) -> Any:
-    """The address (`http://127.0.0.1:<port>/v1`) of a server that is running within the block."""
+async def started(server: Server, host: str = "127.0.0.1", port: int = 0) -> Any:
+    """The address (`http://<host>:<port>/v1`) of a server that is running within the block."""
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, host, port)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        yield f"http://{host}:{runner.addresses[0][1]}/v1"
     finally:
         await runner.cleanup()
 
 
-def serve(server: Server, port: int) -> None:
+def serve(server: Server, host: str, port: int) -> None:
     """Serve until told to stop; prints the address first."""
 
     async def run() -> None:
@@ -132,7 +136,7 @@ def serve(server: Server, port: int) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with started(server, port) as url:
+        async with started(server, host, port) as url:
             print(url, flush=True)
             print(f"scripted teacher (a grammar, no language model); model name: {MODEL}", flush=True)
             await stop.wait()

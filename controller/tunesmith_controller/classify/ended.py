@@ -1,0 +1,103 @@
+"""A container that has ended: out of memory, with a result of the stage's own, or without one."""
+
+import signal
+from collections.abc import Sequence
+
+from tunesmith.errors import ExitCode
+from tunesmith_controller.classify.case import Finding, PodFacts, shortened
+
+_LESS_MEMORY = {
+    "train": "; on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too",
+    "evaluate": "; a smaller evaluation.perDeviceEvalBatchSize helps too",
+    "generate": "; data.source in smaller files, or fewer data.examples, help too",
+}
+_LINES = 3  # of a log that say how a process crashed
+
+
+def out_of_memory_twice(pods: Sequence[PodFacts]) -> Finding | None:
+    """The same again: a third try would end the same way."""
+    killed = [found for pod in pods if (found := out_of_memory(pod)) is not None]
+    if len(killed) < 2:
+        return None
+    last = killed[-1]
+    return Finding(last.reason, f"{last.message}, for the {_ordinal(len(killed))} time", last.remedy, pod=last.pod, final=True)
+
+
+def out_of_memory(pod: PodFacts) -> Finding | None:
+    """Killed by the kernel for its memory."""
+    if pod.terminated.get("reason") != "OOMKilled":
+        return None
+    limit = ((pod.container.get("resources") or {}).get("limits") or {}).get("memory")
+    field = f"spec.stages.{pod.stage}.resources"
+    if limit:
+        message, remedy = f"the container needed more memory than its limit of {limit}", f"raise {field}.limits.memory"
+    else:
+        message, remedy = "the container was killed because its node ran out of memory", f"set {field}.requests.memory to what it needs"
+    return pod.finding("OOMKilled", message, remedy + _LESS_MEMORY.get(pod.stage, ""))
+
+
+def no_gpu(pod: PodFacts) -> Finding | None:
+    """The stage was to use a GPU and saw none. Its own remedy does not know how a pod gets one."""
+    result = pod.result
+    if result is None or result.exit_code == 0 or result.reason != "NoGPU":
+        return None
+    asked = ((pod.container.get("resources") or {}).get("limits") or {}).get("nvidia.com/gpu")
+    if not asked:
+        remedy = f"set spec.stages.{pod.stage}.resources.limits.nvidia.com/gpu to 1 (now it is 0), or spec.training.device to cpu"
+    else:
+        where = f" of node {pod.node}" if pod.node else ""
+        remedy = (
+            f"the pod was given {asked}, so look at the driver and the container toolkit{where}; "
+            f"where GPUs need a RuntimeClass, set pods.{pod.stage}.runtimeClassName in the profile"
+        )
+    return pod.finding("NoGPU", result.message, remedy)
+
+
+def said_so_itself(pod: PodFacts) -> Finding | None:
+    """The stage's own words, which are better than any guess from outside."""
+    result = pod.result
+    if result is None or result.exit_code in (ExitCode.DONE, ExitCode.STOPPED, ExitCode.INTERRUPTED):
+        return None
+    final = result.exit_code in set(ExitCode) and ExitCode(result.exit_code).final
+    return pod.finding(result.reason, result.message or f"{pod.stage} ended with {result.exit_code}", result.remedy, final=final)
+
+
+def not_started(pod: PodFacts) -> Finding | None:
+    """The runtime could not start the process."""
+    told = pod.terminated if pod.terminated.get("reason") in ("StartError", "ContainerCannotRun") else pod.waiting
+    if told.get("reason") not in ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"):
+        return None
+    why = shortened(str(told.get("message") or told["reason"]))
+    image = pod.container.get("image") or "the image"
+    if "executable file not found" in why or "no such file or directory" in why:
+        remedy = f"{image} is no image of this stage: set images in the profile to those of this release"
+    else:
+        remedy = f"see `kubectl -n {pod.namespace} describe pod {pod.name}`; often the node's container runtime or RuntimeClass"
+    return pod.finding("StartError", f"the container could not be started: {why}", remedy)
+
+
+def crashed(pod: PodFacts) -> Finding | None:
+    """It ended without a result: a signal, or a fault before or after the stage's own care."""
+    code = pod.terminated.get("exitCode")
+    if code in (None, 0, ExitCode.STOPPED):
+        return None
+    lines = [line for line in str(pod.terminated.get("message") or "").splitlines() if line.strip()][-_LINES:]
+    end = f"; its log ends: {shortened(' | '.join(lines))}" if lines else ""
+    logs = f"`kubectl -n {pod.namespace} logs {pod.name}`"
+    if code == 128 + signal.SIGKILL:
+        grace = f"raise pods.{pod.stage}.terminationGracePeriodSeconds in the profile if it was being stopped"
+        return pod.finding("Killed", f"the process was killed (SIGKILL) and could not save its state{end}", f"{grace}; else see {logs}")
+    if 128 < code < 128 + signal.NSIG:
+        return pod.finding("Crashed", f"the process was ended by {_signal(code - 128)}{end}", f"see {logs}, and report it with them")
+    return pod.finding("Crashed", f"the process ended with exit code {code} and without a result{end}", f"see {logs}")
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _ordinal(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")

@@ -1,0 +1,149 @@
+"""A container that does not start: image, Secrets, node, volumes."""
+
+import re
+
+from tunesmith_controller.classify.case import Finding, PodFacts, shortened
+
+_IMAGE = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"}
+)
+_MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
+_MISSING_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) ([^/\s]+)/(\S+)")
+_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" (not found|is being deleted)')
+
+# What the scheduler says of a node -> what to do; {stage} is filled in. The first one that is found counts.
+_SCHEDULING: tuple[tuple[str, str], ...] = (
+    (
+        "Insufficient nvidia.com/",
+        "wait for a GPU, or lower spec.stages.{stage}.resources.limits.nvidia.com/gpu; "
+        "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` shows which nodes have any",
+    ),
+    ("Insufficient memory", "lower spec.stages.{stage}.resources.requests.memory (or limits.memory), or add a larger node"),
+    ("Insufficient cpu", "lower spec.stages.{stage}.resources.requests.cpu (or limits.cpu), or add a node"),
+    (
+        "Insufficient ephemeral-storage",
+        "let the profile's pods.{stage}.scratch name a storageClassName or a smaller size, or add a node with a larger disk",
+    ),
+    ("Insufficient ", "lower spec.stages.{stage}.resources, or add a node that has it"),
+    (
+        "didn't match Pod's node affinity/selector",
+        "mend spec.stages.{stage}.nodeSelector (or the profile's affinity): no node has these labels",
+    ),
+    ("untolerated taint", "add the taint's key to spec.stages.{stage}.tolerations"),
+    ("Too many pods", "wait for pods to end, or add a node"),
+)
+
+
+def image(pod: PodFacts) -> Finding | None:
+    """The image does not come."""
+    reason = pod.waiting.get("reason")
+    name = pod.container.get("image") or "the image"
+    if reason == "InvalidImageName":
+        return pod.finding(
+            "InvalidImageName", f"{name!r} is no name of an image", f"mend images.{image_of(pod.stage)} in the profile, then set spec.retry"
+        )
+    if reason not in _IMAGE:
+        return None
+    why = str(pod.waiting.get("message") or "")
+    told = [event.message for event in pod.events if event.reason == "Failed" and "Failed to pull" in event.message]
+    if told and len(told[-1]) > len(why):  # while it backs off, some kubelets give no more than the image's name
+        why = told[-1]
+    return pod.finding("ImagePullFailed", f"image {name} cannot be pulled: {shortened(_cause(why)) or reason}", _image_remedy(why, pod))
+
+
+def image_of(stage: str) -> str:
+    """The profile's word for a stage's image."""
+    return {"evaluate": "train", "deliver": "merge"}.get(stage, stage)
+
+
+def _image_remedy(why: str, pod: PodFacts) -> str:
+    lower = why.lower()
+    if any(word in lower for word in ("unauthorized", "authorization failed", "denied", "no basic auth", "forbidden")):
+        return "give the profile a pull Secret of this namespace (`images.pullSecrets`), then set spec.retry"
+    if any(word in lower for word in ("not found", "manifest unknown", "does not exist")):
+        return f"push the image, or name one that exists by images.{image_of(pod.stage)} in the profile, then set spec.retry"
+    if "never" in lower:
+        return "load the image into the node, or set images.pullPolicy to IfNotPresent in the profile"
+    return f"check that node {pod.node or 'of the pod'} reaches the registry; the pod then goes on by itself"
+
+
+def _cause(why: str) -> str:
+    """The last part of the runtime's chain of errors says what happened; the first ones repeat the name of the image."""
+    text = why.removeprefix("Back-off pulling image ")
+    for mark in ("code = NotFound desc = ", "code = Unknown desc = ", "desc = ", "ErrImagePull: "):
+        if mark in text:
+            return text.rpartition(mark)[2]
+    return text
+
+
+def configuration(pod: PodFacts) -> Finding | None:
+    """A Secret or ConfigMap that the environment reads is not there."""
+    if pod.waiting.get("reason") != "CreateContainerConfigError":
+        return None
+    why = str(pod.waiting.get("message") or "")
+    if found := _MISSING_KEY.search(why):
+        key, kind, _, name = found.groups()
+        return _missing(pod, kind, name, key)
+    if found := _MISSING.search(why):
+        return _missing(pod, "Secret" if found[1].lower() == "secret" else "ConfigMap", found[2])
+    remedy = f"see `kubectl -n {pod.namespace} describe pod {pod.name}`"
+    return pod.finding("ContainerConfigInvalid", f"the container cannot be configured: {shortened(why)}", remedy)
+
+
+def _missing(pod: PodFacts, kind: str, name: str, key: str = "") -> Finding:
+    what = f"{kind} {name} of namespace {pod.namespace} "
+    message = what + (f"has no key {key}" if key else "does not exist")
+    if key:
+        remedy = f"add it with `kubectl -n {pod.namespace} edit {kind.lower()} {name}`"
+    else:
+        verb = "secret generic" if kind == "Secret" else "configmap"
+        remedy = f"make it with `kubectl -n {pod.namespace} create {verb} {name} --from-literal=KEY=…`"
+    return pod.finding(f"{kind}Missing", message, f"{remedy}; the pod then goes on by itself")
+
+
+def unschedulable(pod: PodFacts) -> Finding | None:
+    """No node takes the pod."""
+    condition = pod.condition("PodScheduled", "False")
+    if not pod.alive or condition.get("reason") not in ("Unschedulable", "SchedulingGated"):
+        return None
+    why = str(condition.get("message") or "")
+    if claim := _CLAIM.search(why):
+        remedy = f"make the PersistentVolumeClaim in namespace {pod.namespace}, or take cacheClaim out of the profile"
+        return pod.finding("VolumeMissing", f"PersistentVolumeClaim {claim[1]} of namespace {pod.namespace} does not exist", remedy)
+    if "unbound immediate PersistentVolumeClaims" in why:
+        remedy = (
+            f"see `kubectl -n {pod.namespace} get pvc`: the storage class must provide volumes (pods.{pod.stage}.scratch in the profile)"
+        )
+        return pod.finding("VolumeNotBound", "a volume of the pod is not bound yet", remedy)
+    if condition["reason"] == "SchedulingGated":
+        return pod.finding(
+            "SchedulingGated", "the pod waits for a scheduling gate of another controller to be lifted", "see what set the gate"
+        )
+    remedy = next((text.format(stage=pod.stage) for mark, text in _SCHEDULING if mark in why), "see the scheduler's message")
+    return pod.finding("Unschedulable", f"no node takes the pod: {shortened(_nodes(why))}", remedy)
+
+
+def _nodes(why: str) -> str:
+    """Without what the scheduler says about preemption, which repeats the rest."""
+    return re.split(r"\.? *(?:no new claims to deallocate, )?preemption: ", why)[0].rstrip(". ,")
+
+
+def volume(pod: PodFacts) -> Finding | None:
+    """A volume that cannot be mounted keeps the container from being created."""
+    if not pod.alive or pod.waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+        return None
+    why = pod.event("FailedMount", "FailedAttachVolume")
+    if not why:
+        return None
+    if found := _MISSING.search(why):
+        kind = "Secret" if found[1].lower() == "secret" else "ConfigMap"
+        return _missing(pod, kind, found[2])
+    if "references non-existent config key" in why:
+        key = why.rpartition("references non-existent config key: ")[2].strip()
+        return pod.finding(
+            "ConfigMapMissing",
+            f"a ConfigMap that the pod mounts has no key {key}",
+            "mend caBundle in the profile, or the ConfigMap it names",
+        )
+    remedy = f"see `kubectl -n {pod.namespace} describe pod {pod.name}`"
+    return pod.finding("VolumeNotMounted", f"a volume of the pod cannot be mounted: {shortened(why)}", remedy)

@@ -1,0 +1,70 @@
+"""`/metrics`, `/healthz` (the threads live) and `/readyz` (the caches are filled) on one port."""
+
+import socket
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+Check = Callable[[], list[str]]  # what is wrong; empty if nothing is
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        super().__init__((host, port), handler)
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` takes IPv4 too
+        super().server_bind()
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`host:port`, `[host]:port` or `:port`, which is every address of the machine. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ValueError(f"{text!r} is no address; write host:port or :port")
+    return host.strip("[]"), int(port)
+
+
+def serve(address: str, registry: CollectorRegistry, alive: Check, ready: Check) -> _Server:
+    """Serves in a thread until `shutdown`. An address of the machine that IPv6 is off on falls back to IPv4."""
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/metrics":
+                self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
+            elif path in ("/healthz", "/readyz"):
+                wrong = (alive if path == "/healthz" else ready)()
+                self._answer(503 if wrong else 200, ("\n".join(wrong) or "ok").encode() + b"\n", "text/plain; charset=utf-8")
+            else:
+                self._answer(404, b"/metrics, /healthz, /readyz\n", "text/plain; charset=utf-8")
+
+        def _answer(self, status: int, body: bytes, content_type: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
+            """A probe each ten seconds is no news."""
+
+    host, port = parse_address(address)
+    try:
+        server = _Server(host or "::", port, Handler)
+    except OSError:
+        if host:
+            raise
+        server = _Server("0.0.0.0", port, Handler)  # noqa: S104 (probes and Prometheus come from outside the pod)
+    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    return server

@@ -1,0 +1,62 @@
+"""Compares the installed CustomResourceDefinition with the controller's own: an older one silently prunes what it does not know."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tunesmith.crd import custom_resource_definition
+from tunesmith.request import VERSION
+from tunesmith_controller.api import Api, ApiError, Call, Forbidden, NotFound, Unreachable
+from tunesmith_controller.rights import DEFINITIONS
+
+log = logging.getLogger(__name__)
+
+
+def missing_fields(installed: Mapping[str, Any]) -> list[str]:
+    """Paths of fields (`spec.training.loraAlpha`) that our schema has and the installed one lacks. Pure."""
+    return sorted(set(_paths(_schema(custom_resource_definition()))) - set(_paths(_schema(installed))))
+
+
+def check_installed(api: Api) -> int:
+    """How many fields the installed definition lacks; logs their names, and what to do."""
+    own = custom_resource_definition()["metadata"]["name"]
+    try:
+        installed = api.send(Call("get", DEFINITIONS, name=own))
+    except NotFound:
+        text = "the CustomResourceDefinition %s is not installed: no request can be made; install it from the chart (crds.enabled)"
+        log.error(text, own)  # noqa: TRY400 (what to do is in the line)
+        return 0
+    except Forbidden:
+        log.warning("the CustomResourceDefinition %s may not be read, so it is not known whether it is this version's", own)
+        return 0
+    except (ApiError, Unreachable) as error:
+        log.warning("the CustomResourceDefinition %s could not be compared: %s", own, error)
+        return 0
+    missing = missing_fields(installed)
+    if missing:
+        log.warning(
+            "the installed CustomResourceDefinition %s is older than this controller and drops %d fields silently: %s; "
+            "install this version's, from the chart (crds.enabled) or with `make crd`",
+            own,
+            len(missing),
+            ", ".join(missing[:40]) + (" …" if len(missing) > 40 else ""),
+        )
+    return len(missing)
+
+
+def _schema(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    for version in definition.get("spec", {}).get("versions", ()):
+        if version["name"] == VERSION:
+            schema: Mapping[str, Any] = version.get("schema", {}).get("openAPIV3Schema", {})
+            return schema
+    return {}
+
+
+def _paths(schema: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    for name, inner in (schema.get("properties") or {}).items():
+        path = f"{at}.{name}" if at else name
+        yield path
+        yield from _paths(inner, path)
+    for part, mark in (("items", "[]"), ("additionalProperties", "{}")):
+        if isinstance(schema.get(part), Mapping):
+            yield from _paths(schema[part], at + mark)

@@ -1,0 +1,185 @@
+"""Leader election by a Lease. One replica works; the others keep their caches warm.
+
+Times are our own: a lease of another replica has run out once it has not *changed* for its duration by our monotonic clock, whatever time
+stands in it. The leader gives up `renew` seconds after its last success, so there are `duration - renew` seconds to end in before anybody
+else may start; a thread of its own watches that, as a call can hang longer than its timeout (a name server that does not answer).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tunesmith_controller.api import AlreadyExists, Api, ApiError, Call, NotFound, Timeout, Unreachable
+from tunesmith_controller.rights import LEASES
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds: how long a lease holds, how long its holder tries to renew it, and how often; client-go's."""
+
+    duration: float = 15.0
+    renew: float = 10.0
+    retry: float = 2.0
+
+
+@dataclass
+class _Seen:
+    """The lease as we last saw it change, and when."""
+
+    version: str = ""
+    at: float = 0.0
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+class Elector(threading.Thread):
+    """Holds or waits for a lease. `won` is called once, `lost` at most once after it, each from a thread of the elector."""
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        name: str,
+        identity: str,
+        *,
+        won: Callable[[], None],
+        lost: Callable[[], None],
+        times: Times = Times(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(name="elector", daemon=True)
+        self._api, self._namespace, self._name, self._identity = api, namespace, name, identity
+        self._won, self._lost, self._times, self._clock = won, lost, times, clock
+        self._seen = _Seen()
+        self._renewed = float("-inf")  # when the last call that succeeded was begun
+        self._holds = False
+        self._stopped, self._over = threading.Event(), threading.Lock()
+
+    @property
+    def leading(self) -> bool:
+        """Whether we may write: nobody else can hold the lease now."""
+        return self._holds and self._clock() < self._renewed + self._times.renew
+
+    def run(self) -> None:
+        """Waits for the lease, then keeps it until it is lost or `release` is called."""
+        while not self._stopped.is_set():
+            if self._try():
+                break
+            self._stopped.wait(self._times.retry)
+        if self._stopped.is_set():
+            return
+        log.info("leading as %s", self._identity)
+        threading.Thread(target=self._watch_over, name="lease-watch", daemon=True).start()
+        threading.Thread(target=self._won, name="won", daemon=True).start()  # it waits for the caches; the lease must not wait for it
+        while self._holds and not self._stopped.wait(self._times.retry):
+            if not self._try() and self._taken():
+                self._lose("another replica holds the lease")
+
+    def release(self) -> None:
+        """Stops, and lets another replica start at once. Nothing may be written after it."""
+        self._stopped.set()
+        if threading.current_thread() is not self and self.is_alive():
+            self.join(self._times.renew)
+        with self._over:
+            held, self._holds = self._holds, False
+        if not held:
+            return
+        try:
+            lease = self._send(Call("get", LEASES, self._namespace, self._name))
+            if lease.get("spec", {}).get("holderIdentity") == self._identity:
+                spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+                self._send(Call("update", LEASES, self._namespace, self._name, body={**lease, "spec": spec}))
+                log.info("the lease is released")
+        except (ApiError, Unreachable) as error:
+            log.warning("the lease is not released, another replica starts in %d s: %s", self._times.duration, error)
+
+    def _watch_over(self) -> None:
+        while not self._stopped.is_set() and self._holds:
+            left = self._renewed + self._times.renew - self._clock()
+            if left <= 0:
+                self._lose(f"not renewed for {self._times.renew:g} s")
+                return
+            self._stopped.wait(min(left, self._times.retry / 4))
+
+    def _lose(self, why: str) -> None:
+        with self._over:
+            held, self._holds = self._holds, False
+            self._stopped.set()  # a call under way that succeeds late does not bring it back
+        if held:
+            log.error("the lease is lost: %s", why)
+            self._lost()
+
+    def _taken(self) -> bool:
+        holder = self._seen.spec.get("holderIdentity")
+        return bool(holder) and holder != self._identity
+
+    def _try(self) -> bool:
+        """Takes or renews the lease, if it is ours, free or run out."""
+        begun = self._clock()
+        try:
+            lease = self._send(Call("get", LEASES, self._namespace, self._name))
+            self._look(lease, begun)
+            if not self._free():
+                return False
+            lease = self._send(Call("update", LEASES, self._namespace, self._name, body={**lease, "spec": self._spec(lease["spec"])}))
+        except NotFound:
+            lease = self._make()
+        except AlreadyExists:
+            return False
+        except (ApiError, Unreachable) as error:
+            log.info("the lease is neither taken nor renewed: %s", error)
+            return False
+        if not lease:
+            return False
+        self._look(lease, begun)
+        with self._over:
+            self._renewed = begun
+            if not self._stopped.is_set():  # else `release` is under way and has to know that we hold it, or it is lost for good
+                self._holds = self._holds or self._clock() < begun + self._times.renew
+            return self._holds
+
+    def _make(self) -> dict[str, Any]:
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": self._spec({}),
+        }
+        try:
+            return self._send(Call("create", LEASES, self._namespace, body=body))
+        except (ApiError, Unreachable) as error:
+            log.info("the lease is not made: %s", error)
+            return {}
+
+    def _look(self, lease: dict[str, Any], at: float) -> None:
+        version = lease["metadata"]["resourceVersion"]
+        if version != self._seen.version:
+            self._seen = _Seen(version, at, lease.get("spec") or {})
+
+    def _free(self) -> bool:
+        if not self._taken():
+            return True
+        return self._clock() > self._seen.at + float(self._seen.spec.get("leaseDurationSeconds") or self._times.duration)
+
+    def _spec(self, before: dict[str, Any]) -> dict[str, Any]:
+        ours = before.get("holderIdentity") == self._identity
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": max(1, int(self._times.duration)),
+            "acquireTime": before["acquireTime"] if ours and "acquireTime" in before else _now(),
+            "renewTime": _now(),
+            "leaseTransitions": int(before.get("leaseTransitions") or 0) + (not ours and bool(before)),
+        }
+
+    def _send(self, call: Call) -> dict[str, Any]:
+        seconds = max(0.1, self._times.renew / 4)  # two calls, each connecting and reading, end before the lease is given up
+        return self._api.send(call, Timeout(seconds, seconds), urgent=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,40 @@
+"""Log lines, as text or as JSON with the same keys as the stages' own: namespace, request, stage, attempt."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+KEYS = ("namespace", "request", "stage", "attempt")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        line |= {key: getattr(record, key) for key in KEYS if hasattr(record, key)}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class TextLines(logging.Formatter):
+    """Time, level, what it is about, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        about = "/".join(str(getattr(record, key)) for key in KEYS if hasattr(record, key))
+        text = f"{at} {record.levelname} {about + ': ' if about else ''}{record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def set_up(form: str, level: str) -> None:
+    """Logs to stderr as `text` or `json`, from a level on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger("urllib3").setLevel("ERROR")  # it warns of each connection that it drops; we count those

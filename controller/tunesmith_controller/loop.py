@@ -1,0 +1,198 @@
+"""The loop: a request that may have changed is gathered, decided about and acted on. Workers take requests from one queue."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tunesmith.events import Progress
+from tunesmith_controller.api import Api, ApiError, Conflict, NotFound, Unreachable
+from tunesmith_controller.executor import Executor, NotLeading, said_of
+from tunesmith_controller.gather import Caches, gather
+from tunesmith_controller.metrics import Metrics
+from tunesmith_controller.model import Config, Object, Plan, World
+from tunesmith_controller.queue import WorkQueue
+from tunesmith_controller.snapshots import Snapshots
+from tunesmith_controller.store import Key, key_of
+from tunesmith_controller.stuck import Troubles
+from tunesmith_controller.trim import request_name, run_of
+from tunesmith_controller.turns import Turns
+
+log = logging.getLogger(__name__)
+
+Reconcile = Callable[[World, datetime, Config], Plan]
+
+RESYNC = 600.0  # seconds after which every request is looked at, whatever the watches said
+PLACES_EVERY, PLACES_PER_SECOND = 10.0, 2.0  # how often, and how fast, places in the queue are written again
+BUSY = 10  # requests that are due, beyond which places have to wait: who works comes before who waits
+TOGETHER = 0.3  # seconds that a change of a Job or pod waits for the next ones: a pod that starts has three at once, one look is enough
+HUNG = 300.0  # seconds that one look may take before the worker counts as dead; each call ends after far less
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the loop works with."""
+
+    api: Api
+    caches: Caches
+    queue: WorkQueue[Key]
+    snapshots: Snapshots
+    troubles: Troubles
+    turns: Turns
+    executor: Executor
+    metrics: Metrics
+    progress: Mapping[str, Progress]
+    config: Config
+    reconcile: Reconcile
+
+
+class Loop:
+    """Workers over a queue. `listen` fills the queue from the caches; `start` begins the work, on the leader."""
+
+    def __init__(self, parts: Parts, workers: int) -> None:
+        self._parts, self._count = parts, workers
+        self._workers: list[threading.Thread] = []
+        self._busy: dict[str, float] = {}  # worker -> since when it has had a key in hand
+        self._stopped = threading.Event()
+
+    def listen(self) -> None:
+        """Every change of a request, its Jobs or its pods asks for a look at the request. Standbys listen too."""
+        caches = self._parts.caches
+        caches.requests.changed = self._request_changed
+        caches.jobs.changed = caches.pods.changed = self._child_changed
+
+    def start(self) -> None:
+        """Books what is at work, asks for a look at every request, and starts the workers."""
+        parts = self._parts
+        requests = parts.caches.requests.all()
+        parts.turns.start((request, parts.caches.jobs_of(request)) for request in requests)
+        for request in sorted(requests, key=lambda request: str(request["metadata"].get("creationTimestamp"))):
+            parts.queue.add(key_of(request))
+        self._workers = [threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(self._count)]
+        self._workers.append(threading.Thread(target=self._tick, name="ticker", daemon=True))
+        for worker in self._workers:
+            worker.start()
+
+    def stop(self, seconds: float) -> bool:
+        """Lets every look that is under way end; returns whether all did in time."""
+        self._stopped.set()
+        self._parts.queue.close()
+        deadline = time.monotonic() + seconds
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        return not any(worker.is_alive() for worker in self._workers)
+
+    def wrong(self) -> list[str]:
+        """Workers that are dead or hang, for the liveness probe."""
+        if self._stopped.is_set():
+            return []
+        now = time.monotonic()
+        dead = [f"{worker.name} has ended" for worker in self._workers if not worker.is_alive()]
+        return dead + [f"{name} hangs for {now - since:.0f} s" for name, since in list(self._busy.items()) if now - since > HUNG]
+
+    def look(self, key: Key) -> float | None:
+        """One look at a request: gather, decide, act. Returns the seconds after which it is to be looked at again."""
+        parts = self._parts
+        request = parts.caches.requests.get(key)
+        if request is None:
+            return None
+        uid, now = request["metadata"]["uid"], datetime.now(UTC)
+        gathered = gather(
+            parts.api,
+            parts.caches,
+            parts.snapshots,
+            parts.troubles,
+            request,
+            now,
+            progress=parts.progress,
+            failed_to_create=parts.executor.refusals.message(uid),
+        )
+        plan, came = parts.turns.decide(request, lambda turn: parts.reconcile(replace(gathered.world, turn=turn), now, parts.config))
+        for other in came:
+            parts.queue.add(other)
+        again = parts.executor.carry_out(request, plan)
+        parts.metrics.decided(request, plan)
+        written = parts.caches.requests.get(key)
+        if written is not None and written is not request:
+            self._tell_neighbours(written)
+        # who waits in line is called when its turn comes; thousands that look each half minute would keep the others from working
+        after = None if plan.status.queue_place else plan.requeue_after
+        return min((seconds for seconds in (after, gathered.again, again) if seconds is not None), default=None)
+
+    def _work(self) -> None:
+        parts, name = self._parts, threading.current_thread().name
+        while (key := parts.queue.get()) is not None:
+            self._busy[name] = begun = time.monotonic()
+            result, again = self._try(key)
+            parts.metrics.reconcile.labels(result).inc()
+            parts.metrics.reconcile_seconds.observe(time.monotonic() - begun)
+            self._busy.pop(name, None)
+            parts.queue.done(key, failed=result not in ("ok", "gone"))
+            if again is not None:
+                parts.queue.add(key, again)
+
+    def _try(self, key: Key) -> tuple[str, float | None]:
+        extra = {"namespace": key[0], "request": key[1]}
+        try:
+            return "ok", self.look(key)
+        except Conflict as error:  # normal: somebody edited it meanwhile; the watch brings the new one
+            log.debug("looked at an old version: %s", error, extra=extra)
+            return "conflict", None
+        except NotFound as error:
+            log.info("gone meanwhile: %s", error, extra=extra)
+            return "gone", None
+        except NotLeading:
+            return "not_leading", None
+        except Unreachable as error:
+            log.info("the API server is away: %s", error, extra=extra)
+            return "unreachable", None
+        except ApiError as error:
+            log.warning("the API server refused: %s", error, extra=extra)
+            return "refused", None
+        except Exception:
+            log.exception("a bug in the controller; please report it. The request is tried again", extra=extra)
+            return "error", None
+
+    def _tick(self) -> None:
+        due = time.monotonic() + RESYNC
+        while not self._stopped.wait(PLACES_EVERY):
+            moved = self._parts.turns.moved() if self._parts.queue.depth() <= BUSY else []
+            for number, key in enumerate(moved):
+                self._parts.queue.add(key, number / PLACES_PER_SECOND)
+            if time.monotonic() > due:
+                due += RESYNC
+                for request in self._parts.caches.requests.all():
+                    self._parts.queue.add(key_of(request), random.uniform(0, RESYNC / 2))
+
+    def _request_changed(self, before: Object | None, after: Object | None) -> None:
+        queue = self._parts.queue
+        if after is not None:
+            queue.add(key_of(after))
+            self._tell_neighbours(after)
+        elif before is not None:
+            uid = before["metadata"]["uid"]
+            log.info("deleted", extra=said_of(before))
+            queue.forget(key_of(before))
+            self._parts.executor.refusals.clear(uid)
+            for key in self._parts.turns.forget(uid):
+                queue.add(key)
+            self._tell_neighbours(before)
+
+    def _child_changed(self, before: Object | None, after: Object | None) -> None:
+        item = after or before
+        assert item is not None
+        name = request_name(item)
+        if name:
+            self._parts.queue.add((key_of(item)[0], name), TOGETHER)
+
+    def _tell_neighbours(self, request: Object) -> None:
+        """Those that read from this request, and those that wait for its run."""
+        requests, metadata = self._parts.caches.requests, request["metadata"]
+        near = requests.by("references", f"{metadata['namespace']}/{metadata['name']}")
+        near += requests.by("run", f"{metadata['namespace']}/{run_of(request)}")
+        for other in near:
+            if other["metadata"]["uid"] != metadata["uid"]:
+                self._parts.queue.add(key_of(other))

@@ -1,0 +1,99 @@
+"""Prometheus metrics. Base units; no request, pod or uid in a label. docs/reference lists them."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+import tunesmith
+from tunesmith_controller.model import Object, Plan
+from tunesmith_controller.store import Store
+
+_RECONCILE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_QUEUE_SECONDS = (0.001, 0.01, 0.1, 1, 5, 10, 30, 60, 300)
+_STAGE_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200)
+
+
+class Metrics:
+    """All metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody reads
+        self.registry = registry = CollectorRegistry()
+        self.reconcile = Counter("tunesmith_reconcile", "Looks at a request, by how they ended.", ["result"], registry=registry)
+        self.reconcile_seconds = Histogram(
+            "tunesmith_reconcile_seconds",
+            "How long a look at a request took, calls included.",
+            buckets=_RECONCILE_SECONDS,
+            registry=registry,
+        )
+        self.queue_depth = Gauge("tunesmith_queue_depth", "Requests that are due to be looked at.", registry=registry)
+        self.queue_latency = Histogram(
+            "tunesmith_queue_latency_seconds", "How late a request was looked at.", buckets=_QUEUE_SECONDS, registry=registry
+        )
+        self.watch_restarts = Counter(
+            "tunesmith_watch_restarts", "Watches that ended; `ended` is normal.", ["kind", "reason"], registry=registry
+        )
+        self.relists = Counter("tunesmith_relists", "Whole lists fetched.", ["kind"], registry=registry)
+        self.leader = Gauge("tunesmith_leader", "1 for the replica that works, 0 for the others.", registry=registry)
+        self.stage_seconds = Histogram(
+            "tunesmith_stage_duration_seconds",
+            "Seconds of the attempt that finished a stage.",
+            ["stage"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self.stage_failures = Counter("tunesmith_stage_failures", "Stages that failed for good.", ["stage", "reason"], registry=registry)
+        self.api_requests = Counter(
+            "tunesmith_api_requests", "Calls to the API server; code `none`: no answer.", ["verb", "resource", "code"], registry=registry
+        )
+        self.crd_missing_fields = Gauge(
+            "tunesmith_crd_missing_fields", "Fields that the installed CustomResourceDefinition lacks.", registry=registry
+        )
+        self.leader.set(0)
+        Info("tunesmith_build", "Version.", registry=registry).info({"version": tunesmith.__version__})
+
+    def watch_caches(self, requests: Store, jobs: Store, pods: Store, depth: Callable[[], int]) -> None:
+        """Gauges that are read from the caches when somebody asks."""
+        self.queue_depth.set_function(depth)
+        self.registry.register(_Caches({"trainingrequests": requests, "jobs": jobs, "pods": pods}, requests))
+
+    def called(self, verb: str, resource: str, code: str) -> None:
+        """A call to the API server."""
+        self.api_requests.labels(verb, resource, code).inc()
+
+    def decided(self, request: Object, plan: Plan) -> None:
+        """A plan was carried out: what has newly finished, and what has newly failed."""
+        status = request.get("status") or {}
+        known = {(row["stage"], row["key"]) for row in status.get("finished") or ()}
+        for row in plan.status.finished:
+            if (row.stage, row.key) not in known and row.seconds > 0:
+                self.stage_seconds.labels(row.stage).observe(row.seconds)
+        failed = {(row["name"], row.get("attempt")) for row in status.get("stages") or () if row.get("phase") == "Failed"}
+        for stage in plan.status.stages:
+            if stage.phase == "Failed" and (stage.name, stage.attempt) not in failed:
+                self.stage_failures.labels(stage.name, stage.reason or "Unknown").inc()
+
+
+class _Caches(Collector):
+    def __init__(self, stores: dict[str, Store], requests: Store) -> None:
+        self._stores, self._requests = stores, requests
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        sizes = GaugeMetricFamily("tunesmith_cache_objects", "Objects in the cache.", labels=["kind"])
+        for kind, store in self._stores.items():
+            sizes.add_metric([kind], len(store))
+        yield sizes
+        tally = Tally(
+            ((item.get("status") or {}).get("phase") or "Pending", str(item.get("spec", {}).get("profile") or "default"))
+            for item in self._requests.all()
+        )
+        requests = GaugeMetricFamily("tunesmith_requests", "Requests by phase and profile.", labels=["phase", "profile"])
+        for (phase, profile), count in sorted(tally.items()):
+            requests.add_metric([phase, profile], count)
+        yield requests

@@ -1,0 +1,180 @@
+"""The Job of a stage. Pure: the snapshot and its profile in, one manifest out.
+
+One builder for all stages; what a pod runs as is here, the rest beside it: environment, volumes, resources, failures. Whatever the
+profile or the request adds comes first and what the stage relies on last, so that nothing can be taken over.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from tunesmith import children
+from tunesmith.profile import Images, Pod
+from tunesmith.request import API_VERSION, KIND, StageSettings
+from tunesmith.settings import StageName
+from tunesmith_controller.model import Object, SnapshotMap
+from tunesmith_controller.pods import environment, failures, resources, volumes
+from tunesmith_controller.pods.volumes import TEACHER_RATE
+
+__all__ = ["TEACHER_RATE", "build_job", "gpus", "template_hash"]
+
+USER = 10001  # of the images
+KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"  # label of a Job
+
+_IMAGE = {"generate": "generate", "train": "train", "merge": "merge", "evaluate": "train", "deliver": "merge"}
+# Of the resolved spec, what a stage reads from its snapshot: an edit of the rest needs no new pod.
+_READ = {"task", "data", "model", "training", "merge", "evaluation", "output"}
+
+
+def build_job(
+    request: Object, stage: StageName, attempt: int, snapshot: SnapshotMap, *, teacher_rate: int = 0, base_bytes: int = 0, version: str
+) -> dict[str, Any]:
+    """The Job of an attempt. `base_bytes`: size of the base model once it is known, which the scratch volume is sized by.
+
+    `teacher_rate`: requests a minute that generate may send to the teacher beside the request's own limit, 0 for none.
+    """
+    meta = request["metadata"]
+    settings: StageSettings = getattr(snapshot.snapshot.spec.stages, stage)
+    profile = snapshot.frozen.profile
+    pod: Pod = getattr(profile.pods, stage)
+    key = snapshot.snapshot.key(stage)
+    labels = _labels(meta["name"], stage, key, attempt, profile.name, version)
+    template = {
+        "metadata": {
+            "labels": {**pod.labels, **labels},
+            "annotations": {**pod.annotations, **({TEACHER_RATE: str(teacher_rate)} if stage == "generate" else {})},
+        },
+        "spec": _pod(meta["namespace"], stage, attempt, snapshot, base_bytes),
+    }
+    queue = snapshot.snapshot.spec.queue_name
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": children.job_name(meta["name"], meta["uid"], stage, key, attempt),
+            "namespace": meta["namespace"],
+            "labels": {**labels, **({KUEUE_QUEUE: queue} if queue else {})},
+            "annotations": {children.TEMPLATE: _hash(template, snapshot)},
+            "ownerReferences": [children.owner_reference({"name": meta["name"], "uid": meta["uid"]}, API_VERSION, KIND)],
+        },
+        "spec": {
+            "backoffLimit": settings.retries,
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",  # never two pods at once: the old one may still be saving its state
+            "podFailurePolicy": failures.policy(),
+            "template": template,
+        },
+    }
+
+
+def template_hash(job: Object) -> str:
+    """Hash of a Job's pod template as it was built, kept in its annotation: to see that an edit concerns it. Empty if it has none.
+
+    The same for all attempts and teacher's rates, and for edits that neither the pod nor its stage would notice.
+    """
+    return str((job["metadata"].get("annotations") or {}).get(children.TEMPLATE, ""))
+
+
+def gpus(job: Object) -> int:
+    """How many GPUs the Job's pod asks for, whole ones and MIG slices alike."""
+    return sum(resources.gpus_of(container.get("resources") or {}) for container in job["spec"]["template"]["spec"]["containers"])
+
+
+def _labels(request: str, stage: str, key: str, attempt: int, profile: str, version: str) -> dict[str, str]:
+    return {
+        **children.labels(request, stage, version),
+        children.STAGE: stage,
+        children.KEY: key,
+        children.ATTEMPT: str(attempt),
+        children.PROFILE: profile,
+    }
+
+
+def _pod(namespace: str, stage: StageName, attempt: int, snapshot: SnapshotMap, base_bytes: int) -> dict[str, Any]:
+    spec, profile = snapshot.snapshot.spec, snapshot.frozen.profile
+    settings: StageSettings = getattr(spec.stages, stage)
+    pod: Pod = getattr(profile.pods, stage)
+    asked = resources.container(stage, settings, spec.training.device, pod.scratch, base_bytes, cached=bool(profile.cache_claim))
+    processes = resources.processes(stage, asked, spec.training.device)
+    container = {
+        "name": children.CONTAINER,
+        "image": getattr(profile.images, _IMAGE[stage]),
+        "imagePullPolicy": profile.images.pull_policy,
+        "command": _command(stage, f"{profile.store.url.rstrip('/')}/{namespace}", processes),
+        "env": environment.variables(stage, attempt, snapshot, asked, processes),
+        "resources": asked,
+        "volumeMounts": volumes.mounts(stage, profile),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        # The stage writes its result there; of one that crashed before it could, the end of its log says why.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    return {
+        **_placement(settings, pod),
+        **_identity(profile.service_account_name, profile.images),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "restartPolicy": "Never",  # a podFailurePolicy needs it
+        "terminationGracePeriodSeconds": pod.termination_grace_period_seconds,
+        "enableServiceLinks": False,
+        "containers": [container],
+        "volumes": volumes.volumes(stage, snapshot, base_bytes),
+    }
+
+
+def _command(stage: StageName, store: str, processes: int) -> list[str]:
+    """The stage's command line. Several processes: one for each GPU, started by the stage's own launcher."""
+    launcher = [f"--processes={processes}"] if processes > 1 else []
+    module = f"tunesmith_jobs.{stage}.launch" if processes > 1 else f"tunesmith_jobs.{stage}"
+    return ["python", "-m", module, *launcher, "--request", volumes.SNAPSHOT_PATH, "--store", store, "--work", volumes.SCRATCH]
+
+
+def _identity(service_account: str, images: Images) -> dict[str, Any]:
+    """As whom the pod runs in the cluster. A cloud's identity comes as a projected volume of its own, so no API token is mounted."""
+    found: dict[str, Any] = {"serviceAccountName": service_account or "default", "automountServiceAccountToken": False}
+    if images.pull_secrets:
+        found["imagePullSecrets"] = [{"name": name} for name in images.pull_secrets]
+    return found
+
+
+def _placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
+    """Where the pod may run: the request's (or its profile's defaults), affinity and runtime class the profile's."""
+    tolerations = [one.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True) for one in settings.tolerations]
+    found = {
+        "nodeSelector": dict(settings.node_selector),
+        "tolerations": [{"operator": one.operator, **chosen} for one, chosen in zip(settings.tolerations, tolerations, strict=True)],
+        "affinity": dict(pod.affinity),
+        "priorityClassName": settings.priority_class_name,
+        "runtimeClassName": pod.runtime_class_name,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _hash(template: dict[str, Any], snapshot: SnapshotMap) -> str:
+    text = json.dumps(_without_what_varies(template), sort_keys=True)
+    read = snapshot.snapshot.spec.model_dump_json(by_alias=True, include=_READ, exclude={"evaluation": {"gate"}})
+    return hashlib.sha256(f"{text}\0{read}".encode()).hexdigest()[:16]
+
+
+def _without_what_varies(template: dict[str, Any]) -> dict[str, Any]:
+    """The template without attempt, teacher's rate, version and the snapshot's name, which any edit changes."""
+    labels = template["metadata"]["labels"].items()
+    annotations = template["metadata"]["annotations"].items()
+    spec = template["spec"]
+    (container,) = spec["containers"]
+    return {
+        "labels": {name: value for name, value in labels if name not in (children.ATTEMPT, "app.kubernetes.io/version")},
+        "annotations": {name: value for name, value in annotations if name != TEACHER_RATE},
+        "spec": spec | {"containers": [], "volumes": [volume for volume in spec["volumes"] if volume["name"] != volumes.REQUEST]},
+        "container": container | {"env": [entry for entry in container["env"] if entry["name"] != environment.ATTEMPT]},
+    }

@@ -1,0 +1,72 @@
+"""What a stage's pod mounts. Its root file system is read-only: it writes to the scratch volume, /tmp and, once, its result."""
+
+from typing import Any
+
+from tunesmith.children import SNAPSHOT_FILE
+from tunesmith.profile import Pod, Profile
+from tunesmith.settings import StageName
+from tunesmith_controller.model import SnapshotMap
+from tunesmith_controller.pods import resources
+
+REQUEST = "request"
+SNAPSHOT_PATH = f"/etc/tunesmith/{SNAPSHOT_FILE}"
+SCRATCH = "/scratch"
+CACHE = "/cache"
+CERTIFICATES = "/etc/tunesmith-ca"
+POD = "/etc/tunesmith-pod"
+TMP = "/tmp"  # noqa: S108 - a volume of the pod's own
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - likewise
+TEACHER_RATE = "tunesmith.dev/teacher-requests-per-minute"  # annotation of a generate pod, which the stage reads as a file while it runs
+TEACHER_RATE_FILE = "teacher-requests-per-minute"
+_TMP_SIZE = "1Gi"
+_SHARED_MEMORY_SIZE = "1Gi"  # NCCL's, between the processes of one pod; the runtime's own 64 MiB are too little for several GPUs
+
+
+def mounts(stage: StageName, profile: Profile) -> list[dict[str, Any]]:
+    """Volume mounts of the container."""
+    found: list[dict[str, Any]] = [
+        {"name": REQUEST, "mountPath": "/etc/tunesmith", "readOnly": True},
+        {"name": "scratch", "mountPath": SCRATCH},
+        {"name": "tmp", "mountPath": TMP},
+    ]
+    if stage == "train":
+        found.append({"name": "shm", "mountPath": SHARED_MEMORY})
+    if stage == "generate":
+        found.append({"name": "pod", "mountPath": POD, "readOnly": True})
+    if profile.cache_claim and stage != "deliver":
+        found.append({"name": "cache", "mountPath": CACHE})
+    if profile.ca_bundle is not None:
+        found.append({"name": "ca", "mountPath": CERTIFICATES, "readOnly": True})
+    return found
+
+
+def volumes(stage: StageName, snapshot: SnapshotMap, base_bytes: int) -> list[dict[str, Any]]:
+    """Volumes of the pod, in the order of `mounts`."""
+    profile = snapshot.frozen.profile
+    pod: Pod = getattr(profile.pods, stage)
+    size = resources.scratch_size(stage, pod.scratch, base_bytes, cached=bool(profile.cache_claim))
+    files = [{"key": SNAPSHOT_FILE, "path": SNAPSHOT_FILE}]
+    found: list[dict[str, Any]] = [
+        {"name": REQUEST, "configMap": {"name": snapshot.name, "items": files}},
+        {"name": "scratch", **_scratch(size, pod.scratch.storage_class_name)},
+        {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}},
+    ]
+    if stage == "train":
+        found.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY_SIZE}})
+    if stage == "generate":
+        rate = {"path": TEACHER_RATE_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{TEACHER_RATE}']"}}
+        found.append({"name": "pod", "downwardAPI": {"items": [rate]}})
+    if profile.cache_claim and stage != "deliver":
+        found.append({"name": "cache", "persistentVolumeClaim": {"claimName": profile.cache_claim}})
+    if profile.ca_bundle is not None:
+        bundle = profile.ca_bundle
+        found.append({"name": "ca", "configMap": {"name": bundle.name, "items": [{"key": bundle.key, "path": "ca.crt"}]}})
+    return found
+
+
+def _scratch(size: str, storage_class: str) -> dict[str, Any]:
+    """On the node's own disk, or a volume that lives as long as the pod."""
+    if not storage_class:
+        return {"emptyDir": {"sizeLimit": size}}
+    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class, "resources": {"requests": {"storage": size}}}
+    return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}

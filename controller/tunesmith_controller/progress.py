@@ -1,0 +1,122 @@
+"""Progress of running stages, from the tails of their pods' logs. Only the leader reads them.
+
+Each running pod is read every `interval(n, rate) = max(10 s, n / rate)`, n being the running pods. With the built-in 25 reads a second, 250
+pods are read every 10 s, 1,000 every 40 s. A read that shows something new leads to one write of a status at most, so progress never
+costs more than `rate` API writes a second.
+"""
+
+import heapq
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from tunesmith.children import CONTAINER
+from tunesmith.events import Progress, parse
+from tunesmith_controller.api import Api, ApiError, Call, Timeout, Unreachable
+from tunesmith_controller.model import Object
+from tunesmith_controller.rate import TokenBucket
+from tunesmith_controller.rights import POD_LOGS
+from tunesmith_controller.store import Key, Store, key_of
+from tunesmith_controller.trim import request_name
+
+log = logging.getLogger(__name__)
+
+LEAST_INTERVAL = 10.0  # seconds between two reads of one pod
+TAIL_LINES, LIMIT_BYTES = 20, 65_536  # of one read
+READERS = 4  # reads at once: a kubelet that hangs must not hold up the others
+READ = Timeout(2.0, 5.0)
+
+
+def interval(pods: int, rate: float) -> float:
+    """Seconds between two reads of one pod, when so many run."""
+    return max(LEAST_INTERVAL, pods / rate)
+
+
+def running(pod: Object) -> bool:
+    """Whether the stage's container runs."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return False
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    return any(status["name"] == CONTAINER and "running" in status.get("state", {}) for status in statuses)
+
+
+def last_progress(tail: str) -> Progress | None:
+    """The last progress line in a log's tail."""
+    for line in reversed(tail.splitlines()):
+        event = parse(line)
+        if isinstance(event, Progress):
+            return event
+    return None
+
+
+class ProgressReader(threading.Thread):
+    """Reads running pods in turn. `known`: by pod's uid. `changed` is told the request of a pod that got on."""
+
+    def __init__(
+        self, api: Api, pods: Store, changed: Callable[[Key], None], *, rate: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(name="progress", daemon=True)
+        self._api, self._pods, self._changed, self._rate, self._clock = api, pods, changed, rate, clock
+        self._bucket = TokenBucket(rate, max(1.0, rate), clock)
+        self._due: list[tuple[float, str, Key]] = []
+        self._planned: set[str] = set()  # uids in `_due` or being read
+        self._known: dict[str, Progress] = {}
+        self._stopped = threading.Event()
+
+    @property
+    def known(self) -> Mapping[str, Progress]:
+        """The last progress by pod's uid."""
+        return self._known
+
+    def stop(self) -> None:
+        """Ends at the next step."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        with ThreadPoolExecutor(READERS, "progress") as readers:
+            while not self._stopped.wait(1.0):
+                for key in self.plan(self._clock()):
+                    if self._stopped.wait(self._bucket.reserve()):
+                        return
+                    readers.submit(self.read, key)
+
+    def plan(self, now: float) -> list[Key]:
+        """Pods that are to be read now; plans those that have begun to run, and forgets those that have ended."""
+        pods = {pod["metadata"]["uid"]: key_of(pod) for pod in self._pods.all() if running(pod)}
+        for uid in self._known.keys() - pods.keys():
+            self._known.pop(uid, None)
+        every = interval(len(pods), self._rate)
+        for uid in pods.keys() - self._planned:
+            self._planned.add(uid)
+            heapq.heappush(self._due, (now + random.uniform(0, 1), uid, pods[uid]))  # soon: a first figure matters most
+        ready = []
+        while self._due and self._due[0][0] <= now:
+            _, uid, key = heapq.heappop(self._due)
+            if uid not in pods:
+                self._planned.discard(uid)
+                continue
+            heapq.heappush(self._due, (now + every * random.uniform(1.0, 1.1), uid, key))
+            ready.append(key)
+        return ready
+
+    def read(self, key: Key) -> None:
+        """Reads one pod's tail."""
+        pod = self._pods.get(key)
+        if pod is None or not running(pod) or self._stopped.is_set():
+            return
+        query = {"container": CONTAINER, "tailLines": str(TAIL_LINES), "limitBytes": str(LIMIT_BYTES)}
+        uid = pod["metadata"]["uid"]
+        if uid in self._known:  # what is older than the last read says nothing new
+            query["sinceSeconds"] = str(int(2 * interval(len(self._planned), self._rate)) + 10)
+        try:
+            found = last_progress(self._api.text(Call("get", POD_LOGS, key[0], key[1], query=query), READ))
+        except (ApiError, Unreachable) as error:
+            log.debug("no progress of pod %s/%s: %s", *key, error)
+            return
+        if found is not None and found != self._known.get(uid):
+            self._known[uid] = found
+            self._changed((key[0], request_name(pod)))

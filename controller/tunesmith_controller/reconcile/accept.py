@@ -1,0 +1,67 @@
+"""Whether a request can run at all: everything that is wrong with it, by path. Judged anew every time, so mending anything is enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunesmith import policy
+from tunesmith.errors import BadRequest, Problem
+from tunesmith.profile import Profile
+from tunesmith.request import TrainingRequest, parse
+from tunesmith_controller.model import Config, Object
+
+
+class Refused(Exception):
+    """The request cannot run as it is. `reason`: one CamelCase word."""
+
+    def __init__(self, reason: str, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Waiting(Exception):
+    """The request has to wait for something that is not its own."""
+
+    reason: str
+    message: str
+
+
+def read(request: Object) -> TrainingRequest:
+    """The request in an object. Raises Refused with every problem."""
+    meta = request["metadata"]
+    document = {
+        "apiVersion": request.get("apiVersion"),
+        "kind": request.get("kind"),
+        "metadata": {"name": meta["name"], "namespace": meta.get("namespace", "default")},
+        "spec": request.get("spec"),
+    }
+    try:
+        return parse(document)
+    except BadRequest as error:
+        raise Refused("BadRequest", error.problems or [Problem("spec", error.message)]) from error
+
+
+def known(profile: Profile | None, request: TrainingRequest, config: Config) -> Profile:
+    """The profile, if there is one and it has a store. Raises Refused."""
+    name = request.spec.profile
+    if profile is None:
+        there = ", ".join(sorted(config.profiles)) or "none"
+        why = f"there is no such profile (there are: {there})"
+        raise Refused("UnknownProfile", [Problem("spec.profile", why, name, "name one of them, or ask the platform team for it")])
+    if not profile.store.url:
+        why = "the profile has no store to keep runs in"
+        raise Refused("ProfileWithoutStore", [Problem("spec.profile", why, name, f"the platform team sets profiles.{name}.store.url")])
+    return profile
+
+
+def allowed(request: TrainingRequest, profile: Profile) -> None:
+    """Raises Refused with everything that the profile does not allow the request to set."""
+    if problems := policy.not_allowed(request, profile):
+        raise Refused("NotAllowed", problems)
+
+
+def same_run(run: str, before: str) -> None:
+    """Raises Refused if a request that has begun is to go on in another run: what it has finished lies in the first one."""
+    if before and run != before:
+        remedy = f"set it to {before} again, or apply a request with another name"
+        raise Refused("RunChanged", [Problem("spec.run", "the run of a request that has begun cannot be changed", run, remedy)])

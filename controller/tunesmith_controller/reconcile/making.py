@@ -1,0 +1,75 @@
+"""The Job of the stage at work: when one is out of date, and the one to make. Pure; what is in it is in pods."""
+
+from tunesmith import children
+from tunesmith.errors import BadRequest
+from tunesmith.request import StageSettings
+from tunesmith.resolve import StageKey
+from tunesmith.status import StageStatus
+from tunesmith_controller.model import Config, Object, SnapshotMap, World
+from tunesmith_controller.pods import build_job, gpus, template_hash
+from tunesmith_controller.reconcile import objects
+from tunesmith_controller.reconcile.finished import Finished
+from tunesmith_controller.reconcile.objects import GENERATION, RETRY, Identity, name_of
+from tunesmith_controller.reconcile.outlook import Hold
+from tunesmith_controller.reconcile.stages import Wish
+
+
+def wish_of(stage: StageKey, who: Identity, world: World, held: SnapshotMap, done: Finished, config: Config, *, suspend: bool) -> Wish:
+    """What the request asks of a stage."""
+
+    def outdated(job: Object) -> bool:
+        if objects.generation_of(job) >= who.generation:
+            return False
+        if objects.annotation(job, RETRY) != held.snapshot.spec.retry:
+            return True
+        wanted = _built(world, who, stage, objects.attempt_of(job), held, done, config)
+        return objects.annotation(job, children.TEMPLATE) != template_hash(wanted)
+
+    settings: StageSettings = getattr(held.snapshot.spec.stages, stage.name)
+    return Wish(suspend=suspend, outdated=outdated, deadline=settings.active_deadline_seconds)
+
+
+def next_job(
+    world: World, who: Identity, stage: StageKey, row: StageStatus, held: SnapshotMap, done: Finished, config: Config
+) -> tuple[Object | None, Hold | None]:
+    """The Job to make: of the attempt that the row names, else of the next one. Or why there is none."""
+    attempt = row.attempt if row.job else row.attempt + 1
+    try:
+        job = _built(world, who, stage, attempt, held, done, config)
+    except BadRequest as error:
+        return None, Hold("Failed", error.reason, str(error), refused=True)
+    if gpus(job) and not world.turn.gpu:
+        return None, Hold("Queued", "WaitingForGPU", f"{stage.name} waits for a GPU: {world.turn.gpu_why}")
+    return job, None
+
+
+def named(row: StageStatus, job: Object, trouble: str) -> StageStatus:
+    """The row with the Job that is about to be made."""
+    return row.model_copy(
+        update={
+            "job": name_of(job),
+            "attempt": objects.attempt_of(job) or row.attempt,
+            "phase": "Pending",
+            "reason": "FailedToCreate" if trouble else "Starting",
+            "message": f"Job {name_of(job)} cannot be made: {trouble}"
+            if trouble
+            else f"waiting for the pod of Job {name_of(job)} to start",
+        }
+    )
+
+
+def _built(world: World, who: Identity, stage: StageKey, attempt: int, held: SnapshotMap, done: Finished, config: Config) -> Object:
+    present = {(entry.name, entry.key) for entry in held.snapshot.stages}
+    sizes = [entry.metrics["baseBytes"] for key, entry in done.items() if key in present and "baseBytes" in entry.metrics]
+    job = build_job(
+        world.request,
+        stage.name,
+        attempt,
+        held,
+        teacher_rate=world.turn.teacher_rate if stage.name == "generate" else 0,
+        base_bytes=int(sizes[-1]) if sizes else 0,
+        version=config.version,
+    )
+    meta = job["metadata"]
+    made_for = {GENERATION: str(who.generation), RETRY: held.snapshot.spec.retry}
+    return job | {"metadata": meta | {"annotations": (meta.get("annotations") or {}) | made_for}}

@@ -1,0 +1,52 @@
+"""Kubernetes Events about a request: what is different between two statuses, said once. Never progress."""
+
+from collections.abc import Iterator
+
+from tunesmith.status import StageStatus, Status
+from tunesmith_controller.model import Note
+
+
+def notes(old: Status, new: Status, lost: str = "") -> tuple[Note, ...]:
+    """What is worth telling of the step from one status to the next. `lost`: a Job that vanished while it ran."""
+    return tuple(_notes(old, new, lost))
+
+
+def _notes(old: Status, new: Status, lost: str) -> Iterator[Note]:
+    if lost:
+        yield Note("Warning", "JobLost", f"Job {lost} was removed while it ran; the stage gets another attempt")
+    before = {(row.name, row.key): row for row in old.stages}
+    for row in new.stages:
+        yield from _of_stage(before.get((row.name, row.key)), row)
+    if new.phase != old.phase or new.reason != old.reason:
+        yield from _of_request(old, new)
+
+
+def _of_stage(old: StageStatus | None, row: StageStatus) -> Iterator[Note]:
+    if row.job and row.phase == "Pending" and (old is None or old.job != row.job):
+        yield Note("Normal", "JobCreated", f"{row.name}: Job {row.job}, attempt {row.attempt}")
+    if old is not None and old.phase == row.phase:
+        return
+    if row.phase == "Running":
+        yield Note("Normal", "StageStarted", f"{row.name} runs in pod {row.pod}")
+    elif row.phase == "Stopping":
+        yield Note("Normal", "StageStopping", f"{row.name}: {row.message}")
+    elif row.phase == "Succeeded":
+        yield Note("Normal", "StageSucceeded", f"{row.name}: {row.output}")
+    elif row.phase == "Failed":
+        yield Note("Warning", row.reason, f"{row.name}: {row.message}")
+
+
+def _of_request(old: Status, new: Status) -> Iterator[Note]:
+    if new.phase == "Succeeded":
+        yield Note("Normal", "Complete", new.message)
+    elif new.phase == "Failed":
+        if not any(row.phase == "Failed" for row in new.stages):  # else the stage has said it
+            yield Note("Warning", new.reason, new.message)
+    elif new.phase == "Suspended" and old.phase != "Suspended":
+        yield Note("Normal", "Suspended", new.message)
+    elif old.phase == "Suspended":
+        yield Note("Normal", "Resumed", "no longer suspended")
+    elif new.phase == "Queued" and old.phase != "Queued":
+        yield Note("Normal", "Queued", new.message)
+    elif new.phase == "Pending" and new.reason not in ("Starting", "Stopping") and new.reason != old.reason:
+        yield Note("Warning", new.reason, new.message)

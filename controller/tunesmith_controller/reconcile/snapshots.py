@@ -1,0 +1,90 @@
+"""The snapshot of a generation: the resolved request and the profile, frozen in an immutable ConfigMap that the stages mount."""
+
+from collections.abc import Mapping
+
+from tunesmith import children, plan
+from tunesmith.errors import BadRequest, Problem
+from tunesmith.profile import Profile
+from tunesmith.request import API_VERSION, KIND, Spec, TrainingRequest
+from tunesmith.resolve import Snapshot
+from tunesmith_controller.model import Config, Frozen, Object, Other, SnapshotMap
+from tunesmith_controller.reconcile.accept import Refused, Waiting
+from tunesmith_controller.reconcile.objects import Identity
+
+FIELD_OF = {"generate": "data", "train": "training"}  # where a request names another one, by the stage whose result it takes
+LARGEST = 1_048_576 - 4_096  # bytes of a ConfigMap's data; Kubernetes refuses more than 1 MiB of object
+
+
+def profile_for(spec: Spec, frozen: Frozen | None, config: Config) -> Profile | None:
+    """The profile that a new generation resolves against: the frozen one, or today's as far as the request asks for it.
+
+    A new `rerun.id` takes today's; a new `retry` too, without what would move a key. The URL of the store always stays: the run is
+    there.
+    """
+    today = config.profiles.get(spec.profile)
+    if frozen is None or today is None:
+        return today if frozen is None else frozen.profile
+    store = today.store.model_copy(update={"url": frozen.profile.store.url})
+    if spec.rerun is not None and spec.rerun.id != frozen.rerun:
+        return today.model_copy(update={"store": store})
+    if spec.retry != frozen.retry:
+        return today.model_copy(update={"store": store, "defaults": frozen.profile.defaults, "models": frozen.profile.models})
+    return frozen.profile
+
+
+def freeze(who: Identity, request: TrainingRequest, profile: Profile, others: Mapping[str, Other]) -> SnapshotMap:
+    """The snapshot of the present generation. Raises Refused, or Waiting for the run of another request."""
+    named = runs(who, request, others)
+    try:
+        snapshot = plan.snapshot(request, run=children.run_name(who.name, who.uid), profile=profile, cluster=True, runs=named)
+    except BadRequest as error:
+        raise Refused(error.reason, error.problems or [Problem("spec", error.message)]) from error
+    rerun = request.spec.rerun.id if request.spec.rerun else ""
+    frozen = Frozen(generation=who.generation, retry=request.spec.retry, rerun=rerun, profile=profile)
+    content = snapshot.to_json() + _text(frozen)
+    if (size := len(content.encode())) > LARGEST:
+        why = f"the resolved request has {size} bytes, and a ConfigMap holds {LARGEST}"
+        remedy = "shorten spec.task, data.seeds or evaluation.prompts; rows of your own belong into data.source"
+        raise Refused("SnapshotTooLarge", [Problem("spec", why, remedy=remedy)])
+    return SnapshotMap(children.snapshot_name(who.name, who.uid, content), snapshot, frozen)
+
+
+def config_map(who: Identity, held: SnapshotMap, version: str) -> Object:
+    """The ConfigMap of a snapshot: the same content always has the same name, so that a second write is none."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": held.name,
+            "namespace": who.namespace,
+            "labels": children.labels(who.name, "snapshot", version),
+            "ownerReferences": [children.owner_reference({"name": who.name, "uid": who.uid}, API_VERSION, KIND)],
+        },
+        "immutable": True,
+        "data": {children.SNAPSHOT_FILE: held.snapshot.to_json(), children.FROZEN_FILE: _text(held.frozen)},
+    }
+
+
+def read_map(thing: Object) -> SnapshotMap:
+    """The snapshot in a ConfigMap. Raises KeyError or ValueError if it is none."""
+    data = thing["data"]
+    frozen = Frozen.model_validate_json(data[children.FROZEN_FILE])
+    return SnapshotMap(thing["metadata"]["name"], Snapshot.model_validate_json(data[children.SNAPSHOT_FILE]), frozen)
+
+
+def runs(who: Identity, request: TrainingRequest, others: Mapping[str, Other]) -> dict[str, str]:
+    """The runs of the other requests that it names. Raises Waiting for one without a run."""
+    return {name: _run(who, name, others, f"spec.{FIELD_OF[stage]}.from.request") for name, stage in plan.references(request.spec)}
+
+
+def _run(who: Identity, name: str, others: Mapping[str, Other], path: str) -> str:
+    other = others.get(name)
+    if other is None:
+        raise Waiting("RequestNotFound", f"{path}: there is no TrainingRequest {name} in namespace {who.namespace} yet; apply it")
+    if not other.run:
+        raise Waiting("WaitingForRequest", f"{path}: TrainingRequest {name} has not begun yet")
+    return other.run
+
+
+def _text(frozen: Frozen) -> str:
+    return frozen.model_dump_json(by_alias=True, indent=1)

@@ -1,0 +1,231 @@
+"""One stage: its row in status and its Jobs -> its next row, and whether its Job is to be made. Pure.
+
+At most one stage of a request is at work, and at most one Job of a key. A row names its Job before the Job is made; a Job that was
+seen and is gone gets a successor under the next attempt, one that was never seen is made again under the same name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tunesmith import children
+from tunesmith.events import Progress
+from tunesmith.resolve import StageKey
+from tunesmith.status import FinishedStage, StageStatus
+from tunesmith_controller.classify import Finding, classify
+from tunesmith_controller.model import Object, World
+from tunesmith_controller.reconcile import objects
+from tunesmith_controller.reconcile.objects import Identity, name_of, rfc3339
+
+_ETA_SLACK = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the request asks of the stage at work. `outdated`: whether a Job is one that would be made otherwise today."""
+
+    suspend: bool
+    outdated: Callable[[Object], bool]
+    deadline: int  # seconds of running; 0: none
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next row of the stage at work. `start`: its Job is to be made as soon as nothing else holds it; `again`: seconds."""
+
+    row: StageStatus
+    start: bool = False
+    lost: str = ""  # Job that vanished while it ran
+    again: float | None = None
+
+    @property
+    def wanted(self) -> str:
+        """Name of the Job that is to be left alone."""
+        return self.row.job if self.row.phase in ("Pending", "Running") else ""
+
+
+def succeeded(stage: StageKey, row: StageStatus | None, entry: FinishedStage, output: str) -> StageStatus:
+    """The row of a stage that is done."""
+    row = row or StageStatus(name=stage.name, key=stage.key)
+    return row.model_copy(
+        update={
+            "phase": "Succeeded",
+            "progress": 100,
+            "eta": "",
+            "reason": "",
+            "message": "" if row.attempt else "the store held it already" if not entry.completion_time else "done before",
+            "failed_generation": 0,
+            "completion_time": entry.completion_time,
+            "metrics": entry.metrics or row.metrics,
+            "output": output,
+        }
+    )
+
+
+def later(stage: StageKey, row: StageStatus | None) -> StageStatus:
+    """The row of a stage whose turn has not come."""
+    return StageStatus(name=stage.name, key=stage.key, attempt=row.attempt if row else 0)
+
+
+def advance(stage: StageKey, old: StageStatus | None, who: Identity, world: World, wish: Wish, now: datetime) -> Step:
+    """The stage at work: not done, and all before it are."""
+    mine = [job for job in world.jobs if objects.label(job, children.STAGE) == stage.name and objects.label(job, children.KEY) == stage.key]
+    row = _taken_up(old or StageStatus(name=stage.name, key=stage.key), who, mine)
+    if row.phase == "Failed":
+        return Step(row)
+    job = next((job for job in mine if name_of(job) == row.job), None)
+    pods = objects.pods_of(row.job, world.pods)
+    if row.phase == "Stopping":
+        return _stopping(row, job, pods)
+    if job is None:
+        return _without_job(row, pods)
+    if objects.terminating(job):
+        return Step(_stop(row, wish))
+    if objects.failed(job):
+        finding = classify(job, pods, world.events, now, stage=stage.name) or _unexplained(job)
+        return Step(_failed(_counted(row, job, pods), finding, who, now))
+    return _at_work(row, job, pods, who, world, wish, now)
+
+
+def _taken_up(row: StageStatus, who: Identity, mine: Sequence[Object]) -> StageStatus:
+    """The row, after an edit has given a failed stage another try, and with the live Job of the key if it knows of none."""
+    if row.phase == "Failed" and row.failed_generation < who.generation:
+        row = StageStatus(name=row.name, key=row.key, attempt=row.attempt, job=row.job, phase="Stopping")
+    live = [job for job in mine if objects.unfinished(job) and not objects.terminating(job)]
+    known = {name_of(job) for job in mine}
+    if live and row.phase != "Failed" and row.job not in known:
+        newest = max(live, key=objects.attempt_of)
+        row = row.model_copy(update={"job": name_of(newest), "attempt": max(row.attempt, objects.attempt_of(newest)), "phase": "Pending"})
+    if not row.job:  # a key that comes back: attempts that can still be seen keep their names
+        row = row.model_copy(update={"attempt": max([row.attempt, *map(objects.attempt_of, mine)])})
+    return row
+
+
+def _stopping(row: StageStatus, job: Object | None, pods: Sequence[Object]) -> Step:
+    if (job is not None and objects.unfinished(job)) or any(map(objects.alive, pods)):
+        return Step(row)
+    return Step(_fresh(row), start=True)
+
+
+def _without_job(row: StageStatus, pods: Sequence[Object]) -> Step:
+    if any(map(objects.alive, pods)):  # pods are seen before, or after, their Job
+        return Step(row)
+    if row.phase == "Running":
+        return Step(_fresh(row), start=True, lost=row.job)
+    return Step(row, start=True)
+
+
+def _at_work(row: StageStatus, job: Object, pods: Sequence[Object], who: Identity, world: World, wish: Wish, now: datetime) -> Step:
+    if wish.suspend:
+        return Step(_stop(row, wish))
+    row = _counted(row, job, pods)
+    started = objects.started(pods)
+    if started is None and wish.outdated(job):
+        return Step(_stop(row, wish))
+    ran = objects.running_seconds(pods, now)
+    if wish.deadline and ran >= wish.deadline:
+        return Step(_failed(row, _too_long(row, wish.deadline), who, now))
+    finding = classify(job, pods, world.events, now, stage=row.name)
+    if finding is not None and finding.final and not objects.fails_its_job(pods):  # else the pod would go with its log
+        return Step(_failed(row, finding, who, now))
+    again = wish.deadline - ran if wish.deadline and objects.running_now(pods) else None
+    if started is None:
+        return Step(_waiting(row, job, finding), again=15.0)
+    return Step(_running(row, started, pods, finding, world.progress, now), again=again)
+
+
+def _waiting(row: StageStatus, job: Object, finding: Finding | None) -> StageStatus:
+    if objects.condition(job, "Suspended"):
+        reason, message = "WaitingForQueue", "the Job waits in its queue until Kueue admits it"
+    elif finding is not None:
+        reason, message = finding.reason, explained(finding)
+    else:
+        reason, message = "Starting", f"waiting for the pod of Job {row.job} to start"
+    return row.model_copy(update={"phase": "Pending", "reason": reason, "message": message})
+
+
+def _running(
+    row: StageStatus,
+    started: datetime,
+    pods: Sequence[Object],
+    finding: Finding | None,
+    progress: Mapping[str, Progress],
+    now: datetime,
+) -> StageStatus:
+    changes: dict[str, object] = {"phase": "Running", "start_time": row.start_time or rfc3339(started), "reason": "Running"}
+    told = progress.get(pods[-1]["metadata"].get("uid", "")) if pods else None
+    if not objects.running_now(pods):  # between two pods of the Job, or the second one does not start
+        changes |= {"reason": finding.reason, "message": explained(finding)} if finding else {"message": "starting again"}
+        changes |= {"eta": ""}
+    elif told is not None:
+        changes |= _told(row, told, now)
+    else:
+        changes |= {"message": row.message if row.reason == "Running" else "running"}
+    return row.model_copy(update=changes)
+
+
+def _told(row: StageStatus, told: Progress, now: datetime) -> dict[str, object]:
+    eta = ""
+    if told.eta is not None:
+        moment, before = now + timedelta(seconds=told.eta), objects.read_time(row.eta)
+        eta = row.eta if before is not None and abs(moment - before) <= _ETA_SLACK else rfc3339(moment)
+    loss = f", loss {told.metrics['loss']:.4g}" if "loss" in told.metrics else ""
+    doing = f"{told.phase}: " if told.phase and told.phase != row.name else ""
+    return {
+        "progress": min(99, 100 * told.done // told.total) if told.total > 0 else 0,
+        "eta": eta,
+        "metrics": row.metrics | objects.finite(told.metrics),
+        "message": f"{doing}{told.done} of {told.total} {told.unit}{loss}",
+    }
+
+
+def _counted(row: StageStatus, job: Object, pods: Sequence[Object]) -> StageStatus:
+    failures = int((job.get("status") or {}).get("failed") or 0)
+    return row.model_copy(update={"failures": failures, "pod": name_of(pods[-1]) if pods else row.pod})
+
+
+def _stop(row: StageStatus, wish: Wish) -> StageStatus:
+    message = "suspended: it saves its state and ends" if wish.suspend else f"waiting until Job {row.job} and its pod are gone"
+    return row.model_copy(update={"phase": "Stopping", "reason": "Stopping", "message": message, "eta": ""})
+
+
+def _fresh(row: StageStatus) -> StageStatus:
+    """The row without the Job it had: the next one is a new attempt."""
+    return StageStatus(name=row.name, key=row.key, attempt=row.attempt)
+
+
+def _failed(row: StageStatus, finding: Finding, who: Identity, now: datetime) -> StageStatus:
+    return row.model_copy(
+        update={
+            "phase": "Failed",
+            "reason": finding.reason,
+            "message": explained(finding),
+            "pod": finding.pod or row.pod,
+            "failed_generation": who.generation,
+            "completion_time": rfc3339(now),
+            "eta": "",
+        }
+    )
+
+
+def explained(finding: Finding) -> str:
+    """What happened, in which pod, and what to do."""
+    where = f" (pod {finding.pod})" if finding.pod and finding.pod not in finding.message else ""
+    remedy = f". What to do: {finding.remedy}" if finding.remedy else ""
+    return f"{finding.message.rstrip('.')}{where}{remedy}"
+
+
+def _too_long(row: StageStatus, deadline: int) -> Finding:
+    return Finding(
+        "DeadlineExceeded",
+        f"the stage has run for its activeDeadlineSeconds ({deadline})",
+        f"raise spec.stages.{row.name}.activeDeadlineSeconds; the next attempt goes on from what is saved",
+        pod=row.pod,
+        final=True,
+    )
+
+
+def _unexplained(job: Object) -> Finding:
+    said = objects.condition(job, "Failed") or {}
+    message = f"Job {name_of(job)} failed: {said.get('message') or 'it does not say why'}"
+    return Finding(str(said.get("reason") or "JobFailed"), message, "see the pod's log, then set spec.retry to a new value", final=True)

@@ -1,0 +1,15 @@
+"""Whether a request is at work, as its status tells: what admission counts, also before anything was reconciled."""
+
+from tunesmith.status import Status
+
+# A request that waits for a GPU between two stages keeps its place; a suspended, refused or finished one has none.
+_PHASES = ("Pending", "Queued", "Running")
+_HOLDING = ("WaitingForGPU",)
+
+
+def holds_a_place(status: Status) -> bool:
+    """Whether a request counts as at work though it may have no Job at this moment."""
+    if status.phase not in _PHASES:
+        return False
+    named = any(row.job and row.phase in ("Pending", "Running", "Stopping") for row in status.stages)
+    return named or status.reason in _HOLDING

@@ -1,0 +1,62 @@
+"""Snapshots of requests, read from their ConfigMaps by name and remembered: they are immutable."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tunesmith_controller.api import Api, Call, NotFound
+from tunesmith_controller.model import Object, SnapshotMap
+from tunesmith_controller.reconcile import read_map
+from tunesmith_controller.rights import CONFIG_MAPS
+
+log = logging.getLogger(__name__)
+
+KEPT = 2000  # snapshots in memory
+FRESH = 600.0  # seconds after which one is read again: somebody may have deleted it
+
+
+class Snapshots:
+    """`of(request)` reads what `status.snapshot` names; None if there is none, or if it is not this request's."""
+
+    def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
+        self._api, self._clock = api, clock
+        self._known: OrderedDict[tuple[str, str, str], tuple[float, SnapshotMap]] = OrderedDict()  # by namespace, name and owner's uid
+        self._lock = threading.Lock()
+
+    def of(self, request: Object) -> SnapshotMap | None:
+        """Raises ApiError or Unreachable if it cannot be read for now."""
+        name = (request.get("status") or {}).get("snapshot")
+        if not name:
+            return None
+        metadata = request["metadata"]
+        key = (metadata["namespace"], name, metadata["uid"])
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None and self._clock() - known[0] < FRESH:
+                self._known.move_to_end(key)
+                return known[1]
+        try:
+            found = self._api.send(Call("get", CONFIG_MAPS, metadata["namespace"], name))
+        except NotFound:
+            return None
+        return self.remember(request, found)
+
+    def remember(self, request: Object, item: Mapping[str, Any]) -> SnapshotMap | None:
+        """Keeps a ConfigMap that was read or just written, if it is a snapshot of this request."""
+        metadata = request["metadata"]
+        if metadata["uid"] not in [owner["uid"] for owner in item["metadata"].get("ownerReferences", ())]:
+            log.warning("ConfigMap %s/%s is not this request's: its owner has another uid", metadata["namespace"], item["metadata"]["name"])
+            return None
+        try:
+            read = read_map(item)
+        except (KeyError, ValueError) as error:
+            log.warning("ConfigMap %s/%s holds no snapshot: %s", metadata["namespace"], item["metadata"]["name"], error)
+            return None
+        with self._lock:
+            self._known[metadata["namespace"], read.name, metadata["uid"]] = (self._clock(), read)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return read

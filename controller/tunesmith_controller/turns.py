@@ -1,0 +1,140 @@
+"""Whose turn it is, kept up to date: admission's answer over all requests that want to work, computed once per change.
+
+A decision is made and booked under one lock, so two workers never both give away the last place; no call to the API server is made in it.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from tunesmith.children import STAGE
+from tunesmith.profile import Limits
+from tunesmith_controller.admission import Candidate, turns
+from tunesmith_controller.model import Object, Plan, Turn
+from tunesmith_controller.pods import gpus
+from tunesmith_controller.reconcile.objects import read_status
+from tunesmith_controller.reconcile.standing import holds_a_place
+from tunesmith_controller.store import Key
+
+Admission = Callable[[Sequence[Candidate], Mapping[str, Limits]], dict[str, Turn]]
+WAITING_FOR_GPU = "WaitingForGPU"  # reason of the status
+_ENDED = ("Succeeded", "Failed", "Suspended")
+
+
+@dataclass
+class Turns:
+    """Candidates by uid. `limits`: by profile."""
+
+    limits: Mapping[str, Limits]
+    admission: Admission = turns
+    _candidates: dict[str, Candidate] = field(default_factory=dict)
+    _turns: dict[str, Turn] | None = None  # of the candidates as they are; None: to be computed
+    _told: dict[str, int] = field(default_factory=dict)  # the place that each was told last
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def start(self, requests: Iterable[tuple[Object, Sequence[Object]]]) -> None:
+        """Books what is at work already, when a replica becomes the leader: requests with their Jobs."""
+        with self._lock:
+            for request, jobs in requests:
+                if not ended(request):
+                    self._set(_as_found(request, jobs))
+            self._all()
+
+    def decide(self, request: Object, think: Callable[[Turn], Plan]) -> tuple[Plan, list[Key]]:
+        """The plan for a request, with its turn; and the requests whose turn has come by it."""
+        uid = request["metadata"]["uid"]
+        with self._lock:
+            before = self._turns or {}  # replaced when it changes, never changed
+            plan = think(self._turn(request) if uid in self._candidates or not ended(request) else Turn())
+            wants = plan.at_work or plan.status.queue_place > 0
+            if wants and uid not in self._candidates:  # ended, and an edit has brought it back
+                plan = think(self._turn(request))
+                wants = plan.at_work or plan.status.queue_place > 0
+            if wants:
+                found = self._candidates[uid]
+                waits_for_gpu = not plan.gpu and plan.status.reason == WAITING_FOR_GPU
+                booked = replace(found, at_work=plan.at_work, gpu=plan.gpu, generating=plan.generating, waits_for_gpu=waits_for_gpu)
+                self._set(booked)
+                self._told[uid] = plan.status.queue_place
+            else:
+                self._drop(uid)
+            return plan, self._came(before, uid)
+
+    def forget(self, uid: str) -> list[Key]:
+        """A request is gone: the requests whose turn has come by it."""
+        with self._lock:
+            before = self._turns or {}  # replaced when it changes, never changed
+            self._drop(uid)
+            return self._came(before, uid)
+
+    def moved(self) -> list[Key]:
+        """Requests that wait at another place than they were told, the front of the queue first."""
+        with self._lock:
+            now = self._all()
+            moved = sorted(
+                (turn.place, uid) for uid, turn in now.items() if turn.place > 0 and turn.place != self._told.get(uid, turn.place)
+            )
+            return [_key(self._candidates[uid]) for _, uid in moved]
+
+    def _turn(self, request: Object) -> Turn:
+        uid = request["metadata"]["uid"]
+        if uid not in self._candidates:
+            self._set(_as_found(request, ()))
+        return self._all().get(uid, Turn())
+
+    def _all(self) -> dict[str, Turn]:
+        if self._turns is None:
+            self._turns = self.admission(list(self._candidates.values()), self.limits)
+        return self._turns
+
+    def _came(self, before: Mapping[str, Turn], uid: str) -> list[Key]:
+        if self._turns is not None:
+            return []  # nothing changed
+        now = self._all()
+        came = [
+            other
+            for other, turn in now.items()
+            if other != uid and other in before and ((before[other].place and not turn.place) or (turn.gpu and not before[other].gpu))
+        ]
+        return [_key(self._candidates[other]) for other in came]
+
+    def _set(self, candidate: Candidate) -> None:
+        if self._candidates.get(candidate.uid) != candidate:
+            self._candidates[candidate.uid] = candidate
+            self._turns = None
+
+    def _drop(self, uid: str) -> None:
+        self._told.pop(uid, None)
+        if self._candidates.pop(uid, None) is not None:
+            self._turns = None
+
+
+def ended(request: Object) -> bool:
+    """Nothing is to be done for this generation, as the status says."""
+    status = request.get("status") or {}
+    return status.get("phase") in _ENDED and status.get("observedGeneration") == request["metadata"].get("generation")
+
+
+def is_live(job: Object) -> bool:
+    """Whether a Job has not ended."""
+    conditions = job.get("status", {}).get("conditions") or ()
+    return not any(condition["type"] in ("Complete", "Failed") and condition["status"] == "True" for condition in conditions)
+
+
+def _as_found(request: Object, jobs: Sequence[Object]) -> Candidate:
+    metadata, live = request["metadata"], [job for job in jobs if is_live(job)]
+    return Candidate(
+        uid=metadata["uid"],
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        profile=str(request.get("spec", {}).get("profile") or "default"),
+        created=metadata.get("creationTimestamp", ""),
+        at_work=bool(live) or holds_a_place(read_status(request)),
+        gpu=any(gpus(job) > 0 for job in live),
+        generating=any(job["metadata"].get("labels", {}).get(STAGE) == "generate" for job in live),
+        waits_for_gpu=(request.get("status") or {}).get("reason") == WAITING_FOR_GPU,
+    )
+
+
+def _key(candidate: Candidate) -> Key:
+    return candidate.namespace, candidate.name

@@ -1,0 +1,3 @@
+{{- define "tunesmith.subject" -}}
+- {kind: ServiceAccount, name: {{ include "tunesmith.serviceAccountName" . }}, namespace: {{ .Release.Namespace }}}
+{{- end -}}

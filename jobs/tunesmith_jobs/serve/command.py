@@ -1,0 +1,60 @@
+"""The process: arguments, the session's token, and its end when nobody asks any more."""
+
+import argparse
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tunesmith.errors import BadRequest, ExitCode, TunesmithError
+from tunesmith_jobs.failures import complain, explained
+from tunesmith_jobs.serve.server import SessionServer
+from tunesmith_jobs.storage import open_store
+
+IDLE_SECONDS = 300.0  # a command line that was killed leaves its pod behind; it goes then
+_LOOK_SECONDS = 1.0
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until nobody asks any more, or SIGTERM."""
+    arguments = _arguments(argv)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        digest = os.environ.get("TUNESMITH_SESSION", "")
+        if not _DIGEST.fullmatch(digest):
+            raise BadRequest("TUNESMITH_SESSION holds no sha256", remedy="set it to the sha256 of the session's token, in hex")
+        server = SessionServer(("127.0.0.1", arguments.port), open_store(arguments.store), digest, arguments.work)
+    except (TunesmithError, OSError) as error:
+        known, text = explained("serve", error)
+        complain(text)
+        return known.exit_code
+    print(f"serve: {arguments.store} on 127.0.0.1:{server.server_address[1]}", flush=True)
+    threading.Thread(target=_end_when_idle, args=(server, arguments.idle), name="idle", daemon=True).start()
+    with server:
+        server.serve_forever(poll_interval=0.2)
+    print("serve: nobody asks any more", flush=True)
+    return ExitCode.DONE
+
+
+def _end_when_idle(server: SessionServer, seconds: float) -> None:
+    while server.idle_seconds() < seconds:
+        time.sleep(min(_LOOK_SECONDS, seconds / 4))
+    server.shutdown()
+
+
+def _end(_signal: int, _frame: object) -> NoReturn:
+    sys.exit(ExitCode.DONE)  # it keeps nothing that would have to be saved
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tunesmith_jobs.serve", description="Serve a store to one session.")
+    parser.add_argument("--store", required=True, metavar="URL", help="s3://bucket/prefix or file:///folder")
+    parser.add_argument("--work", default="/tmp", metavar="DIR", help="scratch folder")  # noqa: S108 - the pod's own volume
+    parser.add_argument("--port", type=int, default=8080, help="port on loopback (default: 8080)")
+    parser.add_argument("--idle", type=float, default=IDLE_SECONDS, metavar="SECONDS", help="without a question, then it ends")
+    return parser.parse_args(argv)

@@ -1,0 +1,196 @@
+"""The API server and `tunesmith.request.parse` refuse the same requests, at the same field, for the same reason."""
+
+import re
+
+import pytest
+from requests_for_tests import LEAST, document
+
+from tunesmith.errors import BadRequest
+from tunesmith.request import parse
+from tunesmith.rules import RULES
+
+# kind of fault -> the API server's word for it, and ours
+KINDS = {
+    "unknown": ("UnknownField", "unknown field"),
+    "type": ("FieldValueTypeInvalid", r"must be (a|true)"),
+    "choice": ("FieldValueNotSupported", "must be one of"),
+    "missing": ("FieldValueRequired", "is missing"),
+    "range": ("FieldValueInvalid", "must be (less|greater) than"),
+    "pattern": ("FieldValueInvalid", "must match pattern"),
+    "short": ("FieldValueInvalid", "must have at least"),
+    "long": ("FieldValueTooLong", "must have at most"),
+    "many": ("FieldValueTooMany", "must have at most"),
+    "rule": ("FieldValueInvalid", ""),
+}
+BAD = {  # changes of the spec -> path, kind
+    "no task": ({"task": ...}, "spec.task", "missing"),
+    "a task that is null": ({"task": None}, "spec.task", "missing"),
+    "an empty task": ({"task": ""}, "spec.task", "short"),
+    "a task as a number": ({"task": 5}, "spec.task", "type"),
+    "a task as a list": ({"task": ["a"]}, "spec.task", "type"),
+    "a task of a hundred thousand letters and one": ({"task": "ü" * 100_001}, "spec.task", "long"),
+    "no model": ({"model": ...}, "spec.model", "missing"),
+    "a model without a base": ({"model": {}}, "spec.model.base", "missing"),
+    "an empty base": ({"model.base": ""}, "spec.model.base", "short"),
+    "a misspelt field": ({"training.learning_rate": 0.1}, "spec.training.learning_rate", "unknown"),
+    "a misspelt part": ({"trainin": {}}, "spec.trainin", "unknown"),
+    "a service account": ({"stages.train": {"serviceAccountName": "admin"}}, "spec.stages.train.serviceAccountName", "unknown"),
+    "a secret's namespace": (
+        {"model.tokenSecret": {"name": "s", "namespace": "other"}},
+        "spec.model.tokenSecret.namespace",
+        "unknown",
+    ),
+    "a stage that is none": ({"stages": {"trian": {}}}, "spec.stages.trian", "unknown"),
+    "a part that is a list": ({"training": [1]}, "spec.training", "type"),
+    "a list that is a string": ({"training.loraTargetModules": "q_proj"}, "spec.training.loraTargetModules", "type"),
+    "a list of numbers": ({"data.seeds": [1]}, "spec.data.seeds[0]", "type"),
+    "a number as a string": ({"data.examples": "5"}, "spec.data.examples", "type"),
+    "a fraction of an example": ({"data.examples": 1.5}, "spec.data.examples", "type"),
+    "yes as a string": ({"training.packing": "yes"}, "spec.training.packing", "type"),
+    "true as a number": ({"suspend": 1}, "spec.suspend", "type"),
+    "a variable that is a number": ({"stages.train": {"env": {"A": 1}}}, "spec.stages.train.env.A", "type"),
+    "no examples": ({"data.examples": 0}, "spec.data.examples", "range"),
+    "a million examples and one": ({"data.examples": 1_000_001}, "spec.data.examples", "range"),
+    "temperature above 1": ({"data.temperature": 1.01}, "spec.data.temperature", "range"),
+    "temperature below 0": ({"data.temperature": -0.01}, "spec.data.temperature", "range"),
+    "a learning rate of 0, which is excluded": ({"training.learningRate": 0}, "spec.training.learningRate", "range"),
+    "dropout of 1, which is excluded": ({"training.loraDropout": 1}, "spec.training.loraDropout", "range"),
+    "a rank of 0": ({"training.loraR": 0}, "spec.training.loraR", "range"),
+    "fewer than no steps": ({"training.maxSteps": -2}, "spec.training.maxSteps", "range"),
+    "a seed that JSON loses": ({"data.seed": 2**53}, "spec.data.seed", "range"),
+    "a test split of everything": ({"data.split": {"test": 0.95}}, "spec.data.split.test", "range"),
+    "retries without end": ({"stages.train": {"retries": 101}}, "spec.stages.train.retries", "range"),
+    "a time before the end": ({"ttlSecondsAfterFinished": -1}, "spec.ttlSecondsAfterFinished", "range"),
+    "an optimizer that is none": ({"training.optim": "adamw"}, "spec.training.optim", "choice"),
+    "a preset that is none": ({"data.preset": "orignal"}, "spec.data.preset", "choice"),
+    "a device that is none": ({"training.device": "gpu"}, "spec.training.device", "choice"),
+    "a tracker that is none": ({"training.reportTo": ["all"]}, "spec.training.reportTo[0]", "choice"),
+    "a stage to rerun that is none": ({"rerun": {"from": "training", "id": "1"}}, "spec.rerun.from", "choice"),
+    "a rerun without an id": ({"rerun": {"from": "train"}}, "spec.rerun.id", "missing"),
+    "a toleration's operator": (
+        {"stages.merge": {"tolerations": [{"operator": "In"}]}},
+        "spec.stages.merge.tolerations[0].operator",
+        "choice",
+    ),
+    "an endpoint that is no URL": ({"data.teacher": {"baseURL": "localhost:80"}}, "spec.data.teacher.baseURL", "pattern"),
+    "a user in front of an endpoint": ({"data.teacher": {"baseURL": "https://ok@evil.com/v1"}}, "spec.data.teacher.baseURL", "pattern"),
+    "an endpoint with an odd blank": ({"data.teacher": {"baseURL": "https://ok\u00a0/v1"}}, "spec.data.teacher.baseURL", "pattern"),
+    "an output that is no URL": ({"output": "models/x"}, "spec.output", "pattern"),
+    "a quantity that is none": (
+        {"stages.train": {"resources": {"limits": {"memory": "lots"}}}},
+        "spec.stages.train.resources.limits.memory",
+        "pattern",
+    ),
+    "a quantity with a line behind it": (
+        {"stages.train": {"resources": {"limits": {"memory": "1Gi\n"}}}},
+        "spec.stages.train.resources.limits.memory",
+        "pattern",
+    ),
+    "a secret in capitals": ({"model.tokenSecret": {"name": "Hub"}}, "spec.model.tokenSecret.name", "pattern"),
+    "a run elsewhere": ({"data.from": {"run": "../team-b/x"}}, "spec.data.from.run", "pattern"),
+    "a run with a slash": ({"run": "a/b"}, "spec.run", "pattern"),
+    "a request that cannot be": ({"training.from": {"request": "A"}}, "spec.training.from.request", "pattern"),
+    "a profile that cannot be": ({"profile": "-"}, "spec.profile", "pattern"),
+    "a queue that no label holds": ({"queueName": "q" * 64}, "spec.queueName", "pattern"),
+    "a retry too long": ({"retry": "x" * 65}, "spec.retry", "long"),
+    "two variants": ({"training.variants": [{"name": "a"}, {"name": "b"}]}, "spec.training.variants", "many"),
+    "seeds without end": ({"data.seeds": ["x"] * 101}, "spec.data.seeds", "many"),
+    "variables without end": ({"stages.train": {"env": {f"A{n}": "" for n in range(101)}}}, "spec.stages.train.env", "many"),
+    "own data and another's": ({"data.source": {"uri": "s3://b/k"}, "data.from": {"run": "x"}}, "spec.data", "rule"),
+    "a reference to two": ({"data.from": {"run": "x", "request": "y"}}, "spec.data.from", "rule"),
+    "a reference to none": ({"training.from": {}}, "spec.training.from", "rule"),
+    "a reference to nothing": ({"training.from": {"run": ""}}, "spec.training.from", "rule"),
+    "nothing left to train on": ({"data.split": {"test": 0.6, "validation": 0.4}}, "spec.data.split", "rule"),
+    "nothing left, with the built-in share": ({"data.split": {"validation": 0.9}}, "spec.data.split", "rule"),
+    "two precisions": ({"training.fp16": True, "training.bf16": True}, "spec.training", "rule"),
+    "two formats": ({"evaluation.format": {"regex": "a", "jsonSchema": {}}}, "spec.evaluation.format", "rule"),
+    "no format": ({"evaluation.format": {}}, "spec.evaluation.format", "rule"),
+    "a gate on a format that is not there": ({"evaluation.gate": {"metric": "formatValid"}}, "spec.evaluation", "rule"),
+    "expiry without a time": ({"deleteWhenExpired": True}, "spec", "rule"),
+    "too much text": ({"data.systemMessage": "ü" * 50_000, "data.seeds": ["s" * 4000] * 38}, "spec", "rule"),
+}
+
+
+@pytest.mark.parametrize(("changes", "path", "kind"), BAD.values(), ids=BAD)
+def test_both_refuse(changes, path, kind, server):
+    bad = document(changes)
+    theirs, ours = server.faults(bad), problems(bad)
+    word, words = KINDS[kind]
+    assert [(fault.path, fault.kind) for fault in theirs] == [(path, word)], theirs
+    assert [problem.path for problem in ours] == [path], ours
+    assert re.match(words, ours[0].why), ours
+    if kind == "rule":
+        [rule] = [rule for rule in RULES if (rule.why, f"spec.{rule.path}".rstrip(".")) == (ours[0].why, path)]
+        assert rule.message in theirs[0].says
+
+
+NAMES = {"forty letters": "a" * 40, "capitals": "Riddles", "a dot": "a.b", "a dash in front": "-a", "a dash behind": "a-", "empty": ""}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_both_refuse_a_name(name, server):
+    bad = document(name=name)
+    assert {fault.path for fault in server.faults(bad)} == {"metadata.name"}
+    assert {problem.path for problem in problems(bad)} == {"metadata.name"}
+
+
+@pytest.mark.parametrize("field", ["data.teacher.secret", "model.tokenSecret"])
+def test_both_refuse_a_secret_of_another_namespace_in_the_same_words(field, server):
+    bad = document({field: {"name": "team-b/keys"}})
+    said = "names a Secret of another namespace; give the name alone, of a Secret in the request's own namespace"
+    theirs, ours = server.faults(bad), problems(bad)
+    assert {fault.path for fault in theirs} == {problem.path for problem in ours} == {f"spec.{field}.name"}
+    assert any(said in fault.says for fault in theirs)
+    assert any(said in str(problem) for problem in ours)
+
+
+def test_both_say_everything_at_once(server):
+    bad = document({"data.examples": 0, "training.loraR": 0, "training.optim": "adam", "training.fp16": True, "training.bf16": True})
+    paths = {"spec.data.examples", "spec.training.loraR", "spec.training.optim", "spec.training"}
+    assert {problem.path for problem in problems(bad)} == paths
+    assert {fault.path for fault in server.faults(bad)} == paths - {"spec.training"}  # it checks rules only once the fields are right
+
+
+ONLY_OURS = {  # what a schema and CEL cannot see: the controller refuses it, and so does the command line
+    "a broken regular expression": ({"evaluation.format": {"regex": "("}}, "spec.evaluation.format"),
+    "a schema of a megabyte": ({"evaluation.format": {"jsonSchema": {"description": "x" * 600_000}}}, "spec"),
+}
+
+
+@pytest.mark.parametrize(("changes", "path"), ONLY_OURS.values(), ids=ONLY_OURS)
+def test_what_only_the_models_can_see(changes, path, server):
+    assert server.faults(document(changes)) == []
+    assert [problem.path for problem in problems(document(changes))] == [path]
+
+
+FROZEN = {  # before, edit -> refused field
+    "another profile": ({"profile": "a"}, {"profile": "b"}, "profile"),
+    "a profile where there was none": ({}, {"profile": "b"}, "profile"),
+    "no profile where there was one": ({"profile": "a"}, {"profile": None}, "profile"),
+    "another queue": ({"queueName": "a"}, {"queueName": "b"}, "queueName"),
+    "a queue where there was none": ({}, {"queueName": "b"}, "queueName"),
+    "no queue where there was one": ({"queueName": "a"}, {"queueName": None}, "queueName"),
+    "the same again": ({"profile": "a", "queueName": "b"}, {"profile": "a", "queueName": "b"}, None),
+    "anything else": ({"profile": "a"}, {"task": "another", "suspend": True}, None),
+}
+
+
+@pytest.mark.parametrize(("before", "edit", "field"), FROZEN.values(), ids=FROZEN)
+def test_a_frozen_field_can_be_neither_set_changed_nor_removed(before, edit, field, server, request):
+    name = re.sub(r"[^a-z]+", "-", request.node.callspec.id)
+    server.create(document(before, name=name))
+    refused = server.update_faults({"metadata": {"name": name}, "spec": edit})
+    assert [fault.path for fault in refused] == (["spec"] if field else [])
+    if field:
+        assert f"{field} cannot be set, changed or removed later; delete the request and apply it again" in refused[0].says
+
+
+def problems(bad):
+    with pytest.raises(BadRequest) as caught:
+        parse(bad)
+    return caught.value.problems
+
+
+def test_the_least_request_is_good(server):
+    assert server.faults(LEAST) == []
+    assert parse(LEAST)

@@ -1,0 +1,93 @@
+"""`suspend`, `resume`, `retry`, `rerun`: one patch of the spec each, and no nonsense."""
+
+import pytest
+from cluster_cli.statuses import condition, row
+
+from tunesmith.cluster import acts
+from tunesmith.cluster.requests import status_of
+from tunesmith.errors import Usage
+
+COMPLETE = {"phase": "Succeeded", "conditions": [condition("Complete")]}
+FAILED = {"phase": "Failed", "conditions": [condition("Failed")]}
+RUNNING = {"phase": "Running", "stages": [row("train", "Running", job="j")]}
+STUCK = {"phase": "Pending", "stages": [row("train", "Pending", job="j", reason="ImagePullBackOff")]}
+NEW = {"phase": "Pending"}
+
+
+def seen(status, **spec):
+    return {"metadata": {"name": "riddles", "generation": 1}, "spec": spec, "status": {"observedGeneration": 1} | status}
+
+
+CASES = {  # act, status, spec -> the patch of the spec, or what it is refused with
+    "suspend before the start": (acts.suspend, NEW, {}, {"suspend": True}),
+    "suspend at work": (acts.suspend, RUNNING, {}, {"suspend": True}),
+    "suspend twice": (acts.suspend, RUNNING, {"suspend": True}, None),
+    "suspend what is complete": (acts.suspend, COMPLETE, {}, "at work no more: it is complete"),
+    "suspend what has failed": (acts.suspend, FAILED, {}, "at work no more: it is failed"),
+    "resume": (acts.resume, RUNNING, {"suspend": True}, {"suspend": False}),
+    "resume what is not suspended": (acts.resume, RUNNING, {}, None),
+    "retry what has failed": ("retry", FAILED, {}, {"retry": "id"}),
+    "retry what cannot start": ("retry", STUCK, {}, {"retry": "id"}),
+    "retry what runs": ("retry", RUNNING, {}, "has not failed: it is Running"),
+    "retry what is complete": ("retry", COMPLETE, {}, "has not failed: it is Succeeded"),
+    "retry what is suspended": ("retry", FAILED, {"suspend": True}, "is suspended"),
+    "rerun": ("rerun", COMPLETE, {}, {"rerun": {"from": "train", "id": "id"}}),
+    "rerun from before an earlier rerun": (
+        "rerun",
+        COMPLETE,
+        {"rerun": {"from": "merge", "id": "a"}},
+        {"rerun": {"from": "train", "id": "id"}},
+    ),
+    "rerun from behind an earlier rerun": ("rerun", COMPLETE, {"rerun": {"from": "generate", "id": "a"}}, "would go back"),
+    "rerun a stage that it has not": ("rerun", COMPLETE | {"stages": [row("merge")]}, {}, "has no stage train"),
+}
+BY_NAME = {
+    "retry": lambda request, status: acts.retry(request, status, "id"),
+    "rerun": lambda request, status: acts.rerun(request, status, "train", "id"),
+}
+
+
+@pytest.mark.parametrize(("act", "status", "spec", "expected"), CASES.values(), ids=CASES)
+def test_an_act_is_a_patch_or_a_reason_why_not(act, status, spec, expected):
+    request = seen(status, **spec)
+    do = BY_NAME.get(act, act)
+    if isinstance(expected, str):
+        with pytest.raises(Usage, match=expected):
+            do(request, status_of(request))
+    else:
+        assert do(request, status_of(request)) == (None if expected is None else {"spec": expected})
+
+
+def test_suspend_and_resume_reach_the_spec(cluster):
+    cluster.create()
+    assert cluster("suspend", "riddles").stdout == "trainingrequest.tunesmith.dev/riddles suspended\n"
+    assert cluster.get()["spec"]["suspend"] is True
+    assert "is suspended already" in cluster("suspend", "riddles").stdout
+    cluster("resume", "riddles")
+    assert cluster.get()["spec"]["suspend"] is False
+
+
+def test_each_retry_is_another_string(cluster):
+    cluster.create(status=FAILED)
+    cluster("retry", "riddles")
+    first = cluster.get()["spec"]["retry"]
+    assert first
+    assert cluster.get()["metadata"]["generation"] == 2
+
+
+def test_a_failure_of_an_earlier_generation_is_none_any_more(cluster):
+    cluster.create(status=FAILED | {"phase": "Running"})
+    cluster.kubectl("patch", "treq", "riddles", "--type=merge", "-p", '{"spec": {"data": {"examples": 5}}}')
+    assert "has not failed" in cluster("retry", "riddles", expect=64).stderr
+
+
+@pytest.mark.parametrize("how", ["client", "server"])
+def test_a_dry_run_shows_the_patch_and_changes_nothing(cluster, how):
+    cluster.create(status=COMPLETE)
+    out = cluster("rerun", "riddles", "--from", "train", "--id", "x", f"--dry-run={how}").stdout
+    assert 'patch: {"spec": {"rerun": {"from": "train", "id": "x"}}}' in out
+    assert "rerun" not in cluster.get()["spec"]
+
+
+def test_a_server_dry_run_without_a_server_is_refused(cluster):
+    assert "needs a cluster" in cluster("run", cluster.write(), "--dry-run=server", here=False, expect=64).stderr

@@ -1,0 +1,192 @@
+"""`status` on a cluster: kubectl's own table, one request with its stages, a documented JSON, and a watch that ends."""
+
+import json
+import threading
+import time
+
+import yaml
+from cluster_cli.statuses import KEYS, NOW, condition, row
+
+RUNNING = {
+    "phase": "Running",
+    "stage": "train",
+    "progress": 45,
+    "loss": "0.412",
+    "run": "riddles-12345678",
+    "store": "s3://bucket/runs/team",
+    "stages": [
+        row("generate", startTime=NOW, completionTime="2026-01-02T03:05:12Z", attempt=1, job="riddles-generate-0a1b2c3d"),
+        row("train", "Running", startTime=NOW, attempt=2, progress=45, metrics={"loss": 0.412}),
+        row("merge", "Pending"),
+        row("evaluate", "Pending", reason="GpuQuota", message="waits for a GPU"),
+    ],
+    "conditions": [condition("Complete", "Unknown"), condition("Failed", "Unknown")],
+}
+
+
+def test_the_table_is_that_of_kubectl(cluster):
+    cluster.create("first", status=RUNNING)
+    cluster.create("second")
+    for wide in ([], ["-o", "wide"]):
+        ours = [line.split() for line in cluster("status", *wide).stdout.splitlines()]
+        theirs = [line.split() for line in cluster.kubectl("get", "treq", *wide).splitlines()]
+        assert ours[0] == theirs[0]
+        assert [line[:3] for line in ours[:2]] == [line[:3] for line in theirs[:2]]
+        assert [line[0] for line in ours] == [line[0] for line in theirs] == ["NAME", "first", "second"]
+
+
+def test_absent_cells_are_said_and_the_table_has_80_columns(cluster):
+    cluster.create("n" * 39, status=RUNNING | {"stage": "", "phase": "Pending"})
+    lines = cluster("status").stdout.splitlines()
+    assert "<none>" in lines[1]
+    assert max(map(len, lines)) <= 90
+
+
+def test_all_namespaces_come_first(cluster):
+    cluster.create()
+    head, *lines = cluster("status", "-A", here=False).stdout.splitlines()
+    assert head.split()[:2] == ["NAMESPACE", "NAME"]
+    assert [cluster.namespace, "riddles"] in [line.split()[:2] for line in lines]
+
+
+def test_one_request_is_shown_with_its_stages_and_the_next_commands(cluster):
+    cluster.create(status=RUNNING)
+    lines = cluster("status", "riddles").stdout.splitlines()
+    table = [line.split() for line in lines[3:8]]
+    assert table[0] == ["STAGE", "KEY", "PHASE", "ATTEMPT", "PROGRESS", "TIME"]
+    assert table[1] == ["generate", KEYS["generate"], "Succeeded", "1", "100", "%", "1:07"]
+    assert table[2][:6] == ["train", KEYS["train"], "Running", "2", "45", "%"]
+    assert table[4] == ["evaluate", KEYS["evaluate"], "Pending", "<none>", "GpuQuota", "<none>"]
+    assert lines[-2:] == [f"  tunesmith {words} riddles{more} -n {cluster.namespace}" for words, more in (("logs", " -f"), ("events", ""))]
+
+
+def test_json_and_yaml_have_the_documented_members(cluster):
+    cluster.create(status=RUNNING)
+    document = json.loads(cluster("status", "riddles", "-o", "json").stdout)
+    assert yaml.safe_load(cluster("status", "riddles", "-o", "yaml").stdout)["stages"] == document["stages"]
+    for moving in ("uid", "created"):
+        assert document.pop(moving)
+    assert document == {
+        "format": 1,
+        "name": "riddles",
+        "namespace": cluster.namespace,
+        "generation": 1,
+        "observedGeneration": 1,
+        "profile": "default",
+        "base": "hf://org/model@0123456789abcdef0123456789abcdef01234567",
+        "suspended": False,
+        "phase": "Running",
+        "ended": "",
+        "stage": "train",
+        "progress": 45,
+        "eta": "",
+        "queuePlace": 0,
+        "reason": "",
+        "message": "",
+        "run": "riddles-12345678",
+        "store": "s3://bucket/runs/team",
+        "startTime": "",
+        "completionTime": "",
+        "stages": [
+            {"name": "generate", "key": KEYS["generate"], "phase": "Succeeded", "job": "riddles-generate-0a1b2c3d", "attempt": 1, "pod": ""}
+            | {
+                "startTime": NOW,
+                "completionTime": "2026-01-02T03:05:12Z",
+                "progress": 0,
+                "eta": "",
+                "metrics": {},
+                "reason": "",
+                "message": "",
+            },
+            {"name": "train", "key": KEYS["train"], "phase": "Running", "job": "", "attempt": 2, "pod": "", "startTime": NOW}
+            | {"completionTime": "", "progress": 45, "eta": "", "metrics": {"loss": 0.412}, "reason": "", "message": ""},
+            {"name": "merge", "key": KEYS["merge"], "phase": "Pending", "job": "", "attempt": 0, "pod": "", "startTime": ""}
+            | {"completionTime": "", "progress": 0, "eta": "", "metrics": {}, "reason": "", "message": ""},
+            {"name": "evaluate", "key": KEYS["evaluate"], "phase": "Pending", "job": "", "attempt": 0, "pod": "", "startTime": ""}
+            | {"completionTime": "", "progress": 0, "eta": "", "metrics": {}, "reason": "GpuQuota", "message": "waits for a GPU"},
+        ],
+        "places": {},
+        "conditions": [{"type": kind, "status": "Unknown", "reason": "Done", "message": ""} for kind in ("Complete", "Failed")],
+    }
+    listed = json.loads(cluster("status", "-o", "json").stdout)
+    assert set(listed) == {"format", "namespace", "requests"}
+    assert set(listed["requests"][0]) == {*document, "uid", "created"}
+
+
+def test_names_alone_can_be_given_to_kubectl(cluster):
+    cluster.create()
+    names = cluster("status", "-o", "name").stdout.split()
+    assert names == ["trainingrequest.tunesmith.dev/riddles"]
+    assert cluster.kubectl("get", names[0], "-o", "name").split() == names
+
+
+def test_a_request_that_no_controller_has_seen_is_pending(cluster):
+    cluster.create()
+    assert cluster("status", "riddles").stdout.startswith(f"request riddles in {cluster.namespace}: Pending")
+
+
+def test_a_wrong_name_is_met_with_the_right_one(cluster):
+    cluster.create()
+    assert "did you mean 'riddles'?" in cluster("status", "ridles", expect=66).stderr
+
+
+def test_fields_of_a_newer_controller_are_passed_over(cluster):
+    from tunesmith.cluster.requests import status_of
+
+    assert (
+        status_of(
+            {
+                "status": {
+                    "phase": "Running",
+                    "novel": {"a": 1},
+                    "outputs": {"novel": ""},
+                    "stages": [{"name": "train", "key": "k", "new": 1}],
+                }
+            }
+        ).phase
+        == "Running"
+    )
+
+
+def test_exit_status_is_that_of_the_request(cluster):
+    cluster.create(status={"phase": "Failed", "conditions": [condition("Failed", reason="BadData")]})
+    cluster("status", "riddles")
+    cluster("status", "riddles", "--exit-status", expect=1)
+
+
+def test_a_watch_prints_a_line_per_change_and_ends_with_the_request(cluster):
+    cluster.create()
+
+    def controller():
+        time.sleep(1)
+        cluster.status("riddles", **RUNNING)
+        time.sleep(0.5)
+        cluster.status("riddles", **RUNNING, eta=NOW)  # nothing that is shown
+        time.sleep(0.5)
+        failed = {"phase": "Failed", "reason": "OOMKilled", "message": "train needs memory", "conditions": [condition("Failed")]}
+        cluster.status("riddles", **RUNNING | failed)
+
+    thread = threading.Thread(target=controller)
+    thread.start()
+    lines = cluster("status", "riddles", "-w", "--exit-status", expect=1).stdout.splitlines()
+    thread.join()
+    assert [line.partition(" ")[2] for line in lines] == [
+        "riddles Pending",
+        "riddles Running train 45 %, loss 0.412",
+        "riddles Failed OOMKilled: train needs memory",
+    ]
+
+
+def test_a_plugin_means_the_cluster_and_says_kubectl(cluster):
+    cluster.create()
+    assert "kubectl tunesmith logs riddles -f" in cluster("status", "riddles", plugin=True).stdout
+    assert cluster("status", plugin=True, here=False).stderr == "no requests in namespace default\n"
+
+
+def test_without_a_word_about_a_cluster_this_machines_store_is_meant(cluster):
+    cluster.create()
+    assert "there is no run 'riddles'" in cluster("status", "riddles", here=False, expect=66).stderr
+
+
+def test_a_store_and_a_cluster_together_are_refused(cluster):
+    assert "leave out one of them" in cluster("status", "--store", "/tmp", expect=64).stderr

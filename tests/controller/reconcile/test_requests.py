@@ -1,0 +1,204 @@
+"""Requests that cannot run, or not yet: what is said, and that nothing is made. Judged anew at each look."""
+
+import pytest
+from reconcile_steps import condition, conditions, edit, fails, line, look, made, play, rows, runs, sets, stage_done
+from small_cluster import config, profile
+
+from tunesmith.profile import S3
+from tunesmith_controller.model import Other
+
+REFUSED = {
+    "an unknown profile": ({"profile": "gold"}, None, "UnknownProfile", "spec.profile: there is no such profile (there are: default)"),
+    "a profile without a store": ({}, config(default=profile(store=S3())), "ProfileWithoutStore", "profiles.default.store.url"),
+    "a field that does not exist": ({"trainnig": {}}, None, "BadRequest", "spec.trainnig: unknown field"),
+    "a value out of range": ({"training.loraR": 0}, None, "BadRequest", "spec.training.loraR"),
+    "an endpoint of its own": (
+        {"data.teacher.baseURL": "https://evil.example/v1", "data.teacher.secret": {"name": "mine"}},
+        None,
+        "NotAllowed",
+        "spec.data.teacher.baseURL",
+    ),
+    "two things at once": ({"training.loraR": 0, "task": ""}, None, "BadRequest", "spec.task"),
+    "a reference to itself": ({"data.from": {"request": "riddles"}}, None, "NotAllowed", "spec.data.from.request"),
+    "a snapshot that no ConfigMap holds": (
+        {},
+        config(default=profile(env={"LONG": "x" * 1_100_000})),
+        "SnapshotTooLarge",
+        "a ConfigMap holds",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "settings", "reason", "text"), REFUSED.values(), ids=REFUSED)
+def test_a_request_that_cannot_run_is_refused_by_name(spec, settings, reason, text):
+    _, plan = play([look], spec=spec, settings=settings)
+    accepted = condition(plan.status, "Accepted")
+    assert (plan.status.phase, plan.status.reason, accepted.status, accepted.reason) == ("Failed", reason, "False", reason)
+    assert text in accepted.message
+    assert conditions(plan.status) == ["!Accepted", "!Complete", "Failed", "!Reconciling", "Stalled"]
+    assert (plan.creates, plan.deletes, plan.at_work, plan.status.observed_generation) == ((), (), False, 1)
+    assert plan.requeue_after, "what is mended outside must be seen"
+    assert [(note.type, note.reason) for note in plan.notes] == [("Warning", reason)]
+
+
+def test_a_refusal_does_not_stay_once_the_profile_is_there():
+    cluster, _ = play([look], spec={"profile": "gold"})
+    cluster.config = config(default=profile(), gold=profile(name="gold"))
+    plan = cluster.look()
+    assert (line(plan), made(plan)) == ("Pending Starting", ["generate.1"])
+
+
+def test_a_refused_edit_leaves_what_runs_alone():
+    _, plan = play([look, runs, look, edit(trainnig={}), look])
+    assert (line(plan), plan.deletes, rows(plan)[0], plan.at_work) == ("Failed BadRequest", (), "generate Running 1", True)
+
+
+def test_a_refused_edit_starts_no_further_stage_and_forgets_none():
+    cluster, plan = play([look, runs, look, edit(trainnig={}), look, lambda cluster: cluster.complete(), look])
+    assert (line(plan), made(plan), rows(plan)[:2]) == ("Failed BadRequest", [], ["generate Succeeded 1", "train Pending"])
+    cluster.edit({"trainnig": ...})
+    assert made(cluster.look()) == ["train.1"]
+
+
+def test_the_run_of_a_request_that_has_begun_stays():
+    _, plan = play([look, stage_done(), edit(run="other"), look])
+    assert (plan.status.reason, plan.status.run) == ("RunChanged", "riddles-00000000")
+    assert "set it to riddles-00000000 again" in plan.status.message
+
+
+def test_a_request_may_name_its_run():
+    _, plan = play([look], spec={"run": "old"})
+    assert (plan.status.run, plan.status.store) == ("old", "s3://bucket/runs/team")
+
+
+REFERENCES = {
+    "data: no such request": ({"data.from": {"request": "a"}}, {}, "Pending RequestNotFound", []),
+    "data: it has no run yet": ({"data.from": {"request": "a"}}, {"a": Other()}, "Pending WaitingForRequest", []),
+    "data: its dataset is not done": ({"data.from": {"request": "a"}}, {"a": Other(run="a-1")}, "Pending WaitingForRequest", []),
+    "data: it has failed": ({"data.from": {"request": "a"}}, {"a": Other(run="a-1", failed=True)}, "Pending RequestFailed", []),
+    "data: its dataset is done, though it failed later": (
+        {"data.from": {"request": "a"}},
+        {"a": Other(run="a-1", finished=frozenset({"generate"}), failed=True)},
+        "Pending Starting",
+        ["generate.1"],
+    ),
+    "training: the adapter is needed by train only": (
+        {"training.from": {"request": "a"}},
+        {"a": Other(run="a-1")},
+        "Pending Starting",
+        ["generate.1"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "others", "said", "jobs"), REFERENCES.values(), ids=REFERENCES)
+def test_another_request_is_waited_for(spec, others, said, jobs):
+    _, plan = play([sets("others", others), look], spec=spec)
+    assert (line(plan), made(plan)) == (said, jobs)
+    assert bool(plan.requeue_after) != bool(jobs)
+    assert not conditions(plan.status).count("Stalled"), "the other one may still be mended"
+
+
+def test_the_key_depends_on_the_run_that_is_taken():
+    keys = set()
+    for run in ("a-1", "a-2"):
+        other = Other(run=run, finished=frozenset({"generate"}))
+        _, plan = play([sets("others", {"a": other}), look], spec={"data.from": {"request": "a"}})
+        keys.add(plan.status.stages[0].key)
+    assert len(keys) == 2
+
+
+def test_train_waits_for_the_adapter_of_another_request():
+    other = Other(run="a-1", finished=frozenset({"generate"}))
+    cluster, plan = play([sets("others", {"a": other}), look, stage_done()], spec={"training.from": {"request": "a"}})
+    assert (line(plan), rows(plan)[1], made(plan)) == ("Pending WaitingForRequest", "train Pending", [])
+    cluster.others = {"a": Other(run="a-1", finished=frozenset({"generate", "train"}))}
+    assert made(cluster.look()) == ["train.1"]
+
+
+def frozen_of(cluster):
+    return cluster.snapshot(cluster.request).frozen
+
+
+def changed_profile(cluster):
+    new = profile(
+        defaults={"training": {"loraR": 4}},
+        images=profile().images.model_copy(update={"train": "reg.example/train:2"}),
+        store=S3(url="s3://moved", endpoint="https://s3.example"),
+        models={"small": "hf://org/small"},
+    )
+    cluster.config = config(default=new)
+
+
+# edit after the profile has changed -> train's image, store's URL, store's endpoint, keys of the first generation kept, default of loraR
+FROZEN = {
+    "any edit: all as it was": (edit(ttlSecondsAfterFinished=9), "reg.example/train:1", "s3://bucket/runs", "", 16),
+    "retry: today's, but what would move keys and the URL of the store": (
+        edit(retry="again"),
+        "reg.example/train:2",
+        "s3://bucket/runs",
+        "https://s3.example",
+        16,
+    ),
+    "rerun: all of today's but the URL of the store": (
+        edit(rerun={"from": "train", "id": "1"}),
+        "reg.example/train:2",
+        "s3://bucket/runs",
+        "https://s3.example",
+        4,
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "image", "url", "endpoint", "rank"), FROZEN.values(), ids=FROZEN)
+def test_of_a_changed_profile_an_edit_takes(change, image, url, endpoint, rank):
+    cluster, _ = play([look, stage_done(), changed_profile, change, look])
+    frozen, snapshot = frozen_of(cluster), cluster.snapshot(cluster.request).snapshot
+    assert (frozen.profile.images.train, frozen.profile.store.url, frozen.profile.store.endpoint) == (image, url, endpoint)
+    assert snapshot.spec.training.lora_r == rank
+
+
+def test_a_changed_profile_changes_nothing_of_a_run_under_way():
+    cluster, before = play([look, stage_done()])
+    changed_profile(cluster)
+    plan = cluster.look()
+    assert (plan.status, plan.creates, plan.deletes) == (before.status, (), ())
+
+
+def test_a_profile_that_is_gone_ends_no_run_under_way():
+    cluster, _ = play([look, stage_done(), runs, look])
+    cluster.config = config(other=profile(name="other"))
+    cluster.edit({"merge": {"dtype": "float16"}})
+    assert line(cluster.look()) == "Running Running"
+
+
+def test_each_generation_has_one_immutable_snapshot():
+    cluster, _ = play([look, look, edit(ttlSecondsAfterFinished=9), look, look])
+    (first, second) = cluster.kept["map"].values()
+    assert [item["immutable"] for item in (first, second)] == [True, True]
+    assert cluster.request["status"]["snapshot"] == second["metadata"]["name"]
+    assert first["metadata"]["ownerReferences"][0]["uid"] == cluster.request["metadata"]["uid"]
+
+
+def test_a_snapshot_that_was_deleted_is_made_again_under_its_name():
+    cluster, plan = play([look, runs, look])
+    name = cluster.request["status"]["snapshot"]
+    cluster._drop("map", name)
+    again = cluster.look()
+    assert [item["metadata"]["name"] for item in again.creates] == [name]
+    assert again.status == plan.status
+
+
+def test_a_request_that_is_being_deleted_is_left_alone():
+    cluster, before = play([look, runs, look, fails()])
+    request = cluster.kept["request"][cluster.name]
+    request["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
+    plan = cluster.plan()
+    assert (plan.status, plan.creates, plan.deletes, plan.notes) == (before.status, (), (), ())
+
+
+def test_a_finished_request_that_is_to_wait_for_another_one_is_not_finished_any_more():
+    done = [look, stage_done(), stage_done(), stage_done(), stage_done()]
+    _, plan = play([done, edit(data={"from": {"request": "a"}}), look])
+    assert (line(plan), made(plan), plan.status.completion_time) == ("Pending RequestNotFound", [], "")
+    assert condition(plan.status, "Accepted").status == "Unknown"

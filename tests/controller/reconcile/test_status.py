@@ -1,0 +1,381 @@
+"""What the status says: progress, results, conditions, the queue, the gate, Events, and when to look again."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from reconcile_steps import condition, conditions, done, edit, fails, later, line, look, made, play, rows, runs, sets, stage_done
+from small_cluster import START, config, profile
+
+from tunesmith.events import Progress
+from tunesmith.profile import Allow
+from tunesmith.status import Outputs
+from tunesmith_controller.executor import status_json
+from tunesmith_controller.model import Event, Note, Turn
+from tunesmith_controller.reconcile.objects import rfc3339
+
+ALL = [look, stage_done(), stage_done({"loss": 1.25}), stage_done(), stage_done({"lossGain": 0.5, "lossGainLow": 0.2, "rows": 10})]
+ENDS = ("Complete", "Failed", "Reconciling", "Stalled")
+
+
+def progress(stage="train", done=12, total=30, unit="steps", **more):
+    def told(cluster):
+        uid = next(pod["metadata"]["uid"] for pod in cluster.pods() if pod["status"]["phase"] == "Running")
+        cluster.progress = {uid: Progress(stage=stage, done=done, total=total, unit=unit, **more)}
+
+    return told
+
+
+def test_of_a_running_stage_the_status_tells_progress_loss_and_when_it_ends():
+    told = progress(phase="train", eta=600, metrics={"loss": 1.2345, "tokensPerSecond": 50.0})
+    _, plan = play([look, stage_done(), runs, look, told, look])
+    status = plan.status
+    assert (status.stage, status.progress, status.percent, status.loss) == ("train", 40, "40%", "1.234")
+    assert status.eta == rfc3339(START + timedelta(seconds=600))
+    assert status.message == "train: 12 of 30 steps, loss 1.234"
+    assert status.stages[1].metrics == {"loss": 1.2345, "tokensPerSecond": 50.0}
+
+
+def test_progress_is_never_a_hundred_before_the_stage_is_done():
+    _, plan = play([look, runs, look, progress("generate", 7, 7, "rows"), look])
+    assert plan.status.progress == 99
+
+
+def test_a_metric_that_json_cannot_hold_is_left_out():
+    _, plan = play([look, runs, look, progress("generate", 1, 7, "rows", metrics={"loss": float("nan"), "usd": 0.5}), look])
+    json.dumps(status_json(plan.status), allow_nan=False)
+    assert plan.status.stages[0].metrics == {"usd": 0.5}
+
+
+def test_the_end_that_is_foreseen_is_not_written_anew_for_seconds():
+    cluster, before = play([look, runs, look, progress("generate", 1, 7, "rows", eta=600), look])
+    cluster.later(30)
+    progress("generate", 1, 7, "rows", eta=590)(cluster)
+    assert cluster.look().status == before.status
+    cluster.later(600)
+    assert cluster.look().status.eta == rfc3339(START + timedelta(seconds=1220))
+
+
+def test_results_are_the_folders_of_the_stages_that_are_done():
+    _, plan = play([look, stage_done(), stage_done()])
+    base = "s3://bucket/runs/team/riddles-00000000"
+    generate, train = (row.key for row in plan.status.stages[:2])
+    assert plan.status.outputs == Outputs(dataset=f"{base}/generate/{generate}/", adapter=f"{base}/train/{train}/", model="", report="")
+
+
+def test_a_delivered_model_is_where_output_says():
+    settings = config(default=profile(allow=Allow(outputs=("s3://models/*",))))
+    cluster, plan = play([ALL], spec={"output": "s3://models/riddles"}, settings=settings)
+    assert (line(plan), made(plan)) == ("Running Starting", ["deliver.1"])
+    cluster.complete()
+    plan = cluster.look()
+    assert (line(plan), plan.status.outputs.model) == ("Succeeded Complete", "s3://models/riddles")
+
+
+def test_nothing_is_delivered_that_did_not_pass_the_gate():
+    settings = config(default=profile(allow=Allow(outputs=("s3://models/*",))))
+    spec = {"output": "s3://models/riddles", "evaluation.gate": {"leastGain": 0.3}}
+    _, plan = play([ALL], spec=spec, settings=settings)
+    assert (line(plan), made(plan), rows(plan)[-1]) == ("Failed GateNotPassed", [], "deliver Pending")
+
+
+# steps -> conditions that are True, and with `!` those that are False
+CONDITIONS = {
+    "new": ([look], ["Accepted", "Reconciling", "!Stalled"]),
+    "running": ([look, runs, look], ["Accepted", "!Reconciling", "!Stalled"]),
+    "one stage done": ([look, stage_done()], ["Accepted", "Generated", "!Reconciling", "!Stalled"]),
+    "suspended before the start": ([edit(suspend=True), look], ["Accepted", "!Reconciling", "!Stalled"]),
+    "succeeded": (
+        [ALL],
+        ["Accepted", "Generated", "Trained", "Merged", "Evaluated", "Complete", "!Failed", "!Reconciling", "!Stalled"],
+    ),
+    "failed": (
+        [look, stage_done(), runs, look, fails(), look],
+        ["Accepted", "Generated", "!Trained", "!Complete", "Failed", "!Reconciling", "Stalled"],
+    ),
+    "a retry clears the failure": (
+        [look, stage_done(), runs, look, fails(), look, edit(retry="1"), look],
+        ["Accepted", "Generated", "!Reconciling", "!Stalled"],
+    ),
+    "the gate is not passed": (
+        [edit(evaluation={"gate": {"leastGain": 0.3}}), ALL],
+        ["Accepted", "Generated", "Trained", "Merged", "Evaluated", "!Complete", "Failed", "!Reconciling", "Stalled"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "expected"), CONDITIONS.values(), ids=CONDITIONS)
+def test_conditions(steps, expected):
+    _, plan = play(steps)
+    assert conditions(plan.status) == expected
+    assert len(plan.status.conditions) == 10, "every type is there from the first write on"
+    assert {one.observed_generation for one in plan.status.conditions} == {plan.status.observed_generation}
+
+
+def test_the_time_of_a_condition_moves_only_with_its_status():
+    cluster, _ = play([look, later(100), runs, look])
+    again = cluster.look()
+    assert condition(again.status, "Accepted").last_transition_time == rfc3339(START)
+    assert condition(again.status, "Reconciling").last_transition_time == rfc3339(START + timedelta(seconds=100))
+
+
+GATES = {
+    "passed": ({"leastGain": 0.1}, "Succeeded Complete"),
+    "not passed": ({"leastGain": 0.3}, "Failed GateNotPassed"),
+}
+
+
+@pytest.mark.parametrize(("gate", "expected"), GATES.values(), ids=GATES)
+def test_the_gate_compares_the_lower_bound(gate, expected):
+    _, plan = play([edit(evaluation={"gate": gate}), ALL])
+    assert line(plan) == expected
+
+
+def test_another_gate_runs_nothing_again():
+    cluster, plan = play([edit(evaluation={"gate": {"leastGain": 0.3}}), ALL, edit(evaluation={"gate": {"leastGain": 0.1}}), look])
+    assert (line(plan), made(plan)) == ("Succeeded Complete", [])
+    cluster.edit({"evaluation": {"gate": {"leastGain": 0.9}}})
+    assert line(cluster.look()) == "Failed GateNotPassed"
+
+
+def test_with_a_gate_evaluate_that_the_store_holds_gets_a_job_to_tell_its_figures():
+    def done_with_all(cluster):
+        snapshot = cluster.snapshot(cluster.request).snapshot
+        cluster.complete({}, done={stage: snapshot.key(stage) for stage in ("train", "merge", "evaluate")})
+
+    _, gated = play([edit(evaluation={"gate": {"leastGain": 0.1}}), look, done_with_all, look])
+    _, free = play([look, done_with_all, look])
+    assert (made(gated), line(free)) == (["evaluate.1"], "Succeeded Complete")
+
+
+def test_a_failure_says_what_happened_in_which_pod_and_what_to_do():
+    said = fails(code=66, reason="BaseNotFound", message="hf://org/model is not there", remedy="name another one")
+    cluster, plan = play([look, runs, look, said, look])
+    row = plan.status.stages[0]
+    assert (row.reason, row.failures, row.failed_generation, row.pod) == ("BaseNotFound", 1, 1, cluster.pods()[0]["metadata"]["name"])
+    for text in ("hf://org/model is not there", row.pod, "name another one"):
+        assert text in plan.status.message
+    stalled = condition(plan.status, "Stalled")
+    assert (stalled.reason, stalled.message) == ("BaseNotFound", plan.status.message)
+
+
+def test_why_a_pod_does_not_start_is_said_while_it_waits():
+    def unschedulable(cluster):
+        why = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: 3 Insufficient nvidia.com/gpu"}
+        cluster.add_pod(conditions=[why])
+
+    _, plan = play([look, stage_done(), unschedulable, look])
+    assert (plan.status.phase, rows(plan)[1]) == ("Pending", "train Pending 1")
+    assert "nvidia.com/gpu" in plan.status.message
+    assert plan.requeue_after is not None
+    assert plan.at_work, "it keeps its place"
+
+
+def test_a_quota_that_is_used_up_is_said():
+    def quota(cluster):
+        uid = cluster.live()["metadata"]["uid"]
+        cluster.events = {
+            uid: [Event("FailedCreate", 'pods "x" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods=4, limited: pods=4')]
+        }
+
+    _, plan = play([look, quota, look])
+    assert (plan.status.phase, "quota gpus of namespace team is used up" in plan.status.message) == ("Pending", True)
+
+
+def test_what_the_api_server_refuses_is_said_and_tried_again():
+    def refused(cluster):
+        cluster._drop("job", cluster.live()["metadata"]["name"])
+        cluster.failed_to_create = "Forbidden: jobs.batch is forbidden: exceeded quota: jobs"
+
+    cluster, _ = play([look, refused])
+    plan = cluster.plan()
+    assert (line(plan), made(plan)) == ("Pending FailedToCreate", ["generate.1"])
+    assert "exceeded quota: jobs" in plan.status.message
+    assert plan.requeue_after == 30.0
+
+
+# turn -> phase and reason, place, Jobs, counts as at work
+TURNS = {
+    "in the queue": (Turn(place=3, why="profile default has its 2 requests at work"), "Queued WaitingForTurn", 3, [], False),
+    "its turn": (Turn(), "Pending Starting", 0, ["generate.1"], True),
+    "no GPU is free, but generate needs none": (Turn(gpu=False, gpu_why="none"), "Pending Starting", 0, ["generate.1"], True),
+}
+
+
+@pytest.mark.parametrize(("turn", "said", "place", "jobs", "at_work"), TURNS.values(), ids=TURNS)
+def test_limits_hold_a_new_request(turn, said, place, jobs, at_work):
+    _, plan = play([sets("turn", turn), look])
+    assert (line(plan), plan.status.queue_place, made(plan), plan.at_work) == (said, place, jobs, at_work)
+    assert turn.why in plan.status.message
+
+
+def test_train_waits_for_a_gpu_and_keeps_its_place():
+    full = Turn(gpu=False, gpu_why="profile default has 4 of its 4 Jobs with a GPU at work")
+    cluster, plan = play([look, sets("turn", full), stage_done()])
+    assert (line(plan), made(plan), plan.at_work, plan.gpu) == ("Queued WaitingForGPU", [], True, False)
+    assert full.gpu_why in plan.status.message
+    cluster.turn = None
+    plan = cluster.look()
+    assert (made(plan), plan.gpu, plan.generating) == (["train.1"], True, False)
+
+
+def test_a_request_at_work_keeps_its_place_between_two_stages():
+    _, plan = play([look, runs, look, sets("turn", Turn()), done(), look])
+    assert (made(plan), plan.at_work) == (["train.1"], True)
+
+
+def test_a_resumed_request_queues_again():
+    suspended = [look, edit(suspend=True), look, look]
+    _, plan = play([suspended, edit(suspend=False), sets("turn", Turn(place=1, why="full")), look])
+    assert (line(plan), plan.at_work) == ("Queued WaitingForTurn", False)
+
+
+def test_the_share_of_the_teacher_reaches_the_pod():
+    _, plan = play([sets("turn", Turn(teacher_rate=60)), look])
+    assert '"60"' in json.dumps(next(item for item in plan.creates if item["kind"] == "Job"))
+
+
+def test_a_job_that_kueue_has_not_admitted_is_queued():
+    def kueue_suspends(cluster):
+        cluster.condition("Suspended")
+
+    _, plan = play([look, kueue_suspends, look], spec={"queueName": "team-queue"})
+    assert (line(plan), plan.deletes, plan.at_work) == ("Queued WaitingForQueue", (), True)
+
+
+def test_ended_requests_count_no_more():
+    for steps in (ALL, [look, runs, look, fails(), look]):
+        _, plan = play(steps)
+        assert (plan.at_work, plan.gpu, plan.generating) == (False, False, False)
+
+
+# -- the end
+
+
+def ttl(**more):
+    return edit(ttlSecondsAfterFinished=100, **more)
+
+
+def test_jobs_stay_until_their_time_is_over():
+    _, plan = play([ttl(), ALL, later(40), look])
+    assert (plan.deletes, plan.requeue_after, plan.delete_request) == ((), 60.0, False)
+
+
+def test_jobs_go_when_their_time_is_over_and_the_request_stays():
+    cluster, plan = play([ttl(), ALL, later(100), look])
+    assert (len(plan.deletes), plan.delete_request, cluster.jobs()) == (4, False, [])
+    again = cluster.look()
+    assert (line(again), again.deletes, again.status.outputs) == ("Succeeded Complete", (), plan.status.outputs)
+
+
+def test_the_request_goes_too_if_it_says_so():
+    cluster, plan = play([ttl(deleteWhenExpired=True), ALL, later(100), look])
+    assert (plan.delete_request, cluster.request) == (True, None)
+
+
+def test_a_refused_request_does_not_expire():
+    _, plan = play([look, later(1000), look], spec={"trainnig": {}, "ttlSecondsAfterFinished": 1, "deleteWhenExpired": True})
+    assert not plan.delete_request
+
+
+def test_an_edit_after_the_end_starts_the_time_anew():
+    _, plan = play([ttl(), ALL, edit(merge={"dtype": "float16"}), later(100), look])
+    assert (line(plan), plan.deletes, plan.status.completion_time) == ("Running Starting", (), "")
+
+
+# -- when to look again
+
+AGAIN = {
+    "a running stage tells by itself": ([look, runs, look], None),
+    "a deadline is looked at when it is reached": (
+        [edit(stages={"generate": {"activeDeadlineSeconds": 100}}), look, runs, look, later(30), look],
+        70.0,
+    ),
+    "a finished request is left alone": (ALL, None),
+    "a suspended request is left alone": ([edit(suspend=True), look], None),
+    "a pod that does not start is looked at": ([look, look], 15.0),
+    "a queue is looked at": ([sets("turn", Turn(place=1, why="full")), look], 30.0),
+}
+
+
+@pytest.mark.parametrize(("steps", "seconds"), AGAIN.values(), ids=AGAIN)
+def test_look_again(steps, seconds):
+    _, plan = play(steps)
+    assert plan.requeue_after == seconds
+
+
+# -- Events
+
+
+def test_events_tell_the_life_of_a_request_once():
+    cluster, _ = play([])
+    told = []
+    for step in [look, runs, look, done(), look]:
+        plan = step(cluster)
+        told += [(note.type, note.reason) for note in plan.notes] if plan else []
+    assert told == [
+        ("Normal", "JobCreated"),
+        ("Normal", "StageStarted"),
+        ("Normal", "StageSucceeded"),
+        ("Normal", "JobCreated"),
+    ]
+
+
+EVENTS = {
+    "a failure": ([look, runs, look, fails(reason="BadData"), look], [("Warning", "BadData")]),
+    "the end": (ALL, [("Normal", "StageSucceeded"), ("Normal", "Complete")]),
+    "suspended": ([look, runs, look, edit(suspend=True), look], [("Normal", "StageStopping"), ("Normal", "Suspended")]),
+    "queued": ([sets("turn", Turn(place=2, why="full")), look], [("Normal", "Queued")]),
+    "another place in the queue is no event": (
+        [sets("turn", Turn(place=2, why="full")), look, sets("turn", Turn(place=1, why="full")), look],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "told"), EVENTS.values(), ids=EVENTS)
+def test_events(steps, told):
+    _, plan = play(steps)
+    assert [(note.type, note.reason) for note in plan.notes] == told
+
+
+def test_another_place_in_the_queue_is_no_event():
+    _, plan = play([sets("turn", Turn(place=2, why="full")), look, sets("turn", Turn(place=1, why="full")), look])
+    assert (plan.notes, plan.status.queue_place) == ((), 1)
+
+
+def test_progress_is_no_event():
+    _, plan = play([look, runs, look, progress("generate", 1, 7, "rows"), look])
+    assert plan.notes == ()
+
+
+def test_a_lost_job_is_told():
+    def vanishes(cluster):
+        for pod in cluster.pods():
+            cluster._drop("pod", pod["metadata"]["name"])
+        cluster._drop("job", cluster.live()["metadata"]["name"])
+
+    _, plan = play([look, runs, look, vanishes, look])
+    assert [note.reason for note in plan.notes] == ["JobLost", "JobCreated"]
+    assert isinstance(plan.notes[0], Note)
+
+
+def test_a_status_of_a_newer_release_is_read():
+    cluster, before = play([look, stage_done()])
+    request = cluster.request
+    request["status"] |= {"colour": "red"}
+    request["status"]["stages"][0]["tint"] = {"deep": 1}
+    cluster._put("request", request)
+    assert cluster.plan().status == before.status
+
+
+def test_only_the_newest_keys_are_remembered_and_always_the_present_ones():
+    cluster, _ = play([ALL])
+    request = cluster.request
+    request["status"]["finished"] += [{"stage": "merge", "key": f"{number:016x}", "completionTime": ""} for number in range(80)]
+    cluster._put("request", request)
+    plan = cluster.look()
+    present = {(row.name, row.key) for row in plan.status.stages}
+    kept = [(entry.stage, entry.key) for entry in plan.status.finished]
+    assert (len(kept), present <= set(kept)) == (50, True)
+    assert kept[-1] == ("merge", f"{79:016x}")

@@ -1,0 +1,225 @@
+"""Plans carried out on a real API server."""
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from control_plane import ControlPlane
+from controller.shell import real
+
+from tunesmith.status import Condition, StageStatus, Status
+from tunesmith_controller.api import AlreadyExists, Call, Conflict, NotFound
+from tunesmith_controller.executor import Executor, NotLeading
+from tunesmith_controller.gather import Caches
+from tunesmith_controller.model import Delete, Note, Plan
+from tunesmith_controller.notes import Notes
+from tunesmith_controller.rights import JOBS
+from tunesmith_controller.snapshots import Snapshots
+
+NOW = "2026-11-23T10:00:00Z"
+
+
+class Shell:
+    """An executor on the real API server, with the number of calls by (verb, resource, code)."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        real.install(plane)
+        self.plane, self.leads = plane, True
+        self.calls: Counter[tuple[str, str, str]] = Counter()
+        self.api = real.real_api(plane, observe=self._count)
+        self.caches = Caches()
+        self.notes = Notes(self.api, "test")
+        self.notes.start()
+        self.executor = Executor(self.api, self.caches, Snapshots(self.api), self.notes, lambda: self.leads)
+
+    def request(self, name: str, namespace: str = "", **spec: Any) -> dict[str, Any]:
+        request = real.apply(self.plane, namespace or self.plane.namespace(), name, **spec)
+        self.caches.requests.put(request)
+        return request
+
+    def again(self, request: dict[str, Any], kind: str = "treq", name: str = "") -> dict[str, Any]:
+        return real.get(self.plane, request["metadata"]["namespace"], kind, name or request["metadata"]["name"])
+
+    def _count(self, verb: str, resource: str, code: str) -> None:
+        self.calls[verb, resource, code] += 1
+
+
+@pytest.fixture(scope="module")
+def shell(control_plane: ControlPlane) -> Shell:
+    return Shell(control_plane)
+
+
+def status(**fields: Any) -> Status:
+    condition = Condition(type="Complete", status="Unknown", reason="Pending", lastTransitionTime=NOW, observedGeneration=1)
+    row = StageStatus(name="generate", key="abc", metrics={"loss": 2.0})
+    values: dict[str, Any] = {"observedGeneration": 1, "phase": "Pending", "stages": (row,), "conditions": (condition,), **fields}
+    return Status(**values)
+
+
+def test_a_status_is_written_once_and_the_same_again_costs_no_call(shell: Shell) -> None:
+    request = shell.request("once")
+    shell.executor.carry_out(request, Plan(status(message="first")))
+    written = shell.caches.requests.get((request["metadata"]["namespace"], "once"))
+    assert written is not None
+    assert written["status"] == {
+        "observedGeneration": 1,
+        "phase": "Pending",
+        "progress": 0,
+        "queuePlace": 0,
+        "message": "first",
+        "stages": [
+            {"name": "generate", "key": "abc", "phase": "Pending", "attempt": 0, "failures": 0, "failedGeneration": 0, "progress": 0}
+            | {"metrics": {"loss": 2}}
+        ],
+        "conditions": [{"type": "Complete", "status": "Unknown", "reason": "Pending", "lastTransitionTime": NOW, "observedGeneration": 1}],
+    }
+    before = shell.calls.total()
+    shell.executor.carry_out(written, Plan(status(message="first")))
+    assert shell.calls.total() == before
+    fresh = shell.again(request)
+    shell.executor.carry_out(fresh, Plan(status(message="first")))
+    assert shell.calls.total() == before, "what the API server gives back must compare equal to what was written"
+
+
+def test_a_field_that_is_no_longer_written_goes_away(shell: Shell) -> None:
+    request = shell.request("shrinks")
+    shell.executor.carry_out(request, Plan(status(message="waits", reason="Waiting")))
+    shell.executor.carry_out(shell.again(request), Plan(status()))
+    assert not {"message", "reason"} & shell.again(request)["status"].keys()
+
+
+def test_a_status_for_an_old_version_is_refused_and_nothing_is_made(shell: Shell) -> None:
+    request = shell.request("stale")
+    shell.executor.carry_out(request, Plan(status(message="another leader was here")))
+    with pytest.raises(Conflict):
+        shell.executor.carry_out(request, Plan(status(message="late"), creates=(real.job_manifest(request, "stale-generate-1"),)))
+    assert real.listed(shell.plane, request["metadata"]["namespace"], "jobs") == []
+    assert shell.again(request)["status"]["message"] == "another leader was here"
+
+
+def test_a_status_for_a_request_that_was_made_again_under_its_name_is_refused(shell: Shell) -> None:
+    request = shell.request("reborn")
+    shell.plane.kubectl("delete", "treq", "reborn", "-n", request["metadata"]["namespace"])
+    real.apply(shell.plane, request["metadata"]["namespace"], "reborn")
+    with pytest.raises(Conflict):
+        shell.executor.carry_out(request, Plan(status(message="for the first one")))
+
+
+def test_a_job_that_is_there_already_and_ours_is_taken_as_made(shell: Shell) -> None:
+    request = shell.request("twice")
+    plan = Plan(status(), creates=(real.job_manifest(request, "twice-generate-1"),))
+    shell.executor.carry_out(request, plan)
+    assert shell.executor.carry_out(shell.again(request), plan) is None
+    jobs = real.listed(shell.plane, request["metadata"]["namespace"], "jobs")
+    assert [job["metadata"]["name"] for job in jobs] == ["twice-generate-1"]
+    assert shell.calls["create", "jobs", "409"] >= 1
+    assert [job["metadata"]["uid"] for job in shell.caches.jobs_of(request)] == [jobs[0]["metadata"]["uid"]]
+
+
+def test_a_job_of_somebody_else_under_the_name_is_said_by_name_and_left_alone(shell: Shell) -> None:
+    request = shell.request("foreign")
+    other = real.apply(shell.plane, request["metadata"]["namespace"], "other")
+    real_job = real.job_manifest(request, "foreign-generate-1", uid=other["metadata"]["uid"])
+    real_job["metadata"]["ownerReferences"][0]["name"] = "other"
+    shell.plane.kubectl("create", "-f", "-", stdin=json.dumps(real_job))
+    again = shell.executor.carry_out(request, Plan(status(), creates=(real.job_manifest(request, "foreign-generate-1"),)))
+    assert again == 0.0
+    assert shell.executor.refusals.message(request["metadata"]["uid"]) == (
+        "NameConflict: a Job named foreign-generate-1 exists already and is not this request's; "
+        "delete it, or apply the request under another name"
+    )
+    assert shell.again(request, "job", "foreign-generate-1")["metadata"]["ownerReferences"][0]["name"] == "other"
+
+
+def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Shell) -> None:
+    request = shell.request("poor")
+    namespace = request["metadata"]["namespace"]
+    shell.plane.kubectl("create", "quota", "none", "--hard=count/jobs.batch=0", "-n", namespace)
+    plan = Plan(status(), creates=(real.job_manifest(request, "poor-generate-1"),))
+
+    def refused() -> bool:  # the quota's own controller needs a moment
+        shell.executor.carry_out(shell.again(request), plan)
+        if shell.executor.refusals.message(request["metadata"]["uid"]):
+            return True
+        shell.plane.kubectl("delete", "job", "--all", "-n", namespace)
+        return False
+
+    real.until("the quota refuses", refused)
+    said = shell.executor.refusals.message(request["metadata"]["uid"])
+    assert said.startswith("Forbidden: ")
+    assert "exceeded quota: none" in said
+    before = shell.calls["create", "jobs", "403"]
+    again = shell.executor.carry_out(shell.again(request), plan)
+    assert again is not None
+    assert 0 < again <= 5
+    assert shell.calls["create", "jobs", "403"] == before, "events about the request must not make the tries come faster"
+    edited = {**shell.again(request), "metadata": {**shell.again(request)["metadata"], "generation": 2}}
+    assert shell.executor.carry_out(edited, plan) == 0.0
+    assert shell.calls["create", "jobs", "403"] == before + 1, "an edit is tried at once"
+
+
+def test_a_delete_for_another_uid_leaves_the_job(shell: Shell) -> None:
+    request = shell.request("kept")
+    shell.executor.carry_out(request, Plan(status(), creates=(real.job_manifest(request, "kept-generate-1"),)))
+    wrong = Delete("kept-generate-1", "00000000-0000-0000-0000-000000000000")
+    shell.executor.carry_out(shell.again(request), Plan(status(), deletes=(wrong, Delete("never-was", "1"))))
+    job = shell.again(request, "job", "kept-generate-1")
+    assert "deletionTimestamp" not in job["metadata"]
+    shell.executor.carry_out(shell.again(request), Plan(status(), deletes=(Delete("kept-generate-1", job["metadata"]["uid"]),)))
+    real.until("the Job goes", lambda: real.listed(shell.plane, request["metadata"]["namespace"], "jobs") == [])
+
+
+def test_a_job_that_is_being_deleted_is_known_as_such_at_once(shell: Shell) -> None:
+    request = shell.request("going")
+    shell.executor.carry_out(request, Plan(status(), creates=(real.job_manifest(request, "going-generate-1"),)))
+    (job,) = shell.caches.jobs_of(request)
+    shell.executor.carry_out(shell.again(request), Plan(status(), deletes=(Delete("going-generate-1", job["metadata"]["uid"]),)))
+    (going,) = shell.caches.jobs_of(request)
+    assert "deletionTimestamp" in going["metadata"]
+    assert "foregroundDeletion" in going["metadata"]["finalizers"]
+
+
+def test_notes_are_seen_in_describe_once(shell: Shell) -> None:
+    request = shell.request("told")
+    note = Note(
+        "Warning", "GateNotPassed", "The gain is 1 %, the gate asks for 5 %: lower evaluation.gate, or train longer. 字" + "x" * 2000
+    )
+    for _ in range(3):
+        shell.executor.carry_out(shell.again(request), Plan(status(), notes=(note,)))
+    describe = ("describe", "treq", "told", "-n", request["metadata"]["namespace"])
+    said = real.until("the Event", lambda: (text := shell.plane.kubectl(*describe).stdout).count("GateNotPassed") and text)
+    time.sleep(1)
+    assert shell.plane.kubectl(*describe).stdout.count("GateNotPassed") == 1
+    assert "The gain is 1 %" in said
+    assert "tunesmith.dev/controller" in said
+
+
+def test_an_expired_request_is_deleted_by_its_uid_only(shell: Shell) -> None:
+    request = shell.request("expired")
+    namespace = request["metadata"]["namespace"]
+    shell.executor.carry_out(request, Plan(status(), delete_request=True))
+    assert shell.plane.kubectl("get", "treq", "-n", namespace, "-o", "name").stdout == ""
+
+
+def test_nothing_is_written_without_the_lease(shell: Shell) -> None:
+    request = shell.request("idle")
+    shell.leads = False
+    try:
+        with pytest.raises(NotLeading):
+            shell.executor.carry_out(request, Plan(status(message="x"), creates=(real.job_manifest(request, "idle-generate-1"),)))
+    finally:
+        shell.leads = True
+    assert "message" not in shell.again(request)["status"]
+
+
+def test_errors_have_the_class_of_what_is_done_about_them(shell: Shell) -> None:
+    request = shell.request("classes")
+    namespace = request["metadata"]["namespace"]
+    manifest = real.job_manifest(request, "classes-generate-1")
+    shell.api.send(Call("create", JOBS, namespace, body=manifest))
+    with pytest.raises(AlreadyExists, match=r'jobs\.batch "classes-generate-1" already exists'):
+        shell.api.send(Call("create", JOBS, namespace, body=manifest))
+    with pytest.raises(NotFound, match=r"nowhere"):
+        shell.api.send(Call("create", JOBS, "nowhere", body={**manifest, "metadata": {"name": "a", "namespace": "nowhere"}}))

@@ -1,0 +1,101 @@
+"""What a World holds, from caches that may be behind."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.shell.played_server import Answer, Asked, playing
+
+from tunesmith_controller.gather import Caches, gather, others, run_taken_by
+from tunesmith_controller.model import Event, Other
+from tunesmith_controller.snapshots import Snapshots
+from tunesmith_controller.stuck import Troubles
+
+NOW = datetime(2026, 11, 23, 10, 10, 0, tzinfo=UTC)
+VERSION = "tunesmith.dev/v1alpha1"
+
+
+def request(name: str, second: int = 0, spec: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
+    created = f"2026-11-23T10:00:{second:02}Z"
+    metadata = {"name": name, "namespace": "a", "uid": f"uid-{name}", "resourceVersion": "1", "generation": 2, "creationTimestamp": created}
+    return {"apiVersion": VERSION, "kind": "TrainingRequest", "metadata": metadata, "spec": spec or {}, "status": status}
+
+
+def job(name: str, owner: str) -> dict[str, Any]:
+    reference = {"kind": "TrainingRequest", "name": owner, "uid": f"uid-{owner}"}
+    metadata = {"name": name, "namespace": "a", "uid": f"job-{name}", "resourceVersion": "5", "ownerReferences": [reference]}
+    created = {"creationTimestamp": "2026-11-23T10:09:00Z"}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {**metadata, **created}, "spec": {}, "status": {}}
+
+
+def look(caches: Caches, item: dict[str, Any], play: Any) -> tuple[Any, list[str]]:
+    with playing(play) as server:
+        api = server.api()
+        found = gather(api, caches, Snapshots(api), Troubles(api), item, NOW, progress={})
+        return found, [f"{one.method} {one.path}" for one in server.asked]
+
+
+def test_a_job_that_the_status_says_runs_is_asked_for_before_it_is_taken_for_lost() -> None:
+    caches = Caches()
+    rows = [
+        {"name": "train", "key": "k", "phase": "Running", "job": "r-train-1"},
+        {"name": "merge", "key": "m", "phase": "Pending", "job": "r-m-1"},
+    ]
+    item = request("r", stages=rows)
+
+    def play(asked: Asked, answer: Answer) -> None:
+        if asked.path.endswith("/jobs/r-train-1"):
+            answer.json(job("r-train-1", "r"))
+        elif asked.path.endswith("/events"):
+            answer.json(
+                {"items": [{"metadata": {}, "lastTimestamp": "2026-11-23T10:09:30Z", "reason": "FailedCreate", "message": "quota"}]}
+            )
+        else:
+            answer.refuse(404, "NotFound")
+
+    found, asked = look(caches, item, play)
+    assert [one["metadata"]["name"] for one in found.world.jobs] == ["r-train-1"]
+    assert asked == ["GET /apis/batch/v1/namespaces/a/jobs/r-train-1", "GET /api/v1/namespaces/a/events"], "a Pending one is made again"
+    assert found.world.events == {"job-r-train-1": (Event("FailedCreate", "quota"),)}
+    assert found.again == 30
+
+
+def test_nothing_is_asked_for_a_request_that_the_caches_know_all_about() -> None:
+    caches = Caches()
+    caches.jobs.put({**job("r-train-1", "r"), "status": {"conditions": [{"type": "Complete", "status": "True"}]}})
+    caches.jobs.put(job("other-train-1", "other"))
+    rows = [{"name": "train", "key": "k", "phase": "Running", "job": "r-train-1"}]
+    found, asked = look(caches, request("r", stages=rows), lambda _asked, answer: answer.refuse(500, "no"))
+    assert [one["metadata"]["name"] for one in found.world.jobs] == ["r-train-1"]
+    assert (asked, found.again) == ([], None)
+
+
+def test_a_snapshot_of_another_owner_is_none() -> None:
+    def play(_asked: Asked, answer: Answer) -> None:
+        owner = {"kind": "TrainingRequest", "name": "r", "uid": "somebody-else"}
+        answer.json({"metadata": {"name": "s", "namespace": "a", "uid": "c", "ownerReferences": [owner]}, "data": {}})
+
+    found, asked = look(Caches(), request("r", snapshot="s"), play)
+    assert found.world.snapshot is None
+    assert asked == ["GET /api/v1/namespaces/a/configmaps/s"]
+
+
+def test_others_are_those_that_it_reads_from_with_what_their_present_generation_has_done() -> None:
+    caches = Caches()
+    done = [{"name": "generate", "phase": "Succeeded"}, {"name": "train", "phase": "Running"}]
+    caches.requests.put(request("current", run="current-1", observedGeneration=2, stages=done))
+    caches.requests.put(request("edited", run="edited-1", observedGeneration=1, stages=done, phase="Failed"))
+    for name, other in {"current": Other("current-1", frozenset({"generate"})), "edited": Other("edited-1")}.items():
+        reader = request("reader", spec={"data": {"from": {"request": name}}})
+        assert others(caches.requests, reader) == {name: other}
+    assert others(caches.requests, request("reader", spec={"training": {"from": {"request": "missing"}}})) == {}
+    assert others(caches.requests, request("reader", spec={"data": "nonsense"})) == {}
+
+
+def test_a_run_is_taken_by_the_oldest_other_request_that_is_not_over() -> None:
+    caches, shared = Caches(), {"run": "shared"}
+    older, over = request("older", 1, shared), request("over", 0, shared, phase="Succeeded", observedGeneration=2)
+    mine, younger = request("mine", 2, shared), request("younger", 3, shared)
+    for item in (older, over, mine, younger, request("own-run", 0)):
+        caches.requests.put(item)
+    taken = {item["metadata"]["name"]: run_taken_by(caches.requests, item) for item in (older, mine, younger)}
+    assert taken == {"older": "", "mine": "older", "younger": "older"}

@@ -1,0 +1,292 @@
+"""The whole controller, as processes on a real control plane. Jobs get pods, and the pods stay Pending."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from control_plane import ControlPlane, free_ports
+from controller.shell import real
+
+from tunesmith_controller.rights import RIGHTS
+
+CONFIG = {
+    "images": {"generate": "localhost/none:1", "train": "localhost/none:1", "merge": "localhost/none:1"},
+    "profiles": {
+        "default": {"store": {"url": "s3://bucket/runs", "secret": "store"}, "defaults": {"training": {"device": "cpu"}}},
+        "narrow": {"store": {"url": "s3://bucket/runs"}, "limits": {"requests": 2}},
+    },
+}
+
+
+class Replica:
+    """One controller process."""
+
+    def __init__(self, plane: ControlPlane, folder: Path, *arguments: str, kubeconfig: Path | None = None) -> None:
+        self.port = free_ports(1)[0]
+        self.log = folder / f"controller-{self.port}.log"
+        config = folder / "config.yaml"
+        config.write_text(json.dumps(CONFIG))
+        command = [
+            sys.executable,
+            "-m",
+            "tunesmith_controller.main",
+            f"--config={config}",
+            f"--kubeconfig={kubeconfig or plane.kubeconfig}",
+        ]
+        command += [f"--metrics-address=127.0.0.1:{self.port}", "--log-format=json", *arguments]
+        env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def metric(self, name: str) -> float:
+        """The sum over all labels."""
+        lines = [line for line in self.get("/metrics")[1].splitlines() if line.split("{")[0].split(" ")[0] == name]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    def calls(self) -> Counter[str]:
+        """Calls to the API server by resource, and `all` but the lease's."""
+        found: Counter[str] = Counter()
+        for line in self.get("/metrics")[1].splitlines():
+            if line.startswith("tunesmith_api_requests_total"):
+                labels, count = line.rsplit(" ", 1)
+                resource = labels.split('resource="')[1].split('"')[0]
+                found[resource] += int(float(count))
+                found["all"] += int(float(count)) if resource != "leases" else 0
+        return found
+
+    def logged(self, level: str) -> list[dict[str, Any]]:
+        found = []
+        for line in self.log.read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return [line for line in found if line["level"] == level]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+class Replicas:
+    """Starts replicas; all of them end with the test."""
+
+    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+        self.plane, self.folder, self.all = plane, folder, list[Replica]()
+        self.lease = f"test-{time.monotonic_ns()}"
+
+    def start(self, *arguments: str, kubeconfig: Path | None = None) -> Replica:
+        replica = Replica(self.plane, self.folder, f"--lease-name={self.lease}", *arguments, kubeconfig=kubeconfig)
+        self.all.append(replica)
+        return replica
+
+
+@pytest.fixture
+def replicas(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Replicas]:
+    real.install(control_plane)
+    started = Replicas(control_plane, tmp_path)
+    yield started
+    for replica in started.all:
+        replica.stop(signal.SIGKILL)
+    control_plane.kubectl("delete", "treq", "-A", "--all", "--wait=false")
+
+
+def parked(plane: ControlPlane, namespace: str, name: str, **spec: Any) -> dict[str, Any]:
+    """A request whose first pod is never scheduled, also where another test has a fake node."""
+    return real.apply(plane, namespace, name, stages={"generate": {"nodeSelector": {"example.com/no-such": "node"}}}, **spec)
+
+
+def jobs_of(plane: ControlPlane, request: dict[str, Any]) -> list[str]:
+    uid = request["metadata"]["uid"]
+    found = real.listed(plane, request["metadata"]["namespace"], "jobs")
+    return [job["metadata"]["name"] for job in found if job["metadata"]["ownerReferences"][0]["uid"] == uid]
+
+
+def test_a_request_becomes_a_job_and_its_status_says_so(replicas: Replicas, control_plane: ControlPlane) -> None:
+    one = replicas.start()
+    real.until("ready", lambda: one.get("/readyz")[0] == 200)
+    request = parked(control_plane, control_plane.namespace(), "riddles")
+    (name,) = real.until("its Job", lambda: jobs_of(control_plane, request))
+    assert name.startswith("riddles-generate-")
+    namespace = request["metadata"]["namespace"]
+    pod = real.until("its pod", lambda: real.listed(control_plane, namespace, "pods"))[0]
+    assert pod["metadata"]["labels"]["tunesmith.dev/request"] == "riddles"
+    status = real.get(control_plane, namespace, "treq", "riddles")["status"]
+    row = next(row for row in status["stages"] if row["name"] == "generate")
+    assert (row["job"], row["attempt"], status["observedGeneration"]) == (name, 1, 1)
+    assert real.get(control_plane, namespace, "configmap", status["snapshot"])["immutable"] is True
+    time.sleep(3)
+    before = one.metric("tunesmith_api_requests_total")
+    time.sleep(5)
+    writes = one.metric("tunesmith_api_requests_total") - before
+    assert writes <= 8, f"{writes} calls in 5 s by a controller with nothing to do; the lease takes 2 each 2 s"
+    assert one.logged("error") == []
+    assert one.metric("tunesmith_leader") == 1
+    assert one.metric("tunesmith_crd_missing_fields") == 0
+    assert one.stop() == 0
+    assert control_plane.kubectl("get", "lease", replicas.lease, "-o", "jsonpath={.spec.holderIdentity}").stdout == ""
+
+
+def test_killed_at_random_with_two_replicas_each_request_has_one_job(replicas: Replicas, control_plane: ControlPlane) -> None:
+    rng, namespace = random.Random(4), control_plane.namespace()
+    pair = [replicas.start(), replicas.start()]
+    requests = []
+    for number in range(5):
+        requests += [parked(control_plane, namespace, f"r{number}-{part}") for part in "abc"]
+        time.sleep(rng.uniform(0, 2.0))
+        victim = next((one for one in pair if one.metric("tunesmith_leader") == 1), pair[0])
+        victim.stop(signal.SIGKILL)
+        pair[pair.index(victim)] = replicas.start()
+    for request in requests:
+        real.until(f"a Job of {request['metadata']['name']}", lambda request=request: jobs_of(control_plane, request), 120)
+    time.sleep(2)
+    assert {request["metadata"]["name"]: len(jobs_of(control_plane, request)) for request in requests} == {
+        request["metadata"]["name"]: 1 for request in requests
+    }
+    assert [line for one in replicas.all for line in one.logged("error")] == []
+
+
+def test_a_restart_of_the_api_server_is_survived(replicas: Replicas, control_plane: ControlPlane) -> None:
+    one, namespace = replicas.start(), control_plane.namespace()
+    first = parked(control_plane, namespace, "before")
+    real.until("a Job", lambda: jobs_of(control_plane, first))
+    control_plane.restart_apiserver()
+    second = parked(control_plane, namespace, "after")
+    real.until("a Job", lambda: jobs_of(control_plane, second))
+    assert one.get("/healthz")[0] == 200
+    assert (len(jobs_of(control_plane, first)), len(jobs_of(control_plane, second))) == (1, 1)
+
+
+def test_without_an_api_server_the_leader_ends_before_its_lease_and_a_standby_stays_alive(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
+    leader = replicas.start()
+    real.until("the leader", lambda: leader.metric("tunesmith_leader") == 1)
+    standby = replicas.start()
+    real.until("the standby", lambda: standby.get("/readyz")[0] == 200)
+    control_plane.stop_apiserver()
+    begun = time.monotonic()
+    try:
+        assert leader.process.wait(15) == 1
+        assert time.monotonic() - begun < 13, "the lease holds 15 s from the last renewal, which was up to 2 s before"
+        assert standby.get("/healthz") == (200, "ok\n")
+        assert standby.metric("tunesmith_leader") == 0
+    finally:
+        control_plane.restart_apiserver()
+    real.until("the standby leads", lambda: standby.metric("tunesmith_leader") == 1)
+
+
+def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goes(replicas: Replicas, control_plane: ControlPlane) -> None:
+    one, namespace = replicas.start(), control_plane.namespace()
+    real.until("ready", lambda: one.get("/readyz")[0] == 200)
+    requests = []
+    for number in range(5):
+        requests.append(parked(control_plane, namespace, f"n{number}", profile="narrow"))
+        time.sleep(1.1)  # the API server's times have whole seconds, and the oldest comes first
+
+    def states() -> list[tuple[int, int]]:
+        items = {item["metadata"]["name"]: item for item in real.listed(control_plane, namespace, "treq")}
+        return [(len(jobs_of(control_plane, items[name])), items[name]["status"].get("queuePlace", -1)) for name in sorted(items)]
+
+    real.until("two at work, three in line", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2), (0, 3)])
+    control_plane.kubectl("delete", "treq", requests[0]["metadata"]["name"], "-n", namespace)
+    real.until("the next starts, and the others move up", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2)], 30)
+    control_plane.kubectl("patch", "treq", "n3", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    real.until("who is suspended leaves the line", lambda: states() == [(1, 0), (1, 0), (0, 0), (0, 1)], 30)
+
+
+def test_an_older_definition_is_named_at_start(replicas: Replicas, control_plane: ControlPlane) -> None:
+    from tunesmith.crd import custom_resource_definition
+
+    older = custom_resource_definition()
+    root = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    del root["spec"]["properties"]["queueName"]
+    root["spec"]["x-kubernetes-validations"] = []
+    del root["status"]["properties"]["stages"]["items"]["properties"]["eta"]
+    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(older))
+    try:
+        one = replicas.start()
+        real.until("ready", lambda: one.get("/readyz")[0] == 200)
+        (said,) = [line["message"] for line in one.logged("warning")]
+        assert "drops 2 fields silently: spec.queueName, status.stages[].eta;" in said
+        assert one.metric("tunesmith_crd_missing_fields") == 2
+    finally:
+        real.install(control_plane)
+
+
+def test_only_the_listed_namespaces_are_worked_on(replicas: Replicas, control_plane: ControlPlane) -> None:
+    ours, theirs = control_plane.namespace(), control_plane.namespace()
+    replicas.start(f"--namespaces={ours}")
+    left = parked(control_plane, theirs, "left")
+    done = parked(control_plane, ours, "done")
+    real.until("its Job", lambda: jobs_of(control_plane, done))
+    time.sleep(2)
+    assert jobs_of(control_plane, left) == []
+    assert real.get(control_plane, theirs, "treq", "left")["status"] == {"observedGeneration": -1}
+
+
+def test_the_rights_that_it_names_are_all_that_it_needs(replicas: Replicas, control_plane: ControlPlane) -> None:
+    home, namespace = control_plane.namespace(), control_plane.namespace()
+    account = {"kind": "ServiceAccount", "name": "default", "namespace": home}
+
+    def rules(*scopes: str) -> list[dict[str, Any]]:
+        found = []
+        for right in RIGHTS:
+            if right.scope in scopes:
+                names = {"resourceNames": list(right.names)} if right.names else {}
+                found.append({"apiGroups": [right.resource.group], "resources": [right.resource.name], "verbs": [right.verb], **names})
+        return found
+
+    rbac = "rbac.authorization.k8s.io"
+    for kind, where, scopes in (("ClusterRole", {}, ("requests", "cluster")), ("Role", {"namespace": home}, ("lease",))):
+        role = {"apiVersion": f"{rbac}/v1", "kind": kind, "metadata": {"name": home, **where}, "rules": rules(*scopes)}
+        reference = {"apiGroup": rbac, "kind": kind, "name": home}
+        binding = {"apiVersion": f"{rbac}/v1", "kind": f"{kind}Binding", "metadata": role["metadata"], "roleRef": reference}
+        for body in (role, {**binding, "subjects": [account]}):
+            control_plane.kubectl("create", "-f", "-", stdin=json.dumps(body))
+    account_file = control_plane.kubeconfig_for(f"system:serviceaccount:{home}:default")
+    one = replicas.start(f"--lease-namespace={home}", kubeconfig=account_file)
+    request = parked(control_plane, namespace, "humble")
+    (job,) = real.until("its Job", lambda: jobs_of(control_plane, request))
+    control_plane.kubectl("patch", "treq", "humble", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    real.until("the Job goes", lambda: jobs_of(control_plane, request) == [])
+    calls = [line for line in one.get("/metrics")[1].splitlines() if line.startswith("tunesmith_api_requests_total")]
+    assert [line for line in calls if 'code="403"' in line] == []
+    assert one.logged("warning") + one.logged("error") == []
+    describe = control_plane.kubectl("describe", "treq", "humble", "-n", namespace).stdout
+    assert "tunesmith.dev/controller" in describe, f"Events are written too; {job} was made"
+
+
+WRONG = {
+    "--config=/nowhere": "the configuration /nowhere cannot be read: No such file or directory",
+    "--workers=0": "argument --workers: must be 1 or more, not '0'",
+    "--qps=fast": "argument --qps: must be a number above 0, not 'fast'",
+    "--metrics-address=8080": "'8080' is no address; write host:port or :port",
+}
+
+
+@pytest.mark.parametrize(("argument", "said"), WRONG.items(), ids=WRONG)
+def test_a_wrong_command_line_ends_with_2_and_its_reason(argument: str, said: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "tunesmith_controller.main", argument], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr

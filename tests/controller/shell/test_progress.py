@@ -1,0 +1,72 @@
+"""Progress from logs: which line counts, how often pods are read, and that it stays within its rate."""
+
+from collections import Counter
+from typing import Any
+
+from controller.shell.played_server import Answer, Asked, playing
+
+from tunesmith.events import Progress
+from tunesmith_controller.progress import LEAST_INTERVAL, ProgressReader, interval, last_progress
+from tunesmith_controller.store import Key, Store
+from tunesmith_controller.trim import trim_pod
+
+
+def pod(number: int, state: str = "running") -> dict[str, Any]:
+    labels = {"tunesmith.dev/request": f"r{number}"}
+    metadata = {"name": f"p{number}", "namespace": "a", "uid": f"u{number}", "resourceVersion": "1", "labels": labels}
+    return {"metadata": metadata, "spec": {}, "status": {"containerStatuses": [{"name": "stage", "state": {state: {}}}]}}
+
+
+def line(done: int) -> str:
+    return Progress(stage="train", done=done, total=100, unit="steps").line()
+
+
+def test_the_last_whole_progress_line_counts() -> None:
+    tail = f"{line(1)}\nloss is falling\n{line(2)}\nnot done\n" + line(3)[:30]
+    assert last_progress(tail) == Progress(stage="train", done=2, total=100, unit="steps")
+    assert last_progress("no machine lines\n") is None
+
+
+def test_a_thousand_running_pods_cost_twenty_five_reads_a_second() -> None:
+    assert interval(10, 25) == LEAST_INTERVAL == 10
+    assert interval(1000, 25) == 40
+    store, now = Store(trim_pod), 0.0
+    for number in range(1000):
+        store.put(pod(number))
+    with playing(lambda _asked, answer: answer.refuse(404, "NotFound")) as server:
+        reader = ProgressReader(server.api(), store, lambda _key: None, rate=25, clock=lambda: now)
+        reads: Counter[Key] = Counter()
+        for second in range(1, 601):
+            now = float(second)
+            reads.update(reader.plan(now))
+    assert set(reads) == {("a", f"p{number}") for number in range(1000)}
+    assert max(reads.values()) <= 1 + 600 / 40
+    assert min(reads.values()) >= 600 / (40 * 1.1) - 1
+
+
+def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
+    store, told, logs = Store(trim_pod), list[Key](), [line(1), line(1), line(2)]
+
+    def play(_asked: Asked, answer: Answer) -> None:
+        answer.json(None) if not logs else None
+        data = (logs.pop(0) + "\n").encode()
+        handler = answer._handler
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    store.put(pod(1))
+    with playing(play) as server:
+        reader = ProgressReader(server.api(), store, told.append, rate=25)
+        for _ in range(3):
+            reader.read(("a", "p1"))
+        assert told == [("a", "r1"), ("a", "r1")], "the same again is no news"
+        assert {uid: found.done for uid, found in reader.known.items()} == {"u1": 2}
+        assert [(one.path, one.query.get("container")) for one in server.asked] == [("/api/v1/namespaces/a/pods/p1/log", "stage")] * 3
+        assert ["sinceSeconds" in one.query for one in server.asked] == [False, True, True]
+        store.put({**pod(1, "terminated"), "metadata": {**pod(1)["metadata"], "resourceVersion": "2"}})
+        reader.read(("a", "p1"))
+        assert len(server.asked) == 3
+        reader.plan(100.0)
+        assert reader.known == {}

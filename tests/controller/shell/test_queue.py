@@ -1,0 +1,134 @@
+"""Which key comes when: the rule with a clock of its own, and the threads on top of it."""
+
+import threading
+import time
+from collections import Counter
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from tunesmith_controller.queue import FIRST_BACKOFF, LAST_BACKOFF, Schedule, WorkQueue
+
+KEYS = st.sampled_from("abcd")
+
+
+class ScheduleModel(RuleBasedStateMachine):
+    """The schedule against the plainest model: for each key the earliest time that it was asked for."""
+
+    taken = Bundle("taken")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.schedule: Schedule[str] = Schedule()
+        self.now = 0.0
+        self.due: dict[str, float] = {}
+        self.hand: set[str] = set()
+        self.failed: Counter[str] = Counter()
+
+    @rule(key=KEYS, after=st.sampled_from([0.0, 0.5, 3.0, 100.0]))
+    def ask(self, key: str, after: float) -> None:
+        self.schedule.ask(key, self.now + after)
+        self.due[key] = min(self.due.get(key, float("inf")), self.now + after)
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 50.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def take(self) -> None:
+        ready = {key: due for key, due in self.due.items() if key not in self.hand and due <= self.now}
+        found = self.schedule.take(self.now)
+        if not ready:
+            assert found is None
+            return
+        assert found is not None, f"{ready} are due"
+        key, due = found
+        assert due == ready[key] == min(ready.values())
+        del self.due[key]
+        self.hand.add(key)
+
+    @rule(key=KEYS, failed=st.booleans())
+    def give_back(self, key: str, failed: bool) -> None:
+        if key not in self.hand:
+            return
+        self.schedule.give_back(key, self.now, failed=failed)
+        self.hand.discard(key)
+        if failed:
+            self.failed[key] += 1
+            backoff = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** (self.failed[key] - 1))
+            self.due[key] = min(self.due.get(key, float("inf")), self.now + backoff)
+        else:
+            del self.failed[key]
+
+    @rule(key=KEYS)
+    def forget(self, key: str) -> None:
+        self.schedule.forget(key)
+        self.due.pop(key, None)
+        del self.failed[key]
+
+    @invariant()
+    def the_wait_is_until_the_next_key_that_may_be_taken(self) -> None:
+        free = [due for key, due in self.due.items() if key not in self.hand]
+        assert self.schedule.wait(self.now) == (max(0.0, min(free) - self.now) if free else None)
+
+
+TestSchedule = ScheduleModel.TestCase
+TestSchedule.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_no_key_is_ever_in_two_hands_and_none_is_lost() -> None:
+    queue: WorkQueue[int] = WorkQueue()
+    hands: Counter[int] = Counter()
+    most: list[int] = []
+    seen: Counter[int] = Counter()
+    lock = threading.Lock()
+
+    def work() -> None:
+        while (key := queue.get()) is not None:
+            with lock:
+                hands[key] += 1
+                seen[key] += 1
+                most.append(hands[key])
+            time.sleep(0.0005)
+            with lock:
+                hands[key] -= 1
+            queue.done(key, failed=seen[key] == 1)
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for number in range(4000):
+        queue.add(number % 200)
+    deadline = time.monotonic() + 20
+    while not queue.idle(within=FIRST_BACKOFF) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    queue.close()
+    for worker in workers:
+        worker.join(5)
+    assert max(most) == 1
+    assert set(seen) == set(range(200))
+    assert min(seen.values()) >= 2, "a key that failed comes again by itself"
+    assert sum(seen.values()) < 4000, "adds of a waiting key are one"
+
+
+def test_workers_are_woken_for_a_key_that_is_due_earlier_than_what_they_wait_for() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    got: list[tuple[str, float]] = []
+    begun = time.monotonic()
+
+    def work() -> None:
+        while (key := queue.get()) is not None:
+            got.append((key, time.monotonic() - begun))
+            queue.done(key)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    queue.add("later", after=30)
+    time.sleep(0.1)
+    queue.add("soon", after=0.1)
+    time.sleep(0.6)
+    queue.close()
+    worker.join(5)
+    assert [key for key, _ in got] == ["soon"]
+    assert got[0][1] < 0.6

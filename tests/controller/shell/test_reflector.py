@@ -1,0 +1,279 @@
+"""The reflector against a server that misbehaves: what it asks, how often, and what its store holds in the end."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from controller.shell.played_server import Answer, Asked, playing, until
+
+from tunesmith_controller.reflector import Clock, Observer, Reflector
+from tunesmith_controller.rights import JOBS
+from tunesmith_controller.store import Store
+from tunesmith_controller.trim import owners, trim_job
+
+# A tenth of the built-in times (and less for silence), so that one second here is ten seconds there.
+FAST = Clock(watch=(2.0, 2.5), silence=0.4, list_read=0.5, backoff=(0.05, 3.0), healthy=0.5)
+
+
+def job(name: str, version: int, **more: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "a", "uid": f"uid-{name}", "resourceVersion": str(version)}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {}, "status": {}, **more}
+
+
+class Cluster:
+    """Answers lists with what it holds; watches with what `watch` does."""
+
+    def __init__(self, *items: dict[str, Any], watch: Any = None) -> None:
+        self.items, self.version, self.watch, self.watches = list(items), 100, watch, 0
+
+    def __call__(self, asked: Asked, answer: Answer) -> None:
+        if asked.query.get("watch"):
+            self.watches += 1
+            if self.watch:
+                self.watch(self, asked, answer)
+            else:
+                answer.begin()
+                time.sleep(3)
+            return
+        start, limit = int(asked.query.get("continue") or 0), int(asked.query["limit"])
+        more = str(start + limit) if start + limit < len(self.items) else ""
+        items = [{name: value for name, value in item.items() if name not in ("apiVersion", "kind")} for item in self.items]
+        answer.json(
+            {
+                "kind": "JobList",
+                "apiVersion": "batch/v1",
+                "metadata": {"resourceVersion": str(self.version), **({"continue": more} if more else {})},
+                "items": items[start : start + limit],
+            }
+        )
+
+
+class Watched:
+    """A reflector under way, what it told and what it counted."""
+
+    def __init__(self, server: Any, clock: Clock = FAST) -> None:
+        self.store = Store(trim_job, {"owner": owners})
+        self.told: list[tuple[str | None, str | None]] = []
+        self.store.changed = lambda before, after: self.told.append((_version(before), _version(after)))
+        self.restarts: list[str] = []
+        self.lists = 0
+        self.reflector = Reflector(server.api(), JOBS, self.store, clock=clock, observer=Observer(self.restarts.append, self._listed))
+        self.reflector.start()
+
+    def names(self) -> list[str]:
+        return sorted(item["metadata"]["name"] for item in self.store.all())
+
+    def _listed(self) -> None:
+        self.lists += 1
+
+
+def _version(item: Any) -> str | None:
+    return None if item is None else f"{item['metadata']['name']}@{item['metadata']['resourceVersion']}"
+
+
+@pytest.fixture
+def started() -> Iterator[list[Watched]]:
+    """Stops the reflectors that a test started."""
+    all_of_them: list[Watched] = []
+    yield all_of_them
+    for one in all_of_them:
+        one.reflector.stop()
+    for one in all_of_them:
+        one.reflector.join(0.5)
+
+
+def forbidden(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.refuse(403, "Forbidden")
+
+
+def gone_at_once(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.refuse(410, "Expired")
+
+
+def gone_in_the_stream(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.begin()
+    answer.event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"})
+    answer.end()
+
+
+def server_error(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.refuse(500, "InternalError")
+
+
+def ends_at_once(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.begin()
+    answer.end()
+
+
+def cut_at_once(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.begin()
+    answer.cut()
+
+
+def silent(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.begin()
+    time.sleep(3)
+
+
+def half_a_line(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.begin()
+    answer.chunk(b'{"type":"ADDED","object":{"metadata":{"na')
+    answer.cut()
+
+
+def no_json(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.begin()
+    answer.chunk(b"<html>a proxy's page</html>\n")
+    answer.end()
+
+
+FAILURES = {  # what each watch is answered with -> reason that is counted, most requests in ten of its seconds
+    "403": (forbidden, "403"),
+    "410 at once": (gone_at_once, "gone"),
+    "410 in the stream": (gone_in_the_stream, "gone"),
+    "500": (server_error, "500"),
+    "an end at once": (ends_at_once, "ended"),
+    "a cut at once": (cut_at_once, "unreachable"),
+    "silence": (silent, "unreachable"),
+    "half a line of JSON": (half_a_line, "unreachable"),
+    "a line that is no JSON": (no_json, "unreachable"),
+}
+
+
+@pytest.mark.parametrize(("watch", "reason"), FAILURES.values(), ids=FAILURES)
+def test_a_server_that_fails_each_watch_is_asked_ten_times_in_ten_seconds_at_most(watch: Any, reason: str, started: list[Watched]) -> None:
+    with playing(Cluster(job("one", 1), watch=watch)) as server:
+        seen = Watched(server)
+        started.append(seen)
+        time.sleep(1.0)
+        requests, restarts = len(server.asked), list(seen.restarts)
+        assert 2 <= requests <= 14, f"{requests} requests"  # 7 of list and watch each at the most: .05 .1 .2 .4 .8, each halved by chance
+        assert set(restarts) == {reason}
+        assert seen.names() == ["one"], "what is known must stay known while the watch fails"
+        assert seen.reflector.is_alive()
+
+
+def test_an_event_that_was_cut_is_asked_for_again_from_the_last_version_seen(started: list[Watched]) -> None:
+    def watch(cluster: Cluster, asked: Asked, answer: Answer) -> None:
+        answer.begin()
+        if cluster.watches == 1:
+            answer.event("ADDED", job("two", 101))
+            answer.chunk(b'{"type":"MODIFIED","object":{"metadata":{"name":"two","resourceVer')
+            answer.cut()
+        elif asked.query["resourceVersion"] == "101":
+            answer.event("MODIFIED", job("two", 102))
+            time.sleep(2)
+
+    with playing(Cluster(job("one", 1), watch=watch)) as server:
+        seen = Watched(server)
+        started.append(seen)
+        until(lambda: (None, "two@101") in seen.told and ("two@101", "two@102") in seen.told)
+        assert [one.query.get("resourceVersion") for one in server.asked][:3] == [None, "100", "101"]
+        assert seen.lists == 1, "a cut is no reason to list again"
+
+
+def test_a_bookmark_moves_the_version_that_the_next_watch_begins_at(started: list[Watched]) -> None:
+    def watch(cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+        answer.begin()
+        if cluster.watches == 1:
+            answer.event("BOOKMARK", {"kind": "Job", "metadata": {"resourceVersion": "777"}})
+            answer.end()
+        else:
+            time.sleep(2)
+
+    with playing(Cluster(watch=watch)) as server:
+        seen = Watched(server)
+        started.append(seen)
+        until(lambda: len(server.asked) >= 3)
+        assert server.asked[2].query["resourceVersion"] == "777"
+        assert all(one.query["allowWatchBookmarks"] == "true" for one in server.asked[1:])
+        assert seen.told == []
+
+
+def test_what_was_deleted_while_the_version_was_lost_is_told_as_deleted(started: list[Watched]) -> None:
+    def watch(cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+        if cluster.watches == 1:
+            cluster.items, cluster.version = [job("two", 150), job("three", 151)], 160
+            answer.refuse(410, "Expired")
+        else:
+            answer.begin()
+            time.sleep(2)
+
+    with playing(Cluster(job("one", 1), job("two", 2), watch=watch)) as server:
+        seen = Watched(server)
+        started.append(seen)
+        until(lambda: seen.lists == 2)
+        assert seen.told == [(None, "one@1"), (None, "two@2"), ("two@2", "two@150"), (None, "three@151"), ("one@1", None)]
+        assert seen.names() == ["three", "two"]
+
+
+def test_a_long_list_comes_in_pages_and_each_item_knows_its_kind(started: list[Watched]) -> None:
+    with playing(Cluster(*(job(f"j{number:04}", number + 1) for number in range(1201)))) as server:
+        seen = Watched(server, Clock(list_read=5))
+        started.append(seen)
+        assert seen.reflector.synced.wait(10)
+        assert len(seen.store) == 1201
+        assert [one.query.get("continue") for one in server.asked if "watch" not in one.query] == [None, "500", "1000"]
+        assert {(item["apiVersion"], item["kind"]) for item in seen.store.all()} == {("batch/v1", "Job")}
+
+
+def test_a_page_that_has_expired_starts_the_list_again(started: list[Watched]) -> None:
+    cluster = Cluster(*(job(f"j{number:04}", number + 1) for number in range(700)))
+    expired = threading.Event()
+
+    def play(asked: Asked, answer: Answer) -> None:
+        if asked.query.get("continue") and not expired.is_set():
+            expired.set()
+            answer.refuse(410, "Expired")
+        else:
+            cluster(asked, answer)
+
+    with playing(play) as server:
+        seen = Watched(server, Clock(list_read=5, backoff=(0.05, 1)))
+        started.append(seen)
+        assert seen.reflector.synced.wait(10)
+        assert len(seen.store) == 700
+
+
+def test_429_is_repeated_after_the_time_that_it_asks_for(started: list[Watched]) -> None:
+    cluster, refused = Cluster(job("one", 1)), threading.Event()
+
+    def play(asked: Asked, answer: Answer) -> None:
+        if not refused.is_set():
+            refused.set()
+            answer.refuse(429, "TooManyRequests", {"Retry-After": "1"})
+        else:
+            cluster(asked, answer)
+
+    with playing(play) as server:
+        seen = Watched(server)
+        started.append(seen)
+        assert seen.reflector.synced.wait(5)
+        assert server.asked[1].at - server.asked[0].at >= 1.0
+
+
+def test_an_end_after_events_is_normal_and_is_followed_at_once(started: list[Watched]) -> None:
+    def watch(cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+        answer.begin()
+        if cluster.watches <= 5:
+            answer.event("MODIFIED", job("one", 100 + cluster.watches))
+            answer.end()
+        else:
+            time.sleep(2)
+
+    with playing(Cluster(job("one", 1), watch=watch)) as server:
+        seen = Watched(server, Clock(watch=(2, 2), silence=2, backoff=(30, 30)))
+        started.append(seen)
+        until(lambda: seen.restarts == ["ended"] * 5, 5)
+        assert seen.told[-1] == ("one@104", "one@105")
+
+
+def test_the_client_asks_for_one_namespace_and_one_label_only() -> None:
+    with playing(Cluster()) as server:
+        reflector = Reflector(server.api(), JOBS, Store(trim_job), namespace="team", selector="a=b", clock=FAST)
+        reflector.start()
+        until(lambda: len(server.asked) >= 2)
+        reflector.stop()
+        assert {(one.path, one.query["labelSelector"]) for one in server.asked} == {("/apis/batch/v1/namespaces/team/jobs", "a=b")}

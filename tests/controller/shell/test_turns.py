@@ -1,0 +1,85 @@
+"""Whose turn it is, booked as decisions are made. Admission is the real one."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tunesmith.profile import Limits
+from tunesmith.status import Status
+from tunesmith_controller.model import Plan, Turn
+from tunesmith_controller.turns import Turns
+
+
+def request(name: str, second: int, profile: str = "default", **status: Any) -> dict[str, Any]:
+    created = f"2026-11-23T10:00:{second:02}Z"
+    metadata = {"name": name, "namespace": "a", "uid": f"uid-{name}", "generation": 1, "creationTimestamp": created}
+    return {"metadata": metadata, "spec": {"profile": profile}, "status": status}
+
+
+def works(turn: Turn) -> Plan:
+    """A request that starts when it may."""
+    return Plan(Status(queuePlace=turn.place, phase="Queued" if turn.place else "Running"), at_work=not turn.place)
+
+
+def rests(_turn: Turn) -> Plan:
+    """A request that wants nothing: suspended, refused, finished."""
+    return Plan(Status(phase="Suspended"))
+
+
+def place(turns: Turns, item: dict[str, Any], think: Callable[[Turn], Plan] = works) -> int:
+    return turns.decide(item, think)[0].status.queue_place
+
+
+def test_the_next_in_line_is_named_when_a_place_is_free() -> None:
+    turns = Turns({"default": Limits(requests=1)})
+    first, second, third = request("first", 1), request("second", 2), request("third", 3)
+    assert [place(turns, one) for one in (first, second, third)] == [0, 1, 2]
+    _, came = turns.decide(first, rests)
+    assert came == [("a", "second")]
+    assert turns.moved() == [("a", "third")], "third is one place further than it was told"
+    assert [place(turns, one) for one in (second, third)] == [0, 1]
+    assert turns.moved() == []
+    assert turns.forget("uid-second") == [("a", "third")]
+
+
+def test_who_wants_nothing_keeps_nobody_waiting() -> None:
+    turns = Turns({"default": Limits(requests=1)})
+    suspended, next_one = request("suspended", 1), request("next", 2)
+    assert place(turns, suspended, rests) == 0
+    assert place(turns, next_one) == 0
+
+
+def test_a_new_leader_books_what_is_at_work_before_it_decides_anything() -> None:
+    turns = Turns({"default": Limits(requests=1)})
+    working = request(
+        "working", 9, phase="Running", observedGeneration=1, stages=[{"name": "train", "key": "k", "phase": "Running", "job": "j"}]
+    )
+    older = request("older", 1)
+    turns.start([(older, ()), (working, ())])
+    assert place(turns, older) == 1
+    assert place(turns, working) == 0
+
+
+def test_one_that_had_ended_and_wants_to_work_again_is_given_its_turn() -> None:
+    turns = Turns({"default": Limits(requests=1)})
+    assert place(turns, request("working", 1)) == 0
+    ended = request("ended", 2, phase="Succeeded", observedGeneration=1)
+    assert place(turns, ended) == 1
+    assert place(turns, ended, rests) == 0
+
+
+def test_many_workers_never_give_away_more_than_there_is() -> None:
+    turns = Turns({"default": Limits(requests=7)})
+    started: list[str] = []
+
+    def decide(number: int) -> None:
+        item = request(f"r{number}", number % 60)
+        if place(turns, item) == 0:
+            started.append(item["metadata"]["uid"])
+
+    threads = [threading.Thread(target=decide, args=(number,)) for number in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 7

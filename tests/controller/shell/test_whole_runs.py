@@ -1,0 +1,68 @@
+"""Requests from start to end, with pods that run on a fake node, while replicas are killed."""
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from control_plane import ControlPlane
+from controller.shell import real
+from controller.shell.test_process import Replicas
+from kwok import FakeNodes
+
+STAGES = ("generate", "train", "merge", "evaluate")
+
+
+@pytest.fixture
+def replicas(control_plane: ControlPlane, fake_nodes: FakeNodes, tmp_path: Path) -> Iterator[Replicas]:
+    real.install(control_plane)
+    started = Replicas(control_plane, tmp_path)
+    yield started
+    for replica in started.all:
+        replica.stop(signal.SIGKILL)
+    control_plane.kubectl("delete", "treq", "-A", "--all", "--wait=false")
+
+
+def test_killed_ten_times_every_stage_of_every_request_runs_once(replicas: Replicas, control_plane: ControlPlane) -> None:
+    rng, namespace = random.Random(7), control_plane.namespace()
+    names = [f"r{number}" for number in range(6)]
+    pair = [replicas.start(), replicas.start()]
+    for name in names:
+        real.apply(control_plane, namespace, name)
+    kills = 0
+    deadline = time.monotonic() + 240
+    while kills < 10 or any(item["status"].get("phase") != "Succeeded" for item in real.listed(control_plane, namespace, "treq")):
+        assert time.monotonic() < deadline, [item["status"] for item in real.listed(control_plane, namespace, "treq")]
+        if kills < 10:
+            time.sleep(rng.uniform(0.5, 3.0))
+            victim = next((one for one in pair if one.metric("tunesmith_leader") == 1), rng.choice(pair))
+            victim.stop(signal.SIGKILL)
+            pair[pair.index(victim)] = replicas.start()
+            kills += 1
+            # a leader that is killed leaves its lease behind for 15 s; this test has no hours
+            control_plane.kubectl("delete", "lease", replicas.lease, "--ignore-not-found")
+        else:
+            time.sleep(0.5)
+    jobs = Counter(
+        (job["metadata"]["labels"]["tunesmith.dev/request"], job["metadata"]["labels"]["tunesmith.dev/stage"])
+        for job in real.listed(control_plane, namespace, "jobs")
+    )
+    assert jobs == {(name, stage): 1 for name in names for stage in STAGES}
+    assert {row["attempt"] for item in real.listed(control_plane, namespace, "treq") for row in item["status"]["stages"]} == {1}
+    assert [line for one in replicas.all for line in one.logged("error")] == []
+
+
+def test_a_finished_request_costs_nothing_and_few_calls_brought_it_there(replicas: Replicas, control_plane: ControlPlane) -> None:
+    one, namespace = replicas.start(), control_plane.namespace()
+    real.until("ready", lambda: one.get("/readyz")[0] == 200)
+    for number in range(3):
+        real.apply(control_plane, namespace, f"r{number}")
+    real.until("all end", lambda: {item["status"].get("phase") for item in real.listed(control_plane, namespace, "treq")} == {"Succeeded"})
+    time.sleep(3)  # the last Events
+    calls = one.calls()
+    assert calls["all"] / 3 < 45, "seen: 37, of which 19 statuses, 10 Events, 4 Jobs, 1 snapshot"
+    time.sleep(12)
+    assert one.calls()["trainingrequests/status"] == calls["trainingrequests/status"], "nothing is written about what has ended"

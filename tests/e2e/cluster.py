@@ -1,0 +1,74 @@
+"""A cluster with a node: the project's own (tests/cluster), or the one of TUNESMITH_E2E_KUBECONFIG, which is only used."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster.programs import missing, program
+from control_plane import kubectl
+
+OWN = Path(__file__).parents[1] / "cluster"
+FOLDER = Path(os.environ.get("TUNESMITH_CLUSTER") or Path.home() / ".cache" / "tunesmith" / "cluster" / "run")
+IMAGES = tuple(f"localhost/tunesmith-{name}:dev" for name in ("controller", "generate", "train", "merge", "tryout"))
+LARGE_SECONDS = 900  # the training image has 6 GB
+
+
+class Cluster:
+    """A cluster. `kubeconfig` is an administrator's; `own`: the project's own, with two simulated GPUs."""
+
+    def __init__(self, kubeconfig: Path, *, own: bool) -> None:
+        self.kubeconfig = kubeconfig
+        self.own = own
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as the administrator. A failure raises with what it said, unless `check` is False."""
+        return kubectl(self.kubeconfig, *arguments, stdin=stdin, check=check)
+
+    def helm(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run helm. A failure raises with what it said, unless `check` is False."""
+        env = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/"), "KUBECONFIG": str(self.kubeconfig)}
+        done = subprocess.run([str(program("helm")), *arguments], capture_output=True, text=True, env=env, check=False)
+        if check and done.returncode:
+            raise RuntimeError(f"helm {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def load(self, *images: str) -> None:
+        """Bring images of buildah's store onto the node of the project's own cluster; those that it has are left."""
+        assert self.own, "images reach another cluster by its own means"
+        done = _own("load", *images)
+        if done.returncode:
+            raise RuntimeError(f"the images were not loaded: {done.stderr}")
+
+
+def _own(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(OWN), *arguments], capture_output=True, text=True, timeout=LARGE_SECONDS, check=False)
+
+
+def _why_not() -> str:
+    """Why the project's own cluster can't run here; empty if it can."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return "a cluster with a node needs Linux and root"
+    if absent := missing(node=True):
+        return f"{', '.join(absent)} missing; tests/cluster/build.sh node builds and installs them"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The cluster. It stays up for the next run: `make cluster-down` ends it. Where none can be: skipped, but never with CI=true."""
+    if given := os.environ.get("TUNESMITH_E2E_KUBECONFIG"):
+        yield Cluster(Path(given), own=False)
+        return
+    if why := _why_not():
+        text = f"{why}; or set TUNESMITH_E2E_KUBECONFIG to the kubeconfig of another cluster"
+        if os.environ.get("CI") == "true":
+            pytest.fail(text)
+        pytest.skip(text)
+    done = _own("up")
+    assert done.returncode == 0, done.stderr
+    own = Cluster(FOLDER / "kubeconfig", own=True)
+    own.load(*IMAGES)
+    yield own

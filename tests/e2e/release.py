@@ -1,0 +1,93 @@
+"""The chart's tryout on a cluster, installed once for all tests of this folder, and the commands that a user has."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "tunesmith"
+VALUES = Path(__file__).parent / "values.yaml"
+IMAGES = {name: {"repository": f"localhost/tunesmith-{name}", "tag": "dev"} for name in ("controller", "generate", "train", "merge", "tryout")}
+
+
+class Release:
+    """The installed chart. `kubectl`, `tunesmith` and `helm` work on the namespace `default` unless told otherwise."""
+
+    def __init__(self, cluster) -> None:
+        self.cluster = cluster
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.cluster.kubectl(*arguments, stdin=stdin, check=check)
+
+    def helm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.cluster.helm(*arguments)
+
+    def tunesmith(self, *arguments: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        """`kubectl tunesmith …`, without any credentials of the store in the environment."""
+        command = [str(Path(sys.executable).parent / "kubectl-tunesmith"), *arguments, "--kubeconfig", str(self.cluster.kubeconfig)]
+        env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "NO_COLOR": "1", "KUBECONFIG": str(self.cluster.kubeconfig)}
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=timeout, check=False)
+        assert not check or done.returncode == 0, f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def install(self, *more: str) -> None:
+        """Install or upgrade, and wait until everything is ready."""
+        self.helm(
+            *("upgrade", "--install", "tunesmith", str(ROOT / "helm/tunesmith"), "--namespace", NAMESPACE, "--create-namespace"),
+            *("--values", str(VALUES), "--set", "tryout.enabled=true", "--wait", "--timeout", "5m", *more),
+        )
+
+    def apply(self, name: str, *, namespace: str = "default", **spec) -> None:
+        """Apply a request."""
+        document = {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest", "metadata": {"name": name}, "spec": spec}
+        self.kubectl("apply", "-n", namespace, "-f", "-", stdin=yaml.safe_dump(document))
+
+    def request(self, name: str, namespace: str = "default") -> dict:
+        """The request as JSON."""
+        return json.loads(self.kubectl("get", "treq", name, "-n", namespace, "-o", "json").stdout)
+
+    def jobs(self, name: str, stage: str = "") -> list[dict]:
+        """Its Jobs."""
+        selector = f"tunesmith.dev/request={name}" + (f",tunesmith.dev/stage={stage}" if stage else "")
+        return json.loads(self.kubectl("get", "jobs", "-l", selector, "-o", "json").stdout)["items"]
+
+    def pods(self, name: str, stage: str = "") -> list[dict]:
+        """Its pods, the oldest first."""
+        selector = f"tunesmith.dev/request={name}" + (f",tunesmith.dev/stage={stage}" if stage else "")
+        items = json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json").stdout)["items"]
+        return sorted(items, key=lambda pod: pod["metadata"]["creationTimestamp"])
+
+    def until(self, what: str, holds, timeout: float = 120.0, every: float = 0.5):
+        """Wait until `holds()` is true; returns what it gave."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if found := holds():
+                return found
+            time.sleep(every)
+        raise AssertionError(f"not within {timeout:.0f} s: {what}")
+
+    def wait_for_end(self, name: str, timeout: float) -> dict:
+        """The request once it is Complete or Failed."""
+
+        def ended():
+            request = self.request(name)
+            found = {condition["type"]: condition["status"] for condition in request.get("status", {}).get("conditions", [])}
+            return request if "True" in (found.get("Complete"), found.get("Failed")) else None
+
+        return self.until(f"{name} has ended; now:\n{self._describe(name)}", ended, timeout)
+
+    def _describe(self, name: str) -> str:
+        return self.kubectl("get", "treq", name, "-o", "wide", check=False).stdout
+
+
+@pytest.fixture(scope="session")
+def tryout(cluster):
+    """The release, installed. On a cluster of somebody else's it is left as it is; the project's own goes with `make cluster-down`."""
+    release = Release(cluster)
+    release.install()
+    return release

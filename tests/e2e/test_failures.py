@@ -1,0 +1,244 @@
+"""Each way to fail that a user can mend: what `kubectl get` and `kubectl describe` say, how soon, and that the request then goes on.
+
+The causes are made for real: a key that the teacher refuses, a bucket that is not there, a limit that the kernel enforces. docs/how-to/
+failures.md is the table of what was seen; `TUNESMITH_WRITE_DOCS=1` writes it again.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from e2e.release import NAMESPACE, ROOT, Release
+from e2e.small import small
+
+SECONDS = 60  # from the cause being visible to the cluster until the request says it
+PAGE = ROOT / "docs/how-to/failures.md"
+
+
+def secret(release: Release, name: str, **values: str) -> None:
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
+    release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
+
+
+def store_keys(release: Release) -> dict[str, str]:
+    """The tryout's own credentials, as the platform team knows them."""
+    import base64
+
+    data = json.loads(release.kubectl("get", "secret", "tunesmith-tryout-store", "-o", "json").stdout)["data"]
+    return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+
+def teacher_key(release: Release, *, good: bool) -> None:
+    import base64
+
+    data = json.loads(release.kubectl("get", "secret", "tunesmith-tryout-teacher", "-o", "json").stdout)["data"]
+    secret(release, "e2e-teacher", apiKey=base64.b64decode(data["apiKey"]).decode() if good else "sk-wrong")
+
+
+def quota(release: Release, *, pods: int) -> None:
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "e2e"}, "spec": {"hard": {"pods": str(pods)}}}
+    release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
+
+
+def make_bucket(release: Release) -> None:
+    script = "import boto3; boto3.client('s3').create_bucket(Bucket='e2e-missing')"
+    env = {**store_keys(release), "AWS_ENDPOINT_URL_S3": f"http://tunesmith-tryout-s3.{NAMESPACE}:8333", "AWS_REGION": "us-east-1"}
+    run_in_pod(release, script, env)
+
+
+def run_in_pod(release: Release, script: str, env: dict[str, str]) -> None:
+    """Run a script in a pod of generate's image."""
+    container = {
+        "name": "run",
+        "image": "localhost/tunesmith-generate:dev",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-c", script],
+        "env": [{"name": name, "value": value} for name, value in env.items()],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "e2e-run"}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+    release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+    release.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/e2e-run", "--timeout=60s")
+    release.kubectl("delete", "pod", "e2e-run", "--wait=false")
+
+
+def mend_image(release: Release) -> None:
+    release.install("--set", "profiles.no-image.images.generate=localhost/tunesmith-generate:dev")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`reason` and `words` are what must be said; `waits`: the request says so while it waits, and is not Failed."""
+
+    cause: str
+    spec: dict[str, Any]
+    reason: str
+    words: tuple[str, ...]
+    waits: bool = False
+    prepare: Callable[[Release], None] = field(default=lambda _release: None)
+    mend: Callable[[Release], None] = field(default=lambda _release: None)
+    edit: dict[str, Any] | None = None  # the spec that is applied to mend it
+    retry: bool = False  # `kubectl tunesmith retry` is needed afterwards
+    seconds: float = 90.0  # what the stages before the fault may take
+
+
+def only(stage: str, **settings: Any) -> dict[str, Any]:
+    return {"stages": {stage: settings}}
+
+
+FAULTS = [
+    Fault(
+        cause="the teacher refuses the key",
+        spec=small(profile="bad-key"),
+        reason="TeacherKeyRefused",
+        words=("retry",),
+        prepare=lambda release: teacher_key(release, good=False),
+        mend=lambda release: teacher_key(release, good=True),
+        retry=True,
+    ),
+    Fault(
+        cause="the bucket does not exist",
+        spec=small(profile="no-bucket"),
+        reason="BucketMissing",
+        words=("e2e-missing",),
+        mend=make_bucket,
+        retry=True,
+    ),
+    Fault(
+        cause="a Secret does not exist",
+        spec=small(profile="no-secret"),
+        reason="SecretMissing",
+        words=("e2e-store",),
+        waits=True,
+        mend=lambda release: secret(release, "e2e-store", **store_keys(release)),
+    ),
+    Fault(
+        cause="an image does not exist",
+        spec=small(profile="no-image"),
+        reason="ImagePull",
+        words=("localhost/tunesmith-nothing:dev",),
+        waits=True,
+        mend=mend_image,
+        retry=True,
+    ),
+    Fault(
+        cause="the memory limit is too small",
+        spec=small() | only("generate", resources={"limits": {"memory": "24Mi"}, "requests": {"memory": "24Mi"}}),
+        reason="OutOfMemory",
+        words=("stages.generate.resources",),
+        edit=small(),
+        seconds=150,
+    ),
+    Fault(
+        cause="nobody has that many GPUs",
+        spec=small() | only("generate", resources={"limits": {"nvidia.com/gpu": "16"}}),
+        reason="Unschedulable",
+        words=("nvidia.com/gpu",),
+        waits=True,
+        edit=small(),
+    ),
+    Fault(
+        cause="no GPU is visible to `device: cuda`",
+        spec=small(training={"device": "cuda"}) | only("train", retries=0),
+        reason="NoGpuVisible",
+        words=("training.device",),
+        edit=small(training={"device": "cpu"}),
+        seconds=150,
+    ),
+    Fault(
+        cause="the namespace's quota is used up",
+        spec=small(),
+        reason="QuotaExceeded",
+        words=("e2e",),
+        waits=True,
+        prepare=lambda release: quota(release, pods=0),
+        mend=lambda release: release.kubectl("delete", "resourcequota", "e2e") and None,
+    ),
+    Fault(
+        cause="the deadline has passed",
+        spec=small() | only("generate", activeDeadlineSeconds=1),
+        reason="DeadlineExceeded",
+        words=("stages.generate.activeDeadlineSeconds",),
+        edit=small(),
+    ),
+]
+
+
+@pytest.fixture
+def name(tryout: Release, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A request's name of the fault's own; the request is gone afterwards."""
+    found = "fault-" + str(FAULTS.index(request.node.callspec.params["fault"]))
+    tryout.kubectl("delete", "treq", found, "--ignore-not-found", "--wait")
+    yield found
+    tryout.kubectl("delete", "treq", found, "--ignore-not-found", "--wait=false")
+    tryout.kubectl("delete", "resourcequota", "e2e", "--ignore-not-found")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.cause for fault in FAULTS])
+def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fault, name):
+    fault.prepare(tryout)
+    tryout.apply(name, **fault.spec)
+    status = tryout.until(
+        f"{name} says {fault.reason}", lambda: says(tryout.request(name), fault.reason), timeout=fault.seconds + SECONDS
+    )
+    described = tryout.kubectl("describe", "treq", name).stdout
+    shown = tryout.kubectl("get", "treq", name, "-o", "wide").stdout
+    assert fault.reason in shown, shown
+    for word in fault.words:
+        assert word in status["message"], status["message"]
+        assert word in described
+    assert (status["phase"] == "Failed") is not fault.waits, status
+    write_down(fault, status)
+
+    attempts = {row["name"]: row["attempt"] for row in status["stages"]}
+    fault.mend(tryout)
+    if fault.edit is not None:
+        tryout.apply(name, **fault.edit)
+    if fault.retry:
+        tryout.tunesmith("retry", name)
+    after = tryout.until(f"{name} goes on", lambda: goes_on(tryout.request(name), status["stage"]), timeout=180)
+    assert {row["name"]: row["attempt"] for row in after["stages"]}[status["stage"]] >= attempts[status["stage"]]
+
+
+def says(request: dict[str, Any], reason: str) -> dict[str, Any] | None:
+    status = request.get("status", {})
+    return status if status.get("reason") == reason else None
+
+
+def goes_on(request: dict[str, Any], stage: str) -> dict[str, Any] | None:
+    """The status once the stage has succeeded, with what was wrong no longer said."""
+    status = request["status"]
+    rows = {row["name"]: row["phase"] for row in status["stages"]}
+    return status if rows.get(stage) == "Succeeded" else None
+
+
+SEEN: dict[str, tuple[Fault, dict[str, Any]]] = {}
+
+
+def write_down(fault: Fault, status: dict[str, Any]) -> None:
+    SEEN[fault.cause] = (fault, status)
+
+
+def test_the_page_of_failures_is_what_was_seen():
+    if len(SEEN) < len(FAULTS):
+        pytest.skip("only some of the faults were tried")
+    rows = [f"| {fault.cause} | {status['phase']} | `{status['reason']}` | {way_on(fault)} |" for fault, status in SEEN.values()]
+    if os.environ.get("TUNESMITH_WRITE_DOCS") == "1":
+        head, _, _ = PAGE.read_text(encoding="utf-8").partition("| cause")
+        PAGE.write_text(head + "| cause | phase | reason | after mending it |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
+    assert [row for row in rows if row not in text] == []
+
+
+def way_on(fault: Fault) -> str:
+    if fault.edit is not None:
+        return "apply the request again: the stage gets another attempt"
+    if fault.retry:
+        return "`kubectl tunesmith retry NAME`"
+    return "nothing: it goes on by itself"

@@ -1,0 +1,113 @@
+"""What dies while a request runs: the train pod, the controller, the API server. Nothing is lost, nothing runs twice."""
+
+import json
+import random
+import time
+
+import pytest
+from e2e.release import NAMESPACE
+from e2e.small import small
+
+STEPS = 12
+SEED = 20261123
+TRAINING = {"maxSteps": STEPS, "saveSteps": 1}
+
+
+def adapter_digest(tryout, name: str, folder) -> str:
+    """sha256 of the adapter's weights, as the manifest has it."""
+    tryout.tunesmith("fetch", name, "--to", str(folder), "--only", "adapter")
+    import hashlib
+
+    [file] = folder.rglob("adapter_model.safetensors")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tryout, tmp_path_factory):
+    """The adapter's digest of a run that nothing happened to."""
+    tryout.kubectl("delete", "treq", "calm", "--ignore-not-found", "--wait")
+    tryout.apply("calm", **small(training=TRAINING))
+    status = tryout.wait_for_end("calm", timeout=600)["status"]
+    assert status["phase"] == "Succeeded", status
+    return adapter_digest(tryout, "calm", tmp_path_factory.mktemp("calm"))
+
+
+@pytest.mark.timeout(900)
+def test_a_deleted_train_pod_goes_on_from_its_last_checkpoint_and_is_no_failure(tryout, undisturbed, tmp_path):
+    tryout.kubectl("delete", "treq", "disturbed", "--ignore-not-found", "--wait")
+    tryout.apply("disturbed", **small(training=TRAINING))
+    row = tryout.until("train has made some steps", lambda: started(tryout, "disturbed"), timeout=300)
+    time.sleep(random.Random(SEED).uniform(0, 4))
+    tryout.kubectl("delete", "pod", row["pod"])
+    status = tryout.wait_for_end("disturbed", timeout=600)["status"]
+    assert status["phase"] == "Succeeded", status
+    [job] = tryout.jobs("disturbed", "train")
+    assert job["status"].get("failed", 0) == 0, job["status"]
+    assert len(tryout.pods("disturbed", "train")) >= 1
+    log = tryout.tunesmith("logs", "disturbed", "--stage", "train").stdout
+    assert "checkpoint" in log, log
+    assert adapter_digest(tryout, "disturbed", tmp_path) == undisturbed
+
+
+def started(tryout, name: str) -> dict | None:
+    """The row of train, once it has said progress."""
+    rows = {row["name"]: row for row in tryout.request(name).get("status", {}).get("stages", [])}
+    row = rows.get("train", {})
+    return row if row.get("phase") == "Running" and row.get("progress", 0) > 0 else None
+
+
+@pytest.mark.timeout(1200)
+def test_a_controller_killed_ten_times_runs_no_stage_twice(tryout):
+    draw = random.Random(SEED)
+    tryout.kubectl("delete", "treq", "killed", "--ignore-not-found", "--wait")
+    tryout.apply("killed", **small())
+    kills, most = 0, {}
+    end = time.monotonic() + 900
+    while time.monotonic() < end:
+        request = tryout.request("killed")
+        count_live(tryout, most)
+        if request.get("status", {}).get("phase") in ("Succeeded", "Failed") and kills >= 10:
+            break
+        if kills < 10:
+            kill_a_controller(tryout, draw)
+            kills += 1
+        time.sleep(draw.uniform(0.5, 6))
+    status = tryout.request("killed")["status"]
+    assert status["phase"] == "Succeeded", status
+    assert kills == 10
+    assert max(most.values()) == 1, most
+    assert [row["attempt"] for row in status["stages"]] == [1, 1, 1, 1]
+    assert len(tryout.jobs("killed")) == 4
+
+
+def kill_a_controller(tryout, draw: random.Random) -> None:
+    """SIGKILL: the container's own process 1 cannot be killed from inside, so the pod goes without any grace."""
+    selector = "app.kubernetes.io/name=tunesmith,app.kubernetes.io/component=controller"
+    pods = json.loads(tryout.kubectl("get", "pods", "-n", NAMESPACE, "-l", selector, "-o", "json").stdout)["items"]
+    running = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    if running:
+        tryout.kubectl("delete", "pod", draw.choice(running), "-n", NAMESPACE, "--grace-period=0", "--force", "--wait=false", check=False)
+
+
+def count_live(tryout, most: dict[str, int]) -> None:
+    """The most live Jobs that any stage had at one time."""
+    live: dict[str, int] = {}
+    for job in tryout.jobs("killed"):
+        ended = any(condition["type"] in ("Complete", "Failed") for condition in job["status"].get("conditions", []))
+        stage = job["metadata"]["labels"]["tunesmith.dev/stage"]
+        live[stage] = live.get(stage, 0) + (not ended)
+    for stage, count in live.items():
+        most[stage] = max(most.get(stage, 0), count)
+
+
+@pytest.mark.timeout(900)
+def test_an_api_server_that_restarts_costs_nothing(tryout):
+    if not hasattr(tryout.cluster, "restart_apiserver"):
+        pytest.skip("somebody else's API server is not restarted")
+    tryout.kubectl("delete", "treq", "api", "--ignore-not-found", "--wait")
+    tryout.apply("api", **small())
+    tryout.until("generate runs", lambda: tryout.request("api").get("status", {}).get("phase") == "Running", timeout=120)
+    tryout.cluster.restart_apiserver()
+    status = tryout.wait_for_end("api", timeout=600)["status"]
+    assert status["phase"] == "Succeeded", status
+    assert len(tryout.jobs("api")) == 4

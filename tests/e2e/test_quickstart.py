@@ -1,0 +1,81 @@
+"""The tryout as a new user would try it: one chart, `kubectl apply` of the quickstart, and a tested model.
+
+The longest test of all; the others of this folder reuse its release and run before or after it.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = ROOT / "examples" / "quickstart.yaml"
+MINUTES = 12
+STAGES = ["generate", "train", "merge", "evaluate"]
+
+
+@pytest.fixture(scope="module")
+def done(tryout):
+    """The finished quickstart as JSON, and the seconds it took from `kubectl apply` on."""
+    tryout.kubectl("delete", "treq", "quickstart", "--ignore-not-found", "--wait")
+    began = time.monotonic()
+    tryout.kubectl("apply", "-f", str(QUICKSTART))
+    tryout.wait_for_end("quickstart", timeout=MINUTES * 60)
+    seconds = time.monotonic() - began
+    return json.loads(tryout.kubectl("get", "treq", "quickstart", "-o", "json").stdout), seconds
+
+
+def conditions(request):
+    return {condition["type"]: condition["status"] for condition in request["status"]["conditions"]}
+
+
+@pytest.mark.timeout(MINUTES * 60 + 120)
+def test_the_quickstart_completes_in_time(tryout, done):
+    request, seconds = done
+    print(f"quickstart: {seconds:.0f} s from kubectl apply to Complete")
+    assert conditions(request)["Complete"] == "True", request["status"]
+    assert seconds < MINUTES * 60
+    assert tryout.kubectl("wait", "--for=condition=Complete", "treq/quickstart", "--timeout=5s").returncode == 0
+
+
+def test_every_stage_was_one_job_with_one_pod(tryout, done):
+    jobs = json.loads(tryout.kubectl("get", "jobs", "-l", "tunesmith.dev/request=quickstart", "-o", "json").stdout)["items"]
+    assert sorted(job["metadata"]["labels"]["tunesmith.dev/stage"] for job in jobs) == sorted(STAGES)
+    assert [job["status"].get("succeeded") for job in jobs] == [1] * len(STAGES)
+    assert [row["attempt"] for row in done[0]["status"]["stages"]] == [1] * len(STAGES)
+
+
+def test_train_asked_for_a_gpu_and_says_that_it_ran_on_the_cpu(tryout, done):
+    [pod] = json.loads(tryout.kubectl("get", "pods", "-l", "tunesmith.dev/request=quickstart,tunesmith.dev/stage=train", "-o", "json").stdout)[
+        "items"
+    ]
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert "cpu" in tryout.tunesmith("logs", "quickstart", "--stage", "train").stdout.lower()
+
+
+def test_the_model_became_better_and_the_figures_are_in_the_status(done):
+    rows = {row["name"]: row for row in done[0]["status"]["stages"]}
+    metrics = rows["evaluate"]["metrics"]
+    assert metrics["exactMatchGain"] >= 0.5, metrics
+    assert [row["phase"] for row in rows.values()] == ["Succeeded"] * len(STAGES)
+    outputs = done[0]["status"]["outputs"]
+    assert all(outputs[name].startswith("s3://tunesmith/runs/default/") for name in ("dataset", "adapter", "model", "report")), outputs
+
+
+@pytest.mark.timeout(300)
+def test_fetch_brings_the_model_and_infer_answers(tryout, done, tmp_path):
+    tryout.tunesmith("fetch", "quickstart", "--to", str(tmp_path / "got"))
+    assert list((tmp_path / "got").rglob("model*.safetensors"))
+    answer = tryout.tunesmith("infer", "quickstart", "The NovaPhone I ordered has not arrived yet.").stdout
+    assert set(json.loads(answer.strip().splitlines()[-1])) == {"category", "priority", "product"}, answer
+
+
+def test_the_report_can_be_had(tryout, done, tmp_path):
+    tryout.tunesmith("report", "quickstart", "--to", str(tmp_path / "report.html"))
+    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_applying_it_again_changes_nothing(tryout, done):
+    assert "unchanged" in tryout.kubectl("apply", "-f", str(QUICKSTART)).stdout
+    assert tryout.kubectl("diff", "-f", str(QUICKSTART), check=False).returncode == 0

@@ -1,0 +1,86 @@
+"""What happens to a request, in words, and what a plan says of it in one line: for tables of tests."""
+
+from small_cluster import Cluster
+
+from tunesmith import children
+
+
+def look(cluster):
+    return cluster.look()
+
+
+def runs(cluster):
+    cluster.run()
+
+
+def later(seconds):
+    return lambda cluster: cluster.later(seconds)
+
+
+def done(metrics=None, **more):
+    return lambda cluster: cluster.complete(metrics, **more)
+
+
+def fails(**said):
+    return lambda cluster: cluster.fail(**said)
+
+
+def edit(**changes):
+    return lambda cluster: cluster.edit({path.replace("__", "."): value for path, value in changes.items()})
+
+
+def sets(name, value):
+    return lambda cluster: setattr(cluster, name, value)
+
+
+def stage_done(metrics=None, **more):
+    """The stage at work runs and ends well, and the controller sees it."""
+    return [runs, look, done(metrics, **more), look]
+
+
+def flat(steps):
+    for step in steps:
+        if isinstance(step, list | tuple):
+            yield from flat(step)
+        else:
+            yield step
+
+
+def play(steps, **start):
+    """The cluster after the steps, and the plan of the last look."""
+    cluster = Cluster(**start)
+    plan = None
+    for step in flat(steps):
+        result = step(cluster)
+        plan = result if step is look else plan
+    return cluster, plan
+
+
+def made(plan):
+    """Jobs that a plan makes, as `stage.attempt`."""
+    return [_short(item) for item in plan.creates if item["kind"] == "Job"]
+
+
+def rows(plan):
+    """`stage phase[ attempt]` for each row."""
+    return [f"{row.name} {row.phase}" + (f" {row.attempt}" if row.attempt else "") for row in plan.status.stages]
+
+
+def line(plan):
+    """Phase and reason."""
+    return f"{plan.status.phase} {plan.status.reason}"
+
+
+def conditions(status):
+    """Types of the conditions that are True, and with `!` those that are False."""
+    marks = {"True": "", "False": "!"}
+    return [f"{marks[one.status]}{one.type}" for one in status.conditions if one.status in marks]
+
+
+def condition(status, kind):
+    return next(one for one in status.conditions if one.type == kind)
+
+
+def _short(job):
+    labels = job["metadata"]["labels"]
+    return f"{labels[children.STAGE]}.{labels[children.ATTEMPT]}"

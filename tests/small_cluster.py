@@ -1,0 +1,330 @@
+"""A cluster of one namespace in memory: what an API server, the Job controller and a kubelet do to a request's objects, step by step.
+
+It holds the rules that reconcile relies on: versions and 409, uids, status apart from spec, generations, children that go with their
+owner, Jobs that are deleted in the foreground (they stay until their pods are gone). Time is a number that only `later` moves.
+"""
+
+import copy
+from datetime import UTC, datetime, timedelta
+
+from requests_for_tests import document
+
+from tunesmith import children
+from tunesmith.events import Result
+from tunesmith.profile import S3, Images, Profile
+from tunesmith.request import API_VERSION
+from tunesmith_controller.executor import status_json
+from tunesmith_controller.model import Config, World
+from tunesmith_controller.reconcile import read_map, reconcile
+from tunesmith_controller.reconcile.objects import rfc3339
+
+START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+IMAGES = Images(generate="reg.example/generate:1", train="reg.example/train:1", merge="reg.example/merge:1")
+
+
+def profile(**changes):
+    """A profile with a store and images."""
+    return Profile(**({"name": "default", "store": S3(url="s3://bucket/runs"), "images": IMAGES} | changes))
+
+
+def config(**profiles):
+    """A configuration with these profiles; the one named default if none is given."""
+    return Config(profiles=profiles or {"default": profile()}, version="1.2.3")
+
+
+class Conflict(Exception):
+    """409."""
+
+
+class Cluster:
+    """The truth. `log` tells every change in its order: (version, kind, name, object or None)."""
+
+    def __init__(self, spec=None, name="riddles", settings=None):
+        self.now = START
+        self.config = settings or config()
+        self.version = 0
+        self.uids = 0
+        self.log = []
+        self.kept = {"request": {}, "job": {}, "pod": {}, "map": {}}
+        self.turn = None
+        self.others = {}
+        self.run_taken_by = ""
+        self.progress = {}
+        self.events = {}
+        self.failed_to_create = ""
+        self.name = name
+        if spec is not None or name:
+            self.apply(spec or {})
+
+    # -- what users do
+
+    def apply(self, changes):
+        request = document(changes, name=self.name, namespace="team")
+        request["apiVersion"] = API_VERSION
+        request["metadata"] |= {"uid": self._uid(), "generation": 1, "creationTimestamp": rfc3339(self.now)}
+        request["status"] = {"observedGeneration": -1}
+        self._put("request", request)
+
+    def edit(self, changes):
+        request = self.request
+        before = copy.deepcopy(request["spec"])
+        request["spec"] = _changed(before, changes)
+        if request["spec"] != before:
+            request["metadata"]["generation"] += 1
+            self._put("request", request)
+
+    def delete_request(self):
+        request = self.request
+        self._drop("request", request["metadata"]["name"])
+        for kind in ("job", "map"):
+            for name in list(self.kept[kind]):
+                self.delete_job(name) if kind == "job" else self._drop(kind, name)
+
+    # -- what the API server does
+
+    @property
+    def request(self):
+        return copy.deepcopy(self.kept["request"].get(self.name))
+
+    def jobs(self):
+        return copy.deepcopy(list(self.kept["job"].values()))
+
+    def pods(self):
+        return copy.deepcopy(list(self.kept["pod"].values()))
+
+    def write_status(self, seen, status):
+        """By server-side apply, with uid and resourceVersion of what was read."""
+        request = self.request
+        if request is None or any(request["metadata"][name] != seen["metadata"][name] for name in ("uid", "resourceVersion")):
+            raise Conflict
+        written = status_json(status)
+        if written != request["status"]:
+            request["status"] = written
+            self._put("request", request)
+
+    def create(self, item):
+        kind = {"Job": "job", "ConfigMap": "map"}[item["kind"]]
+        name = item["metadata"]["name"]
+        owner = item["metadata"]["ownerReferences"][0]["uid"]
+        if name in self.kept[kind]:
+            assert self.kept[kind][name]["metadata"]["ownerReferences"][0]["uid"] == owner
+            return
+        if self.request is None or self.request["metadata"]["uid"] != owner:
+            return  # the garbage collector would take it at once
+        made = copy.deepcopy(dict(item))
+        made["metadata"] |= {"uid": self._uid(), "creationTimestamp": rfc3339(self.now)}
+        if kind == "job":
+            made["status"] = {}
+        self._put(kind, made)
+
+    def delete_job(self, name, uid=None):
+        """In the foreground: it stays, terminating, until its pods are gone."""
+        job = copy.deepcopy(self.kept["job"].get(name))
+        if job is None or (uid is not None and job["metadata"]["uid"] != uid):
+            return
+        mine = [pod for pod in self.pods() if _owner(pod) == job["metadata"]["uid"]]
+        alive = [pod for pod in mine if pod["status"]["phase"] in ("Pending", "Running")]
+        for pod in mine:
+            if pod not in alive or pod["status"]["phase"] == "Pending":
+                self._drop("pod", pod["metadata"]["name"])
+            elif "deletionTimestamp" not in pod["metadata"]:
+                pod["metadata"]["deletionTimestamp"] = rfc3339(self.now)
+                self._put("pod", pod)
+        if any(pod["status"]["phase"] == "Running" for pod in alive):
+            if "deletionTimestamp" not in job["metadata"]:
+                job["metadata"]["deletionTimestamp"] = rfc3339(self.now)
+                self._put("job", job)
+        else:
+            self._drop("job", name)
+
+    # -- what the Job controller and the kubelet do
+
+    def live(self):
+        """The Job that is not done; there must be one only."""
+        (job,) = [job for job in self.jobs() if not _ended(job) and "deletionTimestamp" not in job["metadata"]]
+        return job
+
+    def add_pod(self, job=None, **status):
+        job = job or self.live()
+        number = sum(_owner(pod) == job["metadata"]["uid"] for pod in self.pods())
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{job['metadata']['name']}-{number}",
+                "namespace": "team",
+                "uid": self._uid(),
+                "creationTimestamp": rfc3339(self.now),
+                "labels": dict(job["metadata"]["labels"]),
+                "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
+            },
+            "spec": {},
+            "status": {"phase": "Pending"} | status,
+        }
+        self._put("pod", pod)
+        return pod
+
+    def run(self, job=None):
+        """A pod of the Job runs."""
+        job = job or self.live()
+        pods = [pod for pod in self.pods() if _owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Pending"]
+        pod = pods[0] if pods else self.add_pod(job)
+        running = {"name": children.CONTAINER, "state": {"running": {"startedAt": rfc3339(self.now)}}}
+        pod["status"] = {"phase": "Running", "containerStatuses": [running]}
+        self._put("pod", pod)
+
+    def ends(self, code=0, message=None, reason=None):
+        """The running pod ends with a code."""
+        return self.ends_pod(next(pod for pod in self.pods() if pod["status"]["phase"] == "Running"), code, message, reason)
+
+    def ends_pod(self, pod, code=0, message=None, reason=None):
+        """A running pod ends with a code; its Job, if it was being deleted, goes with it. Returns the Job."""
+        state = pod["status"]["containerStatuses"][0]["state"]["running"]
+        ended = {
+            "exitCode": code,
+            "startedAt": state["startedAt"],
+            "finishedAt": rfc3339(self.now),
+            "reason": reason or ("Error" if code else "Completed"),
+        }
+        if message:
+            ended["message"] = message
+        pod["status"] = {
+            "phase": "Failed" if code else "Succeeded",
+            "containerStatuses": [{"name": children.CONTAINER, "state": {"terminated": ended}}],
+        }
+        self._put("pod", pod)
+        owner = next((job for job in self.jobs() if job["metadata"]["uid"] == _owner(pod)), None)
+        if owner is not None and "deletionTimestamp" in owner["metadata"]:
+            for mine in [mine for mine in self.pods() if _owner(mine) == owner["metadata"]["uid"]]:
+                self._drop("pod", mine["metadata"]["name"])
+            self._drop("job", owner["metadata"]["name"])
+        elif "deletionTimestamp" in pod["metadata"]:
+            self._drop("pod", pod["metadata"]["name"])
+        return owner
+
+    def condition(self, kind, job=None, **more):
+        job = job or self.live()
+        job["status"].setdefault("conditions", []).append({"type": kind, "status": "True"} | more)
+        if kind == "Complete":
+            job["status"] |= {"succeeded": 1, "completionTime": rfc3339(self.now)}
+        self._put("job", job)
+
+    def complete(self, metrics=None, done=None, said=True, **more):
+        """The live Job runs, if it does not yet, and its work is done."""
+        job = self.live()
+        if not any(_owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Running" for pod in self.pods()):
+            self.run(job)
+        labels = job["metadata"]["labels"]
+        result = Result(
+            stage=labels[children.STAGE], key=labels[children.KEY], metrics=metrics or {}, done_keys=done or {}, seconds=60.0, **more
+        )
+        self.ends(0, result.termination_message() if said else None)
+        self.condition("Complete", self.live())
+
+    def fail(self, code=78, reason="BadRequest", message="it is wrong", remedy="mend it"):
+        """The live Job's pod ends with a code that is not tried again."""
+        job = self.live()
+        labels = job["metadata"]["labels"]
+        self.run(job) if not any(pod["status"]["phase"] == "Running" for pod in self.pods()) else None
+        said = Result(stage=labels[children.STAGE], key=labels[children.KEY], exit_code=code, reason=reason, message=message, remedy=remedy)
+        self.ends(code, said.termination_message())
+        job = self.live()
+        job["status"]["failed"] = job["status"].get("failed", 0) + 1
+        self._put("job", job)
+        self.condition("Failed", self.live(), reason="PodFailurePolicy", message=f"container stage failed with exit code {code}")
+
+    def later(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+    # -- what the controller does
+
+    def world(self):
+        request = self.request
+        more = {"turn": self.turn} if self.turn else {}
+        return World(
+            request=request,
+            jobs=self.jobs(),
+            pods=self.pods(),
+            snapshot=self.snapshot(request),
+            others=self.others,
+            run_taken_by=self.run_taken_by,
+            progress=self.progress,
+            events=self.events,
+            failed_to_create=self.failed_to_create,
+            **more,
+        )
+
+    def snapshot(self, request):
+        found = self.kept["map"].get(request["status"].get("snapshot", ""))
+        return read_map(found) if found else None
+
+    def plan(self):
+        return reconcile(self.world(), self.now, self.config)
+
+    def carry_out(self, seen, plan):
+        """The calls of a plan, in the executor's order; each may raise Conflict, and a crash may come between any two."""
+        yield lambda: self.write_status(seen, plan.status)
+        for delete in plan.deletes:
+            yield lambda delete=delete: self.delete_job(delete.name, delete.uid)
+        for item in plan.creates:
+            yield lambda item=item: self.create(item)
+        if plan.delete_request:
+            yield self.delete_request
+
+    def look(self):
+        """Reconcile once and carry it out; then a second look must change nothing, unless a Job was deleted."""
+        plan = self.plan()
+        for call in self.carry_out(self.request, plan):
+            call()
+        if self.request is not None and not plan.deletes:
+            assert_settled(self, plan)
+        return plan
+
+    # -- its insides
+
+    def _uid(self):
+        self.uids += 1
+        return f"00000000-0000-0000-0000-{self.uids:012d}"
+
+    def _put(self, kind, thing):
+        self.version += 1
+        thing["metadata"]["resourceVersion"] = str(self.version)
+        self.kept[kind][thing["metadata"]["name"]] = copy.deepcopy(thing)
+        self.log.append((self.version, kind, thing["metadata"]["name"], copy.deepcopy(thing)))
+
+    def _drop(self, kind, name):
+        if self.kept[kind].pop(name, None) is not None:
+            self.version += 1
+            self.log.append((self.version, kind, name, None))
+
+
+def assert_settled(cluster, first):
+    """A second look at what the first one left: the same status, nothing to make, to delete or to tell."""
+    second = cluster.plan()
+    assert second.status == first.status or cluster.request["metadata"].get("deletionTimestamp"), "a second look writes another status"
+    assert not second.creates, f"a second look makes {[item['metadata']['name'] for item in second.creates]}"
+    assert not second.deletes, f"a second look deletes {second.deletes}"
+    assert not second.notes, f"a second look tells {second.notes}"
+
+
+def _ended(job):
+    return any(one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in job["status"].get("conditions", ()))
+
+
+def _owner(pod):
+    return pod["metadata"]["ownerReferences"][0]["uid"]
+
+
+def _changed(spec, changes):
+    """A spec with `changes` laid over it, as in requests_for_tests.document."""
+    spec = copy.deepcopy(spec)
+    for path, value in changes.items():
+        part = spec
+        *parents, last = path.split(".")
+        for step in parents:
+            part = part.setdefault(step, {})
+        if value is ...:
+            part.pop(last, None)
+        else:
+            part[last] = value
+    return spec

@@ -1,0 +1,6 @@
+"""An S3 server for trying things out in a cluster: SeaweedFS with a bucket and the demo model in it.
+
+    AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… python -m tunesmith_tryout.s3 --data /data
+
+One replica, no TLS, no backup: nothing to keep a company's data in.
+"""

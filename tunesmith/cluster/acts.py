@@ -1,0 +1,59 @@
+"""What a person may do to a request: patches of its spec, and when they make no sense. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.cluster.requests import ended
+from tunesmith.errors import Usage
+from tunesmith.plan import STAGES
+from tunesmith.settings import StageName
+from tunesmith.status import Status
+
+Patch = dict[str, Any]
+
+
+def suspend(request: Mapping[str, Any], status: Status) -> Patch | None:
+    """Stop it for now; None if it is suspended already."""
+    name = request["metadata"]["name"]
+    if request["spec"].get("suspend"):
+        return None
+    if end := ended(request, status):
+        raise Usage(
+            f"{name} is at work no more: it is {'complete' if end == 'Complete' else 'failed'}", remedy="nothing is left to suspend"
+        )
+    return {"spec": {"suspend": True}}
+
+
+def resume(request: Mapping[str, Any], _status: Status) -> Patch | None:
+    """Go on; None if it is not suspended."""
+    return {"spec": {"suspend": False}} if request["spec"].get("suspend") else None
+
+
+def retry(request: Mapping[str, Any], status: Status, identity: str) -> Patch:
+    """Another attempt for what failed, or for a Job whose pod cannot start. Raises Usage where nothing has failed."""
+    name = request["metadata"]["name"]
+    if request["spec"].get("suspend"):
+        raise Usage(f"{name} is suspended", remedy="`resume` goes on with it")
+    if ended(request, status) != "Failed" and status.phase != "Failed" and not stuck(status):
+        remedy = "`rerun --from STAGE` runs finished stages again" if status.phase == "Succeeded" else "`status` shows what it does"
+        raise Usage(f"{name} has not failed: it is {status.phase}", reason="NotFailed", remedy=remedy)
+    return {"spec": {"retry": identity}}
+
+
+def stuck(status: Status) -> str:
+    """Why a stage's pod cannot start, as far as the status says so."""
+    return next((row.reason for row in status.stages if row.phase == "Pending" and row.job and row.reason), "")
+
+
+def rerun(request: Mapping[str, Any], status: Status, stage: StageName, identity: str) -> Patch:
+    """Run a stage and all later ones again. Raises Usage where that would bring back what an earlier rerun replaced."""
+    name = request["metadata"]["name"]
+    if status.stages and all(row.name != stage for row in status.stages):
+        raise Usage(f"{name} has no stage {stage}", remedy=f"it has {', '.join(row.name for row in status.stages)}")
+    now = request["spec"].get("rerun")
+    if now and STAGES.index(now["from"]) < STAGES.index(stage):
+        raise Usage(
+            f"{now['from']} was run again under the id {now['id']!r}; {stage} alone would go back to the results from before",
+            remedy=f"run again from {now['from']} or an earlier stage",
+        )
+    return {"spec": {"rerun": {"from": stage, "id": identity}}}

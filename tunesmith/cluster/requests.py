@@ -1,0 +1,126 @@
+"""TrainingRequests on a cluster: found by name, listed, followed."""
+
+import difflib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tunesmith.cluster.api import Api, Object, Query, absent
+from tunesmith.errors import Gone, TryAgain, TunesmithError
+from tunesmith.request import API_VERSION, GROUP
+from tunesmith.status import Status
+
+PLURAL = "trainingrequests"
+QUALIFIED = f"trainingrequest.{GROUP}"  # as `-o name` says it
+WATCH_SECONDS = 300.0
+_AWAY_SECONDS = 2.0
+
+
+def collection(namespace: str) -> str:
+    """Path of the requests of a namespace; of all namespaces if it is empty."""
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}" if namespace else f"/apis/{API_VERSION}/{PLURAL}"
+
+
+def path_of(namespace: str, name: str) -> str:
+    """Path of a request."""
+    return f"{collection(namespace)}/{name}"
+
+
+def get(api: Api, namespace: str, name: str) -> Object:
+    """A request. Raises Gone, with what was meant perhaps."""
+    try:
+        return api.get(path_of(namespace, name))
+    except Gone as error:
+        if not absent(error):
+            raise
+        raise Gone(error.message, reason="NotFound", remedy=_meant(api, namespace, name)) from error
+
+
+def names(api: Api, namespace: str, *, seconds: float = 10.0) -> list[str]:
+    """Names of the requests of a namespace."""
+    accept_only_names = api.get(collection(namespace), [("limit", "500")], table=True, seconds=seconds)
+    return [row["object"]["metadata"]["name"] for row in accept_only_names.get("rows") or ()]
+
+
+def follow(api: Api, namespace: str, name: str, until: float | None = None) -> Iterator[Object]:
+    """The request now and at each change; ends when it is deleted, or at `until` (a moment of the monotonic clock).
+
+    A server that is away for a while is waited for.
+    """
+    query: Query = [("fieldSelector", f"metadata.name={name}")]
+    seen = ""
+    uid = get(api, namespace, name)["metadata"]["uid"]
+    while until is None or time.monotonic() < until:
+        try:
+            listed = api.get(collection(namespace), query)
+            items = [item for item in listed.get("items") or () if item["metadata"]["uid"] == uid]
+            if not items:
+                return
+            if items[0]["metadata"]["resourceVersion"] != seen:
+                seen = items[0]["metadata"]["resourceVersion"]
+                yield items[0]
+            left = WATCH_SECONDS if until is None else min(WATCH_SECONDS, max(1.0, until - time.monotonic()))
+            for event in api.watch(collection(namespace), query, listed["metadata"]["resourceVersion"], left):
+                if event["type"] == "ERROR":
+                    break  # too old a resourceVersion, most often: listed anew
+                if event["type"] == "BOOKMARK" or event["object"]["metadata"]["uid"] != uid:
+                    continue
+                if event["type"] == "DELETED":
+                    return
+                seen = event["object"]["metadata"]["resourceVersion"]
+                yield event["object"]
+        except TryAgain:
+            time.sleep(_AWAY_SECONDS)
+
+
+def status_of(request: Mapping[str, Any]) -> Status:
+    """The status of a request; one that is not seen yet has one too. Fields of a newer release are left out."""
+    try:
+        return Status.model_validate_json(json.dumps(_pruned(Status, request.get("status") or {})))
+    except ValueError as error:
+        raise TunesmithError(
+            f"the status of {request['metadata']['name']} is none that this release can read",
+            reason="OtherRelease",
+            remedy="use the `tunesmith` of the controller's release; `tunesmith version` shows this one's",
+        ) from error
+
+
+def _pruned(model: Any, value: Any) -> Any:
+    """Only what the model knows, so that a newer controller's status can be read."""
+    from tunesmith.field_docs import models_in
+
+    if isinstance(value, list):
+        return [_pruned(model, item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    found = {}
+    for name, field in model.model_fields.items():
+        alias = field.alias or name
+        if alias in value and value[alias] is not None:
+            inner = next(models_in(field.annotation), None)
+            found[alias] = _pruned(inner, value[alias]) if inner else value[alias]
+    return found
+
+
+def condition(status: Status, kind: str) -> str:
+    """`True`, `False` or `Unknown`."""
+    return next((one.status for one in status.conditions if one.type == kind), "Unknown")
+
+
+def ended(request: Mapping[str, Any], status: Status) -> str:
+    """`Complete` or `Failed` once the present generation has ended so, else an empty string."""
+    if status.observed_generation != request["metadata"].get("generation", 0):
+        return ""
+    return next((kind for kind in ("Complete", "Failed") if condition(status, kind) == "True"), "")
+
+
+def _meant(api: Api, namespace: str, name: str) -> str:
+    try:
+        known = names(api, namespace)
+    except TunesmithError:
+        return ""
+    guess = difflib.get_close_matches(name, known, n=1)
+    if guess:
+        return f"did you mean {guess[0]!r}?"
+    return f"there are {', '.join(sorted(known)[:10])}" if known else f"namespace {namespace} has no requests; name another by -n"
