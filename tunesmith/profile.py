@@ -172,7 +172,7 @@ class Profile(Settings):
     cache_claim: ObjectName = ""
     """PersistentVolumeClaim in the request's namespace for HF_HOME, shared by its pods (ReadWriteMany). Empty: on the scratch volume."""
     ca_bundle: ConfigMapKey | None = None
-    """Certificates that every client trusts, in the request's namespace."""
+    """Certificates that every client trusts, in the request's namespace. They replace the system's, so they must be all that is needed."""
     proxy: Proxy = Field(default_factory=Proxy)
     """Proxies."""
     env: dict[str, str] = Field(default_factory=dict)

@@ -232,7 +232,7 @@ class Training(Settings):
     max_steps: Annotated[int, Field(ge=-1, le=LARGEST)] = -1
     """Optimizer steps at most; over `numTrainEpochs`. -1: no limit."""
     per_device_train_batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
-    """Rows per device and forward pass."""
+    """Rows per device and forward pass; with several GPUs each takes as many."""
     per_device_eval_batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
     """Rows per device and evaluation pass."""
     gradient_accumulation_steps: Annotated[int, Field(ge=1, le=4096)] = 1

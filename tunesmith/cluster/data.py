@@ -101,7 +101,7 @@ def own_runs(data: RunData, environ: Mapping[str, str], toolbox: Toolbox, say: S
     style = "" if store.addressing_style == "auto" else store.addressing_style
     known = {"AWS_REGION": store.region, "AWS_DEFAULT_REGION": store.region, "TUNESMITH_S3_ADDRESSING_STYLE": style}
     if not any(environ.get(name) for name in _ENDPOINTS):
-        known["AWS_ENDPOINT_URL"] = store.endpoint
+        known["AWS_ENDPOINT_URL_S3"] = store.endpoint
     runs = OwnRuns(data.store, {name: value for name, value in known.items() if value} | dict(environ), toolbox)
     try:
         runs.manifests(data.snapshot)

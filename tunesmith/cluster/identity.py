@@ -6,6 +6,7 @@ The controller builds the stages' pods; this is the same identity for a pod that
 from typing import Any
 
 from tunesmith.profile import Profile
+from tunesmith.resolve import Snapshot
 
 SCRATCH = "/scratch"
 _CA_FOLDER = "/etc/tunesmith/ca"
@@ -13,17 +14,19 @@ _CACHE = "/cache"
 _TELEMETRY_OFF = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
 
-def environment(profile: Profile, *, hub: bool) -> list[dict[str, Any]]:
-    """Variables of the container. `hub`: also the token for base models of the profile's hub."""
+def environment(profile: Profile, snapshot: Snapshot, *, hub: bool) -> list[dict[str, Any]]:
+    """Variables of the container. `hub`: also the token for the base model, as evaluate has it."""
     store = profile.store
     plain = {
         "HOME": SCRATCH,
+        "USER": "tunesmith",  # its number has no name in the image, and torch asks for one
+        "LOGNAME": "tunesmith",
         "TMPDIR": SCRATCH,
         "PYTHONUNBUFFERED": "1",
         "PYTHONSAFEPATH": "1",
         "HF_HOME": _CACHE if profile.cache_claim else f"{SCRATCH}/hf",
         **_TELEMETRY_OFF,
-        "AWS_ENDPOINT_URL": store.endpoint,
+        "AWS_ENDPOINT_URL_S3": store.endpoint,
         "AWS_REGION": store.region,
         "AWS_DEFAULT_REGION": store.region,
         "TUNESMITH_S3_ADDRESSING_STYLE": "" if store.addressing_style == "auto" else store.addressing_style,
@@ -42,8 +45,9 @@ def environment(profile: Profile, *, hub: bool) -> list[dict[str, Any]]:
     if store.secret:
         found += [_secret(name, store.secret, name, optional=False) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
         found.append(_secret("AWS_SESSION_TOKEN", store.secret, "AWS_SESSION_TOKEN", optional=True))
-    if hub and profile.hub_secret:
-        found.append(_secret("HF_TOKEN", profile.hub_secret.name, profile.hub_secret.key, optional=False))
+    token = snapshot.spec.model.token_secret or profile.hub_secret
+    if hub and token and snapshot.spec.model.base.startswith("hf://"):
+        found.append(_secret("HF_TOKEN", token.name, token.key, optional=False))
     return found
 
 

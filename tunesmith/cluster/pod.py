@@ -37,7 +37,7 @@ def pod(
         "image": profile.images.train if infer else profile.images.generate,
         "imagePullPolicy": profile.images.pull_policy,
         "command": ["python", "-m", "tunesmith_jobs.serve", "--store", store, "--work", SCRATCH, "--port", str(PORT)],
-        "env": [{"name": "TUNESMITH_SESSION", "value": digest}, *environment(profile, hub=infer)],
+        "env": [{"name": "TUNESMITH_SESSION", "value": digest}, *environment(profile, snapshot, hub=infer)],
         "resources": _infer_resources(snapshot) if infer else _DATA_RESOURCES,
         "volumeMounts": mounts,
         "securityContext": {

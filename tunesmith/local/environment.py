@@ -51,7 +51,7 @@ _PASSED = frozenset(
         "PYTORCH_ALLOC_CONF",
     ]
 )
-_PASSED_PREFIXES = ("AWS_", "CUDA_", "NVIDIA_", "LC_")
+_PASSED_PREFIXES = ("AWS_", "TUNESMITH_S3_", "CUDA_", "NVIDIA_", "LC_")
 _TRACKERS = {"wandb": "WANDB_", "mlflow": "MLFLOW_", "trackio": "TRACKIO_", "tensorboard": "TENSORBOARD_"}
 _ALWAYS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
