@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import tunesmith
-from tunesmith import children
-from tunesmith.cluster.identity import SCRATCH, environment, volumes
+from tunesmith import children, podspec
 from tunesmith.profile import Profile
 from tunesmith.request import API_VERSION, KIND
 from tunesmith.resolve import Snapshot
@@ -18,9 +17,9 @@ Purpose = Literal["data", "infer"]
 CONTAINER = "session"
 PORT = 8080
 SESSION = "tunesmith.dev/session"  # label: what the pod is for
-_USER = 10001
 _DEADLINE_SECONDS = 6 * 3600
 _GPU = "nvidia.com/gpu"
+_SCRATCH_SIZE = "50Gi"  # a ceiling, not a reservation
 _DATA_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
 
 
@@ -30,41 +29,27 @@ def pod(
     """The pod. `digest`: sha256 of the session's token; `owned`: goes with the request (not where the request is about to go)."""
     metadata = request["metadata"]
     infer = purpose == "infer"
-    found, mounts = volumes(profile, scratch=_scratch(profile, infer=infer))
+    volumes = [*_own_volumes(profile, infer=infer), *podspec.cache(profile), *podspec.certificates(profile)]
+    values = podspec.folders(profile) | podspec.clients(profile) | profile.env | podspec.process() | podspec.store(profile.store)
     owner = {"apiVersion": API_VERSION, "kind": KIND, "name": metadata["name"], "uid": metadata["uid"]}
     container = {
         "name": CONTAINER,
         "image": profile.images.train if infer else profile.images.generate,
         "imagePullPolicy": profile.images.pull_policy,
-        "command": ["python", "-m", "tunesmith_jobs.serve", "--store", store, "--work", SCRATCH, "--port", str(PORT)],
-        "env": [{"name": "TUNESMITH_SESSION", "value": digest}, *environment(profile, snapshot, hub=infer)],
+        "command": ["python", "-m", "tunesmith_jobs.serve", "--store", store, "--work", podspec.SCRATCH, "--port", str(PORT)],
+        "env": podspec.env(values | (podspec.hub(snapshot, profile) if infer else {}) | {"TUNESMITH_SESSION": digest}),
         "resources": _infer_resources(snapshot) if infer else _DATA_RESOURCES,
-        "volumeMounts": mounts,
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "volumeMounts": [mount for _, mount in volumes],
+        "securityContext": podspec.confined(),
     }
     spec = {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": _DEADLINE_SECONDS,
         "terminationGracePeriodSeconds": 5,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "serviceAccountName": profile.service_account_name or "default",
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **podspec.identity(profile),
         "containers": [container],
-        "volumes": found,
+        "volumes": [volume for volume, _ in volumes],
     }
-    if profile.images.pull_secrets:
-        spec["imagePullSecrets"] = [{"name": secret} for secret in profile.images.pull_secrets]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -76,17 +61,19 @@ def pod(
             | {children.MANAGED_BY: "tunesmith-cli", SESSION: purpose},
             **({"ownerReferences": [owner]} if owned else {}),
         },
-        "spec": spec | (_placement(snapshot, profile) if infer else {}),
+        "spec": spec | (podspec.placement(snapshot.spec.stages.evaluate, profile.pods.evaluate) if infer else {}),
     }
 
 
-def _scratch(profile: Profile, *, infer: bool) -> dict[str, Any]:
+def _own_volumes(profile: Profile, *, infer: bool) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Scratch, as large as evaluate's for a model, and /tmp."""
     wanted = profile.pods.evaluate.scratch
-    if not infer or not wanted.storage_class_name:
-        return {"emptyDir": {"sizeLimit": wanted.size} if infer and wanted.size != "0" else {}}
-    size = "20Gi" if wanted.size == "0" else wanted.size
-    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": wanted.storage_class_name, "resources": {"requests": {"storage": size}}}
-    return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
+    size = (_SCRATCH_SIZE if wanted.size == "0" else wanted.size) if infer else "1Gi"
+    scratch = podspec.scratch(size, wanted.storage_class_name if infer else "")
+    return [
+        (scratch, {"name": "scratch", "mountPath": podspec.SCRATCH}),
+        ({"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}, {"name": "tmp", "mountPath": podspec.TMP}),
+    ]
 
 
 def _infer_resources(snapshot: Snapshot) -> dict[str, dict[str, str]]:
@@ -99,15 +86,3 @@ def _infer_resources(snapshot: Snapshot) -> dict[str, dict[str, str]]:
         del limits[_GPU]
     found = {"requests": dict(wanted.requests), "limits": limits}
     return {name: amounts for name, amounts in found.items() if amounts}
-
-
-def _placement(snapshot: Snapshot, profile: Profile) -> dict[str, Any]:
-    stage, own = snapshot.spec.stages.evaluate, profile.pods.evaluate
-    found = {
-        "nodeSelector": dict(stage.node_selector),
-        "tolerations": [one.model_dump(mode="json", by_alias=True, exclude_defaults=True) for one in stage.tolerations],
-        "priorityClassName": stage.priority_class_name,
-        "runtimeClassName": own.runtime_class_name,
-        "affinity": own.affinity,
-    }
-    return {name: value for name, value in found.items() if value}

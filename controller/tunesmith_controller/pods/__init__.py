@@ -8,8 +8,8 @@ import hashlib
 import json
 from typing import Any
 
-from tunesmith import children
-from tunesmith.profile import Images, Pod
+from tunesmith import children, podspec
+from tunesmith.profile import Pod
 from tunesmith.request import API_VERSION, KIND, StageSettings
 from tunesmith.settings import StageName
 from tunesmith_controller.model import Object, SnapshotMap
@@ -18,7 +18,6 @@ from tunesmith_controller.pods.volumes import TEACHER_RATE
 
 __all__ = ["TEACHER_RATE", "build_job", "gpus", "template_hash"]
 
-USER = 10001  # of the images
 KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"  # label of a Job
 
 _IMAGE = {"generate": "generate", "train": "train", "merge": "merge", "evaluate": "train", "deliver": "merge"}
@@ -105,28 +104,15 @@ def _pod(namespace: str, stage: StageName, attempt: int, snapshot: SnapshotMap, 
         "env": environment.variables(stage, attempt, snapshot, asked, processes),
         "resources": asked,
         "volumeMounts": volumes.mounts(stage, profile),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": podspec.confined(),
         # The stage writes its result there; of one that crashed before it could, the end of its log says why.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     return {
-        **_placement(settings, pod),
-        **_identity(profile.service_account_name, profile.images),
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **podspec.placement(settings, pod),
+        **podspec.identity(profile),
         "restartPolicy": "Never",  # a podFailurePolicy needs it
         "terminationGracePeriodSeconds": pod.termination_grace_period_seconds,
-        "enableServiceLinks": False,
         "containers": [container],
         "volumes": volumes.volumes(stage, snapshot, base_bytes),
     }
@@ -136,28 +122,7 @@ def _command(stage: StageName, store: str, processes: int) -> list[str]:
     """The stage's command line. Several processes: one for each GPU, started by the stage's own launcher."""
     launcher = [f"--processes={processes}"] if processes > 1 else []
     module = f"tunesmith_jobs.{stage}.launch" if processes > 1 else f"tunesmith_jobs.{stage}"
-    return ["python", "-m", module, *launcher, "--request", volumes.SNAPSHOT_PATH, "--store", store, "--work", volumes.SCRATCH]
-
-
-def _identity(service_account: str, images: Images) -> dict[str, Any]:
-    """As whom the pod runs in the cluster. A cloud's identity comes as a projected volume of its own, so no API token is mounted."""
-    found: dict[str, Any] = {"serviceAccountName": service_account or "default", "automountServiceAccountToken": False}
-    if images.pull_secrets:
-        found["imagePullSecrets"] = [{"name": name} for name in images.pull_secrets]
-    return found
-
-
-def _placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
-    """Where the pod may run: the request's (or its profile's defaults), affinity and runtime class the profile's."""
-    tolerations = [one.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True) for one in settings.tolerations]
-    found = {
-        "nodeSelector": dict(settings.node_selector),
-        "tolerations": [{"operator": one.operator, **chosen} for one, chosen in zip(settings.tolerations, tolerations, strict=True)],
-        "affinity": dict(pod.affinity),
-        "priorityClassName": settings.priority_class_name,
-        "runtimeClassName": pod.runtime_class_name,
-    }
-    return {name: value for name, value in found.items() if value}
+    return ["python", "-m", module, *launcher, "--request", volumes.SNAPSHOT_PATH, "--store", store, "--work", podspec.SCRATCH]
 
 
 def _hash(template: dict[str, Any], snapshot: SnapshotMap) -> str:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from tunesmith import podspec
 from tunesmith.children import SNAPSHOT_FILE
+from tunesmith.podspec import SCRATCH, TMP
 from tunesmith.profile import Pod, Profile
 from tunesmith.settings import StageName
 from tunesmith_controller.model import SnapshotMap
@@ -10,12 +12,8 @@ from tunesmith_controller.pods import resources
 
 REQUEST = "request"
 SNAPSHOT_PATH = f"/etc/tunesmith/{SNAPSHOT_FILE}"
-SCRATCH = "/scratch"
-CACHE = "/cache"
-CERTIFICATES = "/etc/tunesmith-ca"
 POD = "/etc/tunesmith-pod"
-TMP = "/tmp"  # noqa: S108 - a volume of the pod's own
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 - likewise
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a volume of the pod's own
 TEACHER_RATE = "tunesmith.dev/teacher-requests-per-minute"  # annotation of a generate pod, which the stage reads as a file while it runs
 TEACHER_RATE_FILE = "teacher-requests-per-minute"
 _TMP_SIZE = "1Gi"
@@ -33,11 +31,7 @@ def mounts(stage: StageName, profile: Profile) -> list[dict[str, Any]]:
         found.append({"name": "shm", "mountPath": SHARED_MEMORY})
     if stage == "generate":
         found.append({"name": "pod", "mountPath": POD, "readOnly": True})
-    if profile.cache_claim and stage != "deliver":
-        found.append({"name": "cache", "mountPath": CACHE})
-    if profile.ca_bundle is not None:
-        found.append({"name": "ca", "mountPath": CERTIFICATES, "readOnly": True})
-    return found
+    return found + [mount for _, mount in _shared(stage, profile)]
 
 
 def volumes(stage: StageName, snapshot: SnapshotMap, base_bytes: int) -> list[dict[str, Any]]:
@@ -48,7 +42,7 @@ def volumes(stage: StageName, snapshot: SnapshotMap, base_bytes: int) -> list[di
     files = [{"key": SNAPSHOT_FILE, "path": SNAPSHOT_FILE}]
     found: list[dict[str, Any]] = [
         {"name": REQUEST, "configMap": {"name": snapshot.name, "items": files}},
-        {"name": "scratch", **_scratch(size, pod.scratch.storage_class_name)},
+        podspec.scratch(size, pod.scratch.storage_class_name),
         {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}},
     ]
     if stage == "train":
@@ -56,17 +50,8 @@ def volumes(stage: StageName, snapshot: SnapshotMap, base_bytes: int) -> list[di
     if stage == "generate":
         rate = {"path": TEACHER_RATE_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{TEACHER_RATE}']"}}
         found.append({"name": "pod", "downwardAPI": {"items": [rate]}})
-    if profile.cache_claim and stage != "deliver":
-        found.append({"name": "cache", "persistentVolumeClaim": {"claimName": profile.cache_claim}})
-    if profile.ca_bundle is not None:
-        bundle = profile.ca_bundle
-        found.append({"name": "ca", "configMap": {"name": bundle.name, "items": [{"key": bundle.key, "path": "ca.crt"}]}})
-    return found
+    return found + [volume for volume, _ in _shared(stage, profile)]
 
 
-def _scratch(size: str, storage_class: str) -> dict[str, Any]:
-    """On the node's own disk, or a volume that lives as long as the pod."""
-    if not storage_class:
-        return {"emptyDir": {"sizeLimit": size}}
-    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class, "resources": {"requests": {"storage": size}}}
-    return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
+def _shared(stage: StageName, profile: Profile) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return (podspec.cache(profile) if stage != "deliver" else []) + podspec.certificates(profile)
