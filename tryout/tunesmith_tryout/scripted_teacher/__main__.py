@@ -1,4 +1,5 @@
 import argparse
+import os
 import sys
 
 from tunesmith_tryout.scripted_teacher.faults import read_faults
@@ -9,7 +10,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tunesmith_tryout.scripted_teacher",
         description="Serve a scripted teacher (a grammar, no language model), in OpenAI's chat protocol. "
-        "The first line it prints is its address for data.teacher.baseURL; /healthz answers once it serves.",
+        "The first line it prints is its address for data.teacher.baseURL; /healthz answers once it serves. "
+        "With TUNESMITH_SCRIPTED_TEACHER_KEY in its environment, clients must send that key.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 in a pod (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=0, help="port (default: a free one)")
@@ -27,7 +29,8 @@ def main() -> int:
         faults = [read_faults(text) for text in arguments.fail]
     except ValueError as error:
         parser.error(str(error))
-    serve(Server(latency=arguments.latency, faults=faults, requests_per_second=arguments.rate), arguments.host, arguments.port)
+    key = os.environ.get("TUNESMITH_SCRIPTED_TEACHER_KEY", "")
+    serve(Server(latency=arguments.latency, faults=faults, requests_per_second=arguments.rate, key=key), arguments.host, arguments.port)
     return 0
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import hmac
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -13,14 +14,20 @@ from tunesmith_tryout.scripted_teacher import faults as fault_kinds
 from tunesmith_tryout.scripted_teacher.answers import MODEL, answer, completion
 from tunesmith_tryout.scripted_teacher.faults import Fault
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 
 class Server:
-    """One scripted teacher: its settings, and counts of what it was asked. `answered`: what a real teacher bills (`calls` at /stats)."""
+    """One scripted teacher: its settings, and counts of what it was asked. `answered`: what a real teacher bills (`calls` at /stats).
 
-    def __init__(self, *, latency: float = 0.0, faults: Sequence[Fault] = (), requests_per_second: float = 0.0) -> None:
+    `key`: what clients must send; empty: anybody may ask.
+    """
+
+    def __init__(self, *, latency: float = 0.0, faults: Sequence[Fault] = (), requests_per_second: float = 0.0, key: str = "") -> None:
         self.latency = latency
         self.faults = list(faults)
         self.requests_per_second = requests_per_second
+        self.key = key
         self.asked = 0
         self.answered = 0
         self.tokens = 0
@@ -32,7 +39,7 @@ class Server:
 
     def app(self) -> web.Application:
         """The application to serve."""
-        app = web.Application(client_max_size=16 * 2**20)
+        app = web.Application(client_max_size=16 * 2**20, middlewares=[self._authorized])
         app.add_routes(
             [
                 web.post("/v1/chat/completions", self._chat),
@@ -43,6 +50,15 @@ class Server:
             ]
         )
         return app
+
+    @web.middleware
+    async def _authorized(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuses what comes without the key, as OpenAI does."""
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.key and request.path.startswith("/v1/") and not hmac.compare_digest(given.encode(), self.key.encode()):
+            error = {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}
+            return web.json_response({"error": error}, status=401)
+        return await handler(request)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         number, self.asked = self.asked, self.asked + 1
