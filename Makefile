@@ -8,6 +8,7 @@ ARGS ?=
 
 UV := .tools/bin/uv
 BIN := .venv/bin
+ON_A_NODE := tests/e2e tests/images/test_images.py
 EXTRAS := generate train merge cluster controller tryout
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
@@ -31,8 +32,8 @@ gpu-check: install ## What only a GPU can show about the training recipe; writes
 ##@ Develop
 
 .PHONY: test
-test: install lint types parts ## Lint, types, all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e $(ARGS)
+test: install lint types parts ## Lint, types, all tests that need no node
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ON_A_NODE:%=--ignore %) $(ARGS)
 
 .PHONY: lint
 lint: install ## Style, import contract, YAML
@@ -70,7 +71,7 @@ parts: ## Install what tests need beside Python packages (a browser), where the 
 e2e: install ## Tests on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
 	@tests/cluster/build.sh node
 	@test -n "$${TUNESMITH_E2E_KUBECONFIG:-}" || BASE_IMAGE=$${BASE_IMAGE:-debootstrap} images/build.sh
-	$(BIN)/python -m pytest tests/e2e --timeout 1800 $(ARGS)
+	$(BIN)/python -m pytest $(ON_A_NODE) --timeout 1800 $(ARGS)
 
 .PHONY: cluster-up
 cluster-up: ## Start a Kubernetes cluster of our own on this machine (Linux, root)

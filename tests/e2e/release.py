@@ -12,7 +12,9 @@ import yaml
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "tunesmith"
 VALUES = Path(__file__).parent / "values.yaml"
-IMAGES = {name: {"repository": f"localhost/tunesmith-{name}", "tag": "dev"} for name in ("controller", "generate", "train", "merge", "tryout")}
+IMAGES = {
+    name: {"repository": f"localhost/tunesmith-{name}", "tag": "dev"} for name in ("controller", "generate", "train", "merge", "tryout")
+}
 
 
 class Release:

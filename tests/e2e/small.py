@@ -12,7 +12,14 @@ def small(**changes: Any) -> dict[str, Any]:
         "task": TASK,
         "data": {"examples": 12},
         "model": {"base": BASE},
-        "training": {"maxSteps": 2, "loraR": 4, "saveSteps": 1, "perDeviceTrainBatchSize": 1, "gradientCheckpointing": False, "evalSteps": 0},
+        "training": {
+            "maxSteps": 2,
+            "loraR": 4,
+            "saveSteps": 1,
+            "perDeviceTrainBatchSize": 1,
+            "gradientCheckpointing": False,
+            "evalSteps": 0,
+        },
         "evaluation": {"answers": 1, "maxNewTokens": 4},
     }
     for name, part in changes.items():

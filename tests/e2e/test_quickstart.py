@@ -47,9 +47,9 @@ def test_every_stage_was_one_job_with_one_pod(tryout, done):
 
 
 def test_train_asked_for_a_gpu_and_says_that_it_ran_on_the_cpu(tryout, done):
-    [pod] = json.loads(tryout.kubectl("get", "pods", "-l", "tunesmith.dev/request=quickstart,tunesmith.dev/stage=train", "-o", "json").stdout)[
-        "items"
-    ]
+    [pod] = json.loads(
+        tryout.kubectl("get", "pods", "-l", "tunesmith.dev/request=quickstart,tunesmith.dev/stage=train", "-o", "json").stdout
+    )["items"]
     assert pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "cpu" in tryout.tunesmith("logs", "quickstart", "--stage", "train").stdout.lower()
 
@@ -71,9 +71,16 @@ def test_fetch_brings_the_model_and_infer_answers(tryout, done, tmp_path):
     assert set(json.loads(answer.strip().splitlines()[-1])) == {"category", "priority", "product"}, answer
 
 
-def test_the_report_can_be_had(tryout, done, tmp_path):
-    tryout.tunesmith("report", "quickstart", "--to", str(tmp_path / "report.html"))
-    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
+def test_the_report_says_what_the_figures_are(tryout, done, tmp_path):
+    said = tryout.tunesmith("report", "quickstart").stdout
+    assert "exact" in said.lower(), said
+    tryout.tunesmith("fetch", "quickstart", "--to", str(tmp_path), "--only", "report")
+    assert "<html" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_no_pod_of_the_command_line_is_left(tryout, done):
+    found = tryout.kubectl("get", "pods", "-A", "-l", "tunesmith.dev/session", "-o", "name").stdout.split()
+    tryout.until("session pods are gone", lambda: not tryout.kubectl("get", *found, "--ignore-not-found").stdout if found else True)
 
 
 def test_applying_it_again_changes_nothing(tryout, done):
