@@ -56,7 +56,8 @@ docs: install ## Write the generated reference pages again
 	$(BIN)/python scripts/reference.py
 
 .PHONY: crd
-crd: install ## Write the CustomResourceDefinition again, and the reference pages
+crd: install ## Write the CustomResourceDefinition again, with all that is generated from it
+	@$(BIN)/python scripts/chart.py
 	@$(BIN)/python scripts/reference.py
 
 .PHONY: chart

@@ -1,4 +1,4 @@
-"""Write what is generated from the code, reference pages, the chart's CRD, Argo CD's test data: `python scripts/reference.py [--check]`.
+"""Write what is generated from the code, reference pages, Argo CD's test data: `python scripts/reference.py [--check]`.
 
 --check writes nothing and exits with 1, naming the pages, if any is stale.
 """
@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tunesmith import places
 from tunesmith.cli.main import app
-from tunesmith.crd import custom_resource_definition, schema_of
+from tunesmith.crd import schema_of
 from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Refused, Stopped, TryAgain, TunesmithError, Usage
 from tunesmith.plan import concerns
 from tunesmith.presets import DATA, TRAINING
@@ -141,8 +141,9 @@ def profile_page() -> str:
         "# The profile",
         "",
         "What the platform team decides for all requests that name it by `spec.profile`: the values below `profiles.<name>` of the chart.",
-        "It is frozen beside the snapshot of a request, so an edit changes no run under way; `spec.retry` takes today's images, Secrets",
-        "and placement, and `spec.rerun` all of today's profile. Secrets and ConfigMaps are those of the request's namespace.",
+        "It is frozen beside the snapshot of a request, so an edit changes no run under way. A new `spec.retry` takes today's images,",
+        "Secrets, `pods` and `allow`, but not `defaults` and `models`; a new `spec.rerun` takes all of it. Secrets and ConfigMaps",
+        "are those of the request's namespace.",
         "",
         *_parts_of(schema_of(Profile), {"name"}),
         "## Patterns of `allow`",
@@ -229,7 +230,6 @@ def main() -> int:
         f"{PAGES}/status.md": status_page(),
         f"{PAGES}/exit-codes.md": exit_codes_page(),
         f"{PAGES}/commands.md": commands_page(),
-        "helm/tunesmith/files/crd.yaml": _yaml(custom_resource_definition()),
     } | argocd_files()
     stale = [name for name, text in files.items() if not (ROOT / name).exists() or (ROOT / name).read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
