@@ -42,8 +42,9 @@ def job_name(name: str, uid: str, stage: str, key: str, attempt: int) -> str:
 
 
 def snapshot_name(name: str, uid: str, content: str) -> str:
-    """Name of the ConfigMap that freezes a request: by its content, so that a second write of the same is none."""
-    return f"{name}-snapshot-{_hex(uid, content)}"
+    """Name of the ConfigMap that freezes a request: by its content, so that a second write of the same is none,
+    and no other content can take its place."""
+    return f"{name}-snapshot-{_hex(uid, content, digits=16)}"
 
 
 def owner_reference(request: Mapping[str, str], api_version: str, kind: str) -> dict[str, object]:
@@ -58,5 +59,5 @@ def owner_reference(request: Mapping[str, str], api_version: str, kind: str) -> 
     }
 
 
-def _hex(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+def _hex(*parts: str, digits: int = 8) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:digits]

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tunesmith.children import FROZEN_FILE, SNAPSHOT_FILE, snapshot_name
 from tunesmith_controller.api import Api, Call, NotFound
 from tunesmith_controller.model import Object, SnapshotMap
 from tunesmith_controller.reconcile import read_map
@@ -51,6 +52,7 @@ class Snapshots:
             log.warning("ConfigMap %s/%s is not this request's: its owner has another uid", metadata["namespace"], item["metadata"]["name"])
             return None
         try:
+            _check_content(metadata, item)
             read = read_map(item)
         except (KeyError, ValueError) as error:
             log.warning("ConfigMap %s/%s holds no snapshot: %s", metadata["namespace"], item["metadata"]["name"], error)
@@ -60,3 +62,10 @@ class Snapshots:
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return read
+
+
+def _check_content(request: Mapping[str, Any], item: Mapping[str, Any]) -> None:
+    """Raises ValueError if a ConfigMap has another content than its name says: then somebody else wrote it."""
+    content = item["data"][SNAPSHOT_FILE] + item["data"][FROZEN_FILE]
+    if (name := snapshot_name(request["name"], request["uid"], content)) != item["metadata"]["name"]:
+        raise ValueError(f"with this content its name would be {name}; somebody else wrote it")
