@@ -74,6 +74,10 @@ e2e: install ## Tests on a cluster with a node: our own (Linux, root), or that o
 	@test -n "$${TUNESMITH_E2E_KUBECONFIG:-}" || BASE_IMAGE=$${BASE_IMAGE:-debootstrap} images/build.sh
 	$(BIN)/python -m pytest $(ON_A_NODE) --timeout 1800 $(ARGS)
 
+.PHONY: e2e-full
+e2e-full: e2e ## Those, and 500 requests on fake nodes
+	$(BIN)/python benchmarks/controller/run.py
+
 .PHONY: cluster-up
 cluster-up: ## Start a Kubernetes cluster of our own on this machine (Linux, root)
 	@tests/cluster/build.sh node
@@ -85,7 +89,7 @@ cluster-down: ## Stop it and leave nothing behind
 
 .PHONY: bench
 bench: install ## All benchmarks, each against a peer in one run; writes benchmarks/*/results.md
-	@for stage in generate train merge evaluate; do $(BIN)/python benchmarks/$$stage/run.py; done
+	@for stage in generate train merge evaluate controller; do $(BIN)/python benchmarks/$$stage/run.py; done
 
 .PHONY: lock
 lock: $(UV) ## Resolve the requirements anew (UPGRADE=1: to the newest versions)

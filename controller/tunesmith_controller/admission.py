@@ -40,15 +40,16 @@ def _of_profile(candidates: Sequence[Candidate], limits: Limits) -> dict[str, Tu
     counts = Counter(candidate.namespace for candidate in at_work)
     waiting = [candidate for candidate in candidates if not candidate.at_work]
     admitted = _take(waiting, counts, _free(limits.requests, len(at_work)), limits.requests_per_namespace)
+    starting = {candidate.uid for candidate in admitted}
     counts += Counter(candidate.namespace for candidate in admitted)
-    queue = _take([candidate for candidate in waiting if candidate not in admitted], counts, None, 0)
+    queue = _take([candidate for candidate in waiting if candidate.uid not in starting], counts, None, 0)
     places = {candidate.uid: place for place, candidate in enumerate(queue, start=1)}
     gpu = _gpu_turns(candidates, limits)
     generators = sum(candidate.generating for candidate in candidates) + len(admitted)
     turns: dict[str, Turn] = {}
     for candidate in candidates:
         place = places.get(candidate.uid, 0)
-        own = candidate.generating or candidate in admitted
+        own = candidate.generating or candidate.uid in starting
         turns[candidate.uid] = Turn(
             place=place,
             why=_why(candidate, limits, counts[candidate.namespace]) if place else "",

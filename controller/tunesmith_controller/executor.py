@@ -168,11 +168,11 @@ class Executor:
 
     def _create(self, request: Object, item: Object) -> str:
         """Makes an object; returns why it cannot be made, or nothing. An object of that name which is this request's is as good as made."""
-        resource, metadata = _KINDS[item["kind"]], request["metadata"]
+        resource, metadata, found = _KINDS[item["kind"]], request["metadata"], False
         try:
             made = self._write(Call("create", resource, metadata["namespace"], body=item))
         except AlreadyExists:
-            made = self._api.send(Call("get", resource, metadata["namespace"], item["metadata"]["name"]))
+            made, found = self._api.send(Call("get", resource, metadata["namespace"], item["metadata"]["name"])), True
             if metadata["uid"] not in [owner["uid"] for owner in made["metadata"].get("ownerReferences", ())]:
                 return (
                     f"NameConflict: a {item['kind']} named {item['metadata']['name']} exists already and is not this request's; "
@@ -183,8 +183,8 @@ class Executor:
         except ApiError as error:
             return f"{error.reason or error.status}: {error.message}"
         if resource is JOBS:
-            log.info("Job %s is made", item["metadata"]["name"], extra=said_of(request) | _labelled(item))
-            self._caches.jobs.put_answer(made)
+            log.info("Job %s is %s", item["metadata"]["name"], "there" if found else "made", extra=said_of(request) | _labelled(item))
+            self._caches.jobs.put_answer(made, tell=found)  # one that was there may have ended long ago
         else:
             self._snapshots.remember(request, made)
         return ""

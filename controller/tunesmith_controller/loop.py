@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,14 +19,14 @@ from tunesmith_controller.snapshots import Snapshots
 from tunesmith_controller.store import Key, key_of
 from tunesmith_controller.stuck import Troubles
 from tunesmith_controller.trim import request_name, run_of
-from tunesmith_controller.turns import Turns
+from tunesmith_controller.turns import Turns, ended
 
 log = logging.getLogger(__name__)
 
 Reconcile = Callable[[World, datetime, Config], Plan]
 
-RESYNC = 600.0  # seconds after which every request is looked at, whatever the watches said
-PLACES_EVERY, PLACES_PER_SECOND = 10.0, 2.0  # how often, and how fast, places in the queue are written again
+RESYNC = 600.0  # seconds after which every request that has not ended is looked at, whatever the watches said
+PLACES_EVERY, PLACES_PER_SECOND = 10.0, 1.0  # how often, and how fast, places in the queue are written again
 BUSY = 10  # requests that are due, beyond which places have to wait: who works comes before who waits
 TOGETHER = 0.3  # seconds that a change of a Job or pod waits for the next ones: a pod that starts has three at once, one look is enough
 HUNG = 300.0  # seconds that one look may take before the worker counts as dead; each call ends after far less
@@ -110,10 +110,15 @@ class Loop:
             progress=parts.progress,
             failed_to_create=parts.executor.refusals.message(uid),
         )
-        plan, came = parts.turns.decide(request, lambda turn: parts.reconcile(replace(gathered.world, turn=turn), now, parts.config))
-        for other in came:
-            parts.queue.add(other)
-        again = parts.executor.carry_out(request, plan)
+        try:
+            plan, came = parts.turns.decide(request, lambda turn: parts.reconcile(replace(gathered.world, turn=turn), now, parts.config))
+            self._call(came)
+            again = parts.executor.carry_out(request, plan)
+            self._call(parts.turns.settle(request, plan))
+        finally:
+            present = parts.caches.requests.get(key)
+            if present is None or present["metadata"]["uid"] != uid:  # it went meanwhile: nobody else would give its place back
+                self._forget(uid)
         parts.metrics.decided(request, plan)
         written = parts.caches.requests.get(key)
         if written is not None and written is not request:
@@ -159,13 +164,19 @@ class Loop:
     def _tick(self) -> None:
         due = time.monotonic() + RESYNC
         while not self._stopped.wait(PLACES_EVERY):
-            moved = self._parts.turns.moved() if self._parts.queue.depth() <= BUSY else []
+            places = int(PLACES_EVERY * PLACES_PER_SECOND)  # all that fit until the next tick
+            moved = self._parts.turns.moved(places) if self._parts.queue.depth() <= BUSY else []
             for number, key in enumerate(moved):
                 self._parts.queue.add(key, number / PLACES_PER_SECOND)
             if time.monotonic() > due:
                 due += RESYNC
-                for request in self._parts.caches.requests.all():
-                    self._parts.queue.add(key_of(request), random.uniform(0, RESYNC / 2))
+                self.resync()
+
+    def resync(self) -> None:
+        """Asks for a look at every request that has not ended, spread over time. Thousands of old ones would each cost a read."""
+        for request in self._parts.caches.requests.all():
+            if not ended(request):
+                self._parts.queue.add(key_of(request), random.uniform(0, RESYNC / 2))
 
     def _request_changed(self, before: Object | None, after: Object | None) -> None:
         queue = self._parts.queue
@@ -176,10 +187,16 @@ class Loop:
             uid = before["metadata"]["uid"]
             log.info("deleted", extra=said_of(before))
             queue.forget(key_of(before))
-            self._parts.executor.refusals.clear(uid)
-            for key in self._parts.turns.forget(uid):
-                queue.add(key)
+            self._forget(uid)
             self._tell_neighbours(before)
+
+    def _forget(self, uid: str) -> None:
+        self._parts.executor.refusals.clear(uid)
+        self._call(self._parts.turns.forget(uid))
+
+    def _call(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._parts.queue.add(key)
 
     def _child_changed(self, before: Object | None, after: Object | None) -> None:
         item = after or before

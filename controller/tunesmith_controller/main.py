@@ -82,8 +82,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
     add("--lease-name", default="tunesmith-controller", metavar="NAME", help="name of the lease")
     add("--lease-namespace", default=_own_namespace(), metavar="NAME", help="namespace of the lease; the pod's own")
     add("--workers", type=_positive, default=8, metavar="N", help="requests that are looked at at the same time")
-    add("--qps", type=_rate, default=50.0, metavar="N", help="calls to the API server a second; half of it at most for reading progress")
-    add("--burst", type=_positive, default=100, metavar="N", help="calls to the API server at once, after a pause")
+    add("--qps", type=_rate, default=100.0, metavar="N", help="calls to the API server a second; half of it at most for progress")
+    add("--burst", type=_positive, default=200, metavar="N", help="calls to the API server at once, after a pause")
     add(
         "--metrics-address",
         default=":8080",
@@ -113,8 +113,9 @@ class Process:
         self._api = api = Api(transport, bucket, observe=metrics.called, stop=self.stop)
         self.caches = caches = Caches()
         self.queue: WorkQueue[Key] = WorkQueue(waited=metrics.queue_latency.observe)
-        self._notes, snapshots = Notes(api, identity), Snapshots(api)
-        self._progress = ProgressReader(api, caches.pods, self.queue.add, rate=options.qps / 2)
+        share = options.qps / 4  # each for Events, for reads of progress and for the writes that these lead to: the rest is for work
+        self._notes, snapshots = Notes(api, identity, share), Snapshots(api)
+        self._progress = ProgressReader(api, caches.pods, self.queue.add, rate=share)
         self._elector = Elector(
             api, options.lease_namespace, options.lease_name, identity, won=self._lead, lost=self._lose
         )  # fmt: skip

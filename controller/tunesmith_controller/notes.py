@@ -21,7 +21,7 @@ CONTROLLER = "tunesmith.dev/controller"
 NOTE_BYTES = 1024  # the API refuses longer ones
 WAITING = 1000  # Events that may wait to be written; more are dropped
 REMEMBERED = 4096  # what was said of whom, so that it is not said again
-PER_SECOND, BURST = 10.0, 50.0
+BURST = 50.0
 
 
 def event(request: Object, note: Note, instance: str, at: datetime) -> dict[str, Any]:
@@ -49,13 +49,13 @@ def event(request: Object, note: Note, instance: str, at: datetime) -> dict[str,
 
 
 class Notes(threading.Thread):
-    """Takes notes from workers and writes them as Events."""
+    """Takes notes from workers and writes them as Events, at most `rate` a second."""
 
-    def __init__(self, api: Api, instance: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: Api, instance: str, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(name="notes", daemon=True)
         self._api, self._instance, self._clock = api, instance, clock
         self._complained = float("-inf")
-        self._bucket = TokenBucket(PER_SECOND, BURST, clock)
+        self._bucket = TokenBucket(rate, BURST, clock)
         self._waiting: queue.Queue[dict[str, Any]] = queue.Queue(WAITING)
         self._said: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._lock = threading.Lock()
@@ -75,7 +75,7 @@ class Notes(threading.Thread):
         except queue.Full:
             if self._clock() - self._complained > 60.0:
                 self._complained = self._clock()
-                log.warning("Events are dropped: %d wait already to be written, at %g a second", WAITING, PER_SECOND)
+                log.warning("Events are dropped: %d wait already to be written, at %g a second", WAITING, self._bucket.rate)
 
     def run(self) -> None:
         """For ever."""

@@ -2,7 +2,7 @@
 
 Each running pod is read every `interval(n, rate) = max(10 s, n / rate)`, n being the running pods. With the built-in 25 reads a second, 250
 pods are read every 10 s, 1,000 every 40 s. A read that shows something new leads to one write of a status at most, so progress never
-costs more than `rate` API writes a second.
+costs more than `rate` API writes a second. Where reads take long, the next ones wait: none are lined up that nobody will be in time for.
 """
 
 import heapq
@@ -77,12 +77,14 @@ class ProgressReader(threading.Thread):
 
     def run(self) -> None:
         """Until `stop`."""
+        free = threading.Semaphore(READERS)
         with ThreadPoolExecutor(READERS, "progress") as readers:
             while not self._stopped.wait(1.0):
                 for key in self.plan(self._clock()):
+                    free.acquire()  # a read ends within its timeouts
                     if self._stopped.wait(self._bucket.reserve()):
                         return
-                    readers.submit(self.read, key)
+                    readers.submit(self.read, key).add_done_callback(lambda _: free.release())
 
     def plan(self, now: float) -> list[Key]:
         """Pods that are to be read now; plans those that have begun to run, and forgets those that have ended."""

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K")
 
-FIRST_BACKOFF, LAST_BACKOFF = 0.2, 300.0  # seconds after the first failure of a key, and at most
+FIRST_BACKOFF, LAST_BACKOFF = 0.2, 60.0  # seconds after the first failure of a key, and at most: an outage is over within a minute
 
 
 @dataclass

@@ -111,7 +111,7 @@ class Reflector(threading.Thread):
             item = event["object"]
             match event["type"]:
                 case "ADDED" | "MODIFIED":
-                    self._store.put(item)
+                    self._store.put_event(item)
                 case "DELETED":
                     self._store.remove(item)
                 case "ERROR":

@@ -48,17 +48,26 @@ class Store:
             return [self._objects[key] for key in sorted(self._by[index].get(value, ()))]
 
     def put(self, item: dict[str, Any]) -> None:
-        """What the watch says: always the newest."""
+        """What a list says: right, whatever was known (a restored server counts from before)."""
         with self._lock:
             self._replace(key_of(item), self._trim(item))
 
-    def put_answer(self, item: dict[str, Any]) -> None:
-        """What a write answered: kept if it is newer than what is known and the object is not gone. Tells nobody."""
+    def put_event(self, item: dict[str, Any]) -> None:
+        """What the watch says: kept unless the answer to a write was newer; going back to it would make the next write a conflict."""
+        with self._lock:
+            known = self._objects.get(key_of(item))
+            if known is not None and known["metadata"]["uid"] == item["metadata"]["uid"] and _newer(known, item):
+                self.changed(known, known)  # what the answer brought was told to nobody
+                return
+            self._replace(key_of(item), self._trim(item))
+
+    def put_answer(self, item: dict[str, Any], *, tell: bool = False) -> None:
+        """What a call answered: kept if it is newer than what is known and the object is not gone. `tell`: it may be news."""
         with self._lock:
             known = self._objects.get(key_of(item))
             if item["metadata"]["uid"] in self._buried or (known is not None and not _newer(item, known)):
                 return
-            self._replace(key_of(item), self._trim(item), tell=False)
+            self._replace(key_of(item), self._trim(item), tell=tell)
 
     def remove(self, item: Object) -> None:
         """What the watch says is gone."""

@@ -1,11 +1,13 @@
 """Whose turn it is, kept up to date: admission's answer over all requests that want to work, computed once per change.
 
 A decision is made and booked under one lock, so two workers never both give away the last place; no call to the API server is made in it.
+A place is taken by the decision, and given back only when what was decided is written: nobody ever sees more at work than may be.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from tunesmith.children import STAGE
 from tunesmith.profile import Limits
@@ -14,7 +16,7 @@ from tunesmith_controller.model import Object, Plan, Turn
 from tunesmith_controller.pods import gpus
 from tunesmith_controller.reconcile.objects import read_status
 from tunesmith_controller.reconcile.standing import holds_a_place
-from tunesmith_controller.store import Key
+from tunesmith_controller.store import Key, key_of
 
 Admission = Callable[[Sequence[Candidate], Mapping[str, Limits]], dict[str, Turn]]
 WAITING_FOR_GPU = "WaitingForGPU"  # reason of the status
@@ -29,7 +31,7 @@ class Turns:
     admission: Admission = turns
     _candidates: dict[str, Candidate] = field(default_factory=dict)
     _turns: dict[str, Turn] | None = None  # of the candidates as they are; None: to be computed
-    _told: dict[str, int] = field(default_factory=dict)  # the place that each was told last
+    _told: dict[str, int] = field(default_factory=dict)  # the place that each was told last; who was told first comes first
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def start(self, requests: Iterable[tuple[Object, Sequence[Object]]]) -> None:
@@ -41,40 +43,63 @@ class Turns:
             self._all()
 
     def decide(self, request: Object, think: Callable[[Turn], Plan]) -> tuple[Plan, list[Key]]:
-        """The plan for a request, with its turn; and the requests whose turn has come by it."""
+        """The plan for a request, with its turn. What it takes is booked. And the requests whose turn has come as it wants no place."""
         uid = request["metadata"]["uid"]
         with self._lock:
-            before = self._turns or {}  # replaced when it changes, never changed
+            before = self._all()  # replaced when it changes, never changed
             plan = think(self._turn(request) if uid in self._candidates or not ended(request) else Turn())
-            wants = plan.at_work or plan.status.queue_place > 0
-            if wants and uid not in self._candidates:  # ended, and an edit has brought it back
+            if _wants(plan) and uid not in self._candidates:  # ended, and an edit has brought it back
                 plan = think(self._turn(request))
-                wants = plan.at_work or plan.status.queue_place > 0
-            if wants:
-                found = self._candidates[uid]
-                waits_for_gpu = not plan.gpu and plan.status.reason == WAITING_FOR_GPU
-                booked = replace(found, at_work=plan.at_work, gpu=plan.gpu, generating=plan.generating, waits_for_gpu=waits_for_gpu)
-                self._set(booked)
-                self._told[uid] = plan.status.queue_place
-            else:
+            if _wants(plan):
+                self._set(self._booked(uid, plan, written=False))
+            elif uid in self._candidates and not self._candidates[uid].at_work:
                 self._drop(uid)
             return plan, self._came(before, uid)
+
+    def settle(self, request: Object, plan: Plan) -> list[Key]:
+        """The plan is written. What it gives back is free: the requests whose turn has come by it."""
+        uid = request["metadata"]["uid"]
+        with self._lock:
+            before = self._all()
+            if not _wants(plan):
+                self._drop(uid)
+            elif uid in self._candidates:
+                self._set(self._booked(uid, plan, written=True))
+                self._tell(uid, plan.status.queue_place)
+            came = self._came(before, uid)
+            turn = self._all().get(uid)
+            if turn is not None and self._candidates[uid].waits_for_gpu and turn.gpu:  # it became free while this was written
+                came.append(key_of(request))
+            return came
 
     def forget(self, uid: str) -> list[Key]:
         """A request is gone: the requests whose turn has come by it."""
         with self._lock:
-            before = self._turns or {}  # replaced when it changes, never changed
+            before = self._all()
             self._drop(uid)
             return self._came(before, uid)
 
-    def moved(self) -> list[Key]:
-        """Requests that wait at another place than they were told, the front of the queue first."""
+    def moved(self, most: int) -> list[Key]:
+        """Requests that wait at another place than they were told, at most so many: who has heard nothing for longest first."""
         with self._lock:
             now = self._all()
-            moved = sorted(
-                (turn.place, uid) for uid, turn in now.items() if turn.place > 0 and turn.place != self._told.get(uid, turn.place)
-            )
-            return [_key(self._candidates[uid]) for _, uid in moved]
+            moved = (uid for uid, place in self._told.items() if uid in now and 0 < now[uid].place != place)
+            return [_key(self._candidates[uid]) for uid in islice(moved, most)]
+
+    def _booked(self, uid: str, plan: Plan, *, written: bool) -> Candidate:
+        found = self._candidates[uid]
+        return replace(
+            found,
+            at_work=plan.at_work or (found.at_work and not written),
+            gpu=plan.gpu or (found.gpu and not written),
+            generating=plan.generating or (found.generating and not written),
+            waits_for_gpu=not plan.gpu and (plan.status.reason == WAITING_FOR_GPU if written else found.waits_for_gpu),
+        )
+
+    def _tell(self, uid: str, place: int) -> None:
+        self._told.pop(uid, None)  # to the end
+        if place:
+            self._told[uid] = place
 
     def _turn(self, request: Object) -> Turn:
         uid = request["metadata"]["uid"]
@@ -92,11 +117,13 @@ class Turns:
             return []  # nothing changed
         now = self._all()
         came = [
-            other
+            (before[other].place, other)  # in the order in which they stood: it is the fair one
             for other, turn in now.items()
-            if other != uid and other in before and ((before[other].place and not turn.place) or (turn.gpu and not before[other].gpu))
+            if other != uid
+            and other in before
+            and ((before[other].place and not turn.place) or (self._candidates[other].waits_for_gpu and turn.gpu and not before[other].gpu))
         ]
-        return [_key(self._candidates[other]) for other in came]
+        return [_key(self._candidates[other]) for _, other in sorted(came)]
 
     def _set(self, candidate: Candidate) -> None:
         if self._candidates.get(candidate.uid) != candidate:
@@ -107,6 +134,10 @@ class Turns:
         self._told.pop(uid, None)
         if self._candidates.pop(uid, None) is not None:
             self._turns = None
+
+
+def _wants(plan: Plan) -> bool:
+    return plan.at_work or plan.status.queue_place > 0
 
 
 def ended(request: Object) -> bool:

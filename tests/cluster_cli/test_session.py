@@ -178,7 +178,7 @@ def test_the_pod_is_admitted_where_restricted_is_enforced_and_belongs_to_the_req
     env = {one["name"]: one.get("value") or one["valueFrom"]["secretKeyRef"]["name"] for one in made["spec"]["containers"][0]["env"]}
     assert env["AWS_ACCESS_KEY_ID"] == "store"
     assert env.get("HF_TOKEN") == ("hub" if purpose == "infer" else None)
-    assert env["SSL_CERT_FILE"] == "/etc/tunesmith/ca/ca.crt"
+    assert env["SSL_CERT_FILE"] == "/etc/tunesmith-ca/ca.crt"
     assert made["spec"]["automountServiceAccountToken"] is False
     limits = made["spec"]["containers"][0]["resources"].get("limits", {})
     assert ("nvidia.com/gpu" in limits) is (purpose == "infer" and MADE.spec.training.device == "cuda")

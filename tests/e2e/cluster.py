@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from cluster.programs import missing, program
 from control_plane import kubectl
 
+ADDRESS = "10.244.255.2"  # of the node (tests/cluster/node.py)
 OWN = Path(__file__).parents[1] / "cluster"
 FOLDER = Path(os.environ.get("TUNESMITH_CLUSTER") or Path.home() / ".cache" / "tunesmith" / "cluster" / "run")
 IMAGES = tuple(f"localhost/tunesmith-{name}:dev" for name in ("controller", "generate", "train", "merge", "tryout"))
@@ -34,6 +36,16 @@ class Cluster:
         if check and done.returncode:
             raise RuntimeError(f"helm {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done
+
+    def restart_apiserver(self) -> None:
+        """Kill the API server of the project's own cluster, which starts it again; returns when it answers."""
+        assert self.own, "the API server of another cluster is not ours to kill"
+        subprocess.run(["pkill", "-KILL", "-f", f"kube-apiserver .*{ADDRESS}"], check=True)
+        for _ in range(120):
+            time.sleep(1)
+            if self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0:
+                return
+        raise RuntimeError("the API server did not come back within two minutes")
 
     def load(self, *images: str) -> None:
         """Bring images of buildah's store onto the node of the project's own cluster; those that it has are left."""

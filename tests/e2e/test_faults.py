@@ -102,7 +102,7 @@ def count_live(tryout, most: dict[str, int]) -> None:
 
 @pytest.mark.timeout(900)
 def test_an_api_server_that_restarts_costs_nothing(tryout):
-    if not hasattr(tryout.cluster, "restart_apiserver"):
+    if not tryout.cluster.own:
         pytest.skip("somebody else's API server is not restarted")
     tryout.kubectl("delete", "treq", "api", "--ignore-not-found", "--wait")
     tryout.apply("api", **small())

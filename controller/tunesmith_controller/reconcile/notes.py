@@ -1,4 +1,8 @@
-"""Kubernetes Events about a request: what is different between two statuses, said once. Never progress."""
+"""Kubernetes Events about a request: what is different between two statuses, said once. Never progress.
+
+As few as tell its life, since each is a write: one when a stage runs, which also says what is done before it, and one at the end. Which
+Job was made, and the place in the queue, are in the status.
+"""
 
 from collections.abc import Iterator
 
@@ -15,23 +19,23 @@ def _notes(old: Status, new: Status, lost: str) -> Iterator[Note]:
     if lost:
         yield Note("Warning", "JobLost", f"Job {lost} was removed while it ran; the stage gets another attempt")
     before = {(row.name, row.key): row for row in old.stages}
+    last: StageStatus | None = None
     for row in new.stages:
-        yield from _of_stage(before.get((row.name, row.key)), row)
+        yield from _of_stage(before.get((row.name, row.key)), row, last)
+        last = row
     if new.phase != old.phase or new.reason != old.reason:
         yield from _of_request(old, new)
 
 
-def _of_stage(old: StageStatus | None, row: StageStatus) -> Iterator[Note]:
-    if row.job and row.phase == "Pending" and (old is None or old.job != row.job):
-        yield Note("Normal", "JobCreated", f"{row.name}: Job {row.job}, attempt {row.attempt}")
+def _of_stage(old: StageStatus | None, row: StageStatus, last: StageStatus | None) -> Iterator[Note]:
     if old is not None and old.phase == row.phase:
         return
     if row.phase == "Running":
-        yield Note("Normal", "StageStarted", f"{row.name} runs in pod {row.pod}")
+        attempt = f", attempt {row.attempt}" if row.attempt > 1 else ""
+        done = f"; {last.name} is done: {last.output}" if last is not None and last.phase == "Succeeded" else ""
+        yield Note("Normal", "StageStarted", f"{row.name} runs in pod {row.pod}{attempt}{done}")
     elif row.phase == "Stopping":
         yield Note("Normal", "StageStopping", f"{row.name}: {row.message}")
-    elif row.phase == "Succeeded":
-        yield Note("Normal", "StageSucceeded", f"{row.name}: {row.output}")
     elif row.phase == "Failed":
         yield Note("Warning", row.reason, f"{row.name}: {row.message}")
 
@@ -46,7 +50,5 @@ def _of_request(old: Status, new: Status) -> Iterator[Note]:
         yield Note("Normal", "Suspended", new.message)
     elif old.phase == "Suspended":
         yield Note("Normal", "Resumed", "no longer suspended")
-    elif new.phase == "Queued" and old.phase != "Queued":
-        yield Note("Normal", "Queued", new.message)
     elif new.phase == "Pending" and new.reason not in ("Starting", "Stopping") and new.reason != old.reason:
         yield Note("Warning", new.reason, new.message)

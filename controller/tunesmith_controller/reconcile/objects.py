@@ -178,6 +178,11 @@ def running_now(pods: Sequence[Object]) -> bool:
     return any(end is None for _, end in _runs(pods))
 
 
+def succeeded(pods: Sequence[Object]) -> bool:
+    """Whether the newest pod has done its work."""
+    return bool(pods) and (pods[-1].get("status") or {}).get("phase") == "Succeeded"
+
+
 def running_seconds(pods: Sequence[Object], now: datetime) -> float:
     """Seconds that the stage's container has run in these pods, all together; waiting is not counted."""
     return sum(max(0.0, ((end or now) - start).total_seconds()) for start, end in _runs(pods))

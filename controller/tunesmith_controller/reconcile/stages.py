@@ -18,6 +18,7 @@ from tunesmith_controller.reconcile import objects
 from tunesmith_controller.reconcile.objects import Identity, name_of, rfc3339
 
 _ETA_SLACK = timedelta(seconds=60)
+_UNNAMED = timedelta(seconds=10)  # a pod that starts sooner is not worth a write of its own: the next one says that it runs
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _without_job(row: StageStatus, pods: Sequence[Object]) -> Step:
 def _at_work(row: StageStatus, job: Object, pods: Sequence[Object], who: Identity, world: World, wish: Wish, now: datetime) -> Step:
     if wish.suspend:
         return Step(_stop(row, wish))
-    row = _counted(row, job, pods)
+    before, row = row, _counted(row, job, pods)
     started = objects.started(pods)
     if started is None and wish.outdated(job):
         return Step(_stop(row, wish))
@@ -130,8 +131,15 @@ def _at_work(row: StageStatus, job: Object, pods: Sequence[Object], who: Identit
         return Step(_failed(row, finding, who, now))
     again = wish.deadline - ran if wish.deadline and objects.running_now(pods) else None
     if started is None:
-        return Step(_waiting(row, job, finding), again=15.0)
+        young = bool(pods) and now - _made(pods[-1], now) < _UNNAMED
+        return Step(_waiting(row if finding or not young else before, job, finding), again=15.0)
+    if before.phase == "Running" and objects.succeeded(pods):  # the Job says so in a moment, and that is the news
+        return Step(before, again=again)
     return Step(_running(row, started, pods, finding, world.progress, now), again=again)
+
+
+def _made(pod: Object, now: datetime) -> datetime:
+    return objects.read_time(pod["metadata"].get("creationTimestamp", "")) or now
 
 
 def _waiting(row: StageStatus, job: Object, finding: Finding | None) -> StageStatus:

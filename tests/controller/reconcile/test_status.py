@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from reconcile_steps import condition, conditions, done, edit, fails, later, line, look, made, play, rows, runs, sets, stage_done
+from reconcile_steps import condition, conditions, done, edit, fails, flat, later, line, look, made, play, rows, runs, sets, stage_done
 from small_cluster import START, config, profile
 
 from tunesmith.events import Progress
@@ -283,6 +283,48 @@ def test_an_edit_after_the_end_starts_the_time_anew():
     assert (line(plan), plan.deletes, plan.status.completion_time) == ("Running Starting", (), "")
 
 
+# -- what is written: each stage costs one status with its Job, and one when it runs
+
+
+def pod_made(cluster):
+    cluster.add_pod()
+
+
+def pod_done(cluster):
+    """The pod has ended well; the Job controller has not counted it yet."""
+    cluster.ends(0)
+
+
+WRITES = {
+    "the Job of the first stage is named": ([look], True),
+    "its pod is there": ([look, pod_made, look], False),
+    "its pod is still not running after a while, so that it gets its name": ([look, pod_made, look, later(11), look], True),
+    "its pod runs": ([look, pod_made, look, runs, look], True),
+    "its pod still runs": ([look, runs, look, later(60), look], False),
+    "its pod has ended well": ([look, runs, look, pod_done, look], False),
+    "its pod was not seen to run and has ended": ([look, runs, pod_done, look], True),
+    "its Job is done, and the next one is named": ([look, runs, look, done(), look], True),
+}
+
+
+@pytest.mark.parametrize(("steps", "written"), WRITES.values(), ids=WRITES)
+def test_a_status_is_written_only_when_there_is_something_to_tell(steps, written):
+    *before, last = flat(steps)
+    cluster, _ = play(before)
+    version = cluster.request["metadata"]["resourceVersion"]
+    last(cluster)
+    assert (cluster.request["metadata"]["resourceVersion"] != version) is written
+
+
+def test_a_request_of_four_stages_costs_nine_writes_of_its_status():
+    cluster, _ = play([])
+    stage = [look, pod_made, look, runs, look, look, pod_done, look, lambda cluster: cluster.condition("Complete"), look]
+    for step in stage * 4:
+        step(cluster)
+    assert cluster.request["status"]["phase"] == "Succeeded"
+    assert [kind for _, kind, _, _ in cluster.log].count("request") == 1 + 9, "applied, then two writes for each stage and the end"
+
+
 # -- when to look again
 
 AGAIN = {
@@ -310,26 +352,25 @@ def test_look_again(steps, seconds):
 def test_events_tell_the_life_of_a_request_once():
     cluster, _ = play([])
     told = []
-    for step in [look, runs, look, done(), look]:
+    for step in [look, runs, look, done(), look, runs, look]:
         plan = step(cluster)
-        told += [(note.type, note.reason) for note in plan.notes] if plan else []
-    assert told == [
-        ("Normal", "JobCreated"),
-        ("Normal", "StageStarted"),
-        ("Normal", "StageSucceeded"),
-        ("Normal", "JobCreated"),
+        told += [note.message for note in plan.notes] if plan else []
+    _, last = play(ALL)
+    generate, train = cluster.request["status"]["stages"][:2]
+    assert told + [note.message for note in last.notes] == [
+        f"generate runs in pod {generate['pod']}",
+        f"train runs in pod {train['pod']}; generate is done: {generate['output']}",
+        "all stages are done",
     ]
 
 
 EVENTS = {
     "a failure": ([look, runs, look, fails(reason="BadData"), look], [("Warning", "BadData")]),
-    "the end": (ALL, [("Normal", "StageSucceeded"), ("Normal", "Complete")]),
+    "a stage that runs": ([look, runs, look], [("Normal", "StageStarted")]),
+    "a stage that waits for its pod": ([look], []),
+    "the end": (ALL, [("Normal", "Complete")]),
     "suspended": ([look, runs, look, edit(suspend=True), look], [("Normal", "StageStopping"), ("Normal", "Suspended")]),
-    "queued": ([sets("turn", Turn(place=2, why="full")), look], [("Normal", "Queued")]),
-    "another place in the queue is no event": (
-        [sets("turn", Turn(place=2, why="full")), look, sets("turn", Turn(place=1, why="full")), look],
-        [],
-    ),
+    "a place in the queue, which is another one soon": ([sets("turn", Turn(place=2, why="full")), look], []),
 }
 
 
@@ -356,7 +397,7 @@ def test_a_lost_job_is_told():
         cluster._drop("job", cluster.live()["metadata"]["name"])
 
     _, plan = play([look, runs, look, vanishes, look])
-    assert [note.reason for note in plan.notes] == ["JobLost", "JobCreated"]
+    assert [note.reason for note in plan.notes] == ["JobLost"]
     assert isinstance(plan.notes[0], Note)
 
 

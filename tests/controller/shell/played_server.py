@@ -42,6 +42,13 @@ class Answer:
         self._handler.end_headers()
         self._handler.wfile.write(data)
 
+    def text(self, text: str) -> None:
+        data = text.encode()
+        self._handler.send_response(200)
+        self._handler.send_header("Content-Length", str(len(data)))
+        self._handler.end_headers()
+        self._handler.wfile.write(data)
+
     def refuse(self, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
         self.json({"kind": "Status", "status": "Failure", "code": status, "reason": reason, "message": f"it is {reason}"}, status, headers)
 

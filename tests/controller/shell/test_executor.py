@@ -30,7 +30,7 @@ class Shell:
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self.api = real.real_api(plane, observe=self._count)
         self.caches = Caches()
-        self.notes = Notes(self.api, "test")
+        self.notes = Notes(self.api, "test", rate=50.0)
         self.notes.start()
         self.executor = Executor(self.api, self.caches, Snapshots(self.api), self.notes, lambda: self.leads)
 

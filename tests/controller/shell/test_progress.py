@@ -1,9 +1,11 @@
 """Progress from logs: which line counts, how often pods are read, and that it stays within its rate."""
 
+import threading
+import time
 from collections import Counter
 from typing import Any
 
-from controller.shell.played_server import Answer, Asked, playing
+from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith.events import Progress
 from tunesmith_controller.progress import LEAST_INTERVAL, ProgressReader, interval, last_progress
@@ -42,6 +44,33 @@ def test_a_thousand_running_pods_cost_twenty_five_reads_a_second() -> None:
     assert set(reads) == {("a", f"p{number}") for number in range(1000)}
     assert max(reads.values()) <= 1 + 600 / 40
     assert min(reads.values()) >= 600 / (40 * 1.1) - 1
+
+
+def test_while_reads_hang_no_more_are_lined_up() -> None:
+    store, plans, hang = Store(trim_pod), list[int](), threading.Event()
+    for number in range(50):
+        store.put(pod(number))
+
+    class Hanging(ProgressReader):
+        def plan(self, now: float) -> list[Key]:
+            found = super().plan(now)
+            plans.append(len(found))
+            return found
+
+        def read(self, key: Key) -> None:
+            hang.wait(20)
+
+    with playing(lambda _asked, answer: answer.refuse(404, "NotFound")) as server:
+        reader = Hanging(server.api(), store, lambda _key: None, rate=1000)
+        reader.start()
+        until(lambda: sum(plans) > 10)
+        lined_up = len(plans)
+        time.sleep(2.5)
+        assert len(plans) == lined_up, "pods that are due wait in the plan, not in a queue that grows"
+        reader.stop()
+        hang.set()
+        reader.join(10)
+        assert not reader.is_alive()
 
 
 def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:

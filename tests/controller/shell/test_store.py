@@ -45,6 +45,26 @@ def test_an_answer_is_kept_if_it_is_newer_and_tells_nobody() -> None:
     assert told == [(None, "u1@5")], "the watch brings what we know already"
 
 
+def test_an_event_older_than_an_answer_does_not_undo_it_but_is_told() -> None:
+    kept, told = store()
+    kept.put_event(job(5))
+    kept.put_answer(job(9))
+    kept.put_event(job(7))
+    assert version(kept) == "9", "else the next write would be a conflict"
+    assert told == [(None, "u1@5"), ("u1@9", "u1@9")], "what the answer brought was told to nobody"
+    kept.put(job(7))
+    assert version(kept) == "7", "a list is right: the server may have been restored"
+    kept.put_event(job(6, uid="u2"))
+    assert version(kept) == "6", "another one under the name"
+
+
+def test_an_answer_that_may_be_news_is_told() -> None:
+    kept, told = store()
+    kept.put_answer(job(5), tell=True)
+    kept.put_answer(job(5), tell=True)
+    assert told == [(None, "u1@5")]
+
+
 def test_an_answer_that_comes_after_the_deletion_brings_nothing_back() -> None:
     kept, told = store()
     kept.put(job(5))

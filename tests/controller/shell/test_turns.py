@@ -7,6 +7,7 @@ from typing import Any
 from tunesmith.profile import Limits
 from tunesmith.status import Status
 from tunesmith_controller.model import Plan, Turn
+from tunesmith_controller.store import Key
 from tunesmith_controller.turns import Turns
 
 
@@ -26,20 +27,74 @@ def rests(_turn: Turn) -> Plan:
     return Plan(Status(phase="Suspended"))
 
 
+def look(turns: Turns, item: dict[str, Any], think: Callable[[Turn], Plan] = works) -> tuple[Plan, list[Key]]:
+    """A decision that is written at once; and who is called by it."""
+    plan, came = turns.decide(item, think)
+    return plan, came + turns.settle(item, plan)
+
+
 def place(turns: Turns, item: dict[str, Any], think: Callable[[Turn], Plan] = works) -> int:
-    return turns.decide(item, think)[0].status.queue_place
+    return look(turns, item, think)[0].status.queue_place
 
 
 def test_the_next_in_line_is_named_when_a_place_is_free() -> None:
     turns = Turns({"default": Limits(requests=1)})
     first, second, third = request("first", 1), request("second", 2), request("third", 3)
     assert [place(turns, one) for one in (first, second, third)] == [0, 1, 2]
-    _, came = turns.decide(first, rests)
+    _, came = look(turns, first, rests)
     assert came == [("a", "second")]
-    assert turns.moved() == [("a", "third")], "third is one place further than it was told"
+    assert turns.moved(9) == [("a", "third")], "third is one place further than it was told"
     assert [place(turns, one) for one in (second, third)] == [0, 1]
-    assert turns.moved() == []
+    assert turns.moved(9) == []
     assert turns.forget("uid-second") == [("a", "third")]
+
+
+def test_a_place_is_given_back_only_when_the_end_is_written() -> None:
+    turns = Turns({"default": Limits(requests=1)})
+    first, second = request("first", 1), request("second", 2)
+    assert [place(turns, one) for one in (first, second)] == [0, 1]
+    plan, came = turns.decide(first, rests)
+    assert (came, place(turns, second)) == ([], 1), "the write of the end is under way"
+    assert turns.settle(first, plan) == [("a", "second")]
+
+
+def test_one_that_wants_no_place_keeps_nobody_waiting_though_its_status_cannot_be_written() -> None:
+    turns = Turns({"default": Limits(requests=1)})
+    suspended, second = request("suspended", 1), request("second", 2)
+    turns.start([(suspended, ()), (second, ())])
+    assert place(turns, second) == 1, "nobody has looked at the older one yet"
+    assert turns.decide(suspended, rests)[1] == [("a", "second")]
+    assert place(turns, second) == 0
+
+
+def waits_for_gpu(turn: Turn) -> Plan:
+    """A request at work whose next stage needs a GPU."""
+    reason = "Running" if turn.gpu else "WaitingForGPU"
+    return Plan(Status(phase="Running" if turn.gpu else "Queued", reason=reason), at_work=True, gpu=turn.gpu)
+
+
+def test_a_gpu_that_comes_free_while_the_wait_for_it_is_written_is_not_missed() -> None:
+    turns = Turns({"default": Limits(gpuJobs=1)})
+    first, second, third = request("first", 1), request("second", 2), request("third", 3)
+    look(turns, first, waits_for_gpu)
+    look(turns, third)
+    plan, _ = turns.decide(second, waits_for_gpu)
+    assert plan.status.reason == "WaitingForGPU"
+    assert look(turns, first, rests)[1] == [], "third does not wait for one, and second is not known to"
+    assert turns.settle(second, plan) == [("a", "second")]
+
+
+def test_places_are_told_in_turn_and_no_more_of_them_at_once_than_asked_for() -> None:
+    turns = Turns({"default": Limits(requests=1)})
+    items = [request(f"r{number}", number) for number in range(5)]
+    assert [place(turns, one) for one in items] == [0, 1, 2, 3, 4]
+    look(turns, items[0], rests)
+    assert place(turns, items[1]) == 0
+    assert turns.moved(2) == [("a", "r2"), ("a", "r3")]
+    assert [place(turns, one) for one in items[2:4]] == [1, 2]
+    look(turns, items[1], rests)
+    assert place(turns, items[2]) == 0
+    assert turns.moved(1) == [("a", "r4")], "r3 has moved too, but was told later"
 
 
 def test_who_wants_nothing_keeps_nobody_waiting() -> None:
