@@ -50,10 +50,10 @@ def test_more_variables_are_there_if_given():
 
 
 ARGUMENTS = {
-    "by itself": ({}, {"namespaces": (), "log_format": "text", "workers": 4}),
+    "by itself": ({}, {"namespaces": (), "log_format": "text", "workers": 8}),
     "in two namespaces": ({"scope": {"namespaces": ["a", "b"]}}, {"namespaces": ("a", "b")}),
     "with logs for a store": ({"controller": {"logFormat": "json", "logLevel": "debug"}}, {"log_format": "json", "log_level": "debug"}),
-    "with arguments of one's own": ({"controller": {"extraArgs": ["--workers=8"]}}, {"workers": 8}),
+    "with arguments of one's own": ({"controller": {"extraArgs": ["--workers=2"]}}, {"workers": 2}),
 }
 
 

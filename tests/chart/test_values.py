@@ -144,7 +144,7 @@ def test_the_tryout_brings_a_profile_whose_names_exist_in_the_cluster():
     assert profile.defaults["data"]["teacher"] == {"model": "scripted", "baseURL": "http://tunesmith-tryout-teacher.tunesmith.svc:8080/v1"}
     assert ("Service", "tunesmith-tryout-teacher") in found
     assert ("Secret", f"default/{profile.store.secret}") in found
-    assert profile.teacher_secret.key in found["Secret", f"default/{profile.teacher_secret.name}"]["stringData"]
+    assert profile.teacher_secret.key in found["Secret", f"default/{profile.teacher_secret.name}"]["data"]
     assert profile.models == {"models/SmolLM2-135M-Instruct": "s3://tunesmith/models/SmolLM2-135M-Instruct"}
     assert profile.defaults["training"] == {"device": "cpu"}
     assert profile.defaults["stages"]["train"]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
