@@ -10,6 +10,7 @@
 # Versions are in binaries/*/go.mod, one module for each source: Kubernetes 1.36.3, etcd 3.7.3, containerd 2.4.2, CoreDNS 1.15.0, helm 4.2.4,
 # kwok 0.8.0. A program is built again when its go.mod, go.sum or flags have changed.
 set -euo pipefail
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false" # the version is the module's; a checkout that git distrusts would stop the build
 
 cd "$(dirname "$0")"
 bin=${TUNESMITH_CACHE:-$HOME/.cache/tunesmith}/cluster/bin

@@ -15,7 +15,7 @@ ADDRESS = "10.244.255.2"  # of the node (tests/cluster/node.py)
 OWN = Path(__file__).parents[1] / "cluster"
 FOLDER = Path(os.environ.get("TUNESMITH_CLUSTER") or Path.home() / ".cache" / "tunesmith" / "cluster" / "run")
 IMAGES = tuple(f"localhost/tunesmith-{name}:dev" for name in ("controller", "generate", "train", "merge", "tryout"))
-LARGE_SECONDS = 900  # the training image has 6 GB
+LARGE_SECONDS = 1700  # the training image has 6 GB, and the machine may be busy
 
 
 class Cluster:
