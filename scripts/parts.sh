@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what tests need beside Python packages: Debian's Chromium (pictures of the report) and Lua (the health check of Argo CD), as root;
+# Install what tests need beside Python packages: Debian's Chromium (pictures of the report), Lua (the health check of Argo CD) and openssl, as root;
 # the programs of a Kubernetes control plane and helm (Go, or KUBEBUILDER_ASSETS). Where one can't be had it says why; the tests that need
 # it are skipped (with CI=true they fail).
 set -euo pipefail
@@ -11,6 +11,7 @@ packages() {
   local missing=()
   have chromium || have chromium-browser || have google-chrome || missing+=(chromium fonts-noto-cjk)
   have lua5.4 || missing+=(lua5.4)
+  have openssl || missing+=(openssl)
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" = 0 ] && have apt-get; then
     echo "installing ${missing[*]}"

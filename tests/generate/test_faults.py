@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from scripted import QUICK, spec, teacher
+from scripted import PATIENT, QUICK, spec, teacher
 
 from tunesmith.errors import BadData, BadRequest, ExitCode, Refused, TryAgain, TunesmithError
 from tunesmith_jobs.generate.runner import Patience
@@ -46,7 +46,7 @@ def test_faults_end_the_stage_and_what_was_paid_is_used_later(stage_for, fault, 
         paid = server.answered
         assert paid >= after or fault == "hang,seconds=30"
         server.faults = []
-        generate(stage_for(wish), QUICK)
+        generate(stage_for(wish), PATIENT)
         assert server.answered - paid <= 62 - after + (20 if fault == "nonsense" else 0)
 
 
@@ -92,11 +92,11 @@ BUDGETS = {
 def test_a_spent_budget_stops_before_the_limit_and_a_raised_one_goes_on(stage_for, budget, requests, tokens):
     with teacher() as server:
         with pytest.raises(BadData, match=r"the budget is spent.*\d+ of 200 rows were accepted") as error:
-            generate(stage_for(spec(server.url, 200, budget=budget)), QUICK)
+            generate(stage_for(spec(server.url, 200, budget=budget)), PATIENT)
         assert error.value.reason == "BudgetSpent"
         assert 5 <= server.asked <= requests
         assert server.tokens <= tokens
-        generate(stage_for(spec(server.url, 200)), QUICK)
+        generate(stage_for(spec(server.url, 200)), PATIENT)
         assert server.answered == 202
 
 
@@ -104,7 +104,7 @@ def test_a_budget_counts_what_earlier_attempts_spent(stage_for):
     with teacher() as server:
         for _ in range(2):
             with pytest.raises(BadData):
-                generate(stage_for(spec(server.url, 50, budget={"maxRequests": 10})), QUICK)
+                generate(stage_for(spec(server.url, 50, budget={"maxRequests": 10})), PATIENT)
         assert server.asked == 10
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scripted import QUICK, SUPPORT, spec, teacher
+from scripted import PATIENT, QUICK, SUPPORT, spec, teacher
 from stages import snapshot_for
 
 from tunesmith.errors import BadData, Stopped
@@ -25,7 +25,7 @@ DATASET = ("plan.json", "system_message.txt", "test.jsonl", "train.jsonl", "reje
 RIDDLES = "一个能够接收中文中类似猜灯谜的问题,并用经过深思熟虑、逐步推理的方式以中文回答的模型。"
 
 
-def made(stage, patience=QUICK):
+def made(stage, patience=PATIENT):
     """Commits the stage; returns all its files."""
     manifest, _ = stage.commit(generate(stage, patience))
     return {file.path: stage.store.read(f"{manifest.folder}/{file.path}") for file in manifest.files}
@@ -135,7 +135,7 @@ def test_a_chain_feeds_earlier_answers_back_one_after_another(stage_for):
 
 def test_a_chain_goes_on_where_it_stopped(stage_for):
     with teacher("quota,after=8") as server, pytest.raises(Exception, match="quota"):
-        generate(stage_for(spec(server.url, 12, strategy="chain")), QUICK)
+        generate(stage_for(spec(server.url, 12, strategy="chain")), PATIENT)
     with teacher() as server:
         resumed = made(stage_for(spec(server.url, 12, strategy="chain")))
         assert server.answered == 13 - 8
@@ -146,7 +146,7 @@ def test_a_chain_goes_on_where_it_stopped(stage_for):
 def test_duplicates_that_never_end_are_an_error_in_numbers(stage_for):
     # The least similarity that is near: one shared shingle, which all messages with one sentence of a kind have.
     with teacher() as server, pytest.raises(BadData) as error:
-        generate(stage_for(spec(server.url, 200, nearDuplicates=0.01)), QUICK)
+        generate(stage_for(spec(server.url, 200, nearDuplicates=0.01)), PATIENT)
     assert "of 200 rows after 420 calls; rejected: " in error.value.message
     assert error.value.reason == "TooFewRows"
 
