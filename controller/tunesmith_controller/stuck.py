@@ -9,8 +9,8 @@ from datetime import datetime
 from tunesmith_controller.api import Api, ApiError, Call, Unreachable
 from tunesmith_controller.model import Event, Object
 from tunesmith_controller.rate import TokenBucket
+from tunesmith_controller.reconcile.objects import unfinished
 from tunesmith_controller.rights import EVENTS
-from tunesmith_controller.turns import is_live
 
 JOB_WITHOUT_POD = 5.0  # seconds until we ask why
 POD_NOT_STARTED = 20.0
@@ -45,7 +45,7 @@ def _suspects(jobs: Sequence[Object], pods: Sequence[Object], now: datetime) -> 
     for job in jobs:
         metadata = job["metadata"]
         waits = job.get("spec", {}).get("suspend") or "deletionTimestamp" in metadata
-        if is_live(job) and not waits and metadata["uid"] not in with_pods:
+        if unfinished(job) and not waits and metadata["uid"] not in with_pods:
             yield metadata["uid"], _age(job.get("status", {}).get("startTime") or metadata["creationTimestamp"], now), JOB_WITHOUT_POD
     for pod in pods:
         # a pod without a node says why in its own condition PodScheduled

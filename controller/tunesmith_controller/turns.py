@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from tunesmith.children import STAGE
 from tunesmith.profile import Limits
 from tunesmith_controller.admission import Candidate, turns
 from tunesmith_controller.model import Object, Plan, Turn
 from tunesmith_controller.pods import gpus
-from tunesmith_controller.reconcile.objects import read_status
+from tunesmith_controller.reconcile.objects import read_status, stage_of, unfinished
 from tunesmith_controller.reconcile.standing import holds_a_place
 from tunesmith_controller.store import Key, key_of
 
@@ -146,14 +145,8 @@ def ended(request: Object) -> bool:
     return status.get("phase") in _ENDED and status.get("observedGeneration") == request["metadata"].get("generation")
 
 
-def is_live(job: Object) -> bool:
-    """Whether a Job has not ended."""
-    conditions = job.get("status", {}).get("conditions") or ()
-    return not any(condition["type"] in ("Complete", "Failed") and condition["status"] == "True" for condition in conditions)
-
-
 def _as_found(request: Object, jobs: Sequence[Object]) -> Candidate:
-    metadata, live = request["metadata"], [job for job in jobs if is_live(job)]
+    metadata, live = request["metadata"], [job for job in jobs if unfinished(job)]
     return Candidate(
         uid=metadata["uid"],
         namespace=metadata["namespace"],
@@ -162,7 +155,7 @@ def _as_found(request: Object, jobs: Sequence[Object]) -> Candidate:
         created=metadata.get("creationTimestamp", ""),
         at_work=bool(live) or holds_a_place(read_status(request)),
         gpu=any(gpus(job) > 0 for job in live),
-        generating=any(job["metadata"].get("labels", {}).get(STAGE) == "generate" for job in live),
+        generating=any(stage_of(job) == "generate" for job in live),
         waits_for_gpu=(request.get("status") or {}).get("reason") == WAITING_FOR_GPU,
     )
 

@@ -1,14 +1,14 @@
 """Requests in files, to be sent to a cluster as they stand: read and checked here first, all that is wrong in all of them at once."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tunesmith.documents import read_documents
 from tunesmith.errors import BadRequest, Problem, Usage
-from tunesmith.local.requests import parse_set
+from tunesmith.local.requests import laid_over, parse_set
 from tunesmith.request import TrainingRequest, parse, without_nulls
 
 
@@ -57,19 +57,9 @@ def _manifest(document: Any, place: str, overrides: Sequence[tuple[str, Any]]) -
     if overrides:
         document = without_nulls(document)
         for path, value in overrides:
-            document["spec"] = _laid_over(document["spec"], path.split("."), value, path)
+            document["spec"] = laid_over(document["spec"], path.split("."), value, path)
         request = parse(document)
     return Manifest({name: value for name, value in document.items() if name != "status"}, request, place)
-
-
-def _laid_over(part: Mapping[str, Any], path: Sequence[str], value: Any, whole: str) -> dict[str, Any]:
-    first, *rest = path
-    if not rest:
-        return {**part, first: value}
-    below = part.get(first) or {}
-    if not isinstance(below, Mapping):
-        raise BadRequest("--set cannot be laid over the request", problems=[Problem(f"--set {whole}", f"{first} is no mapping", below)])
-    return {**part, first: _laid_over(below, rest, value, whole)}
 
 
 def _text(file: str) -> str:

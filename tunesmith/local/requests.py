@@ -111,7 +111,7 @@ def _asked(document: Any, place: str, folder: Path, overrides: Sequence[tuple[st
         spec = document.get("spec")
         if isinstance(spec, Mapping):
             for path, value in overrides:
-                spec = _with(spec, path.split("."), value, path)
+                spec = laid_over(spec, path.split("."), value, path)
             document = {**document, "spec": _with_absolute_paths(spec, folder)}
     overridden = frozenset(path for path, _ in overrides)
     try:
@@ -126,15 +126,15 @@ def _said_where(problem: Problem, overridden: frozenset[str]) -> Problem:
     return replace(problem, path=f"{problem.path} (given by --set)") if _overridden(path, overridden) else problem
 
 
-def _with(part: Mapping[str, Any], path: Sequence[str], value: Any, whole: str) -> dict[str, Any]:
-    """The part with a value at a path."""
+def laid_over(part: Mapping[str, Any], path: Sequence[str], value: Any, whole: str) -> dict[str, Any]:
+    """The part with a value at a path. `whole`: the path as it was given, for messages. Raises BadRequest."""
     first, *rest = path
     if not rest:
         return {**part, first: value}
     below = part.get(first)
     if below is not None and not isinstance(below, Mapping):
         raise BadRequest("--set cannot be laid over the request", problems=[Problem(f"--set {whole}", f"{first} is no mapping", below)])
-    return {**part, first: _with(below or {}, rest, value, whole)}
+    return {**part, first: laid_over(below or {}, rest, value, whole)}
 
 
 def _with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any
             value = value.get(step) if isinstance(value, Mapping) else None
         if isinstance(value, str) and value and not _SCHEME.match(value):
             place = Path(os.path.normpath(folder / Path(value).expanduser()))
-            result = _with(result, path, str(place) if path == ("data", "source", "uri") else place.as_uri(), ".".join(path))
+            result = laid_over(result, path, str(place) if path == ("data", "source", "uri") else place.as_uri(), ".".join(path))
     return result
 
 

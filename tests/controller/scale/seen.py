@@ -8,10 +8,10 @@ from typing import Any
 
 from tunesmith_controller.api import Api
 from tunesmith_controller.model import Object
+from tunesmith_controller.reconcile.objects import unfinished
 from tunesmith_controller.reflector import Reflector
 from tunesmith_controller.rights import JOBS, REQUESTS
 from tunesmith_controller.store import Store
-from tunesmith_controller.turns import is_live
 
 ENDED = ("Succeeded", "Failed")
 
@@ -79,7 +79,7 @@ class Seen:
         if after is None:
             return
         with self._lock:
-            (self._live.add if is_live(after) else self._live.discard)(after["metadata"]["uid"])
+            (self._live.add if unfinished(after) else self._live.discard)(after["metadata"]["uid"])
             self.most_jobs = max(self.most_jobs, len(self._live))
 
     def request_changed(self, before: Object | None, after: Object | None) -> None:
