@@ -15,6 +15,7 @@ from tunesmith.profile import S3, Images, Profile
 from tunesmith.request import API_VERSION
 from tunesmith_controller.executor import status_json
 from tunesmith_controller.model import Config, World
+from tunesmith_controller.pods import TEACHER_RATE
 from tunesmith_controller.reconcile import read_map, reconcile
 from tunesmith_controller.reconcile.objects import rfc3339
 
@@ -137,6 +138,12 @@ class Cluster:
         else:
             self._drop("job", name)
 
+    def annotate_pod(self, name, uid, annotations):
+        pod = copy.deepcopy(self.kept["pod"].get(name))
+        if pod is not None and pod["metadata"]["uid"] == uid:
+            pod["metadata"]["annotations"] |= annotations
+            self._put("pod", pod)
+
     # -- what the Job controller and the kubelet do
 
     def live(self):
@@ -156,6 +163,7 @@ class Cluster:
                 "uid": self._uid(),
                 "creationTimestamp": rfc3339(self.now),
                 "labels": dict(job["metadata"]["labels"]),
+                "annotations": dict(job["spec"]["template"]["metadata"]["annotations"]),
                 "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
             },
             "spec": {},
@@ -268,6 +276,8 @@ class Cluster:
             yield lambda delete=delete: self.delete_job(delete.name, delete.uid)
         for item in plan.creates:
             yield lambda item=item: self.create(item)
+        for share in plan.shares:
+            yield lambda share=share: self.annotate_pod(share.pod, share.uid, {TEACHER_RATE: str(share.rate)})
         if plan.delete_request:
             yield self.delete_request
 
@@ -304,6 +314,7 @@ def assert_settled(cluster, first):
     assert second.status == first.status or cluster.request["metadata"].get("deletionTimestamp"), "a second look writes another status"
     assert not second.creates, f"a second look makes {[item['metadata']['name'] for item in second.creates]}"
     assert not second.deletes, f"a second look deletes {second.deletes}"
+    assert not second.shares, f"a second look shares {second.shares}"
     assert not second.notes, f"a second look tells {second.notes}"
 
 

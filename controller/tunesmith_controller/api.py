@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 _METHODS: Mapping[Verb, str] = {
     "get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE",
 }  # fmt: skip

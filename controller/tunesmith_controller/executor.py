@@ -1,4 +1,4 @@
-"""Carries out a Plan, in the order of model.Plan: snapshot, status, deletes, Jobs, events. The status names the Job before it is made."""
+"""Carries out a Plan, in the order that model.Plan gives. The status names a Job before it is made."""
 
 import logging
 import time
@@ -8,11 +8,12 @@ from typing import Any
 
 from tunesmith.children import ATTEMPT, STAGE
 from tunesmith.status import Status
-from tunesmith_controller.api import APPLY, AlreadyExists, Api, ApiError, Call, Conflict, NotFound, Throttled
+from tunesmith_controller.api import APPLY, MERGE, AlreadyExists, Api, ApiError, Call, Conflict, NotFound, Throttled
 from tunesmith_controller.gather import Caches
-from tunesmith_controller.model import Delete, Object, Plan
+from tunesmith_controller.model import Delete, Object, Plan, Share
 from tunesmith_controller.notes import Notes
-from tunesmith_controller.rights import CONFIG_MAPS, JOBS, REQUEST_STATUS, REQUESTS, Resource
+from tunesmith_controller.pods import TEACHER_RATE
+from tunesmith_controller.rights import CONFIG_MAPS, JOBS, PODS, REQUEST_STATUS, REQUESTS, Resource
 from tunesmith_controller.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,8 @@ class Executor:
         for delete in plan.deletes:
             self._delete(request, delete)
         again = self._create_all(request, jobs)
+        for share in plan.shares:
+            self._share(request, share)
         for note in plan.notes:
             self._notes.say(request, note)
         if plan.delete_request:
@@ -148,6 +151,17 @@ class Executor:
         log.info("Job %s is deleted", delete.name, extra=said_of(request))
         if answer.get("kind") == "Job":
             self._caches.jobs.put_answer(answer)
+
+    def _share(self, request: Object, share: Share) -> None:
+        body = {"metadata": {"uid": share.uid, "annotations": {TEACHER_RATE: str(share.rate)}}}
+        try:
+            answer = self._write(Call("patch", PODS, request["metadata"]["namespace"], share.pod, body=body, content_type=MERGE))
+        except ApiError as error:
+            if error.status in (404, 409, 422):  # it is gone, or another one has its name: a patch of another uid is 422 for a pod
+                return
+            raise
+        log.info("pod %s may send %d requests a minute to the teacher", share.pod, share.rate, extra=said_of(request))
+        self._caches.pods.put_answer(answer)
 
     def _create_all(self, request: Object, creates: tuple[Object, ...]) -> float | None:
         uid = request["metadata"]["uid"]

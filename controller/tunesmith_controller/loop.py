@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 Reconcile = Callable[[World, datetime, Config], Plan]
 
 RESYNC = 600.0  # seconds after which every request that has not ended is looked at, whatever the watches said
-PLACES_EVERY, PLACES_PER_SECOND = 10.0, 1.0  # how often, and how fast, places in the queue are written again
+TICK = 10.0  # seconds between two looks at what turns have changed to: places in the queue, shares of the teacher
+PLACES_PER_SECOND = 1.0  # how fast places are written again
 BUSY = 10  # requests that are due, beyond which places have to wait: who works comes before who waits
 TOGETHER = 0.3  # seconds that a change of a Job or pod waits for the next ones: a pod that starts has three at once, one look is enough
 HUNG = 300.0  # seconds that one look may take before the worker counts as dead; each call ends after far less
@@ -163,9 +164,10 @@ class Loop:
 
     def _tick(self) -> None:
         due = time.monotonic() + RESYNC
-        while not self._stopped.wait(PLACES_EVERY):
-            places = int(PLACES_EVERY * PLACES_PER_SECOND)  # all that fit until the next tick
+        while not self._stopped.wait(TICK):
+            places = int(TICK * PLACES_PER_SECOND)  # all that fit until the next tick
             moved = self._parts.turns.moved(places) if self._parts.queue.depth() <= BUSY else []
+            self._call(self._parts.turns.reshared())
             for number, key in enumerate(moved):
                 self._parts.queue.add(key, number / PLACES_PER_SECOND)
             if time.monotonic() > due:

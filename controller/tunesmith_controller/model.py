@@ -93,6 +93,15 @@ class Delete:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A pod that works, with its uid as a precondition, and the requests a minute that it may send to the teacher from now on."""
+
+    pod: str
+    uid: str
+    rate: int
+
+
+@dataclass(frozen=True)
 class Note:
     """A Kubernetes Event to write about the request."""
 
@@ -103,7 +112,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, in this order: the snapshot's ConfigMap, status, deletes, Jobs, events.
+    """What is to be done, in this order: the snapshot's ConfigMap, status, deletes, Jobs, shares, events.
 
     The status comes before the Job, with the resourceVersion that was read, even if nothing in it has changed: it names the Job that is
     about to be made, so a second leader that read the same fails here, before it makes one; and a create that was lost is repeated under
@@ -113,6 +122,7 @@ class Plan:
     status: Status
     deletes: tuple[Delete, ...] = ()
     creates: tuple[Object, ...] = ()  # ConfigMap first
+    shares: tuple[Share, ...] = ()
     notes: tuple[Note, ...] = ()
     requeue_after: float | None = None  # seconds
     delete_request: bool = False  # it has expired

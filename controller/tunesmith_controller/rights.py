@@ -79,6 +79,7 @@ RIGHTS = (
     Right(JOBS, "delete", "stops a stage: suspended, edited, over its deadline, expired"),
     Right(PODS, "list", "fills the cache of pods: why a stage does not get on, or how it ended"),
     Right(PODS, "watch", "keeps the cache of pods"),
+    Right(PODS, "patch", "tells a generate pod its share of the teacher's requests a minute, when another one starts or ends"),
     Right(POD_LOGS, "get", "reads progress from the tail of a running stage's log"),
     Right(CONFIG_MAPS, "get", "reads the snapshot of a request"),
     Right(CONFIG_MAPS, "create", "writes the snapshot of a request; it is immutable"),

@@ -31,6 +31,7 @@ class Turns:
     _candidates: dict[str, Candidate] = field(default_factory=dict)
     _turns: dict[str, Turn] | None = None  # of the candidates as they are; None: to be computed
     _told: dict[str, int] = field(default_factory=dict)  # the place that each was told last; who was told first comes first
+    _shares: dict[str, int] = field(default_factory=dict)  # of the teacher, as each was decided with last
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def start(self, requests: Iterable[tuple[Object, Sequence[Object]]]) -> None:
@@ -46,11 +47,14 @@ class Turns:
         uid = request["metadata"]["uid"]
         with self._lock:
             before = self._all()  # replaced when it changes, never changed
-            plan = think(self._turn(request) if uid in self._candidates or not ended(request) else Turn())
+            turn = self._turn(request) if uid in self._candidates or not ended(request) else Turn()
+            plan = think(turn)
             if _wants(plan) and uid not in self._candidates:  # ended, and an edit has brought it back
-                plan = think(self._turn(request))
+                turn = self._turn(request)
+                plan = think(turn)
             if _wants(plan):
                 self._set(self._booked(uid, plan, written=False))
+                self._shares[uid] = turn.teacher_rate
             elif uid in self._candidates and not self._candidates[uid].at_work:
                 self._drop(uid)
             return plan, self._came(before, uid)
@@ -84,6 +88,12 @@ class Turns:
             now = self._all()
             moved = (uid for uid, place in self._told.items() if uid in now and 0 < now[uid].place != place)
             return [_key(self._candidates[uid]) for uid in islice(moved, most)]
+
+    def reshared(self) -> list[Key]:
+        """Requests that generate, and whose share of the teacher is not the one that they were decided with."""
+        with self._lock:
+            now = self._all()
+            return [_key(one) for uid, one in self._candidates.items() if one.generating and self._shares.get(uid) != now[uid].teacher_rate]
 
     def _booked(self, uid: str, plan: Plan, *, written: bool) -> Candidate:
         found = self._candidates[uid]
@@ -131,6 +141,7 @@ class Turns:
 
     def _drop(self, uid: str) -> None:
         self._told.pop(uid, None)
+        self._shares.pop(uid, None)
         if self._candidates.pop(uid, None) is not None:
             self._turns = None
 

@@ -1,4 +1,4 @@
-"""What dies while a request runs: the train pod, the controller, the API server. Nothing is lost, nothing runs twice."""
+"""What dies or changes while a request runs: train's pod, the controller, the API server, the chart. Nothing is lost or runs twice."""
 
 import json
 import random
@@ -111,3 +111,24 @@ def test_an_api_server_that_restarts_costs_nothing(tryout):
     status = tryout.wait_for_end("api", timeout=600)["status"]
     assert status["phase"] == "Succeeded", status
     assert len(tryout.jobs("api")) == 4
+
+
+@pytest.mark.timeout(900)
+def test_an_upgrade_that_changes_the_profile_changes_no_run_under_way(tryout):
+    tryout.kubectl("delete", "treq", "upgraded", "--ignore-not-found", "--wait")
+    tryout.apply("upgraded", **small())
+    before = tryout.until("generate runs", lambda: running(tryout, "upgraded"), timeout=120)
+    try:
+        tryout.install("--set", "profiles.default.defaults.training.learningRate=0.001")
+        status = tryout.wait_for_end("upgraded", timeout=600)["status"]
+        assert status["phase"] == "Succeeded", status
+        assert [(row["key"], row["attempt"]) for row in status["stages"]] == [(row["key"], 1) for row in before["stages"]]
+        assert len(tryout.jobs("upgraded")) == 4
+    finally:
+        tryout.kubectl("delete", "treq", "upgraded", "--wait=false", check=False)
+        tryout.install()
+
+
+def running(tryout, name: str) -> dict | None:
+    status = tryout.request(name).get("status", {})
+    return status if status.get("phase") == "Running" else None

@@ -85,6 +85,29 @@ def test_a_suspended_request_has_no_pod_and_goes_on_when_it_is_resumed(tryout):
     assert rows["train"] == 2
 
 
+@pytest.mark.timeout(300)
+def test_those_that_generate_share_the_teacher_and_those_that_run_are_told(tryout):
+    names = ("shares-1", "shares-2")
+    tryout.kubectl("delete", "treq", *names, "--ignore-not-found", "--wait")
+
+    def says(name: str, rate: int) -> bool:
+        log = tryout.kubectl("logs", "-l", f"tunesmith.dev/request={name}", "--tail=-1", check=False).stdout
+        told = [line for line in log.splitlines() if "requests a minute to the teacher" in line]
+        return bool(told) and f"at most {rate} requests" in told[-1]
+
+    many = small(data={"examples": 200})  # five minutes with all of the teacher
+    tryout.apply(names[0], **many, profile="shared-teacher")
+    tryout.until("the first has all of the teacher", lambda: says(names[0], 40), timeout=90)
+    tryout.apply(names[1], **many, profile="shared-teacher")
+    began = time.monotonic()
+    tryout.until("the second has its half", lambda: says(names[1], 20), timeout=90)
+    tryout.until("the first is told", lambda: says(names[0], 20), timeout=90)
+    print(f"both have their half {time.monotonic() - began:.0f} s after the second was applied")
+    tryout.kubectl("delete", "treq", names[1], "--wait")
+    tryout.until("the first has all of it again", lambda: says(names[0], 40), timeout=90)
+    tryout.kubectl("delete", "treq", names[0])
+
+
 def phase(tryout, name: str, wanted: str) -> dict | None:
     status = tryout.request(name).get("status", {})
     return status if status.get("phase") == wanted else None

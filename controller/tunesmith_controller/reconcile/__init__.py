@@ -19,7 +19,7 @@ from tunesmith_controller.reconcile import accept, objects, snapshots
 from tunesmith_controller.reconcile.accept import Refused, Waiting
 from tunesmith_controller.reconcile.finished import Finished, finished, is_done, remembered
 from tunesmith_controller.reconcile.holds import hold_of
-from tunesmith_controller.reconcile.making import named, next_job, wish_of
+from tunesmith_controller.reconcile.making import named, next_job, shares, wish_of
 from tunesmith_controller.reconcile.notes import notes
 from tunesmith_controller.reconcile.objects import Identity, name_of
 from tunesmith_controller.reconcile.outlook import FINAL, Hold, Outlook, folder, next_status
@@ -81,6 +81,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
         status,
         deletes=deletes,
         creates=tuple(creates),
+        shares=shares(world, step.wanted) if step else (),
         notes=notes(old, status, step.lost if step else ""),
         requeue_after=_again(status, step, hold, world),
     )

@@ -1,12 +1,12 @@
-"""The Job of the stage at work: when one is out of date, and the one to make. Pure; what is in it is in pods."""
+"""The Job of the stage at work: when one is out of date, the one to make, what its pods are told. Pure; what is in it is in pods."""
 
 from tunesmith import children
 from tunesmith.errors import BadRequest
 from tunesmith.request import StageSettings
 from tunesmith.resolve import StageKey
 from tunesmith.status import StageStatus
-from tunesmith_controller.model import Config, Object, SnapshotMap, World
-from tunesmith_controller.pods import build_job, gpus, template_hash
+from tunesmith_controller.model import Config, Object, Share, SnapshotMap, World
+from tunesmith_controller.pods import TEACHER_RATE, build_job, gpus, template_hash
 from tunesmith_controller.reconcile import objects
 from tunesmith_controller.reconcile.finished import Finished
 from tunesmith_controller.reconcile.objects import GENERATION, RETRY, Identity, name_of
@@ -55,6 +55,16 @@ def named(row: StageStatus, job: Object, trouble: str) -> StageStatus:
             if trouble
             else f"waiting for the pod of Job {name_of(job)} to start",
         }
+    )
+
+
+def shares(world: World, job: str) -> tuple[Share, ...]:
+    """The pods of a Job that were told another share of the teacher's requests than is theirs now."""
+    rate = world.turn.teacher_rate
+    return tuple(
+        Share(name_of(pod), str(pod["metadata"]["uid"]), rate)
+        for pod in objects.pods_of(job, world.pods)
+        if objects.alive(pod) and not objects.terminating(pod) and objects.annotation(pod, TEACHER_RATE) not in ("", str(rate))
     )
 
 

@@ -11,7 +11,8 @@ from tunesmith.events import Progress
 from tunesmith.profile import Allow
 from tunesmith.status import Outputs
 from tunesmith_controller.executor import status_json
-from tunesmith_controller.model import Event, Note, Turn
+from tunesmith_controller.model import Event, Note, Share, Turn
+from tunesmith_controller.pods import TEACHER_RATE
 from tunesmith_controller.reconcile.objects import rfc3339
 
 ALL = [look, stage_done(), stage_done({"loss": 1.25}), stage_done(), stage_done({"lossGain": 0.5, "lossGainLow": 0.2, "rows": 10})]
@@ -233,6 +234,18 @@ def test_a_resumed_request_queues_again():
 def test_the_share_of_the_teacher_reaches_the_pod():
     _, plan = play([sets("turn", Turn(teacher_rate=60)), look])
     assert '"60"' in json.dumps(next(item for item in plan.creates if item["kind"] == "Job"))
+
+
+def test_a_pod_that_generates_is_told_when_its_share_of_the_teacher_changes():
+    first, half, works = sets("turn", Turn(teacher_rate=60)), sets("turn", Turn(teacher_rate=30)), [look, runs, look]
+    cluster, plan = play([first, works])
+    assert plan.shares == (), "it has what its Job was made with"
+    half(cluster)
+    plan, (pod,) = cluster.look(), cluster.pods()
+    assert plan.shares == (Share(pod["metadata"]["name"], pod["metadata"]["uid"], 30),)
+    assert (pod["metadata"]["annotations"][TEACHER_RATE], cluster.look().shares) == ("30", ()), "it is told once"
+    cluster, plan = play([first, works, half, done(), look])
+    assert (plan.shares, made(plan)) == ((), ["train.1"]), "a pod that has ended is told nothing"
 
 
 def test_a_job_that_kueue_has_not_admitted_is_queued():

@@ -13,8 +13,9 @@ from tunesmith.status import Condition, StageStatus, Status
 from tunesmith_controller.api import AlreadyExists, Call, Conflict, NotFound
 from tunesmith_controller.executor import Executor, NotLeading
 from tunesmith_controller.gather import Caches
-from tunesmith_controller.model import Delete, Note, Plan
+from tunesmith_controller.model import Delete, Note, Plan, Share
 from tunesmith_controller.notes import Notes
+from tunesmith_controller.pods import TEACHER_RATE
 from tunesmith_controller.rights import JOBS
 from tunesmith_controller.snapshots import Snapshots
 
@@ -223,3 +224,19 @@ def test_errors_have_the_class_of_what_is_done_about_them(shell: Shell) -> None:
         shell.api.send(Call("create", JOBS, namespace, body=manifest))
     with pytest.raises(NotFound, match=r"nowhere"):
         shell.api.send(Call("create", JOBS, "nowhere", body={**manifest, "metadata": {"name": "a", "namespace": "nowhere"}}))
+
+
+def test_a_pod_is_told_its_share_of_the_teacher_and_another_one_of_its_name_is_not(shell: Shell) -> None:
+    request = shell.request("shares")
+    namespace = request["metadata"]["namespace"]
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "generate", "annotations": {TEACHER_RATE: "60", "mine": "kept"}},
+        "spec": {"containers": [{"name": "stage", "image": "reg.example/generate:1"}]},
+    }
+    shell.plane.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(manifest))
+    pod = shell.again(request, "pod", "generate")
+    ours, others = Share("generate", pod["metadata"]["uid"], 30), Share("generate", "00000000-0000-0000-0000-000000000000", 5)
+    shell.executor.carry_out(shell.again(request), Plan(status(), shares=(ours, others, Share("gone", "u", 5))))
+    assert shell.again(request, "pod", "generate")["metadata"]["annotations"] == {TEACHER_RATE: "30", "mine": "kept"}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tunesmith.profile import Limits
@@ -138,3 +139,21 @@ def test_many_workers_never_give_away_more_than_there_is() -> None:
     for thread in threads:
         thread.join()
     assert len(started) == 7
+
+
+def test_who_generates_is_named_when_another_one_takes_a_part_of_the_teacher() -> None:
+    def generates(turn: Turn) -> Plan:
+        return replace(works(turn), generating=True)
+
+    turns = Turns({"default": Limits(teacherRequestsPerMinute=60)})
+    first, second, third = request("first", 1), request("second", 2), request("third", 3)
+    look(turns, first, generates)
+    assert turns.reshared() == []
+    look(turns, second, generates)
+    assert turns.reshared() == [("a", "first")], "second was made with its half"
+    look(turns, first, generates)
+    assert turns.reshared() == []
+    look(turns, third, works)
+    assert turns.reshared() == [], "third trains"
+    turns.forget("uid-second")
+    assert turns.reshared() == [("a", "first")]

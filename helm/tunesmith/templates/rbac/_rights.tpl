@@ -25,9 +25,10 @@
   verbs: [get, list, watch, create, delete]
 # list: fills the cache of pods: why a stage does not get on, or how it ended
 # watch: keeps the cache of pods
+# patch: tells a generate pod its share of the teacher's requests a minute, when another one starts or ends
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch]
+  verbs: [list, watch, patch]
 # get: reads progress from the tail of a running stage's log
 - apiGroups: [""]
   resources: [pods/log]
