@@ -33,7 +33,7 @@ gpu-check: install ## What only a GPU can show about the training recipe; writes
 
 .PHONY: test
 test: install lint types parts ## Lint, types, all tests that need no node
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ON_A_NODE:%=--ignore %) $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ON_A_NODE:%=--ignore %) $(ARGS)
 
 .PHONY: lint
 lint: install ## Style, import contract, YAML
@@ -75,7 +75,8 @@ e2e: install ## Tests on a cluster with a node: our own (Linux, root), or that o
 	$(BIN)/python -m pytest $(ON_A_NODE) --timeout 1800 $(ARGS)
 
 .PHONY: e2e-full
-e2e-full: e2e ## Those, and 500 requests on fake nodes
+e2e-full: e2e ## Those, a run killed ten times, and 500 requests on fake nodes
+	TUNESMITH_LONG=1 $(BIN)/python -m pytest tests/run/test_faults.py
 	$(BIN)/python benchmarks/controller/run.py
 
 .PHONY: cluster-up

@@ -98,7 +98,18 @@ def test_pod_security_restricted_is_enforced(cluster, namespace):
 
 
 SERVER = "import http.server as h, os; os.chdir('/'); h.ThreadingHTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
-CLIENT = "import urllib.request as u; print(u.urlopen('http://{}:8080/etc/hostname', timeout=20).read().decode())"
+CLIENT = """
+import time, urllib.request
+end = time.monotonic() + 30  # a Service is programmed somewhat after its pod is Ready
+while True:
+    try:
+        print(urllib.request.urlopen("http://{}:8080/etc/hostname", timeout=20).read().decode())
+        break
+    except OSError:
+        if time.monotonic() > end:
+            raise
+        time.sleep(0.5)
+"""
 
 
 def test_a_service_answers_by_its_name_and_a_name_outside_does_not_exist(pods):

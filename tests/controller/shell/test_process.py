@@ -104,6 +104,7 @@ class Replicas:
 @pytest.fixture
 def replicas(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Replicas]:
     real.install(control_plane)
+    control_plane.kubectl("delete", "treq", "-A", "--all")  # other tests' requests would be worked on, too
     started = Replicas(control_plane, tmp_path)
     yield started
     for replica in started.all:
