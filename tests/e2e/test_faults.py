@@ -119,7 +119,7 @@ def test_an_upgrade_that_changes_the_profile_changes_no_run_under_way(tryout):
     tryout.apply("upgraded", **small())
     before = tryout.until("generate runs", lambda: running(tryout, "upgraded"), timeout=120)
     try:
-        tryout.install("--set", "profiles.default.defaults.training.learningRate=0.001")
+        tryout.install("--set-json", "profiles.default.defaults.training.learningRate=0.001")
         status = tryout.wait_for_end("upgraded", timeout=600)["status"]
         assert status["phase"] == "Succeeded", status
         assert [(row["key"], row["attempt"]) for row in status["stages"]] == [(row["key"], 1) for row in before["stages"]]
