@@ -54,15 +54,15 @@ class Toleration(Settings):
     """A Kubernetes toleration."""
 
     key: Annotated[str, Field(max_length=317)] = ""
-    """Taint key; empty matches all."""
+    """Taint key; empty, with operator Exists, matches all."""
     operator: Literal["Equal", "Exists"] = "Equal"
     """How key and value are compared."""
     value: LabelValue = ""
-    """Taint value."""
+    """Taint value; none with operator Exists."""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
     """Taint effect; empty matches all."""
     toleration_seconds: Count | None = None
-    """Seconds a NoExecute taint is tolerated."""
+    """Seconds a taint is tolerated; with effect NoExecute only."""
 
 
 class StageSettings(Settings):

@@ -7,9 +7,10 @@ CEL needs bounds on all that it loops over; they are in the models.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from tunesmith.errors import Problem
+from tunesmith.settings import StageName
 
 Part = Mapping[str, Any]
 
@@ -67,6 +68,18 @@ def _names_another_namespace(secret: Part) -> bool:
     return isinstance(secret.get("name"), str) and "/" in secret["name"]
 
 
+def _impossible_toleration(stage: Part) -> bool:
+    listed = stage.get("tolerations")
+    for one in listed if isinstance(listed, list | tuple) else ():
+        if not isinstance(one, Mapping):
+            continue
+        seconds_without_eviction = "tolerationSeconds" in one and one.get("effect") != "NoExecute"
+        exists = one.get("operator") == "Exists"
+        if seconds_without_eviction or (exists and one.get("value")) or not (exists or one.get("key")):
+            return True
+    return False
+
+
 def _too_much_text(spec: Part) -> bool:
     data, evaluation = (part if isinstance(part := spec.get(name), Mapping) else {} for name in ("data", "evaluation"))
     lists = [part if isinstance(part, list | tuple) else [] for part in (data.get("seeds"), evaluation.get("prompts"))]
@@ -85,6 +98,16 @@ _OWN_SECRET = (
     _names_another_namespace,
     "!self.name.contains('/')",
     "name",
+)
+_TOLERATION = (
+    "a toleration that Kubernetes refuses",
+    "tolerationSeconds goes with effect NoExecute only, operator Exists with no value, and no key with operator Exists only",
+    _impossible_toleration,
+    "!has(self.tolerations) || self.tolerations.all(one,"
+    " (!has(one.tolerationSeconds) || (has(one.effect) && one.effect == 'NoExecute'))"
+    " && !(has(one.operator) && one.operator == 'Exists' && has(one.value) && one.value != '')"
+    " && ((has(one.key) && one.key != '') || (has(one.operator) && one.operator == 'Exists')))",
+    "tolerations",
 )
 _ONE_REFERENCE = "(has(self.request) && self.request != '') != (has(self.run) && self.run != '')"
 
@@ -136,6 +159,7 @@ RULES = (
     ),
     Rule("data.teacher.secret", *_OWN_SECRET),
     Rule("model.tokenSecret", *_OWN_SECRET),
+    *(Rule(f"stages.{stage}", *_TOLERATION) for stage in get_args(StageName)),
     Rule(
         "",
         f"task, system message, seeds and prompts have more than {_TEXT:,} characters together",

@@ -68,10 +68,21 @@ BAD = {  # changes of the spec -> path, kind
     "a stage to rerun that is none": ({"rerun": {"from": "training", "id": "1"}}, "spec.rerun.from", "choice"),
     "a rerun without an id": ({"rerun": {"from": "train"}}, "spec.rerun.id", "missing"),
     "a toleration's operator": (
-        {"stages.merge": {"tolerations": [{"operator": "In"}]}},
+        {"stages.merge": {"tolerations": [{"key": "spot", "operator": "In"}]}},
         "spec.stages.merge.tolerations[0].operator",
         "choice",
     ),
+    "a toleration's seconds without eviction": (
+        {"stages.train": {"tolerations": [{"key": "spot", "effect": "NoSchedule", "tolerationSeconds": 60}]}},
+        "spec.stages.train.tolerations",
+        "rule",
+    ),
+    "a toleration that exists and has a value": (
+        {"stages.generate": {"tolerations": [{"key": "a"}, {"key": "spot", "operator": "Exists", "value": "yes"}]}},
+        "spec.stages.generate.tolerations",
+        "rule",
+    ),
+    "a toleration of nothing": ({"stages.evaluate": {"tolerations": [{"value": "yes"}]}}, "spec.stages.evaluate.tolerations", "rule"),
     "an endpoint that is no URL": ({"data.teacher": {"baseURL": "localhost:80"}}, "spec.data.teacher.baseURL", "pattern"),
     "a user in front of an endpoint": ({"data.teacher": {"baseURL": "https://ok@evil.com/v1"}}, "spec.data.teacher.baseURL", "pattern"),
     "an endpoint with an odd blank": ({"data.teacher": {"baseURL": "https://ok\u00a0/v1"}}, "spec.data.teacher.baseURL", "pattern"),
@@ -120,7 +131,7 @@ def test_both_refuse(changes, path, kind, server):
     assert [problem.path for problem in ours] == [path], ours
     assert re.match(words, ours[0].why), ours
     if kind == "rule":
-        [rule] = [rule for rule in RULES if (rule.why, f"spec.{rule.path}".rstrip(".")) == (ours[0].why, path)]
+        [rule] = [rule for rule in RULES if (rule.why, ".".join(filter(None, ("spec", rule.path, rule.field)))) == (ours[0].why, path)]
         assert rule.message in theirs[0].says
 
 
