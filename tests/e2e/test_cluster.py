@@ -78,7 +78,7 @@ def pods(cluster, namespace):
     return Pods(cluster, namespace)
 
 
-def _until(holds, what: str, seconds: float = 60):
+def _until(holds, what: str, seconds: float = 240):  # after the images were loaded the disk may be busy for minutes
     end = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -115,7 +115,7 @@ while True:
 def test_a_service_answers_by_its_name_and_a_name_outside_does_not_exist(pods):
     pods.start("web", SERVER)
     pods.kubectl("create", "service", "clusterip", "web", "--tcp=8080:8080")
-    pods.kubectl("wait", "pod/web", "--for=condition=Ready", "--timeout=60s")
+    pods.kubectl("wait", "pod/web", "--for=condition=Ready", "--timeout=240s")
     pods.start("client", CLIENT.format("web"))
     assert pods.end("client")[::2] == (0, "web\n\n")
     pods.start("lost", "import socket; socket.gethostbyname('nobody.invalid')")
