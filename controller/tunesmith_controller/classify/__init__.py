@@ -13,7 +13,7 @@ from tunesmith_controller.classify import ended, of_job, starting, taken
 from tunesmith_controller.classify.case import Finding, JobFacts, PodFacts
 from tunesmith_controller.model import Event, Object
 
-__all__ = ["Finding", "classify"]
+__all__ = ["Finding", "classify", "lost_node"]
 
 Facts = TypeVar("Facts")
 
@@ -45,12 +45,13 @@ _OF_THE_JOB: tuple[Callable[[JobFacts], Finding | None], ...] = (
 
 def classify(job: Object, pods: Sequence[Object], events: Mapping[str, Sequence[Event]], now: datetime, *, stage: str) -> Finding | None:
     """The cause that helps most, of a Job that has failed or whose pod does not run; None if it gets on. `events`: by uid."""
-    del now  # everything so far is judged by what is there, not by how long
     facts = JobFacts(job, stage, tuple(events.get(job["metadata"]["uid"], ())))
     mine = [PodFacts(pod, stage, tuple(events.get(pod["metadata"]["uid"], ()))) for pod in _oldest_first(pods)]
     if facts.complete:
         return None
     if (found := ended.out_of_memory_twice(mine)) is not None:
+        return found
+    if not facts.failed and mine and (found := taken.node_lost(mine[-1], now)) is not None:
         return found
     if not facts.failed and mine and (mine[-1].running or mine[-1].succeeded):
         return None
@@ -62,6 +63,12 @@ def classify(job: Object, pods: Sequence[Object], events: Mapping[str, Sequence[
     if facts.reason == "BackoffLimitExceeded" and facts.failures > 1:
         found = replace(found, message=f"{found.message.rstrip('.')} (the last of {facts.failures} failed tries)")
     return replace(found, final=True)
+
+
+def lost_node(pods: Sequence[Object], stage: str, now: datetime) -> Finding | None:
+    """Why the newest pod of a Job that is to go does not; None if it still may."""
+    mine = [PodFacts(pod, stage) for pod in _oldest_first(pods)]
+    return taken.node_lost(mine[-1], now) if mine else None
 
 
 def _first_of(pods: Sequence[PodFacts]) -> Finding | None:

@@ -1,9 +1,11 @@
 """A pod that the cluster took away or would not have: eviction, drain, preemption, a lost node. The stage is rarely at fault."""
 
 import re
+from datetime import datetime, timedelta
 
 from tunesmith_controller.classify.case import Finding, PodFacts, shortened
 
+_OVERDUE = timedelta(seconds=60)  # after the grace period, which deletionTimestamp holds already
 _VOLUME_FULL = re.compile(r'Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"')
 _SAVED = "a new pod goes on from what is saved; nothing is to be done"
 
@@ -17,6 +19,18 @@ _DISRUPTIONS = {
     "EvictionByEvictionAPI": ("Evicted", "node {node} was drained", _SAVED),
     "TerminationByKubelet": ("Evicted", "node {node} shut down or ran short of something", _SAVED),
 }  # fmt: skip
+
+
+def node_lost(pod: PodFacts, now: datetime) -> Finding | None:
+    """Deleted, and there long after its grace period: nobody on its node ends it. Kubernetes makes no other pod until it has ended."""
+    until = str(pod.pod["metadata"].get("deletionTimestamp") or "")
+    if not until or not pod.alive or not pod.node or now < datetime.fromisoformat(until) + _OVERDUE:
+        return None
+    remedy = (
+        f"if node {pod.node} is dead, `kubectl delete node {pod.node}`, or taint it `node.kubernetes.io/out-of-service`: "
+        "then a new pod goes on from what is saved"
+    )
+    return pod.finding("NodeLost", f"node {pod.node} does not end the pod, which was to be gone by {until}", remedy)
 
 
 def evicted(pod: PodFacts) -> Finding | None:

@@ -45,7 +45,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
         return _nothing_yet(who, world, old, done, hold, now, suspend=suspend)
 
     store = f"{held.frozen.profile.store.url.rstrip('/')}/{who.namespace}"
-    verdict = _verdict(held.snapshot, done)
+    verdict = _verdict(held.snapshot, old, done, world.jobs)
 
     def wish(stage: StageKey) -> Wish:
         return wish_of(stage, who, world, held, done, config, suspend=suspend)
@@ -138,7 +138,7 @@ def _walk(
     stopped = verdict is not None and not verdict.passed
     for stage in held.snapshot.stages:
         row = before.get((stage.name, stage.key))
-        if current is None and is_done(stage, done, held.snapshot, row):
+        if current is None and is_done(stage, done, held.snapshot, row, world.jobs):
             output = folder(store, held.snapshot.run, stage.name, stage.key)
             rows.append(succeeded(stage, row, done[stage.name, stage.key], output))
         elif current is None and not (stopped and stage.name == "deliver"):
@@ -150,11 +150,13 @@ def _walk(
     return rows, current, step
 
 
-def _verdict(snapshot: Snapshot, done: Finished) -> Verdict | None:
+def _verdict(snapshot: Snapshot, old: Status, done: Finished, jobs: Sequence[Object]) -> Verdict | None:
     """What the gate says, once evaluate is done. Judged every time, so another gate runs nothing."""
-    key = next((stage.key for stage in snapshot.stages if stage.name == "evaluate"), "")
-    entry = done.get(("evaluate", key))
-    return judge(snapshot.spec.evaluation.gate, entry.metrics) if entry is not None else None
+    stage = next(stage for stage in snapshot.stages if stage.name == "evaluate")
+    row = next((row for row in old.stages if (row.name, row.key) == (stage.name, stage.key)), None)
+    if not is_done(stage, done, snapshot, row, jobs):
+        return None
+    return judge(snapshot.spec.evaluation.gate, done[stage.name, stage.key].metrics)
 
 
 def _unwanted(jobs: Sequence[Object], wanted: str) -> tuple[Delete, ...]:

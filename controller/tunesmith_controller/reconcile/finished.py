@@ -49,13 +49,17 @@ def _entry(job: Object, pods: Sequence[Object]) -> tuple[FinishedStage, list[Fin
     ]
 
 
-def is_done(stage: StageKey, done: Finished, snapshot: Snapshot, row: StageStatus | None) -> bool:
+def is_done(stage: StageKey, done: Finished, snapshot: Snapshot, row: StageStatus | None, jobs: Iterable[Object]) -> bool:
     """Whether a stage needs no Job. With a gate, evaluate is not done without its figures: another Job finds its work and tells them."""
     entry = done.get((stage.name, stage.key))
     if entry is None:
         return False
     lacks = stage.name == "evaluate" and snapshot.spec.evaluation.gate is not None and not entry.metrics
-    return not lacks or (row is not None and row.attempt >= _FIGURES_TRIES)
+    if not lacks:
+        return True
+    if row is None or row.attempt < _FIGURES_TRIES:
+        return False
+    return row.phase == "Succeeded" or any(name_of(job) == row.job and complete(job) for job in jobs)
 
 
 def remembered(done: Finished, snapshot: Snapshot | None) -> tuple[FinishedStage, ...]:

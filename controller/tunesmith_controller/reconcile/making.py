@@ -23,6 +23,8 @@ def wish_of(stage: StageKey, who: Identity, world: World, held: SnapshotMap, don
         if objects.annotation(job, RETRY) != held.snapshot.spec.retry:
             return True
         wanted = _built(world, who, stage, objects.attempt_of(job), held, done, config)
+        if job["spec"].get("backoffLimit") != wanted["spec"]["backoffLimit"]:
+            return True
         return objects.annotation(job, children.TEMPLATE) != template_hash(wanted)
 
     settings: StageSettings = getattr(held.snapshot.spec.stages, stage.name)

@@ -12,12 +12,13 @@ from tunesmith import children
 from tunesmith.events import Progress
 from tunesmith.resolve import StageKey
 from tunesmith.status import FinishedStage, StageStatus
-from tunesmith_controller.classify import Finding, classify
+from tunesmith_controller.classify import Finding, classify, lost_node
 from tunesmith_controller.model import Object, World
 from tunesmith_controller.reconcile import objects
 from tunesmith_controller.reconcile.objects import Identity, name_of, rfc3339
 
 _ETA_SLACK = timedelta(seconds=60)
+_LOST_AGAIN = 30.0  # seconds between two looks at a pod that is to go: no watch tells that it did not
 _UNNAMED = timedelta(seconds=10)  # a pod that starts sooner is not worth a write of its own: the next one says that it runs
 
 
@@ -77,13 +78,18 @@ def advance(stage: StageKey, old: StageStatus | None, who: Identity, world: Worl
     job = next((job for job in mine if name_of(job) == row.job), None)
     pods = objects.pods_of(row.job, world.pods)
     if row.phase == "Stopping":
-        return _stopping(row, job, pods)
+        return _stopping(row, job, pods, now)
     if job is None:
         return _without_job(row, pods)
     if objects.terminating(job):
         return Step(_stop(row, wish))
+    if objects.complete(job):  # but its result is lost, which is needed: another Job finds its work and tells it
+        return _stopping(row, job, pods, now)
     if objects.failed(job):
-        finding = classify(job, pods, world.events, now, stage=stage.name) or _unexplained(job)
+        if wish.outdated(job):  # what made it fail was mended while it ran, or while nobody looked
+            return _stopping(row, job, pods, now)
+        finding = classify(job, pods, world.events, now, stage=stage.name)
+        assert finding is not None, "a Job that has failed says so at least"
         return Step(_failed(_counted(row, job, pods), finding, who, now))
     return _at_work(row, job, pods, who, world, wish, now)
 
@@ -102,9 +108,12 @@ def _taken_up(row: StageStatus, who: Identity, mine: Sequence[Object]) -> StageS
     return row
 
 
-def _stopping(row: StageStatus, job: Object | None, pods: Sequence[Object]) -> Step:
+def _stopping(row: StageStatus, job: Object | None, pods: Sequence[Object], now: datetime) -> Step:
     if (job is not None and objects.unfinished(job)) or any(map(objects.alive, pods)):
-        return Step(row)
+        lost = lost_node(pods, row.name, now)
+        if lost is not None:
+            row = row.model_copy(update={"reason": lost.reason, "message": explained(lost)})
+        return Step(row, again=_LOST_AGAIN if any(map(objects.terminating, pods)) else None)
     return Step(_fresh(row), start=True)
 
 
@@ -117,23 +126,25 @@ def _without_job(row: StageStatus, pods: Sequence[Object]) -> Step:
 
 
 def _at_work(row: StageStatus, job: Object, pods: Sequence[Object], who: Identity, world: World, wish: Wish, now: datetime) -> Step:
-    if wish.suspend:
+    if wish.suspend and not objects.succeeded(pods):
         return Step(_stop(row, wish))
     before, row = row, _counted(row, job, pods)
-    started = objects.started(pods)
-    if started is None and wish.outdated(job):
+    started, through = objects.started(pods), objects.succeeded(pods)
+    if not through and not objects.running_now(pods) and wish.outdated(job):
         return Step(_stop(row, wish))
     ran = objects.running_seconds(pods, now)
-    if wish.deadline and ran >= wish.deadline:
+    if wish.deadline and ran >= wish.deadline and not through:
         return Step(_failed(row, _too_long(row, wish.deadline), who, now))
     finding = classify(job, pods, world.events, now, stage=row.name)
     if finding is not None and finding.final and not objects.fails_its_job(pods):  # else the pod would go with its log
         return Step(_failed(row, finding, who, now))
     again = wish.deadline - ran if wish.deadline and objects.running_now(pods) else None
+    if any(map(objects.terminating, pods)):
+        again = _LOST_AGAIN if again is None else min(again, _LOST_AGAIN)
     if started is None:
         young = bool(pods) and now - _made(pods[-1], now) < _UNNAMED
         return Step(_waiting(row if finding or not young else before, job, finding), again=15.0)
-    if before.phase == "Running" and objects.succeeded(pods):  # the Job says so in a moment, and that is the news
+    if before.phase == "Running" and through:  # the Job says so in a moment, and that is the news
         return Step(before, again=again)
     return Step(_running(row, started, pods, finding, world.progress, now), again=again)
 
@@ -162,9 +173,10 @@ def _running(
 ) -> StageStatus:
     changes: dict[str, object] = {"phase": "Running", "start_time": row.start_time or rfc3339(started), "reason": "Running"}
     told = progress.get(pods[-1]["metadata"].get("uid", "")) if pods else None
-    if not objects.running_now(pods):  # between two pods of the Job, or the second one does not start
-        changes |= {"reason": finding.reason, "message": explained(finding)} if finding else {"message": "starting again"}
-        changes |= {"eta": ""}
+    if finding is not None:  # the next pod does not start, or the node of this one is lost
+        changes |= {"reason": finding.reason, "message": explained(finding), "eta": ""}
+    elif not objects.running_now(pods):  # between two pods of the Job
+        changes |= {"message": "starting again", "eta": ""}
     elif told is not None:
         changes |= _told(row, told, now)
     else:
@@ -231,9 +243,3 @@ def _too_long(row: StageStatus, deadline: int) -> Finding:
         pod=row.pod,
         final=True,
     )
-
-
-def _unexplained(job: Object) -> Finding:
-    said = objects.condition(job, "Failed") or {}
-    message = f"Job {name_of(job)} failed: {said.get('message') or 'it does not say why'}"
-    return Finding(str(said.get("reason") or "JobFailed"), message, "see the pod's log, then set spec.retry to a new value", final=True)

@@ -4,8 +4,10 @@ import pytest
 from reconcile_steps import done, edit, fails, later, line, look, made, play, rows, runs, sets, stage_done
 
 from tunesmith.events import Result
+from tunesmith_controller.reconcile.objects import rfc3339
 
 ALL_BUT_EVALUATE = [look, stage_done(), stage_done(), stage_done()]
+GATE = edit(evaluation={"gate": {"leastGain": 0.1}})
 ALL = [ALL_BUT_EVALUATE, stage_done()]
 
 
@@ -46,6 +48,36 @@ def retried(cluster):
 def pod_gives_up(cluster):
     said = Result(stage="generate", key="", exit_code=78, reason="BaseNotFound", message="there is no such model")
     cluster.ends(78, said.termination_message())
+
+
+def next_pod_waits(cluster):
+    """The Job's next pod, which no node takes."""
+    cluster.later(10)
+    cluster.add_pod()
+
+
+def job_fails_unseen(cluster):
+    """The Job gives up while nobody looks."""
+    cluster.ends(1)
+    cluster.condition("Failed", reason="BackoffLimitExceeded", message="it has failed too often")
+
+
+def pods_unseen(cluster):
+    """The watch of pods is behind that of Jobs: the newest pod still runs."""
+    cluster.run()
+    cluster.condition("Complete")
+
+
+def pod_succeeds(cluster):
+    cluster.ends(0)
+
+
+def node_dies(cluster):
+    """The pod is deleted, and no kubelet ends it."""
+    pod = cluster.pods()[-1]
+    pod["metadata"]["deletionTimestamp"] = rfc3339(cluster.now)
+    pod["spec"]["nodeName"] = "gpu-7"
+    cluster._put("pod", pod)
 
 
 def out_of_memory(cluster):
@@ -183,6 +215,44 @@ CASES = {
         [look, edit(retry="again"), look, look],
         ("Pending Starting", ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"], ["generate.2"], 0),
     ),
+    "more memory replaces a Job between two pods": (
+        [look, runs, look, retried, look, edit(stages={"generate": {"resources": {"limits": {"memory": "9Gi"}}}}), look, look],
+        ("Pending Starting", ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"], ["generate.2"], 0),
+    ),
+    "more memory replaces a Job whose second pod does not start": (
+        [
+            look,
+            runs,
+            look,
+            out_of_memory,
+            next_pod_waits,
+            look,
+            edit(stages={"generate": {"resources": {"limits": {"memory": "9Gi"}}}}),
+            look,
+            look,
+        ],
+        ("Pending Starting", ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"], ["generate.2"], 0),
+    ),
+    "retry replaces a Job whose second pod does not start": (
+        [look, runs, look, out_of_memory, next_pod_waits, look, edit(retry="again"), look, look],
+        ("Pending Starting", ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"], ["generate.2"], 0),
+    ),
+    "what was mended while the stage ran counts when it fails": (
+        [look, runs, look, edit(stages={"generate": {"resources": {"limits": {"memory": "9Gi"}}}}), look, job_fails_unseen, look],
+        ("Pending Starting", ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"], ["generate.2"], 0),
+    ),
+    "a retry from before the failure was seen counts": (
+        [look, runs, look, job_fails_unseen, edit(retry="again"), look],
+        ("Pending Starting", ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"], ["generate.2"], 0),
+    ),
+    "more retries from before the failure was seen count": (
+        [look, runs, look, job_fails_unseen, edit(stages={"generate": {"retries": 7}}), look],
+        ("Pending Starting", ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"], ["generate.2"], 0),
+    ),
+    "an edit that the pod would not notice does not undo a failure": (
+        [look, runs, look, job_fails_unseen, edit(ttlSecondsAfterFinished=7), look],
+        ("Failed Crashed", ["generate Failed 1", "train Pending", "merge Pending", "evaluate Pending"], [], 0),
+    ),
     "an edit that the pod would not notice replaces nothing": (
         [look, edit(ttlSecondsAfterFinished=7), look],
         ("Pending Starting", ["generate Pending 1", "train Pending", "merge Pending", "evaluate Pending"], [], 0),
@@ -226,6 +296,46 @@ CASES = {
     "past its deadline a stage is stopped and fails": (
         [edit(stages={"generate": {"activeDeadlineSeconds": 100}}), look, runs, look, later(100), look],
         ("Failed DeadlineExceeded", ["generate Failed 1", "train Pending", "merge Pending", "evaluate Pending"], [], 1),
+    ),
+    "work that is done is not too late": (
+        [edit(stages={"generate": {"activeDeadlineSeconds": 100}}), look, runs, look, later(100), pod_succeeds, look],
+        ("Running Running", ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"], [], 0),
+    ),
+    "work that is done is not suspended": (
+        [look, runs, look, pod_succeeds, edit(suspend=True), look],
+        ("Running Running", ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"], [], 0),
+    ),
+    "a pod that its node does not end is told": (
+        [look, runs, look, node_dies, later(60), look],
+        ("Running NodeLost", ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"], [], 0),
+    ),
+    "a pod that is being ended is given its time": (
+        [look, runs, look, node_dies, later(59), look],
+        ("Running Running", ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"], [], 0),
+    ),
+    "a stage that is stopped on a lost node says so": (
+        [look, runs, look, edit(suspend=True), look, node_dies, later(60), edit(suspend=False), look],
+        ("Pending NodeLost", ["generate Stopping 1", "train Pending", "merge Pending", "evaluate Pending"], [], 0),
+    ),
+    "with a gate, evaluate's figures are waited for": (
+        [GATE, ALL_BUT_EVALUATE, pods_unseen, look],
+        ("Running Starting", ["generate Succeeded 1", "train Succeeded 1", "merge Succeeded 1", "evaluate Pending 1"], [], 0),
+    ),
+    "with a gate, an evaluate whose figures are lost tells them again": (
+        [GATE, ALL_BUT_EVALUATE, runs, look, unsaid, look],
+        ("Running Starting", ["generate Succeeded 1", "train Succeeded 1", "merge Succeeded 1", "evaluate Pending 2"], ["evaluate.2"], 0),
+    ),
+    "with a gate, the third evaluate may tell them": (
+        [GATE, ALL_BUT_EVALUATE, [runs, look, unsaid, look] * 2, runs, look],
+        ("Running Running", ["generate Succeeded 1", "train Succeeded 1", "merge Succeeded 1", "evaluate Running 3"], [], 0),
+    ),
+    "with a gate, figures that are lost three times are not passed": (
+        [GATE, ALL_BUT_EVALUATE, [runs, look, unsaid, look] * 3, done_jobs_vanish, look],
+        ("Failed GateNotPassed", ["generate Succeeded 1", "train Succeeded 1", "merge Succeeded 1", "evaluate Succeeded 3"], [], 0),
+    ),
+    "a gate that is added when evaluate's figures are lost makes it tell them": (
+        [ALL_BUT_EVALUATE, runs, look, unsaid, look, GATE, look],
+        ("Running Starting", ["generate Succeeded 1", "train Succeeded 1", "merge Succeeded 1", "evaluate Pending 2"], ["evaluate.2"], 0),
     ),
     "a longer deadline goes on when the first pod is gone": (
         [
