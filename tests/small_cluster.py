@@ -166,7 +166,7 @@ class Cluster:
                 "annotations": dict(job["spec"]["template"]["metadata"]["annotations"]),
                 "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
             },
-            "spec": {},
+            "spec": {"containers": copy.deepcopy(job["spec"]["template"]["spec"]["containers"])},
             "status": {"phase": "Pending"} | status,
         }
         self._put("pod", pod)

@@ -41,8 +41,8 @@ def rows(text):
 
 TABLE = {  # state -> PHASE, STAGE, PROGRESS, REASON
     "not-seen": ["", "", "", ""],
-    "pending": ["Pending", "generate", "", "ImagePull"],
-    "queued": ["Queued", "generate", "", "LimitReached"],
+    "pending": ["Pending", "generate", "", "ImagePullFailed"],
+    "queued": ["Queued", "generate", "", "WaitingForTurn"],
     "running-generate": ["Running", "generate", "42%", "Running"],
     "running-train": ["Running", "train", "63%", "Running"],
     "suspended-later": ["Suspended", "train", "63%", "Suspended"],
@@ -70,7 +70,7 @@ def test_wide_adds_what_does_not_fit(states, server):
         "",
         "default",
         "hf://HuggingFaceTB/SmolLM2-1.7B-Instruct",
-        "s3://runs/team-a/riddles-1a2b3c4d/merge/44599cb275e08f43/",
+        "s3://bucket/runs/team/riddles-00000000/merge/44599cb275e08f43/",
         "all stages are done",
     ]
     queued = rows(server.plane.kubectl("get", "treq", "-n", states["queued"], "-o", "wide").stdout)[1]
@@ -103,7 +103,7 @@ def test_wait(name, condition, states, server):
 
 ENDS = {
     "succeeded": "Succeeded: all stages are done",
-    "failed": "Failed: train: pod riddles-train",
+    "failed": "Failed: train: the container was killed",
     "refused": "Failed: spec.stages.train.env",
 }
 

@@ -138,7 +138,7 @@ OF_CACHES = {"tunesmith_requests": ("phase", "profile"), "tunesmith_cache_object
 def _metrics() -> set[tuple[str, str, str]]:
     """Name, type and labels of every metric that the controller has, as Prometheus shows them."""
     metrics = Metrics()
-    metrics.watch_caches(Store(dict), Store(dict), Store(dict), lambda: 0)
+    metrics.watch_caches(Store(dict), Store(dict), Store(dict), lambda: 0, ["default"])
     found = set()
     for family in metrics.registry.collect():
         collector = metrics.registry._names_to_collectors.get(family.name)
