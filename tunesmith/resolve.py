@@ -86,7 +86,7 @@ def resolve(
     sources: dict[str, str] = {}
     for source, values in layers:
         for path, value in leaves(values):
-            _set(merged, path, value)
+            put(merged, path, value)
             sources[".".join(path)] = source
     if profile and (url := profile.models.get(merged["model"]["base"])):
         merged["model"]["base"] = url
@@ -155,7 +155,8 @@ def leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
             yield here, member
 
 
-def _set(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+def put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Lay the leaf of a path into a partial spec."""
     for step in path[:-1]:
         target = target.setdefault(step, {})
     target[path[-1]] = value

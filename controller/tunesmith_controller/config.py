@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 import tunesmith
 from tunesmith.documents import read_documents
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.profile import Images, Profile
-from tunesmith.request import dotted
+from tunesmith.request import Spec, dotted
 from tunesmith_controller.model import Config
 
-Model = TypeVar("Model", Images, Profile)
+Model = TypeVar("Model", bound=BaseModel)
+_LEAST: dict[str, Any] = {"task": "-", "model": {"base": "-"}}  # what a request has to say, so that the defaults beside it can be judged
 
 
 def read_config(file: Path) -> Config:
@@ -43,10 +44,19 @@ def parse_config(document: Any, place: str) -> Config:
         own["images"] = (document.get("images") or {}) | {key: image for key, image in (own.get("images") or {}).items() if image}
         profile = _read(Profile, own | {"name": name}, f"profiles.{name}", problems)
         if profile is not None:
+            _read(Spec, _spec_of(profile.defaults), f"profiles.{name}.defaults", problems)
             profiles[name] = profile
     if problems or images is None:
         raise BadRequest(f"{place} cannot be used: {len(problems)} problem(s)", problems=problems)
     return Config(profiles=profiles, version=tunesmith.__version__)
+
+
+def _spec_of(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec that says no more than a profile's defaults. Each request of the profile would fail with what is wrong in them."""
+    spec = _LEAST | dict(defaults)
+    if isinstance(model := spec["model"], Mapping):
+        spec["model"] = _LEAST["model"] | dict(model)
+    return spec
 
 
 def _read(model: type[Model], values: Any, path: str, problems: list[Problem]) -> Model | None:

@@ -86,6 +86,8 @@ def applied(request: Object, status: Status) -> dict[str, Any]:
 def status_json(status: Status) -> dict[str, Any]:
     """A status as JSON, without what is empty: the API server keeps empty texts and lists, and people would read them. Pure."""
     pruned: dict[str, Any] = _without_empty(status.model_dump(mode="json", by_alias=True))
+    if not status.queue_place:  # else `kubectl get -o wide` shows a place 0 to those that do not wait
+        del pruned["queuePlace"]
     return pruned
 
 
@@ -115,7 +117,7 @@ class Executor:
             before = str((request.get("status") or {}).get("snapshot", ""))
             self._write_status(request, plan.status.model_copy(update={"snapshot": before}), always=False)
             return again
-        self._write_status(request, plan.status, always=bool(jobs))
+        version = self._write_status(request, plan.status, always=bool(jobs or plan.deletes or plan.delete_request))
         for delete in plan.deletes:
             self._delete(request, delete)
         again = self._create_all(request, jobs)
@@ -125,19 +127,22 @@ class Executor:
             self._notes.say(request, note)
         if plan.delete_request:
             metadata = request["metadata"]
-            self._write(
-                Call("delete", REQUESTS, metadata["namespace"], metadata["name"], body=_options({"uid": metadata["uid"]}, "Background"))
-            )
+            options = _options({"uid": metadata["uid"], "resourceVersion": version}, "Background")  # an edit since then keeps it
+            self._write(Call("delete", REQUESTS, metadata["namespace"], metadata["name"], body=options))
         return again
 
-    def _write_status(self, request: Object, status: Status, *, always: bool) -> None:
-        """`always`: write an equal one too, so that a replica with an old view fails here, before it makes a Job."""
+    def _write_status(self, request: Object, status: Status, *, always: bool) -> str:
+        """Returns the request's version. `always`: write an equal one too, so that a replica with an old view fails here, before it
+        makes or deletes anything.
+        """
         body, metadata = applied(request, status), request["metadata"]
         if not always and body["status"] == _without_empty(request.get("status") or {}):
-            return
+            return str(metadata["resourceVersion"])
         query = {"fieldManager": MANAGER, "force": "true"}
         call = Call("patch", REQUEST_STATUS, metadata["namespace"], metadata["name"], query, body, APPLY)
-        self._caches.requests.put_answer(self._write(call))
+        answer = self._write(call)
+        self._caches.requests.put_answer(answer)
+        return str(answer["metadata"]["resourceVersion"])
 
     def _delete(self, request: Object, delete: Delete) -> None:
         namespace = request["metadata"]["namespace"]
@@ -186,7 +191,7 @@ class Executor:
         try:
             made = self._write(Call("create", resource, metadata["namespace"], body=item))
         except AlreadyExists:
-            made, found = self._api.send(Call("get", resource, metadata["namespace"], item["metadata"]["name"])), True
+            made, found = self._there(resource, metadata["namespace"], item["metadata"]["name"]), True
             if metadata["uid"] not in [owner["uid"] for owner in made["metadata"].get("ownerReferences", ())]:
                 return (
                     f"NameConflict: a {item['kind']} named {item['metadata']['name']} exists already and is not this request's; "
@@ -202,6 +207,13 @@ class Executor:
         else:
             self._snapshots.remember(request, made)
         return ""
+
+    def _there(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """An object that was there a moment ago. Raises Conflict if it is not any more: it is looked at again soon."""
+        try:
+            return self._api.send(Call("get", resource, namespace, name))
+        except NotFound as error:
+            raise Conflict(409, "Conflict", f"{name} went while it was looked at") from error
 
     def _write(self, call: Call) -> dict[str, Any]:
         if not self._leading():

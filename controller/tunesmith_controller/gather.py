@@ -66,8 +66,7 @@ def gather(
 ) -> Gathered:
     """Everything about a request. Raises ApiError or Unreachable if something that matters cannot be read for now."""
     jobs = caches.jobs_of(request)
-    if _find_lost(api, caches, request, jobs):
-        jobs = caches.jobs_of(request)
+    jobs += _lost(api, caches, request, jobs)
     pods = caches.pods_of(request, jobs)
     objects, again = stuck(jobs, pods, now)
     world = World(
@@ -77,7 +76,7 @@ def gather(
         snapshot=snapshots.of(request),
         others=others(caches.requests, request),
         run_taken_by=run_taken_by(caches.requests, request),
-        progress={pod["metadata"]["uid"]: progress[pod["metadata"]["uid"]] for pod in pods if pod["metadata"]["uid"] in progress},
+        progress={uid: told for pod in pods if (told := progress.get(uid := pod["metadata"]["uid"])) is not None},
         events=troubles.events(request["metadata"]["namespace"], objects),
         failed_to_create=failed_to_create,
     )
@@ -98,33 +97,42 @@ def others(requests: Store, request: Object) -> dict[str, Other]:
     return found
 
 
+def at_work(request: Object) -> bool:
+    """Whether a request has a Job, or is about to, as its status tells: also one that was refused since."""
+    rows = (request.get("status") or {}).get("stages") or ()
+    return any(row.get("job") and row.get("phase") in ("Pending", "Running", "Stopping") for row in rows)
+
+
 def run_taken_by(requests: Store, request: Object) -> str:
-    """Name of an older request that works on the same run, or wants to. Empty if there is none."""
+    """Name of a request that works on the same run, or of an older one that wants to. Empty if there is none."""
     mine = _age_of(request)
     for other in sorted(requests.by("run", f"{request['metadata']['namespace']}/{run_of(request)}"), key=_age_of):
+        if other["metadata"]["uid"] == request["metadata"]["uid"]:
+            continue
         status = other.get("status") or {}
         over = status.get("phase") in ("Succeeded", "Failed") and status.get("observedGeneration") == other["metadata"].get("generation")
-        if _age_of(other) < mine and not over:
+        if at_work(other) or (_age_of(other) < mine and not over):
             return str(other["metadata"]["name"])
     return ""
 
 
-def _find_lost(api: Api, caches: Caches, request: Object, jobs: list[Object]) -> bool:
-    """Asks for Jobs that the status says run, but that the cache lacks.
+def _lost(api: Api, caches: Caches, request: Object, jobs: list[Object]) -> list[Object]:
+    """Asks for Jobs that the status says run, but that the cache lacks; those that there are.
 
     The caches are filled by watches of their own. That of Jobs may be behind that of requests, most of all in a new leader: such a Job
     would be taken for lost, and its stage would get a second one.
     """
     metadata, known = request["metadata"], {job["metadata"]["name"] for job in jobs}
-    found = False
+    found = []
     for row in (request.get("status") or {}).get("stages") or ():
         if row.get("phase") in ("Running", "Stopping") and row.get("job") and row["job"] not in known:
             try:
                 job = api.send(Call("get", JOBS, metadata["namespace"], row["job"]))
             except NotFound:
                 continue
-            caches.jobs.put_answer(job)
-            found = True
+            if metadata["uid"] in owners(job):
+                caches.jobs.put_answer(job)  # which a list that began before the Job was made may have taken for gone
+                found.append(trim_job(job))
     return found
 
 

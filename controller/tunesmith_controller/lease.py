@@ -134,6 +134,9 @@ class Elector(threading.Thread):
         except (ApiError, Unreachable) as error:
             log.info("the lease is neither taken nor renewed: %s", error)
             return False
+        except Exception:  # a token file that is empty for a moment, say: a standby must go on trying
+            log.exception("the lease is neither taken nor renewed")
+            return False
         if not lease:
             return False
         self._look(lease, begun)

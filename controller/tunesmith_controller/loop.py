@@ -82,7 +82,7 @@ class Loop:
         self._stopped.set()
         self._parts.queue.close()
         deadline = time.monotonic() + seconds
-        for worker in self._workers:
+        for worker in [worker for worker in self._workers if worker.ident]:  # those that `start` has come to
             worker.join(max(0.0, deadline - time.monotonic()))
         return not any(worker.is_alive() for worker in self._workers)
 
@@ -203,9 +203,9 @@ class Loop:
     def _child_changed(self, before: Object | None, after: Object | None) -> None:
         item = after or before
         assert item is not None
-        name = request_name(item)
-        if name:
-            self._parts.queue.add((key_of(item)[0], name), TOGETHER)
+        key = (key_of(item)[0], request_name(item))
+        if self._parts.caches.requests.get(key) is not None:  # else it comes by itself, or its children go with it
+            self._parts.queue.add(key, TOGETHER)
 
     def _tell_neighbours(self, request: Object) -> None:
         """Those that read from this request, and those that wait for its run."""

@@ -134,7 +134,7 @@ class Process:
                 (PODS, caches.pods, f"{MANAGED_BY}={MANAGER}"),
             )
         ]
-        metrics.watch_caches(caches.requests, caches.jobs, caches.pods, self.queue.depth)
+        metrics.watch_caches(caches.requests, caches.jobs, caches.pods, self.queue.depth, config.profiles)
 
     def run(self) -> int:
         """Until `stop`, or until the lease is lost. Returns the exit code."""
@@ -153,10 +153,12 @@ class Process:
             return 1
         log.info("stopping")
         self._progress.stop()
-        if not self.loop.stop(JOIN_SECONDS):
-            log.warning("a look at a request did not end in %d s", JOIN_SECONDS)
+        ended = self.loop.stop(JOIN_SECONDS)
         self.metrics.leader.set(0)
-        self._elector.release()
+        if ended:
+            self._elector.release()
+        else:  # it may still write: the lease has to run out before anybody else works
+            log.warning("a look at a request did not end in %d s; the lease is not released", JOIN_SECONDS)
         for reflector in self._reflectors:
             reflector.stop()
         server.shutdown()
@@ -169,6 +171,14 @@ class Process:
         return Reflector(self._api, resource, store, namespace=namespace, selector=selector, observer=observer)
 
     def _lead(self) -> None:
+        """Works. If it cannot begin, another replica may: a leader that does nothing would be the worst."""
+        try:
+            self._begin()
+        except Exception:
+            log.exception("the work cannot begin")
+            self._lose()
+
+    def _begin(self) -> None:
         """Waits for full caches, then works."""
         for reflector in self._reflectors:
             while not reflector.synced.wait(0.2):
@@ -197,7 +207,9 @@ class Process:
             for reflector in self._reflectors
             if reflector.ident and (not reflector.is_alive() or now - reflector.beat > SILENT)
         ]
-        return silent + self.loop.wrong()
+        threads: tuple[threading.Thread, ...] = (self._elector, self._notes, self._progress)
+        ended = [f"{thread.name} has ended" for thread in threads if thread.ident and not thread.is_alive() and not self.stop.is_set()]
+        return silent + ended + self.loop.wrong()
 
     def _not_ready(self) -> list[str]:
         return [f"{reflector.name} has not listed yet" for reflector in self._reflectors if not reflector.synced.is_set()]

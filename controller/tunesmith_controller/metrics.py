@@ -1,7 +1,7 @@
 """Prometheus metrics. Base units; no request, pod or uid in a label. docs/reference lists them."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -55,10 +55,10 @@ class Metrics:
         self.leader.set(0)
         Info("tunesmith_build", "Version.", registry=registry).info({"version": tunesmith.__version__})
 
-    def watch_caches(self, requests: Store, jobs: Store, pods: Store, depth: Callable[[], int]) -> None:
-        """Gauges that are read from the caches when somebody asks."""
+    def watch_caches(self, requests: Store, jobs: Store, pods: Store, depth: Callable[[], int], profiles: Collection[str]) -> None:
+        """Gauges that are read from the caches when somebody asks. `profiles`: those that there are; users may write any name."""
         self.queue_depth.set_function(depth)
-        self.registry.register(_Caches({"trainingrequests": requests, "jobs": jobs, "pods": pods}, requests))
+        self.registry.register(_Caches({"trainingrequests": requests, "jobs": jobs, "pods": pods}, requests, profiles))
 
     def called(self, verb: str, resource: str, code: str) -> None:
         """A call to the API server."""
@@ -78,8 +78,8 @@ class Metrics:
 
 
 class _Caches(Collector):
-    def __init__(self, stores: dict[str, Store], requests: Store) -> None:
-        self._stores, self._requests = stores, requests
+    def __init__(self, stores: dict[str, Store], requests: Store, profiles: Collection[str]) -> None:
+        self._stores, self._requests, self._profiles = stores, requests, profiles
 
     def describe(self) -> Iterable[Metric]:
         return ()
@@ -89,11 +89,12 @@ class _Caches(Collector):
         for kind, store in self._stores.items():
             sizes.add_metric([kind], len(store))
         yield sizes
-        tally = Tally(
-            ((item.get("status") or {}).get("phase") or "Pending", str(item.get("spec", {}).get("profile") or "default"))
-            for item in self._requests.all()
-        )
+        tally = Tally(((item.get("status") or {}).get("phase") or "Pending", self._profile(item)) for item in self._requests.all())
         requests = GaugeMetricFamily("tunesmith_requests", "Requests by phase and profile.", labels=["phase", "profile"])
         for (phase, profile), count in sorted(tally.items()):
             requests.add_metric([phase, profile], count)
         yield requests
+
+    def _profile(self, request: Object) -> str:
+        name = str(request.get("spec", {}).get("profile") or "default")
+        return name if name in self._profiles else "unknown"

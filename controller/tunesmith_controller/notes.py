@@ -86,3 +86,5 @@ class Notes(threading.Thread):
                 self._api.send(Call("create", NEW_EVENTS, body["metadata"]["namespace"], body=body))
             except (ApiError, Unreachable) as error:
                 log.info("an Event about %s was not written: %s", body["regarding"]["name"], error)
+            except Exception:
+                log.exception("an Event about %s was not written", body["regarding"]["name"])

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 LEAST_INTERVAL = 10.0  # seconds between two reads of one pod
 TAIL_LINES, LIMIT_BYTES = 20, 65_536  # of one read
 READERS = 4  # reads at once: a kubelet that hangs must not hold up the others
+RARER = 5  # a pod that does not answer is asked half as often after each failure, down to every 32nd time
 READ = Timeout(2.0, 5.0)
 
 
@@ -64,6 +65,7 @@ class ProgressReader(threading.Thread):
         self._due: list[tuple[float, str, Key]] = []
         self._planned: set[str] = set()  # uids in `_due` or being read
         self._known: dict[str, Progress] = {}
+        self._failed: dict[str, int] = {}  # reads in a row that failed, by uid
         self._stopped = threading.Event()
 
     @property
@@ -89,8 +91,9 @@ class ProgressReader(threading.Thread):
     def plan(self, now: float) -> list[Key]:
         """Pods that are to be read now; plans those that have begun to run, and forgets those that have ended."""
         pods = {pod["metadata"]["uid"]: key_of(pod) for pod in self._pods.all() if running(pod)}
-        for uid in self._known.keys() - pods.keys():
+        for uid in (self._known.keys() | self._failed.keys()) - pods.keys():
             self._known.pop(uid, None)
+            self._failed.pop(uid, None)
         every = interval(len(pods), self._rate)
         for uid in pods.keys() - self._planned:
             self._planned.add(uid)
@@ -112,13 +115,20 @@ class ProgressReader(threading.Thread):
             return
         query = {"container": CONTAINER, "tailLines": str(TAIL_LINES), "limitBytes": str(LIMIT_BYTES)}
         uid = pod["metadata"]["uid"]
+        if random.random() > 2.0 ** -min(RARER, self._failed.get(uid, 0)):  # pods of a dead node must not keep the readers
+            return
         if uid in self._known:  # what is older than the last read says nothing new
             query["sinceSeconds"] = str(int(2 * interval(len(self._planned), self._rate)) + 10)
         try:
             found = last_progress(self._api.text(Call("get", POD_LOGS, key[0], key[1], query=query), READ))
         except (ApiError, Unreachable) as error:
             log.debug("no progress of pod %s/%s: %s", *key, error)
+            self._failed[uid] = self._failed.get(uid, 0) + 1
             return
+        except Exception:
+            log.exception("no progress of pod %s/%s", *key)
+            return
+        self._failed.pop(uid, None)
         if found is not None and found != self._known.get(uid):
             self._known[uid] = found
             self._changed((key[0], request_name(pod)))

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K")
 
+_SPARE = 64  # void entries that the heap may hold beside those that count
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 60.0  # seconds after the first failure of a key, and at most: an outage is over within a minute
 
 
@@ -70,6 +71,9 @@ class Schedule(Generic[K]):
     def _push(self, key: K) -> None:
         self._order += 1
         heapq.heappush(self._heap, (self.due[key], self._order, key))
+        if len(self._heap) > 2 * len(self.due) + _SPARE:  # entries that an earlier time, or `forget`, has made void
+            self._heap = [entry for entry in self._heap if self.due.get(entry[2]) == entry[0] and entry[2] not in self.in_hand]
+            heapq.heapify(self._heap)
 
 
 class WorkQueue(Generic[K]):

@@ -15,7 +15,7 @@ from tunesmith_controller.rights import CONFIG_MAPS
 
 log = logging.getLogger(__name__)
 
-KEPT = 2000  # snapshots in memory
+KEPT = 16 * 2**20  # characters of snapshots in memory, as JSON; read, each takes some five times that
 FRESH = 600.0  # seconds after which one is read again: somebody may have deleted it
 
 
@@ -24,7 +24,8 @@ class Snapshots:
 
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
         self._api, self._clock = api, clock
-        self._known: OrderedDict[tuple[str, str, str], tuple[float, SnapshotMap]] = OrderedDict()  # by namespace, name and owner's uid
+        self._known: OrderedDict[tuple[str, str, str], tuple[float, SnapshotMap, int]] = OrderedDict()  # by namespace, name, owner's uid
+        self._size = 0
         self._lock = threading.Lock()
 
     def of(self, request: Object) -> SnapshotMap | None:
@@ -57,10 +58,13 @@ class Snapshots:
         except (KeyError, ValueError) as error:
             log.warning("ConfigMap %s/%s holds no snapshot: %s", metadata["namespace"], item["metadata"]["name"], error)
             return None
+        size = len(item["data"][SNAPSHOT_FILE]) + len(item["data"][FROZEN_FILE])
         with self._lock:
-            self._known[metadata["namespace"], read.name, metadata["uid"]] = (self._clock(), read)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
+            key = (metadata["namespace"], read.name, metadata["uid"])
+            self._size += size - (self._known.pop(key)[2] if key in self._known else 0)
+            self._known[key] = (self._clock(), read, size)
+            while self._size > KEPT and len(self._known) > 1:
+                self._size -= self._known.popitem(last=False)[1][2]
         return read
 
 

@@ -47,11 +47,17 @@ class Turns:
         uid = request["metadata"]["uid"]
         with self._lock:
             before = self._all()  # replaced when it changes, never changed
-            turn = self._turn(request) if uid in self._candidates or not ended(request) else Turn()
-            plan = think(turn)
-            if _wants(plan) and uid not in self._candidates:  # ended, and an edit has brought it back
-                turn = self._turn(request)
+            known = uid in self._candidates
+            try:
+                turn = self._turn(request) if known or not ended(request) else Turn()
                 plan = think(turn)
+                if _wants(plan) and uid not in self._candidates:  # ended, and an edit has brought it back
+                    turn = self._turn(request)
+                    plan = think(turn)
+            except Exception:
+                if not known or not self._candidates[uid].at_work:  # what nobody can decide about must not stand before the others
+                    self._drop(uid)
+                raise
             if _wants(plan):
                 self._set(self._booked(uid, plan, written=False))
                 self._shares[uid] = turn.teacher_rate

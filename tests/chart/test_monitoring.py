@@ -62,7 +62,7 @@ def test_the_gauges_of_the_caches_have_the_names_and_labels_that_this_file_says(
     metrics = Metrics()
     requests = Store(lambda item: item)
     requests.put({"metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1"}, "spec": {}})
-    metrics.watch_caches(requests, Store(lambda item: item), Store(lambda item: item), lambda: 0)
+    metrics.watch_caches(requests, Store(lambda item: item), Store(lambda item: item), lambda: 0, ["default"])
     families = {family.name: family for family in metrics.registry.collect()}
     assert {"tunesmith_requests", "tunesmith_cache_objects"} <= set(families)
     assert {label for sample in families["tunesmith_requests"].samples for label in sample.labels} == samples["tunesmith_requests"]

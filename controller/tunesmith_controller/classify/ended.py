@@ -1,5 +1,6 @@
 """A container that has ended: out of memory, with a result of the stage's own, or without one."""
 
+import re
 import signal
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ _LESS_MEMORY = {
     "evaluate": "; a smaller evaluation.perDeviceEvalBatchSize helps too",
     "generate": "; data.source in smaller files, or fewer data.examples, help too",
 }
+_REASON = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
 _LINES = 3  # of a log that say how a process crashed
 
 
@@ -59,7 +61,8 @@ def said_so_itself(pod: PodFacts) -> Finding | None:
     if result is None or result.exit_code in (ExitCode.DONE, ExitCode.STOPPED, ExitCode.INTERRUPTED):
         return None
     final = result.exit_code in set(ExitCode) and ExitCode(result.exit_code).final
-    return pod.finding(result.reason, result.message or f"{pod.stage} ended with {result.exit_code}", result.remedy, final=final)
+    reason = result.reason if _REASON.fullmatch(result.reason) else "StageFailed"  # a condition takes no other
+    return pod.finding(reason, result.message or f"{pod.stage} ended with {result.exit_code}", result.remedy, final=final)
 
 
 def not_started(pod: PodFacts) -> Finding | None:

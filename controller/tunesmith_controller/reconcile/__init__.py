@@ -37,10 +37,12 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
     who = objects.identity(world.request)
     old = objects.read_status(world.request)
     if who.deleted:  # its children go with it, by their owner reference
-        return _flagged(Plan(old), world.jobs)
+        return _flagged(Plan(old), world)
     done = finished(old, world.jobs, world.pods)
     request, held, hold = _accepted(who, world, old, done, config)
     suspend = (world.request.get("spec") or {}).get("suspend") is True
+    if suspend and hold is not None and not hold.refused:
+        hold = Hold("Suspended", "Suspended", "suspended: set spec.suspend to false", outdated=True)
     if held is None:
         return _nothing_yet(who, world, old, done, hold, now, suspend=suspend)
 
@@ -54,7 +56,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
     deletes = _unwanted(world.jobs, step.wanted if step else "")
     creates: list[Object] = [snapshots.config_map(who, held, config.version)] if held is not world.snapshot else []
     if current is not None and step is not None:
-        hold = hold or hold_of(request, step, world, suspend=suspend)
+        hold = hold or hold_of(request, held.snapshot, step, world, suspend=suspend)
         job: Object | None = None
         if step.start and hold is None:
             job, hold = next_job(world, who, current, step.row, held, done, config)
@@ -85,7 +87,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
         notes=notes(old, status, step.lost if step else ""),
         requeue_after=_again(status, step, hold, world),
     )
-    return _flagged(_expired(plan, world, held.snapshot, now), world.jobs)
+    return _flagged(_expired(plan, world, held.snapshot, now), world)
 
 
 def _accepted(
@@ -99,11 +101,12 @@ def _accepted(
         if before is not None and before.frozen.generation == who.generation:
             return request, before, None  # it was judged when the snapshot was made
         frozen = before.frozen if before else None
-        profile = accept.known(snapshots.profile_for(request.spec, frozen, config), request, config)
-        accept.allowed(request, profile)
+        profile = accept.known(snapshots.profile_for(request, frozen, config), request, config)
+        accept.allowed(request, snapshots.with_todays_rules(profile, config))
         held = snapshots.freeze(who, request, profile, world.others)
         if done or any(row.attempt for row in old.stages):
             accept.same_run(held.snapshot.run, old.run)
+            accept.same_store(f"{profile.store.url.rstrip('/')}/{who.namespace}", old.store)
         return request, held, None
     except Refused as error:
         return request, before, Hold("Failed", error.reason, str(error), refused=True)
@@ -116,7 +119,7 @@ def _nothing_yet(who: Identity, world: World, old: Status, done: Finished, hold:
     seen = Outlook(rows=old.stages, hold=hold)
     status = next_status(who, old, seen, now).model_copy(update={"finished": remembered(done, None)})
     deletes = _unwanted(world.jobs, "") if suspend else ()
-    return _flagged(Plan(status, deletes=deletes, notes=notes(old, status), requeue_after=_LOOK_AGAIN), world.jobs)
+    return _flagged(Plan(status, deletes=deletes, notes=notes(old, status), requeue_after=_LOOK_AGAIN), world)
 
 
 def _walk(
@@ -189,13 +192,13 @@ def _expired(plan: Plan, world: World, snapshot: Snapshot, now: datetime) -> Pla
     return replace(plan, deletes=gone, delete_request=snapshot.spec.delete_when_expired)
 
 
-def _flagged(plan: Plan, jobs: Sequence[Object]) -> Plan:
+def _flagged(plan: Plan, world: World) -> Plan:
     """The plan with what admission counts."""
-    live = {name_of(job): job for job in jobs if objects.unfinished(job)}
+    live = {name_of(job): job for job in world.jobs if objects.unfinished(job)}
     live |= {name_of(one): one for one in plan.creates if one["kind"] == "Job"}
     return replace(
         plan,
-        at_work=bool(live) or holds_a_place(plan.status),
+        at_work=bool(live) or any(map(objects.alive, world.pods)) or holds_a_place(plan.status),
         gpu=any(gpus(job) > 0 for job in live.values()),
         generating=any(objects.stage_of(job) == "generate" for job in live.values()),
     )

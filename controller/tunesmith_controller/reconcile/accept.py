@@ -1,5 +1,6 @@
 """Whether a request can run at all: everything that is wrong with it, by path. Judged anew every time, so mending anything is enough."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,12 @@ def known(profile: Profile | None, request: TrainingRequest, config: Config) -> 
     if profile is None:
         there = ", ".join(sorted(config.profiles)) or "none"
         why = f"there is no such profile (there are: {there})"
-        raise Refused("UnknownProfile", [Problem("spec.profile", why, name, "name one of them, or ask the platform team for it")])
+        meant = difflib.get_close_matches(name, config.profiles, 1)
+        mean = f"did you mean {meant[0]}? " if meant else ""
+        remedy = (
+            f"{mean}A profile cannot be edited: delete the request and apply it with one that there is, or ask the platform team for it"
+        )
+        raise Refused("UnknownProfile", [Problem("spec.profile", why, name, remedy)])
     if not profile.store.url:
         why = "the profile has no store to keep runs in"
         raise Refused("ProfileWithoutStore", [Problem("spec.profile", why, name, f"the platform team sets profiles.{name}.store.url")])
@@ -65,3 +71,11 @@ def same_run(run: str, before: str) -> None:
     if before and run != before:
         remedy = f"set it to {before} again, or apply a request with another name"
         raise Refused("RunChanged", [Problem("spec.run", "the run of a request that has begun cannot be changed", run, remedy)])
+
+
+def same_store(store: str, before: str) -> None:
+    """Raises Refused if the snapshot of a request that has begun is lost, and its profile now has another store."""
+    if before and store != before:
+        why = f"what this request has finished lies in {before}; its snapshot is gone, and the profile keeps runs in {store} now"
+        remedy = "apply a request with another name, or ask the platform team for a profile with the first store"
+        raise Refused("StoreChanged", [Problem("spec.profile", why, remedy=remedy)])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tunesmith.plan import references
 from tunesmith.request import TrainingRequest
+from tunesmith.resolve import Snapshot
 from tunesmith_controller.model import Other, World
 from tunesmith_controller.reconcile import objects, snapshots
 from tunesmith_controller.reconcile.objects import name_of
@@ -11,7 +12,7 @@ from tunesmith_controller.reconcile.outlook import Hold
 from tunesmith_controller.reconcile.stages import Step
 
 
-def hold_of(request: TrainingRequest | None, step: Step, world: World, *, suspend: bool) -> Hold | None:
+def hold_of(request: TrainingRequest | None, snapshot: Snapshot, step: Step, world: World, *, suspend: bool) -> Hold | None:
     """What keeps the stage at work from being started; None if nothing does."""
     row = step.row
     if row.phase == "Failed":
@@ -26,7 +27,7 @@ def hold_of(request: TrainingRequest | None, step: Step, world: World, *, suspen
     if world.run_taken_by:
         message = f"TrainingRequest {world.run_taken_by} is at work on the same run; this one goes on when it has ended"
         return Hold("Pending", "RunTaken", message)
-    if request is not None and (waiting := _reference(request, row.name, world.others)) is not None:
+    if request is not None and (waiting := _reference(request, row.name, world.others, snapshot)) is not None:
         return waiting
     if world.turn.place and not row.job:
         return Hold("Queued", "WaitingForTurn", f"place {world.turn.place} in the queue: {world.turn.why}")
@@ -42,15 +43,26 @@ def _still_there(world: World, own: str) -> str:
     return next((f"pod {name_of(pod)}" for pod in world.pods if objects.alive(pod) and name_of(pod) not in mine), "")
 
 
-def _reference(request: TrainingRequest, stage: str, others: Mapping[str, Other]) -> Hold | None:
+def _reference(request: TrainingRequest, stage: str, others: Mapping[str, Other], snapshot: Snapshot) -> Hold | None:
     """Waits for the stage of another request that this one reads."""
+    frozen = {"generate": snapshot.spec.data.from_, "train": snapshot.spec.training.from_}
     for name, wanted in references(request.spec):
         other = others.get(name)
-        if wanted != stage or (other is not None and stage in other.finished):
+        taken = frozen[wanted]
+        run = taken.run if taken else ""
+        if wanted != stage or (other is not None and stage in other.finished and other.run == run):
             continue
-        where = f"spec.{snapshots.FIELD_OF[wanted]}.from.request: TrainingRequest {name}"
+        field = f"spec.{snapshots.FIELD_OF[wanted]}.from"
+        where = f"{field}.request: TrainingRequest {name}"
         if other is None:
             return Hold("Pending", "RequestNotFound", f"{where} is gone; apply it again")
+        if other.run != run:
+            remedy = f"a new spec.retry takes that one; {field}.run: {run}, in place of the request's name, stays with the first one"
+            return Hold(
+                "Pending",
+                "RequestReplaced",
+                f"{where} was made again and has another run ({other.run or 'none yet'}). What to do: {remedy}",
+            )
         if other.failed:
             return Hold("Pending", "RequestFailed", f"{where} has failed before its stage {stage} was done; mend it, or name another one")
         return Hold("Pending", "WaitingForRequest", f"{where} has not finished its stage {stage} yet")

@@ -86,7 +86,8 @@ def _standing(seen: Outlook) -> tuple[Phase, str, str]:
     hold = seen.hold
     row = next((row for row in seen.rows if row.name == seen.current), None)
     if hold is not None and hold.refused:
-        return hold.phase, hold.reason, hold.message
+        goes_on = f" ({row.name} runs on as it was before the edit; spec.suspend stops it)" if row and row.phase == "Running" else ""
+        return hold.phase, hold.reason, hold.message + goes_on
     if (hold is None or not hold.outdated) and (end := _end(seen)) is not None:
         return end
     if row is not None and row.phase == "Running":  # it goes on, whatever holds the next one

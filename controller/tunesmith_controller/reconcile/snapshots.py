@@ -1,35 +1,68 @@
 """The snapshot of a generation: the resolved request and the profile, frozen in an immutable ConfigMap that the stages mount."""
 
 from collections.abc import Mapping
+from itertools import takewhile
+
+from pydantic import JsonValue
 
 from tunesmith import children, plan
 from tunesmith.errors import BadRequest, Problem
-from tunesmith.profile import Profile
-from tunesmith.request import API_VERSION, KIND, Spec, TrainingRequest
-from tunesmith.resolve import Snapshot
+from tunesmith.profile import Allow, Profile
+from tunesmith.request import API_VERSION, KIND, TrainingRequest
+from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve
 from tunesmith_controller.model import Config, Frozen, Object, Other, SnapshotMap
 from tunesmith_controller.reconcile.accept import Refused, Waiting
 from tunesmith_controller.reconcile.objects import Identity
 
 FIELD_OF = {"generate": "data", "train": "training"}  # where a request names another one, by the stage whose result it takes
+_TEACHER = ("baseURL", "secret", "requestsPerMinute", "tokensPerMinute", "maxConcurrency")
+_WHERE = {("model", "tokenSecret"), *(("data", "teacher", name) for name in _TEACHER)}  # beside stages
 LARGEST = 1_048_576 - 4_096  # bytes of a ConfigMap's data; Kubernetes refuses more than 1 MiB of object
 
 
-def profile_for(spec: Spec, frozen: Frozen | None, config: Config) -> Profile | None:
+def profile_for(request: TrainingRequest, frozen: Frozen | None, config: Config) -> Profile | None:
     """The profile that a new generation resolves against: the frozen one, or today's as far as the request asks for it.
 
-    A new `rerun.id` takes today's; a new `retry` too, without what would move a key. The URL of the store always stays: the run is
-    there.
+    A new `retry` takes today's, without what would move a key. A new `rerun.id` takes that too, unless it would move the key of a stage
+    before the one that is to run again: that one stays, and is not paid for twice. The URL of the store always stays: the run is there.
     """
+    spec = request.spec
     today = config.profiles.get(spec.profile)
     if frozen is None or today is None:
         return today if frozen is None else frozen.profile
-    store = today.store.model_copy(update={"url": frozen.profile.store.url})
+    whole = today.model_copy(update={"store": today.store.model_copy(update={"url": frozen.profile.store.url})})
+    same_keys = whole.model_copy(update={"defaults": _defaults(frozen.profile.defaults, today.defaults), "models": frozen.profile.models})
     if spec.rerun is not None and spec.rerun.id != frozen.rerun:
-        return today.model_copy(update={"store": store})
-    if spec.retry != frozen.retry:
-        return today.model_copy(update={"store": store, "defaults": frozen.profile.defaults, "models": frozen.profile.models})
-    return frozen.profile
+        return whole if _before(request, whole) == _before(request, same_keys) else same_keys
+    return same_keys if spec.retry != frozen.retry else frozen.profile
+
+
+def with_todays_rules(profile: Profile, config: Config) -> Profile:
+    """The profile with what it allows today: what was taken back is not allowed to an old request either. Nothing, if it is gone."""
+    today = config.profiles.get(profile.name)
+    return profile.model_copy(update={"allow": today.allow if today else Allow()})
+
+
+def _defaults(frozen: Mapping[str, JsonValue], today: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Frozen defaults, with today's of where and as whom something is done. Those move no key; and today's Secret of a teacher is for
+    today's endpoint.
+    """
+    merged: dict[str, JsonValue] = {}
+    for source, ours in ((frozen, False), (today, True)):
+        for path, value in leaves(source):
+            if (path[:1] == ("stages",) or path in _WHERE) is ours:
+                put(merged, path, value)
+    return merged
+
+
+def _before(request: TrainingRequest, profile: Profile) -> list[StageKey] | None:
+    """The stages before the one that is to run again, as they would be with a profile; None if it gives no spec that can be used."""
+    rerun = request.spec.rerun
+    try:
+        spec, _ = resolve(request, profile, cluster=True)
+    except BadRequest:
+        return None
+    return list(takewhile(lambda stage: rerun is not None and stage.name != rerun.from_, plan.graph(spec)))
 
 
 def freeze(who: Identity, request: TrainingRequest, profile: Profile, others: Mapping[str, Other]) -> SnapshotMap:

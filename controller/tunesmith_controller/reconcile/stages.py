@@ -18,6 +18,7 @@ from tunesmith_controller.reconcile import objects
 from tunesmith_controller.reconcile.objects import Identity, name_of, rfc3339
 
 _ETA_SLACK = timedelta(seconds=60)
+_LONGEST = 10 * 365 * 86_400  # seconds of an ETA
 _LOST_AGAIN = 30.0  # seconds between two looks at a pod that is to go: no watch tells that it did not
 _UNNAMED = timedelta(seconds=10)  # a pod that starts sooner is not worth a write of its own: the next one says that it runs
 
@@ -186,13 +187,13 @@ def _running(
 
 def _told(row: StageStatus, told: Progress, now: datetime) -> dict[str, object]:
     eta = ""
-    if told.eta is not None:
+    if told.eta is not None and 0 <= told.eta < _LONGEST:  # NaN, and what no calendar holds, are no news
         moment, before = now + timedelta(seconds=told.eta), objects.read_time(row.eta)
         eta = row.eta if before is not None and abs(moment - before) <= _ETA_SLACK else rfc3339(moment)
     loss = f", loss {told.metrics['loss']:.4g}" if "loss" in told.metrics else ""
     doing = f"{told.phase}: " if told.phase and told.phase != row.name else ""
     return {
-        "progress": min(99, 100 * told.done // told.total) if told.total > 0 else 0,
+        "progress": max(0, min(99, 100 * told.done // told.total)) if told.total > 0 else 0,
         "eta": eta,
         "metrics": row.metrics | objects.finite(told.metrics),
         "message": f"{doing}{told.done} of {told.total} {told.unit}{loss}",
@@ -210,8 +211,8 @@ def _stop(row: StageStatus, wish: Wish) -> StageStatus:
 
 
 def _fresh(row: StageStatus) -> StageStatus:
-    """The row without the Job it had: the next one is a new attempt."""
-    return StageStatus(name=row.name, key=row.key, attempt=row.attempt)
+    """The row without the Job it had: the next one is a new attempt, which goes on from what is saved."""
+    return StageStatus(name=row.name, key=row.key, attempt=row.attempt, progress=row.progress, metrics=row.metrics)
 
 
 def _failed(row: StageStatus, finding: Finding, who: Identity, now: datetime) -> StageStatus:

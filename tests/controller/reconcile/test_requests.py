@@ -4,8 +4,9 @@ import pytest
 from reconcile_steps import condition, conditions, edit, fails, line, look, made, play, rows, runs, sets, stage_done
 from small_cluster import config, profile
 
-from tunesmith.profile import S3
-from tunesmith_controller.model import Other
+from tunesmith.profile import S3, Allow
+from tunesmith.settings import SecretKey
+from tunesmith_controller.model import Other, Turn
 
 REFUSED = {
     "an unknown profile": ({"profile": "gold"}, None, "UnknownProfile", "spec.profile: there is no such profile (there are: default)"),
@@ -51,6 +52,7 @@ def test_a_refusal_does_not_stay_once_the_profile_is_there():
 def test_a_refused_edit_leaves_what_runs_alone():
     _, plan = play([look, runs, look, edit(trainnig={}), look])
     assert (line(plan), plan.deletes, rows(plan)[0], plan.at_work) == ("Failed BadRequest", (), "generate Running 1", True)
+    assert plan.status.message.endswith("(generate runs on as it was before the edit; spec.suspend stops it)")
 
 
 def test_a_refused_edit_starts_no_further_stage_and_forgets_none():
@@ -69,6 +71,15 @@ def test_the_run_of_a_request_that_has_begun_stays():
 def test_a_request_may_name_its_run():
     _, plan = play([look], spec={"run": "old"})
     assert (plan.status.run, plan.status.store) == ("old", "s3://bucket/runs/team")
+
+
+def test_a_request_whose_snapshot_is_lost_does_not_go_on_in_another_store():
+    cluster, _ = play([look, stage_done()])
+    cluster._drop("map", cluster.request["status"]["snapshot"])
+    cluster.config = config(default=profile(store=S3(url="s3://moved")))
+    plan = cluster.look()
+    assert (plan.status.reason, plan.creates) == ("StoreChanged", ())
+    assert "what this request has finished lies in s3://bucket/runs/team" in plan.status.message
 
 
 REFERENCES = {
@@ -106,6 +117,29 @@ def test_the_key_depends_on_the_run_that_is_taken():
         _, plan = play([sets("others", {"a": other}), look], spec={"data.from": {"request": "a"}})
         keys.add(plan.status.stages[0].key)
     assert len(keys) == 2
+
+
+def test_a_request_that_was_made_again_is_not_read_under_its_first_run():
+    first, second = (Other(run=run, finished=frozenset({"generate"})) for run in ("a-1", "a-2"))
+    steps = [
+        sets("turn", Turn(place=1, why="the limit")),
+        sets("others", {"a": first}),
+        look,
+        sets("turn", None),
+        sets("others", {"a": second}),
+        look,
+    ]
+    cluster, plan = play(steps, spec={"data.from": {"request": "a"}})
+    assert (line(plan), made(plan)) == ("Pending RequestReplaced", [])
+    assert "spec.data.from.run: a-1" in plan.status.message
+    cluster.edit({"retry": "again"})
+    assert made(cluster.look()) == ["generate.1"]
+    assert cluster.snapshot(cluster.request).snapshot.spec.data.from_.run == "a-2"
+
+
+def test_a_suspended_request_is_suspended_whatever_it_waits_for():
+    _, plan = play([look], spec={"data.from": {"request": "a"}, "suspend": True})
+    assert line(plan) == "Suspended Suspended"
 
 
 def test_train_waits_for_the_adapter_of_another_request():
@@ -156,6 +190,53 @@ def test_of_a_changed_profile_an_edit_takes(change, image, url, endpoint, rank):
     frozen, snapshot = frozen_of(cluster), cluster.snapshot(cluster.request).snapshot
     assert (frozen.profile.images.train, frozen.profile.store.url, frozen.profile.store.endpoint) == (image, url, endpoint)
     assert snapshot.spec.training.lora_r == rank
+
+
+def test_a_rerun_takes_no_default_that_would_run_an_earlier_stage_again():
+    cluster, _ = play([look, stage_done(), stage_done(), stage_done(), stage_done()])
+    cluster.config = config(default=profile(defaults={"training": {"loraR": 4}, "merge": {"dtype": "float16"}}))
+    cluster.edit({"rerun": {"from": "merge", "id": "1"}})
+    plan = cluster.look()
+    spec = cluster.snapshot(cluster.request).snapshot.spec
+    assert (made(plan), spec.training.lora_r, spec.merge.dtype) == (["merge.1"], 16, "auto")
+    cluster.config = config(default=profile(defaults={"merge": {"dtype": "float16"}}))
+    cluster.edit({"rerun": {"from": "merge", "id": "2"}})
+    cluster.look()
+    assert cluster.snapshot(cluster.request).snapshot.spec.merge.dtype == "float16"
+
+
+def endpoint_of(cluster):
+    teacher = cluster.snapshot(cluster.request).snapshot.spec.data.teacher
+    return teacher.base_url, teacher.model, frozen_of(cluster).profile.teacher_secret.name
+
+
+def test_todays_key_of_a_teacher_goes_to_todays_endpoint():
+    def vendor(name):
+        teacher = {"baseURL": f"https://{name}.example/v1", "model": name}
+        stages = {"train": {"nodeSelector": {"vendor": name}}}
+        return config(
+            default=profile(defaults={"data": {"teacher": teacher}, "stages": stages}, teacherSecret=SecretKey(name=name, key="k"))
+        )
+
+    cluster, _ = play([look, runs, look], settings=vendor("old"))
+    cluster.config = vendor("new")
+    cluster.edit({"suspend": True})
+    cluster.look()
+    assert endpoint_of(cluster) == ("https://old.example/v1", "old", "old")
+    cluster.edit({"retry": "again"})
+    cluster.look()
+    assert endpoint_of(cluster) == ("https://new.example/v1", "old", "new"), "the model would move the key"
+    assert cluster.snapshot(cluster.request).snapshot.spec.stages.train.node_selector == {"vendor": "new"}
+
+
+@pytest.mark.parametrize("left", [{"default": profile()}, {"other": profile(name="other")}], ids=["taken back", "its profile is gone"])
+def test_what_is_not_allowed_any_more_is_not_allowed_to_an_old_request(left):
+    allow = Allow(endpoints=("https://*.example/*",))
+    cluster, _ = play([look, runs, look], settings=config(default=profile(allow=allow)))
+    cluster.config = config(**left)
+    assert cluster.look().status.phase == "Running", "what was accepted goes on"
+    cluster.edit({"data": {"teacher": {"baseURL": "https://evil.example/v1", "secret": {"name": "mine"}}}})
+    assert cluster.look().status.reason == "NotAllowed"
 
 
 def test_a_changed_profile_changes_nothing_of_a_run_under_way():

@@ -68,7 +68,6 @@ def test_a_status_is_written_once_and_the_same_again_costs_no_call(shell: Shell)
         "observedGeneration": 1,
         "phase": "Pending",
         "progress": 0,
-        "queuePlace": 0,
         "message": "first",
         "stages": [
             {"name": "generate", "key": "abc", "phase": "Pending", "attempt": 0, "failures": 0, "failedGeneration": 0, "progress": 0}
@@ -159,6 +158,20 @@ def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Sh
     edited = {**shell.again(request), "metadata": {**shell.again(request)["metadata"], "generation": 2}}
     assert shell.executor.carry_out(edited, plan) == 0.0
     assert shell.calls["create", "jobs", "403"] == before + 1, "an edit is tried at once"
+
+
+def test_an_old_view_deletes_nothing(shell: Shell) -> None:
+    request = shell.request("overtaken")
+    shell.executor.carry_out(request, Plan(status(), creates=(real.job_manifest(request, "overtaken-generate-1"),)))
+    seen = shell.again(request)
+    job = shell.again(request, "job", "overtaken-generate-1")
+    shell.plane.kubectl("patch", "treq", "overtaken", "-n", request["metadata"]["namespace"], "--type=merge", '-p={"spec":{"retry":"1"}}')
+    gone = Delete("overtaken-generate-1", job["metadata"]["uid"])
+    for plan in (Plan(status(), deletes=(gone,)), Plan(status(), delete_request=True)):
+        with pytest.raises(Conflict):
+            shell.executor.carry_out(seen, plan)
+    assert "deletionTimestamp" not in shell.again(request, "job", "overtaken-generate-1")["metadata"]
+    assert shell.again(request)["spec"]["retry"] == "1"
 
 
 def test_a_delete_for_another_uid_leaves_the_job(shell: Shell) -> None:

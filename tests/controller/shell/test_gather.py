@@ -54,6 +54,8 @@ def test_a_job_that_the_status_says_runs_is_asked_for_before_it_is_taken_for_los
 
     found, asked = look(caches, item, play)
     assert [one["metadata"]["name"] for one in found.world.jobs] == ["r-train-1"]
+    caches.jobs.remove(found.world.jobs[0])  # a list that began before it was made lacks it
+    assert [one["metadata"]["name"] for one in look(caches, item, play)[0].world.jobs] == ["r-train-1"]
     assert asked == ["GET /apis/batch/v1/namespaces/a/jobs/r-train-1", "GET /api/v1/namespaces/a/events"], "a Pending one is made again"
     assert found.world.events == {"job-r-train-1": (Event("FailedCreate", "quota"),)}
     assert found.again == 30
@@ -99,3 +101,15 @@ def test_a_run_is_taken_by_the_oldest_other_request_that_is_not_over() -> None:
         caches.requests.put(item)
     taken = {item["metadata"]["name"]: run_taken_by(caches.requests, item) for item in (older, mine, younger)}
     assert taken == {"older": "", "mine": "older", "younger": "older"}
+
+
+def test_a_run_is_taken_by_a_younger_request_that_is_at_work_on_it() -> None:
+    caches, shared = Caches(), {"run": "shared"}
+    rows = [{"name": "train", "key": "k", "phase": "Running", "job": "y-train-1"}]
+    elder, younger = request("elder", 1, shared, phase="Succeeded", observedGeneration=1), request("younger", 2, shared, stages=rows)
+    for item in (elder, younger):
+        caches.requests.put(item)
+    assert run_taken_by(caches.requests, elder) == "younger", "it was edited when the younger one had begun"
+    refused = request("younger", 2, shared, stages=rows, phase="Failed", observedGeneration=2)
+    caches.requests.put({**refused, "metadata": {**refused["metadata"], "resourceVersion": "2"}})
+    assert run_taken_by(caches.requests, elder) == "younger", "an edit of it was refused, and its Job goes on"

@@ -4,6 +4,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith_controller.lease import Elector, Times
@@ -149,6 +150,26 @@ def test_a_leader_that_takes_long_to_begin_keeps_its_lease_meanwhile() -> None:
         assert (elector.leading, lost.is_set()) == (True, False)
         begun.set()
         elector.release()
+
+
+def test_a_call_that_fails_in_our_own_code_ends_no_standby(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = threading.Event()
+    broken.set()
+    sent = Elector._send
+
+    def send(self: Elector, call: Any) -> Any:
+        if broken.is_set():
+            raise RuntimeError("the token file is empty")
+        return sent(self, call)
+
+    monkeypatch.setattr(Elector, "_send", send)
+    with playing(Leases()) as server:
+        standby = Replica(server, "standby")
+        time.sleep(3 * TIMES.retry)
+        assert standby.when("won") is None
+        broken.clear()
+        until(lambda: standby.when("won"))
+        standby.elector.release()
 
 
 def test_a_release_during_a_renewal_still_releases() -> None:

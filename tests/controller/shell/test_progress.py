@@ -99,3 +99,26 @@ def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
         assert len(server.asked) == 3
         reader.plan(100.0)
         assert reader.known == {}
+
+
+def test_a_pod_that_does_not_answer_is_asked_less_and_less_often() -> None:
+    store = Store(trim_pod)
+    store.put(pod(1))
+    answers = [False]
+
+    def play(_asked: Asked, answer: Answer) -> None:
+        answer.text(line(1)) if answers[0] else answer.refuse(500, "InternalError")
+
+    with playing(play) as server:
+        reader = ProgressReader(server.api(), store, lambda _key: None, rate=25)
+        for _ in range(640):
+            reader.read(("a", "p1"))
+        silent = len(server.asked)
+        assert 6 < silent < 80, "about 25 are expected: five that become rarer, then every 32nd"
+        answers[0] = True
+        while not reader.known:
+            reader.read(("a", "p1"))
+        before = len(server.asked)
+        for _ in range(10):
+            reader.read(("a", "p1"))
+        assert len(server.asked) == before + 10, "it answers again, and is asked each time"

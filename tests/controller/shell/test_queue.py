@@ -77,6 +77,21 @@ TestSchedule = ScheduleModel.TestCase
 TestSchedule.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
+def test_the_heap_holds_no_more_void_entries_than_it_may() -> None:
+    schedule: Schedule[int] = Schedule()
+    for number in range(1000):
+        schedule.ask(number, 86_400.0)
+        schedule.ask(number, 1.0)
+        schedule.forget(number)
+    for look in range(1000):
+        schedule.ask(-1, look)
+        schedule.ask(-1, 86_400.0)
+        assert schedule.take(look) == (-1, look)
+        schedule.ask(-1, 86_400.0 - look / 1000)
+        schedule.give_back(-1, look)
+    assert len(schedule._heap) < 200
+
+
 def test_no_key_is_ever_in_two_hands_and_none_is_lost() -> None:
     queue: WorkQueue[int] = WorkQueue()
     hands: Counter[int] = Counter()

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tunesmith.profile import Limits
 from tunesmith.status import Status
 from tunesmith_controller.model import Plan, Turn
@@ -48,6 +50,18 @@ def test_the_next_in_line_is_named_when_a_place_is_free() -> None:
     assert [place(turns, one) for one in (second, third)] == [0, 1]
     assert turns.moved(9) == []
     assert turns.forget("uid-second") == [("a", "third")]
+
+
+def test_one_that_nobody_can_decide_about_does_not_stand_before_the_others() -> None:
+    turns = Turns({"default": Limits(requests=1)})
+
+    def fails(_turn: Turn) -> Plan:
+        raise RuntimeError("poisoned")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            turns.decide(request("first", 1), fails)
+    assert place(turns, request("second", 2)) == 0
 
 
 def test_a_place_is_given_back_only_when_the_end_is_written() -> None:

@@ -1,0 +1,28 @@
+"""The controller's configuration file: what is wrong in it is said when the controller starts, not by each request."""
+
+import pytest
+
+from tunesmith.errors import BadRequest
+from tunesmith_controller.config import parse_config
+
+STORE = {"url": "s3://bucket"}
+WRONG = {
+    "a preset that is none": ({"data": {"preset": "nope"}}, "profiles.default.defaults.data.preset"),
+    "a part that is no mapping": ({"training": "fast"}, "profiles.default.defaults.training"),
+    "a value of another type": ({"training": {"loraR": "eight"}}, "profiles.default.defaults.training.loraR"),
+    "a field that is none": ({"traning": {"loraR": 8}}, "profiles.default.defaults.traning"),
+    "a model that is no mapping": ({"model": "small"}, "profiles.default.defaults.model"),
+}
+
+
+@pytest.mark.parametrize(("defaults", "path"), WRONG.values(), ids=WRONG)
+def test_wrong_defaults_of_a_profile_are_named(defaults: dict[str, object], path: str) -> None:
+    with pytest.raises(BadRequest) as error:
+        parse_config({"profiles": {"default": {"store": STORE, "defaults": defaults}}}, "the file")
+    assert [problem.path for problem in error.value.problems] == [path]
+
+
+def test_defaults_may_be_any_part_of_a_spec() -> None:
+    defaults = {"data": {"preset": "original", "budget": {"maxUSD": 20}}, "stages": {"train": {"nodeSelector": {"gpu": "a100"}}}}
+    read = parse_config({"profiles": {"default": {"store": STORE, "defaults": defaults}}}, "the file")
+    assert read.profiles["default"].defaults == defaults
