@@ -48,6 +48,12 @@ def custom_resource_definition() -> dict[str, Any]:
                 " with run: from its status to go on with what it has",
             }
         )
+    spec["x-kubernetes-validations"].append(
+        {
+            "rule": "!has(oldSelf.run) || (has(self.run) && self.run == oldSelf.run)",
+            "message": "run cannot be changed or removed later: what the request has finished is there; give the request another name",
+        }
+    )
     status = schema_of(Status)
     for name, key in _MAP_LISTS.items():
         status["properties"][name] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}

@@ -130,7 +130,7 @@ class Spec(Settings):
     stages: Stages = Field(default_factory=Stages)
     """Placement and retries."""
     run: Run = ""
-    """Run in the store to take up. Built-in: a new one for each request (locally the request's name)."""
+    """Run in the store to take up. Built-in: a new one for each request (locally the request's name). Cannot be changed once it is set."""
     suspend: bool = False
     """Do not run for now; a running stage saves its state and ends."""
     ttl_seconds_after_finished: Count | None = None

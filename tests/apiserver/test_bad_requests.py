@@ -181,6 +181,9 @@ FROZEN = {  # before, edit -> refused field
     "another queue": ({"queueName": "a"}, {"queueName": "b"}, "queueName"),
     "a queue where there was none": ({}, {"queueName": "b"}, "queueName"),
     "no queue where there was one": ({"queueName": "a"}, {"queueName": None}, "queueName"),
+    "another run": ({"run": "a"}, {"run": "b"}, "run"),
+    "no run where there was one": ({"run": "a"}, {"run": None}, "run"),
+    "a run where there was none": ({}, {"run": "a"}, None),
     "the same again": ({"profile": "a", "queueName": "b"}, {"profile": "a", "queueName": "b"}, None),
     "anything else": ({"profile": "a"}, {"task": "another", "suspend": True}, None),
 }
@@ -193,7 +196,8 @@ def test_a_frozen_field_can_be_neither_set_changed_nor_removed(before, edit, fie
     refused = server.update_faults({"metadata": {"name": name}, "spec": edit})
     assert [fault.path for fault in refused] == (["spec"] if field else [])
     if field:
-        assert f"{field} cannot be set, changed or removed later; delete the request and apply it again" in refused[0].says
+        says = f"{field} cannot be set, changed or removed later; delete the request and apply it again"
+        assert ("run cannot be changed or removed later" if field == "run" else says) in refused[0].says
 
 
 def problems(bad):
