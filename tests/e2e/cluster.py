@@ -47,6 +47,12 @@ class Cluster:
                 return
         raise RuntimeError("the API server did not come back within two minutes")
 
+    def names_asked_for(self) -> list[str]:
+        """Names outside the cluster's own domain that anything in a pod has asked for, in order."""
+        assert self.own, "the name server of another cluster keeps no such log"
+        log = (FOLDER / "logs" / "coredns.log").read_text(encoding="utf-8")
+        return [line.partition("asked for ")[2].strip() for line in log.splitlines() if "asked for " in line]
+
     def load(self, *images: str) -> None:
         """Bring images of buildah's store onto the node of the project's own cluster; those that it has are left."""
         assert self.own, "images reach another cluster by its own means"

@@ -53,6 +53,11 @@ class Release:
         """The request as JSON."""
         return json.loads(self.kubectl("get", "treq", name, "-n", namespace, "-o", "json").stdout)
 
+    def paid(self) -> int:
+        """Answers that the scripted teacher has given since it started: what a real one bills."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/services/tunesmith-tryout-teacher:http/proxy/stats"
+        return int(json.loads(self.kubectl("get", "--raw", path).stdout)["calls"])
+
     def jobs(self, name: str, stage: str = "") -> list[dict]:
         """Its Jobs."""
         selector = f"tunesmith.dev/request={name}" + (f",tunesmith.dev/stage={stage}" if stage else "")
@@ -87,9 +92,38 @@ class Release:
         return self.kubectl("get", "treq", name, "-o", "wide", check=False).stdout
 
 
+def run_in_pod(release: Release, script: str, env: dict[str, str]) -> None:
+    """Run a script in a pod of generate's image."""
+    container = {
+        "name": "run",
+        "image": "localhost/tunesmith-generate:dev",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-c", script],
+        "env": [{"name": name, "value": value} for name, value in env.items()],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "e2e-run"},
+        "spec": {
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+        },
+    }
+    release.kubectl("delete", "pod", "e2e-run", "--ignore-not-found", "--wait")
+    release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+    release.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/e2e-run", "--timeout=60s")
+    release.kubectl("delete", "pod", "e2e-run", "--wait=false")
+
+
 @pytest.fixture(scope="session")
 def tryout(cluster):
     """The release, installed. On a cluster of somebody else's it is left as it is; the project's own goes with `make cluster-down`."""
     release = Release(cluster)
+    if cluster.own:  # no pod of ours, of any kind, needs more than this allows
+        release.kubectl("create", "namespace", NAMESPACE, check=False)
+        release.kubectl("label", "namespace", NAMESPACE, "default", "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
     release.install()
     return release

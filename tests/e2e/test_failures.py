@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from e2e.release import NAMESPACE, ROOT, Release
+from e2e.release import NAMESPACE, ROOT, Release, run_in_pod
 from e2e.small import small
 
 SECONDS = 60  # from the cause being visible to the cluster until the request says it
@@ -56,27 +56,6 @@ if 'e2e-missing' in [one['Name'] for one in s3.list_buckets()['Buckets']]:
 """
     env = {**store_keys(release), "AWS_ENDPOINT_URL_S3": f"http://tunesmith-tryout-s3.{NAMESPACE}:8333", "AWS_REGION": "us-east-1"}
     run_in_pod(release, script, env)
-
-
-def run_in_pod(release: Release, script: str, env: dict[str, str]) -> None:
-    """Run a script in a pod of generate's image."""
-    container = {
-        "name": "run",
-        "image": "localhost/tunesmith-generate:dev",
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-c", script],
-        "env": [{"name": name, "value": value} for name, value in env.items()],
-    }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "e2e-run"},
-        "spec": {"restartPolicy": "Never", "containers": [container]},
-    }
-    release.kubectl("delete", "pod", "e2e-run", "--ignore-not-found", "--wait")
-    release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
-    release.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/e2e-run", "--timeout=60s")
-    release.kubectl("delete", "pod", "e2e-run", "--wait=false")
 
 
 def mend_image(release: Release) -> None:
@@ -212,6 +191,7 @@ def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fa
     write_down(fault, status)
 
     attempts = {row["name"]: row["attempt"] for row in status["stages"]}
+    before, paid = done_rows(status), tryout.paid()
     fault.mend(tryout)
     if fault.edit is not None:
         tryout.apply(name, **fault.edit)
@@ -219,6 +199,14 @@ def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fa
         tryout.tunesmith("retry", name)
     after = tryout.until(f"{name} goes on", lambda: goes_on(tryout.request(name), status["stage"]), timeout=180)
     assert {row["name"]: row["attempt"] for row in after["stages"]}[status["stage"]] >= attempts[status["stage"]]
+    assert before.items() <= done_rows(after).items(), "what was done is not done again"
+    if before:
+        assert tryout.paid() == paid, "a dataset that is there is not paid for again"
+
+
+def done_rows(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Stages that have succeeded: their key, and when they had."""
+    return {row["name"]: (row["key"], row.get("completionTime", "")) for row in status["stages"] if row["phase"] == "Succeeded"}
 
 
 def says(request: dict[str, Any], reason: str) -> dict[str, Any] | None:

@@ -114,12 +114,14 @@ def test_an_api_server_that_restarts_costs_nothing(tryout):
 
 
 @pytest.mark.timeout(900)
-def test_an_upgrade_that_changes_the_profile_changes_no_run_under_way(tryout):
+def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_under_way(tryout):
     tryout.kubectl("delete", "treq", "upgraded", "--ignore-not-found", "--wait")
-    tryout.apply("upgraded", **small())
+    tryout.apply("upgraded", **small(training=TRAINING))
     before = tryout.until("generate runs", lambda: running(tryout, "upgraded"), timeout=120)
     try:
         tryout.install("--set-json", "profiles.default.defaults.training.learningRate=0.001")
+        tryout.until("train runs", lambda: started(tryout, "upgraded"), timeout=300)
+        tryout.helm("rollback", "tunesmith", "--namespace", NAMESPACE, "--wait", "--timeout", "5m")
         status = tryout.wait_for_end("upgraded", timeout=600)["status"]
         assert status["phase"] == "Succeeded", status
         assert [(row["key"], row["attempt"]) for row in status["stages"]] == [(row["key"], 1) for row in before["stages"]]
