@@ -74,7 +74,7 @@ class Leader:
         if world is None:
             return
         plan = reconcile(world, self.truth.now, self.truth.config)
-        if plan.creates or status_json(plan.status) != world.request["status"]:
+        if plan.creates or plan.deletes or status_json(plan.status) != world.request["status"]:
             yield lambda: self._write_status(world.request, plan.status)
         for delete in plan.deletes:
             yield lambda delete=delete: self._delete(delete)
