@@ -4,7 +4,7 @@ The profile's own values are never judged; only what `request.spec` itself says.
 text, so that no trick of writing leads past a pattern.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tunesmith.errors import Problem
@@ -14,14 +14,19 @@ from tunesmith.request import StageSettings, TrainingRequest
 from tunesmith.settings import SecretKey
 from tunesmith.variables import never_a_requests
 
+_OPENAI = "https://api.openai.com/v1"
 
-def not_allowed(request: TrainingRequest, profile: Profile) -> list[Problem]:
-    """Everything in the request that its profile does not allow, each by its path, with what to ask of the platform team."""
+
+def not_allowed(request: TrainingRequest, profile: Profile, others: Iterable[Profile] = ()) -> list[Problem]:
+    """Everything in the request that its profile does not allow, each by its path, with what to ask of the platform team.
+
+    `others`: all profiles that there are. Their Secrets may lie in the request's namespace too, and are not the request's to send.
+    """
     return [
         *_teacher(request, profile),
         *_base(request, profile),
         *_own_places(request, profile),
-        *_secrets(request, profile),
+        *_secrets(request, [profile, *others]),
         *_itself(request),
         *_trackers(request, profile),
         *(
@@ -33,11 +38,12 @@ def not_allowed(request: TrainingRequest, profile: Profile) -> list[Problem]:
 
 
 def _teacher(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
+    """An endpoint that is said, the empty one too: it takes the place of the profile's, and means OpenAI's own."""
     teacher = request.spec.data.teacher
-    if not teacher.base_url:
+    if "base_url" not in teacher.model_fields_set:
         return
     path = "spec.data.teacher.baseURL"
-    yield from _placed(path, teacher.base_url, profile.allow.endpoints, request, profile, "endpoints")
+    yield from _placed(path, teacher.base_url or _OPENAI, profile.allow.endpoints, request, profile, "endpoints")
     if teacher.secret is None and (profile.teacher_secret is not None or _default_secrets(profile)):
         remedy = "name your own Secret in data.teacher.secret, or leave baseURL out to use the profile's teacher"
         yield Problem(path, "brings no secret, and the profile's key goes to the profile's endpoint only", teacher.base_url, remedy)
@@ -85,16 +91,16 @@ def _why(place: Place, profile: Profile) -> str:
     return f"the profile {profile.name!r} does not allow it"
 
 
-def _secrets(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
-    """A Secret of the profile goes where the profile says, so a request cannot name it and send it elsewhere."""
+def _secrets(request: TrainingRequest, profiles: list[Profile]) -> Iterator[Problem]:
+    """A Secret of a profile goes where that profile says, so a request cannot name it and send it elsewhere."""
     own: tuple[tuple[str, SecretKey | None], ...] = (
         ("spec.data.teacher.secret.name", request.spec.data.teacher.secret),
         ("spec.model.tokenSecret.name", request.spec.model.token_secret),
     )
-    taken = _names_of_secrets(profile)
+    owners = {name: profile.name for profile in reversed(profiles) for name in _names_of_secrets(profile)}  # its own profile wins
     for path, secret in own:
-        if secret is not None and secret.name in taken:
-            why = f"is a Secret of the profile {profile.name!r}, which goes only where the profile says"
+        if secret is not None and secret.name in owners:
+            why = f"is a Secret of the profile {owners[secret.name]!r}, which goes only where the profile says"
             yield Problem(path, why, secret.name, "leave it out to use the profile's, or name a Secret of your own")
 
 

@@ -34,8 +34,8 @@ PROFILE = Profile.model_validate_json("""{
 OWN = {"secret": {"name": "mine"}}
 
 
-def refused(changes, profile=PROFILE, namespace="team-a"):
-    return not_allowed(parse(document({"model.base": "small"} | changes, namespace=namespace)), profile)
+def refused(changes, profile=PROFILE, namespace="team-a", others=()):
+    return not_allowed(parse(document({"model.base": "small"} | changes, namespace=namespace)), profile, others)
 
 
 def teacher(url, **more):
@@ -204,6 +204,25 @@ def test_a_secret_that_the_profile_s_defaults_name_is_the_profile_s_too():
     assert [problem.path for problem in refused({"model.tokenSecret": {"name": "hub"}}, profile)] == [TOKEN]
 
 
+def test_a_secret_of_another_profile_cannot_be_sent_elsewhere_either():
+    cheap = Profile.model_validate_json('{"name": "cheap", "allow": {"endpoints": ["https://*/*"], "bases": ["*"]}}')
+    gold = Profile.model_validate_json('{"name": "gold", "teacherSecret": {"name": "gold-teacher"}, "hubSecret": {"name": "gold-hub"}}')
+    stolen = teacher("https://evil.example/v1", secret={"name": "gold-teacher"}) | {"model.tokenSecret": {"name": "gold-hub"}}
+    assert [(problem.path, "of the profile 'gold'" in problem.why) for problem in refused(stolen, cheap, others=[cheap, gold])] == [
+        (SECRET, True),
+        (TOKEN, True),
+    ]
+    assert refused(teacher("https://evil.example/v1"), cheap, others=[cheap, gold]) == []
+
+
+def test_an_empty_endpoint_is_openai_s_own_and_judged_as_that():
+    wish = teacher("")
+    [problem] = refused(wish)
+    assert (problem.path, problem.value, problem.why) == (URL, "https://api.openai.com/v1", NOT_ALLOWED)
+    openai = Profile.model_validate_json('{"allow": {"endpoints": ["https://api.openai.com/v1"], "bases": ["*"]}}')
+    assert refused(wish, openai) == []
+
+
 def test_the_quickstart_runs_with_the_tryout_s_profile_and_own_data_of_this_machine_does_not():
     def example(name):
         [read] = read_documents(Path(__file__).parents[2].joinpath(f"examples/{name}.yaml").read_text(encoding="utf-8"))
@@ -255,6 +274,30 @@ NEVER = [
     "CUDA_INJECTION64_PATH",
     "NVIDIA_VISIBLE_DEVICES",
     "KUBERNETES_SERVICE_HOST",
+    "MLFLOW_S3_ENDPOINT_URL",
+    "MLFLOW_TRACKING_AUTH",
+    "MLFLOW_DISABLE_TELEMETRY",
+    "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT",
+    "WANDB_CREDENTIALS_FILE",
+    "WANDB_CONFIG_DIR",
+    "WANDB__EXECUTABLE",
+    "TRACKIO_SPACE_ID",
+    "TRACKIO_DATASET_ID",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "OMP_TOOL_LIBRARIES",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "HF_HOME",
+    "HF_MODULES_CACHE",
+    "SSLKEYLOGFILE",
+    "HOSTALIASES",
+    "GIT_SSH_COMMAND",
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD",
+    "SOME_LIBRARY_API_KEY",
+    "SOME_LIBRARY_ENDPOINT",
+    "SOME_TELEMETRY_OFF",
 ]
 
 
@@ -265,6 +308,25 @@ def test_what_steers_is_refused_though_the_profile_allows_every_variable(name):
     assert (problem.path, problem.why.startswith(STEERS)) == (f"spec.stages.train.env.{name}", True)
 
 
-@pytest.mark.parametrize("name", ["MY_FLAG", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "NCCL_DEBUG", "WANDB_PROJECT"])
+HARMLESS = [
+    "MY_FLAG",
+    "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_LAUNCH_BLOCKING",
+    "NCCL_DEBUG",
+    "TOKENIZERS_PARALLELISM",
+    "TORCH_LOGS",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "WANDB_PROJECT",
+    "WANDB_MODE",
+    "WANDB_RUN_GROUP",
+    "WANDB_TAGS",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_TAGS",
+    "TRACKIO_PROJECT",
+]
+
+
+@pytest.mark.parametrize("name", HARMLESS)
 def test_what_steers_nothing_may_be_allowed(name):
     assert not never_a_requests(name)

@@ -102,7 +102,7 @@ def _accepted(
             return request, before, None  # it was judged when the snapshot was made
         frozen = before.frozen if before else None
         profile = accept.known(snapshots.profile_for(request, frozen, config), request, config)
-        accept.allowed(request, snapshots.with_todays_rules(profile, config))
+        accept.allowed(request, snapshots.with_todays_rules(profile, config), config)
         held = snapshots.freeze(who, request, profile, world.others)
         if done or any(row.attempt for row in old.stages):
             accept.same_run(held.snapshot.run, old.run)

@@ -60,9 +60,9 @@ def known(profile: Profile | None, request: TrainingRequest, config: Config) -> 
     return profile
 
 
-def allowed(request: TrainingRequest, profile: Profile) -> None:
+def allowed(request: TrainingRequest, profile: Profile, config: Config) -> None:
     """Raises Refused with everything that the profile does not allow the request to set."""
-    if problems := policy.not_allowed(request, profile):
+    if problems := policy.not_allowed(request, profile, config.profiles.values()):
         raise Refused("NotAllowed", problems)
 
 

@@ -19,6 +19,15 @@ REFUSED = {
         "NotAllowed",
         "spec.data.teacher.baseURL",
     ),
+    "a Secret of another profile": (
+        {"data.teacher": {"baseURL": "https://evil.example/v1", "secret": {"name": "gold-teacher"}}},
+        config(
+            default=profile(allow=Allow(endpoints=("https://*/*",))),
+            gold=profile(name="gold", teacherSecret=SecretKey(name="gold-teacher")),
+        ),
+        "NotAllowed",
+        "spec.data.teacher.secret.name",
+    ),
     "two things at once": ({"training.loraR": 0, "task": ""}, None, "BadRequest", "spec.task"),
     "a reference to itself": ({"data.from": {"request": "riddles"}}, None, "NotAllowed", "spec.data.from.request"),
     "a snapshot that no ConfigMap holds": (
