@@ -6,7 +6,7 @@ As whom it runs, how it reaches store and hub, and what it may do: nothing that 
 from typing import Any
 
 from tunesmith.profile import S3, Pod, Profile, Proxy
-from tunesmith.request import StageSettings
+from tunesmith.request import Resources, StageSettings
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey
 
@@ -15,7 +15,11 @@ SCRATCH = "/scratch"
 CACHE = "/cache"
 CERTIFICATES = "/etc/tunesmith-ca"
 TMP = "/tmp"  # noqa: S108 - a volume of the pod's own
+GPU = "nvidia.com/gpu"
 _BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")  # of Python's ssl and httpx, requests, curl, boto3
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15} | {
+    unit: 1 << (10 * power) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), start=1)
+}
 
 Values = dict[str, str | dict[str, Any]]  # of variables: a text, or a `valueFrom`
 
@@ -161,3 +165,27 @@ def placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
         "runtimeClassName": pod.runtime_class_name,
     }
     return {name: value for name, value in found.items() if value}
+
+
+def amounts(wanted: Resources, *, gpu: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Requests and limits of a container as somebody wants them. `gpu`: it needs one, unless they name another number or another kind.
+
+    A GPU cannot be overcommitted: Kubernetes wants it among the limits, and takes the request from there.
+    """
+    requests = {name: value for name, value in wanted.requests.items() if not is_gpu(name)}
+    limits = {name: value for name, value in wanted.requests.items() if is_gpu(name)} | dict(wanted.limits)
+    if gpu and not any(map(is_gpu, limits)):
+        limits[GPU] = "1"
+    return requests, {name: value for name, value in limits.items() if not is_gpu(name) or quantity(value) > 0}
+
+
+def is_gpu(name: str) -> bool:
+    """Whether a resource is a GPU: a whole one of any maker, a MIG slice, a share in time (`nvidia.com/gpu.shared`)."""
+    return name.endswith("/gpu") or name.startswith(("nvidia.com/mig-", "nvidia.com/gpu."))
+
+
+def quantity(text: str) -> float:
+    """The number in a Kubernetes quantity, such as `500m`, `16Gi`."""
+    number = text.rstrip("mkKMGTPi")
+    unit = text[len(number) :]
+    return float(number) / 1000 if unit == "m" else float(number) * _UNITS[unit]

@@ -18,7 +18,6 @@ CONTAINER = "session"
 PORT = 8080
 SESSION = "tunesmith.dev/session"  # label: what the pod is for
 _DEADLINE_SECONDS = 6 * 3600
-_GPU = "nvidia.com/gpu"
 _SCRATCH_SIZE = "50Gi"  # a ceiling, not a reservation
 _DATA_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
 
@@ -79,10 +78,5 @@ def _own_volumes(profile: Profile, *, infer: bool) -> list[tuple[dict[str, Any],
 def _infer_resources(snapshot: Snapshot) -> dict[str, dict[str, str]]:
     """Evaluate's: it loads the same model. On `cuda` one GPU, unless its resources say otherwise."""
     wanted = snapshot.spec.stages.evaluate.resources
-    limits = dict(wanted.limits)
-    if snapshot.spec.training.device == "cuda":
-        limits.setdefault(_GPU, "1")
-    if limits.get(_GPU) == "0":
-        del limits[_GPU]
-    found = {"requests": dict(wanted.requests), "limits": limits}
-    return {name: amounts for name, amounts in found.items() if amounts}
+    requests, limits = podspec.amounts(wanted, gpu=snapshot.spec.training.device == "cuda")
+    return {name: found for name, found in (("requests", requests), ("limits", limits)) if found}

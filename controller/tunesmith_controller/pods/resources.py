@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tunesmith import podspec
+from tunesmith.podspec import quantity
 from tunesmith.profile import Scratch
 from tunesmith.request import StageSettings
 from tunesmith.settings import StageName
 
-GPU = "nvidia.com/gpu"
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -34,29 +35,12 @@ SCRATCH_BESIDE = 2 * GIB  # for checkpoints, caches and the dataset
 _SPARE = (11, 10)
 _LOGS = 256 * MIB  # of the container, kept by the kubelet
 
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15} | {
-    unit: 1 << (10 * power) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), start=1)
-}
-
-
-def quantity(text: str) -> float:
-    """The number in a Kubernetes quantity, such as `500m`, `16Gi`."""
-    number = text.rstrip("mkKMGTPi")
-    unit = text[len(number) :]
-    return float(number) / 1000 if unit == "m" else float(number) * _UNITS[unit]
-
 
 def container(
     stage: StageName, settings: StageSettings, device: str, scratch: Scratch, base_bytes: int, *, cached: bool = False
 ) -> dict[str, Any]:
     """Requests and limits. `device`: training.device; `base_bytes`: size of the base model, 0 if not known; `cached`: it lies elsewhere."""
-    limits = dict(settings.resources.limits)
-    # A GPU cannot be overcommitted: Kubernetes wants it among the limits, and takes the request from there.
-    requests = {name: value for name, value in settings.resources.requests.items() if not _is_gpu(name)}
-    limits |= {name: value for name, value in settings.resources.requests.items() if _is_gpu(name) and name not in limits}
-    if device == "cuda" and stage in _LOADS_BASE and not any(map(_is_gpu, limits)):
-        limits[GPU] = "1"
-    limits = {name: value for name, value in limits.items() if not _is_gpu(name) or quantity(value) > 0}
+    requests, limits = podspec.amounts(settings.resources, gpu=device == "cuda" and stage in _LOADS_BASE)
     usual = {
         "cpu": _CPU[stage],
         "memory": _binary(_memory(stage, device, base_bytes)),
@@ -78,7 +62,7 @@ def processes(stage: StageName, asked: Mapping[str, Any], device: str) -> int:
     """Processes that train starts: one for each whole GPU."""
     if stage != "train" or device == "cpu":
         return 1
-    return max(1, int(quantity((asked.get("limits") or {}).get(GPU, "1"))))
+    return max(1, int(quantity((asked.get("limits") or {}).get(podspec.GPU, "1"))))
 
 
 def threads(asked: Mapping[str, Any], processes: int) -> int:
@@ -90,11 +74,7 @@ def threads(asked: Mapping[str, Any], processes: int) -> int:
 def gpus_of(asked: Mapping[str, Any]) -> int:
     """GPUs among a container's resources."""
     limits, requests = asked.get("limits") or {}, asked.get("requests") or {}
-    return sum(int(quantity(str(value))) for name, value in {**requests, **limits}.items() if _is_gpu(name))
-
-
-def _is_gpu(name: str) -> bool:
-    return name.endswith("/gpu") or name.startswith("nvidia.com/mig-")
+    return sum(int(quantity(str(value))) for name, value in {**requests, **limits}.items() if podspec.is_gpu(name))
 
 
 def _memory(stage: StageName, device: str, base_bytes: int) -> int:

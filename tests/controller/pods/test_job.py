@@ -166,6 +166,9 @@ GPUS = {  # stage, changes -> GPUs, processes
         "train", {"training.device": "cuda", "stages.train": {"resources": {"limits": {"nvidia.com/mig-1g.10gb": "1"}}}}, 1, 1
     ),
     "another maker's": ("train", {"training.device": "cuda", "stages.train": {"resources": {"limits": {"amd.com/gpu": "1"}}}}, 1, 1),
+    "a share in time": (
+        "train", {"training.device": "cuda", "stages.train": {"resources": {"limits": {"nvidia.com/gpu.shared": "1"}}}}, 1, 1
+    ),
     "on a CPU": ("train", {"training.device": "cpu"}, 0, 1),
     "on a CPU, but held": ("train", {"training.device": "cpu", "stages.train": {"resources": {"limits": {"nvidia.com/gpu": "2"}}}}, 2, 1),
     "evaluate": ("evaluate", {"training.device": "cuda"}, 1, 1),

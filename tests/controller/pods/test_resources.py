@@ -3,7 +3,7 @@
 import pytest
 
 from tests.controller.pods.built_jobs import container_of, pod_of
-from tunesmith_controller.pods.resources import quantity
+from tunesmith.podspec import quantity
 
 GIB = 1 << 30
 
