@@ -141,7 +141,7 @@ class Allow(Settings):
     priority_class_names: tuple[str, ...] = ()
     """Priority classes."""
     trackers: tuple[Tracker, ...] = ("tensorboard",)
-    """Experiment trackers (`training.reportTo`)."""
+    """Experiment trackers (`training.reportTo`). The release's train image has tensorboard; for another one build an image that has it."""
 
 
 class Profile(Settings):

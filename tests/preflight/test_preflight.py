@@ -12,6 +12,7 @@ from tiny import tiny_model
 
 from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.manifest import MANIFEST, Manifest, Pin, stage_folder
+from tunesmith_jobs import trackers
 from tunesmith_jobs.base import find_base
 from tunesmith_jobs.preflight import preflight
 from tunesmith_jobs.preflight.run import combined
@@ -199,3 +200,15 @@ def test_of_several_faults_the_one_that_needs_a_hand_gives_the_exit_code(kinds, 
 def test_a_fault_that_two_checks_see_is_said_once():
     same = [BadRequest("gone", problems=[Problem("spec.x", "why")]) for _ in range(2)]
     assert str(combined(same)) == str(same[0])
+
+
+def test_a_tracker_that_is_not_installed_is_refused_where_this_environment_would_train(stage_of, base, own_data, monkeypatch):
+    stage = stage_of(model={"base": base}, data=own_data, training={"reportTo": ["tensorboard", "mlflow"]})
+    with pytest.raises(BadRequest) as caught:
+        preflight(stage)
+    [problem] = caught.value.problems
+    assert (caught.value.reason, problem.path, problem.value) == ("TrackerMissing", "spec.training.reportTo", "mlflow")
+    assert "use tensorboard" in problem.remedy
+    there = trackers.find_spec
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None if name in ("transformers", "tensorboard") else there(name))
+    assert preflight(stage) is not None, "generate's image cannot know what train's has"

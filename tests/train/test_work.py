@@ -51,6 +51,22 @@ def test_what_a_training_leaves(training, model) -> None:
     assert finished.manifest.metrics["testLossAfter"] == report["testLossAfter"]
 
 
+def test_what_tensorboard_writes_stays_in_the_run(training) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    finished = training({"reportTo": ["tensorboard"]}).run()
+    [name] = [name for name in finished.names() if name.startswith("tensorboard/")]
+    events = EventAccumulator(str(finished.path(name)))
+    events.Reload()
+    assert len(events.Scalars("train/loss")) == 2
+
+
+def test_a_tracker_that_the_image_lacks_is_a_bad_request_by_name(training) -> None:
+    with pytest.raises(BadRequest, match=r"spec.training.reportTo: is not installed where train runs \(found: 'wandb'\)") as caught:
+        training({"reportTo": ["wandb"]}).run()
+    assert caught.value.reason == "TrackerMissing"
+
+
 def test_equal_trainings_leave_equal_bytes_and_other_seeds_others(training) -> None:
     assert digests(training().run().manifest) == digests(training().run().manifest)
     assert digests(training().run().manifest) != digests(training({"seed": 7}).run().manifest)

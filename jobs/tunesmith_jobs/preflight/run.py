@@ -14,6 +14,7 @@ from tunesmith_jobs.preflight.estimate import TeacherUse, in_words, store_bytes,
 from tunesmith_jobs.preflight.model import look_at_base
 from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import open_store
+from tunesmith_jobs.trackers import check_trackers_if_this_trains
 
 # Which exit code counts where several things are wrong: what needs the reader's hand goes before what may pass.
 _WORST_FIRST: tuple[type[TunesmithError], ...] = (BadRequest, Refused, BadData, Gone, TryAgain)
@@ -33,7 +34,7 @@ def preflight(stage: Stage) -> BaseFacts | None:
     """
     with ThreadPoolExecutor() as pool:
         base = pool.submit(lambda: _Base(*look_at_base(stage.spec, os.environ.get("HF_TOKEN") or None)))
-        others = [pool.submit(_found, check, stage) for check in (_store, _teacher, _data, _output, _format)]
+        others = [pool.submit(_found, check, stage) for check in (_store, _teacher, _data, _output, _format, _trackers)]
         looked = base.result()
         errors = [error for check in others for error in check.result()] + looked.errors
     errors += _found(lambda stage: _adapter(stage, looked.pin), stage)
@@ -146,6 +147,11 @@ def _format(stage: Stage) -> Iterable[TunesmithError]:
         path = ".".join(["spec.evaluation.format.jsonSchema", *map(str, error.absolute_path)])
         problem = Problem(path, f"is no valid JSON Schema: {error.message}")
         yield BadRequest("the format of the answers cannot be checked", reason="BadSchema", problems=[problem])
+
+
+def _trackers(stage: Stage) -> Iterable[TunesmithError]:
+    check_trackers_if_this_trains(stage.spec.training.report_to)
+    return ()
 
 
 def _usd(spec: Spec, use: TeacherUse) -> float | None:

@@ -23,6 +23,7 @@ from tunesmith.settings import Training
 from tunesmith_jobs.base import find_base, inspect_base, open_base
 from tunesmith_jobs.preflight.estimate import check_fits
 from tunesmith_jobs.stage import Finished, Outcome, Stage
+from tunesmith_jobs.trackers import check_trackers, event_files
 from tunesmith_jobs.train import adapter, arguments, history, tokens
 from tunesmith_jobs.train.checkpoints import Checkpoints
 from tunesmith_jobs.train.device import Device, check, find_device, out_of_memory
@@ -41,6 +42,7 @@ def work(stage: Stage) -> Outcome:
 
 
 def _work(stage: Stage, settings: Training, us: Together) -> Outcome:
+    check_trackers(settings.report_to)
     device = find_device(settings.device)
     check(settings, device)
     stage.say(f"training on {f'{us.processes} x ' if us.processes > 1 else ''}{device.name}")
@@ -122,6 +124,8 @@ def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: 
     lines = [json.dumps(entry) for entry in history.entries(done["log_history"])]
     stage.put_bytes("history.jsonl", "".join(f"{line}\n" for line in lines).encode())
     stage.put_bytes("samples.json", _json(shown))
+    for name, file in event_files(output):
+        stage.put_file(name, file)
     report = {
         "device": device.name,
         "base": pin.model_dump(mode="json", by_alias=True),
