@@ -292,7 +292,7 @@ class Training(Settings):
     deterministic: bool = False
     """Deterministic kernels on a GPU: bitwise the same on the same GPU model and count, slower. A CPU always is."""
     report_to: Annotated[tuple[Tracker, ...], Field(max_length=4)] = ()
-    """Experiment trackers. None unless named here. The train image has tensorboard, whose files stay in the run; others are the profile's."""
+    """Experiment trackers. None unless named here. The train image has tensorboard, whose files stay in the run."""
     from_: Annotated[Reference | None, Field(alias="from")] = None
     """Start from the adapter of another request or run."""
     variants: Annotated[tuple[Variant, ...], Field(max_length=1)] = ()

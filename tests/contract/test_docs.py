@@ -113,6 +113,10 @@ def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_
     reasons |= set(_reasons_of_the_controller())
     page = (ROOT / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    anchors = re.findall(r'<a id="([^"]+)"></a>([A-Z][A-Za-z]+)', " ".join(rows))
+    assert sorted(anchors) == sorted((reason.lower(), reason) for reason in reasons), (
+        "each has an anchor, once: troubleshooting.md#oomkilled"
+    )
     said = set(re.findall(r"\b[A-Z][A-Za-z]+", re.sub(r"\(.*?\)", "", " ".join(rows))))
     assert len(reasons) > 100
     assert sorted(reasons - said) == []
