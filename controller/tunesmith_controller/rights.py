@@ -64,7 +64,6 @@ class Right:
 
 
 RIGHTS = (
-    Right(REQUESTS, "get", "`kubectl auth can-i` and tools expect it beside list; the controller reads its cache"),
     Right(REQUESTS, "list", "fills the cache of requests"),
     Right(REQUESTS, "watch", "keeps the cache of requests"),
     Right(REQUESTS, "delete", "removes an expired request that says `deleteWhenExpired`, no other"),

@@ -1,12 +1,11 @@
 {{/* Written by scripts/chart.py from tunesmith_controller/rights.py; `make chart` writes it again. */}}
 {{- define "tunesmith.rights" -}}
-# get: `kubectl auth can-i` and tools expect it beside list; the controller reads its cache
 # list: fills the cache of requests
 # watch: keeps the cache of requests
 # delete: removes an expired request that says `deleteWhenExpired`, no other
 - apiGroups: ["tunesmith.dev"]
   resources: [trainingrequests]
-  verbs: [get, list, watch, delete]
+  verbs: [list, watch, delete]
 # patch: writes the status, by server-side apply
 - apiGroups: ["tunesmith.dev"]
   resources: [trainingrequests/status]
