@@ -107,7 +107,14 @@ def schema_of(found: list[Value]) -> dict[str, Any]:
         parent, _, name = value.path.rpartition(".")
         places[value.path] = {"description": value.text} | _shape(value)
         places[parent].setdefault("properties", {})[name] = places[value.path]
+        if _is_part(places[value.path]):  # `tests: null` takes the part away, and templates read into it
+            places[parent].setdefault("required", []).append(name)
     return root | {"$defs": definitions}
+
+
+def _is_part(schema: dict[str, Any]) -> bool:
+    """Whether a value is a mapping of this chart's own, whose members templates rely on."""
+    return schema["type"] == "object" and schema.get("additionalProperties") is False
 
 
 def _shape(value: Value) -> dict[str, Any]:

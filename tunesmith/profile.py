@@ -96,7 +96,7 @@ class Pods(Settings):
 
 
 class Proxy(Settings):
-    """Proxies that every client of a stage uses."""
+    """Proxies that every client of a stage uses. No password in their URLs: the profile is in the snapshot's ConfigMap."""
 
     http: str = ""
     """HTTP_PROXY."""
@@ -174,7 +174,7 @@ class Profile(Settings):
     ca_bundle: ConfigMapKey | None = None
     """Certificates that every client trusts, in the request's namespace. They replace the system's, so they must be all that is needed."""
     proxy: Proxy = Field(default_factory=Proxy)
-    """Proxies."""
+    """Proxies. No password in their URLs: who has `view` in the namespace can read them."""
     env: dict[str, str] = Field(default_factory=dict)
     """More variables for all stages."""
     allow: Allow = Field(default_factory=Allow)

@@ -31,7 +31,7 @@ EVERYTHING = {
         "podAnnotations": {"note": "x"},
         "extraArgs": ["--workers=8"],
         "logFormat": "json",
-        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        "extraEnv": [{"name": "TZ", "value": "Europe/Berlin"}],
     },
     "serviceAccount": {"annotations": {"note": "x"}},
     "metrics": {

@@ -1,7 +1,7 @@
 """The controller's pods: placement, arguments, variables, account; set and not set."""
 
 import pytest
-from rendering import NAMESPACE, controller, objects
+from rendering import NAMESPACE, controller, objects, template
 
 from tunesmith_controller.main import parse_options
 
@@ -35,6 +35,14 @@ def test_replicas_are_spread_over_nodes_by_their_own_labels():
     assert constraint["labelSelector"]["matchLabels"] == labels
     assert labels.items() <= controller({})["spec"]["template"]["metadata"]["labels"].items()
     assert "topologySpreadConstraints" not in pod({"controller": {"topologySpreadConstraints": []}})
+
+
+def test_a_constraint_keeps_the_selector_that_it_has_the_empty_one_too():
+    own = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    constraints = [own | {"labelSelector": selector} for selector in ({}, {"matchLabels": {"a": "b"}})]
+    assert pod({"controller": {"topologySpreadConstraints": constraints}})["topologySpreadConstraints"] == constraints
+    text = template({"controller": {"topologySpreadConstraints": constraints[:1]}}).stdout
+    assert text.count("labelSelector:") == 1, "a second one would count, in YAML as it is read"
 
 
 def test_labels_of_ones_own_never_move_the_pods_out_of_their_selector():
@@ -76,4 +84,4 @@ def test_annotations_of_the_service_account_are_there_if_given():
     assert objects(values)["ServiceAccount", "me"]["metadata"]["annotations"] == {"a": "b"}
     assert "annotations" not in objects()["ServiceAccount", "tunesmith-controller"]["metadata"]
     assert pod(values)["serviceAccountName"] == "me"
-    assert pod({"serviceAccount": {"create": False}})["serviceAccountName"] == "default"
+    assert pod({"serviceAccount": {"create": False, "name": "default"}})["serviceAccountName"] == "default"

@@ -143,6 +143,27 @@ def test_every_change_is_of_a_kind_that_artifact_hub_knows():
 # the custom resource
 
 
+def test_names_that_look_like_numbers_stay_names():
+    values = {**EVERYTHING, "images": {"pullSecrets": ["123"]}, "serviceAccount": {"name": "1e5"}}
+    values["controller"] = EVERYTHING["controller"] | {"priorityClassName": "0"}
+    values["networkPolicy"] = {"controller": {"enabled": True}, "jobs": {"enabled": True, "namespaces": ["12"]}}
+    values["tests"] = {"namespaces": ["012"]}
+    found = objects(values, namespace="123")
+    for (kind, _), document in found.items():
+        if kind not in BY_SHAPE:
+            kubernetes_validate.validate(document, "1.36", strict=True)
+    assert {type(document["metadata"].get("namespace", "")) for document in found.values()} == {str}
+    [account] = [document for (kind, name), document in found.items() if (kind, name) == ("ServiceAccount", "1e5")]
+    assert account["metadata"]["name"] == "1e5"
+
+
+@pytest.mark.parametrize("least", [1, "50%"])
+def test_a_disruption_budget_lets_a_node_be_drained(least):
+    found = objects({"controller": {"podDisruptionBudget": {"enabled": True, "minAvailable": least}}})
+    spec = found["PodDisruptionBudget", "tunesmith-controller"]["spec"]
+    assert (spec["minAvailable"], spec["unhealthyPodEvictionPolicy"]) == (least, "AlwaysAllow")
+
+
 def test_the_crd_is_the_models_own_and_stays_when_the_chart_goes():
     crd = objects()["CustomResourceDefinition", "trainingrequests.tunesmith.dev"]
     assert crd["spec"] == custom_resource_definition()["spec"]
@@ -241,7 +262,7 @@ def test_it_is_there_when_asked_for_and_not_by_itself(values, key):
 
 SWITCHES = {
     "the metrics Service": ({"metrics": {"service": {"enabled": False}}}, ("Service", "tunesmith-controller-metrics")),
-    "the ServiceAccount": ({"serviceAccount": {"create": False}}, ("ServiceAccount", "tunesmith-controller")),
+    "the ServiceAccount": ({"serviceAccount": {"create": False, "name": "mine"}}, ("ServiceAccount", "tunesmith-controller")),
     "the users' roles": ({"rbac": {"aggregate": False}}, ("ClusterRole", "tunesmith-tunesmith-view")),
     "the controller's roles": ({"rbac": {"create": False}}, ("ClusterRole", "tunesmith-tunesmith-controller")),
 }

@@ -1,12 +1,16 @@
 """What the values may be: refused by name, before anything is installed."""
 
 import json
+import shutil
 
 import pytest
 import yaml
 from rendering import CHART, RELEASE, STORE, TRYOUT, config, helm, objects, refusal
 
 from tunesmith.documents import read_documents
+from tunesmith.policy import not_allowed
+from tunesmith.profile import Profile
+from tunesmith.request import parse
 from tunesmith_controller.config import parse_config
 
 UNKNOWN = {
@@ -59,6 +63,31 @@ TOGETHER = {
         "metrics.serviceMonitor.enabled needs a Service",
         "metrics.service.enabled=true",
     ),
+    "runs in a folder": (
+        {"profiles": {"gold": {"store": {"url": "file:///runs"}}}},
+        "profiles.gold.store.url is file:///runs",
+        "set it to s3://bucket/prefix",
+    ),
+    "an account that nobody names": (
+        {"serviceAccount": {"create": False}},
+        "would go to `default`",
+        "serviceAccount.create=false needs serviceAccount.name",
+    ),
+    "a budget that keeps the one replica": (
+        {"controller": {"replicas": 1, "podDisruptionBudget": {"enabled": True}}},
+        "controller.podDisruptionBudget.minAvailable=1 keeps all of controller.replicas=1",
+        "replicas higher",
+    ),
+    "a budget that keeps both": (
+        {"controller": {"podDisruptionBudget": {"enabled": True, "minAvailable": 2}}},
+        "minAvailable=2 keeps all",
+        "minAvailable lower",
+    ),
+    "a share that is rounded up to both": (
+        {"controller": {"podDisruptionBudget": {"enabled": True, "minAvailable": "51%"}}},
+        "minAvailable=51% keeps all",
+        "minAvailable lower",
+    ),
     "jobs' policy nowhere": (
         {"networkPolicy": {"jobs": {"enabled": True}}},
         "needs to know the namespaces",
@@ -98,6 +127,7 @@ def test_every_object_refuses_what_it_does_not_know_but_for_those_that_are_kuber
             yield from free(field, f"{path}.{name}")
 
     assert set(free(schema)) == {
+        "global",
         "controller.resources",
         "controller.podSecurityContext",
         "controller.podSecurityContext.seccompProfile",
@@ -110,6 +140,43 @@ def test_every_object_refuses_what_it_does_not_know_but_for_those_that_are_kuber
     assert all(part["additionalProperties"] is False for name, part in schema["$defs"].items() if "properties" in part), (
         "a model lets fields through"
     )
+
+
+@pytest.mark.parametrize("part", ["tests", "controller", "images", "tryout", "rbac"])
+def test_a_part_that_is_taken_away_is_refused_by_name(part):
+    assert f"missing property '{part}'" in refusal({part: None})
+
+
+def test_what_is_kubernetes_own_may_be_taken_away():
+    values = {"controller": {"resources": {"limits": None}, "podSecurityContext": {"runAsUser": None}, "topologySpreadConstraints": None}}
+    [container] = objects(values)["Deployment", "tunesmith-controller"]["spec"]["template"]["spec"]["containers"]
+    assert "limits" not in container["resources"]
+
+
+@pytest.fixture(scope="module")
+def umbrella(tmp_path_factory):
+    """A chart that has this one as a dependency, with a condition, beside values for all of its charts."""
+    folder = tmp_path_factory.mktemp("umbrella")
+    shutil.copytree(CHART, folder / "charts" / "tunesmith")
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+    dependency = {"name": "tunesmith", "version": version, "condition": "tunesmith.enabled"}
+    (folder / "Chart.yaml").write_text(json.dumps({"apiVersion": "v2", "name": "all", "version": "1.0.0", "dependencies": [dependency]}))
+    values = {"global": {"imageRegistry": "mirror.example.com", "imagePullSecrets": ["login"], "storageClass": "fast"}}
+    (folder / "values.yaml").write_text(json.dumps(values | {"tunesmith": {"enabled": True}}))
+    return folder
+
+
+def test_the_chart_can_be_a_dependency_of_another(umbrella):
+    done = helm("template", RELEASE, str(umbrella), "--kube-version", "1.36.0")
+    assert done.returncode == 0, done.stderr
+    assert "image: mirror.example.com/tunesmith-controller" in done.stdout
+    off = helm("template", RELEASE, str(umbrella), "--kube-version", "1.36.0", "--set", "tunesmith.enabled=false")
+    assert (off.returncode, off.stdout.strip()) == (0, "")
+
+
+def test_a_value_that_nobody_knows_is_refused_in_a_dependency_too(umbrella):
+    done = helm("template", RELEASE, str(umbrella), "--kube-version", "1.36.0", "--set", "tunesmith.controler.replicas=1")
+    assert "additional properties 'controler' not allowed" in done.stderr
 
 
 def test_every_value_is_used():
@@ -199,13 +266,42 @@ def notes(*arguments):
     return done.stdout.partition("NOTES:")[2]
 
 
-def test_notes_end_in_three_commands():
-    commands = notes("--set", "profiles.default.store.url=s3://b").partition("Next:")[2].strip().splitlines()
-    assert [line.strip() for line in commands] == [
+def next_steps(*arguments):
+    return notes(*arguments).partition("Next:")[2].strip()
+
+
+def test_notes_of_a_tryout_end_in_three_commands():
+    assert [line.strip() for line in next_steps("--set", "tryout.enabled=true").splitlines()] == [
         "helm test tunesmith -n tunesmith",
-        "kubectl apply -f examples/quickstart.yaml",
-        "kubectl get treq -w",
+        "kubectl apply -f examples/quickstart.yaml -n default",
+        "kubectl get treq -n default -w",
     ]
+
+
+REAL = {  # settings -> profile and base model of the request that the notes show
+    "the profile named default": ([], "default", "hf://HuggingFaceTB/SmolLM2-135M-Instruct"),
+    "with models of its own": (["--set", "profiles.default.models.small=s3://b/small"], "default", "small"),
+    "another profile, in a namespace": (["--set", "profiles.gold.store.url=s3://b", "--set", "scope.namespaces={a}"], "gold", "hf://"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "name", "base"), REAL.values(), ids=REAL)
+def test_notes_of_a_real_installation_show_a_request_that_its_profile_takes(arguments, name, base):
+    store = [] if name == "gold" else ["--set", "profiles.default.store.url=s3://b"]
+    said = next_steps(*store, *arguments)
+    namespace = " -n a" if "scope" in str(arguments) else ""
+    assert said.startswith("helm test tunesmith -n tunesmith\n")
+    assert said.endswith(f"kubectl get treq{namespace} -w")
+    command, _, rest = said.partition("<<'END'\n")
+    assert command.splitlines()[-1].strip() == f"kubectl apply{namespace} -f -"
+    request = parse(read_documents(rest.partition("\n  END\n")[0])[0])
+    assert (request.spec.profile, request.spec.model.base.startswith(base)) == (name, True)
+    models = {base: "s3://b/small"} if base == "small" else {}
+    assert not_allowed(request, Profile(name=name, models=models)) == []
+
+
+def test_notes_without_a_profile_show_no_request_that_would_be_refused():
+    assert "apply" not in next_steps()
 
 
 SAID = {

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ REQUEST = {
     "spec": {"task": "Answer politely.", "model": {"base": "hf://HuggingFaceTB/SmolLM2-135M-Instruct"}},
 }
 LEASE_IS_OLD = timedelta(seconds=60)
+UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # of OpenSSL: nothing else is wrong with the certificate
 
 
 def get(path: str) -> dict[str, Any]:
@@ -72,15 +74,26 @@ def a_request_is_accepted() -> str:
     return "dry run accepted"
 
 
-def store_answers(url: str) -> str:
-    """Something that speaks HTTP answers there; whether it accepts the keys, the first stage of a request finds out."""
+def store_answers(url: str, proxy: dict[str, str] | None = None, own_ca: bool = False) -> str:  # noqa: FBT001, FBT002 - of JSON, by name
+    """Something that speaks HTTP answers there; whether it accepts the keys, the first stage of a request finds out.
+
+    `proxy`: the profile's; `own_ca`: stages trust the profile's CA bundle, which this pod does not have.
+    """
+    given = {"http": (proxy or {}).get("http", ""), "https": (proxy or {}).get("https", "")}
+    around = urllib.request.proxy_bypass(urllib.parse.urlsplit(url).netloc, {"no": (proxy or {}).get("noProxy", "")})
+    used = {} if around else {scheme: place for scheme, place in given.items() if place}
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(used))
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=10) as answer:  # noqa: S310 - http or https by schema
+        with opener.open(urllib.request.Request(url, method="HEAD"), timeout=10) as answer:  # noqa: S310 - http or https by schema
             return f"{url} answers {answer.status}"
     except urllib.error.HTTPError as answer:
         return f"{url} answers {answer.code}"
     except OSError as error:
-        raise AssertionError(f"{url} does not answer: {error}; look at profiles.<name>.store.endpoint and NetworkPolicies") from error
+        if own_ca and getattr(getattr(error, "reason", None), "verify_code", 0) in UNKNOWN_AUTHORITY:
+            return f"{url} answers, with a certificate that this pod does not know; stages know it by profiles.<name>.caBundle"
+        through = f" through {', '.join(used.values())}" if used else ""
+        remedy = "look at profiles.<name>.store.endpoint, proxy and caBundle, and NetworkPolicies"
+        raise AssertionError(f"{url} does not answer{through}: {error}; {remedy}") from error
 
 
 def secret_is_there(variable: str, secret: str, key: str) -> str:

@@ -26,6 +26,9 @@ profiles: {{- include "tunesmith.profiles" . | nindent 2 }}
   {{- if not (($profile | default dict).store | default dict).url -}}
     {{- fail (printf "profiles.%s.store.url is empty, so every request of the profile would be refused: set it to s3://bucket/prefix, or remove the profile" $name) -}}
   {{- end -}}
+  {{- if not (hasPrefix "s3://" $profile.store.url) -}}
+    {{- fail (printf "profiles.%s.store.url is %s: the pods of a cluster share no folder, so runs are kept in a bucket; set it to s3://bucket/prefix" $name $profile.store.url) -}}
+  {{- end -}}
 {{- end -}}
 {{- toYaml $profiles -}}
 {{- end -}}

@@ -21,7 +21,10 @@
 {{- if .Values.serviceAccount.create -}}
 {{- .Values.serviceAccount.name | default (include "tunesmith.controller" .) -}}
 {{- else -}}
-{{- .Values.serviceAccount.name | default "default" -}}
+{{- if not .Values.serviceAccount.name -}}
+{{- fail "serviceAccount.create=false needs serviceAccount.name: without it the controller's rights would go to `default`, and so to every pod of the namespace" -}}
+{{- end -}}
+{{- .Values.serviceAccount.name -}}
 {{- end -}}
 {{- end -}}
 
@@ -33,7 +36,7 @@
 {{/* Labels that select pods; they never change between releases. Takes (dict "root" $ "component" "controller"). */}}
 {{- define "tunesmith.selector" -}}
 app.kubernetes.io/name: tunesmith
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -66,7 +69,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- with .Values.images.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

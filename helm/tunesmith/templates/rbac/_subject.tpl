@@ -1,3 +1,3 @@
 {{- define "tunesmith.subject" -}}
-- {kind: ServiceAccount, name: {{ include "tunesmith.serviceAccountName" . }}, namespace: {{ .Release.Namespace }}}
+- {kind: ServiceAccount, name: {{ include "tunesmith.serviceAccountName" . | quote }}, namespace: {{ .Release.Namespace | quote }}}
 {{- end -}}

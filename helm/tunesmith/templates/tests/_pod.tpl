@@ -18,7 +18,7 @@ containers:
     command: [python, -c]
     args: [{{ .root.Files.Get "files/check.py" | toJson }}]
     env:
-      - {name: NAMESPACE, value: {{ .namespace }}}
+      - {name: NAMESPACE, value: {{ .namespace | quote }}}
       - {name: CONTROLLER, value: {{ include "tunesmith.controller" .root }}}
       - {name: LEASE, value: {{ include "tunesmith.lease" .root }}}
       - {name: KUBERNETES, value: {{ .api | quote }}}
@@ -45,17 +45,19 @@ helm.sh/hook: test
 helm.sh/hook-delete-policy: {{ ternary "before-hook-creation" "before-hook-creation,hook-succeeded,hook-failed" (eq .kind "Pod") }}
 {{- end -}}
 
-{{/* What to check of the stores: their endpoints, each once, as JSON. */}}
+{{/* What to check of the stores: their endpoints, each once, by the way that stages take, as JSON. The CA bundle is in the namespaces
+     of requests, and may not be in this one. */}}
 {{- define "tunesmith.test.stores" -}}
 {{- $checks := list -}}
 {{- range $profile := include "tunesmith.profiles" . | fromYaml -}}
-  {{- if hasPrefix "s3://" $profile.store.url -}}
-    {{- $url := $profile.store.endpoint -}}
-    {{- if not $url -}}
-      {{- $url = printf "https://s3.%s.amazonaws.com" ($profile.store.region | default "us-east-1") -}}
-    {{- end -}}
-    {{- $checks = append $checks (dict "check" "store_answers" "url" $url) -}}
+  {{- $url := $profile.store.endpoint -}}
+  {{- if not $url -}}
+    {{- $url = printf "https://s3.%s.amazonaws.com" ($profile.store.region | default "us-east-1") -}}
   {{- end -}}
+  {{- $check := dict "check" "store_answers" "url" $url -}}
+  {{- with $profile.proxy }}{{- $_ := set $check "proxy" . }}{{- end -}}
+  {{- with $profile.caBundle }}{{- $_ := set $check "own_ca" true }}{{- end -}}
+  {{- $checks = append $checks $check -}}
 {{- end -}}
 {{- $checks | uniq | toJson -}}
 {{- end -}}
