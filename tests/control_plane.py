@@ -22,7 +22,7 @@ from pathlib import Path
 from ssl import create_default_context
 
 import pytest
-from cluster.programs import ControlPlanePorts, ControlPlanePrograms, missing, program
+from cluster.programs import ControlPlanePorts, ControlPlanePrograms, client, missing
 
 START_SECONDS = 90  # on a loaded machine; 4 otherwise
 _LIBC = ctypes.CDLL(None)
@@ -147,7 +147,7 @@ class ControlPlane:
 
 def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run kubectl with a kubeconfig, in English, without the caller's own settings."""
-    command = [str(program("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
+    command = [str(client("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     env = kept | {"HOME": str(kubeconfig.parent), "LANG": "C.UTF-8"}
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=env, check=False)

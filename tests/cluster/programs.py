@@ -22,6 +22,12 @@ def program(name: str) -> Path:
     return CACHE / "bin" / name
 
 
+def client(name: str) -> Path:
+    """kubectl or helm: as `program`, else from the PATH, since another cluster can be used without building anything."""
+    own = program(name)
+    return own if own.exists() else Path(shutil.which(name) or own)
+
+
 def missing(*, node: bool = False) -> list[str]:
     """Programs that are not here, by name."""
     absent = [name for name in CONTROL_PLANE + (NODE if node else ()) if not program(name).exists()]

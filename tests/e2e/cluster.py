@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster.programs import missing, program
+from cluster.programs import client, missing
 from control_plane import kubectl
 
 ADDRESS = "10.244.255.2"  # of the node (tests/cluster/node.py)
@@ -32,7 +32,7 @@ class Cluster:
     def helm(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run helm. A failure raises with what it said, unless `check` is False."""
         env = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/"), "KUBECONFIG": str(self.kubeconfig)}
-        done = subprocess.run([str(program("helm")), *arguments], capture_output=True, text=True, env=env, check=False)
+        done = subprocess.run([str(client("helm")), *arguments], capture_output=True, text=True, env=env, check=False)
         if check and done.returncode:
             raise RuntimeError(f"helm {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -78,6 +78,8 @@ def _why_not() -> str:
 def cluster() -> Iterator[Cluster]:
     """The cluster. It stays up for the next run: `make cluster-down` ends it. Where none can be: skipped, but never with CI=true."""
     if given := os.environ.get("TUNESMITH_E2E_KUBECONFIG"):
+        if absent := [name for name in ("kubectl", "helm") if not client(name).exists()]:
+            pytest.fail(f"{' and '.join(absent)} needed, on the PATH or in KUBEBUILDER_ASSETS")
         yield Cluster(Path(given), own=False)
         return
     if why := _why_not():
