@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from tunesmith import presets
 from tunesmith.errors import BadRequest, Problem
+from tunesmith.newer import known, read_known
 from tunesmith.profile import Profile
 from tunesmith.request import Spec, TrainingRequest
 from tunesmith.rules import broken_rules
@@ -59,13 +60,31 @@ class Snapshot(BaseModel):
 
 
 def read_snapshot(text: str) -> Snapshot:
-    """The snapshot in a file. Raises BadRequest if it is none."""
+    """The snapshot in a file, without what only a newer release knows. Raises BadRequest if it is none."""
     try:
-        return Snapshot.model_validate_json(text)
+        return read_known(Snapshot, text)
     except ValueError as error:
         raise BadRequest(
             "the file given by --request is no snapshot", remedy="write one with `tunesmith validate FILE --snapshot`"
         ) from error
+
+
+def unknown_wishes(text: str) -> list[str]:
+    """Fields of a snapshot that this release does not know, that change a result, and that somebody has set: leaving them out is no way."""
+    document = json.loads(text)
+    provenance: Mapping[str, str] = document.get("provenance", {})
+    return [
+        path
+        for path in known(Snapshot, document)[1]
+        if path.split(".")[:2] in [["spec", part] for part in _RESULT] and _is_set(path.removeprefix("spec."), provenance)
+    ]
+
+
+def _is_set(path: str, provenance: Mapping[str, str]) -> bool:
+    return any(source != BUILT_IN for leaf, source in provenance.items() if leaf == path or leaf.startswith(f"{path}."))
+
+
+_RESULT = ("data", "model", "training", "merge", "evaluation")
 
 
 def resolve(

@@ -22,10 +22,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tunesmith.errors import BadRequest, ExitCode, TunesmithError, Usage
+import tunesmith
+from tunesmith.errors import BadRequest, ExitCode, Problem, TunesmithError, Usage
 from tunesmith.events import Result
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
-from tunesmith.resolve import Snapshot, read_snapshot
+from tunesmith.resolve import Snapshot, read_snapshot, unknown_wishes
 from tunesmith.settings import StageName
 from tunesmith_jobs.attempt import Outcome, Stage, new_attempt, print_line, silence
 from tunesmith_jobs.failures import complain, explained
@@ -213,6 +214,14 @@ def _snapshot(file: str, name: StageName) -> Snapshot:
     except UnicodeDecodeError as error:
         raise BadRequest(f"--request {file} is not UTF-8") from error
     snapshot = read_snapshot(text)
+    if unknown := unknown_wishes(text):
+        why = f"is not known to this image, of release {tunesmith.__version__}"
+        raise BadRequest(
+            f"request {snapshot.name} was resolved by a newer release than this image's",
+            reason="ImageTooOld",
+            problems=[Problem(path, why) for path in unknown],
+            remedy=f"`kubectl tunesmith retry {snapshot.name}` takes today's images; or leave the field out",
+        )
     if name not in (entry.name for entry in snapshot.stages):
         raise BadRequest(
             f"request {snapshot.name} has no stage {name}", remedy="`deliver` needs `spec.output`" if name == "deliver" else ""

@@ -1,13 +1,16 @@
 """Every value of a resolved request is there, and is known to come from request, preset, profile or the built-in values."""
 
+import json
+
 import pytest
 from requests_for_tests import document
 
 from tunesmith.errors import BadRequest
+from tunesmith.newer import known
 from tunesmith.plan import references, snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import parse
-from tunesmith.resolve import leaves, read_snapshot, resolve
+from tunesmith.resolve import leaves, read_snapshot, resolve, unknown_wishes
 from tunesmith.settings import Reference
 
 PRECEDENCE = {  # request, profile defaults -> (learningRate, where from)
@@ -76,6 +79,44 @@ def test_a_snapshot_reads_back_as_it_was_written():
     wish = {"data.source": {"uri": "s3://b/k"}, "evaluation.format": {"jsonSchema": {"enum": [None, 1], "const": {"a": [1]}}}}
     written = snapshot(parse(document(wish)), run="riddles")
     assert read_snapshot(written.to_json()) == written
+
+
+def by_a_newer_release(wish=None, **provenance):
+    """A snapshot as a release would write it that has a field more in many places."""
+    document_ = json.loads(snapshot(parse(document(wish)), run="riddles", cluster=True).to_json())
+    spec = document_["spec"]
+    for part in (document_, spec, spec["data"], spec["data"]["split"], spec["training"], spec["stages"]["train"], document_["stages"][0]):
+        part["later"] = {"deep": 1}
+    spec["training"]["variants"] = [{"name": "a", "overrides": {"loraR": 8}, "later": True}]
+    spec["stages"]["select"] = spec["stages"]["train"]
+    built_in = {"later.deep": "built-in", "data.later.deep": "built-in", "training.later.deep": "built-in"}
+    document_["provenance"] |= built_in | provenance
+    return json.dumps(document_)
+
+
+def test_a_snapshot_of_a_newer_release_is_read_without_what_is_new_in_it():
+    wish = {"evaluation.format": {"jsonSchema": {"later": {"kept": None}}}, "training.loraR": 8}
+    read = read_snapshot(by_a_newer_release(wish))
+    assert (read.spec.training.lora_r, read.spec.training.variants[0].overrides) == (8, {"loraR": 8})
+    assert read.spec.evaluation.format.json_schema == {"later": {"kept": None}}, "a value is not a field"
+    assert unknown_wishes(by_a_newer_release(wish)) == []
+
+
+def test_what_somebody_has_set_and_this_release_cannot_do_is_named():
+    provenance = {"training.later.deep": "request", "later.deep": "request"}
+    assert unknown_wishes(by_a_newer_release(**provenance)) == ["spec.training.later"]
+
+
+def test_people_s_documents_stay_strict():
+    with pytest.raises(BadRequest, match="unknown field"):
+        parse(document({"training.later": 1}))
+
+
+def test_a_mapping_keeps_its_keys_when_its_values_are_models():
+    profile = {"name": "gpu", "trackerSecrets": {"WANDB_API_KEY": {"name": "w", "later": 1}}, "defaults": {"later": 1}, "later": {}}
+    read, unknown = known(Profile, profile)
+    assert read == {"name": "gpu", "trackerSecrets": {"WANDB_API_KEY": {"name": "w"}}, "defaults": {"later": 1}}
+    assert unknown == ["trackerSecrets.WANDB_API_KEY.later", "later"]
 
 
 LARGE = {  # whatever a request is large by

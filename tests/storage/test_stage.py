@@ -212,6 +212,29 @@ def test_a_wrong_command_line_is_no_bug(tmp_path, arguments, code, words):
     assert "Traceback" not in ended.stderr
 
 
+def by_a_newer_release(tmp_path, source):
+    """Another --request: the snapshot as a later release writes it."""
+    document = json.loads(SNAPSHOT.to_json())
+    document["spec"]["training"]["later"] = document["spec"]["later"] = {"deep": 1}
+    document["provenance"]["training.later.deep"] = source
+    (tmp_path / "newer.json").write_text(json.dumps(document))
+    return "--request", str(tmp_path / "newer.json")
+
+
+@FOLDER_ONLY
+def test_an_older_image_runs_what_a_newer_controller_has_resolved(start, tmp_path):
+    code, result, _ = end(start("works", *by_a_newer_release(tmp_path, "built-in")))
+    assert (code, result.key) == (0, KEY)
+
+
+@FOLDER_ONLY
+def test_an_older_image_does_not_leave_out_what_somebody_has_set(start, tmp_path):
+    code, result, _ = end(start("works", *by_a_newer_release(tmp_path, "request")))
+    assert (code, result.reason) == (78, "ImageTooOld")
+    assert "spec.training.later: is not known to this image" in result.message
+    assert "retry" in result.remedy
+
+
 def test_files_of_a_finished_stage_are_checked_and_those_of_a_folder_not_copied(start, url, tmp_path):
     end(start())
     store = open_store(url)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from tunesmith import children
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result, parse
-from tunesmith.field_docs import models_in
+from tunesmith.newer import read_known
 from tunesmith.status import Status
 from tunesmith_controller.model import Object
 
@@ -45,25 +45,8 @@ def read_status(request: Object) -> Status:
     if not written:
         return Status()
     with contextlib.suppress(ValidationError):
-        return Status.model_validate_json(json.dumps(written))
-    with contextlib.suppress(ValidationError):
-        return Status.model_validate_json(json.dumps(_known(Status, written)))
+        return read_known(Status, json.dumps(written))
     return Status()
-
-
-def _known(model: type[BaseModel], value: Any) -> Any:
-    """Members of a document that the model knows, part by part."""
-    if isinstance(value, list):
-        return [_known(model, item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
-    known = {}
-    for name, member in value.items():
-        if name in fields:
-            inner = next(models_in(fields[name]), None)
-            known[name] = _known(inner, member) if inner else member
-    return known
 
 
 def rfc3339(moment: datetime) -> str:
