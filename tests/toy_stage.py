@@ -1,6 +1,7 @@
 """A stage that does as TOY says, to watch the shell around it: `python toy_stage.py --request FILE --store URL`."""
 
 import errno
+import json
 import os
 import sys
 import time
@@ -22,6 +23,15 @@ def until_stopped(stage: Stage) -> None:
         time.sleep(0.05)
 
 
+def tell_secrets(stage: Stage) -> None:
+    secrets = " ".join(os.environ[name] for name in ("TUNESMITH_TEACHER_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"))
+    stage.say(f"the teacher said: {json.dumps({'error': secrets})} {secrets}")
+    if TOY.startswith("fails"):
+        raise BadData(secrets, problems=[Problem(secrets, secrets, secrets)], remedy=secrets)
+    if TOY.startswith("breaks"):
+        raise ZeroDivisionError(secrets)
+
+
 def work(stage: Stage) -> Outcome:
     stage.say(f"attempt {stage.attempt} 开始")
     stage.pin("source", lambda: Pin(uri="x", revision=stage.attempt))
@@ -35,6 +45,8 @@ def work(stage: Stage) -> Outcome:
         raise BadData("two rows are not enough", problems=[Problem("rows[1]", "is empty")], remedy="add rows")
     if TOY == "breaks":
         raise ZeroDivisionError("a bug of ours")
+    if TOY.endswith("its secrets"):
+        tell_secrets(stage)
     if TOY == "fills the disk":
         raise OSError(errno.ENOSPC, "No space left on device", str(stage.work / "weights"))
     if TOY == "dies after the commit":

@@ -25,6 +25,7 @@ from tunesmith.request import Spec
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import StageName
 from tunesmith_jobs.finished import Finished, read_manifest
+from tunesmith_jobs.log_lines import attempt_number, for_people, without_secrets
 from tunesmith_jobs.storage import NotFound, Store, Writer
 
 LOG_LINES = 20_000  # kept in the store at most, the last ones
@@ -80,15 +81,21 @@ class Stage:
 
     # What it says
 
+    @property
+    def about(self) -> dict[str, str]:
+        """What its log lines are about."""
+        who = self.snapshot
+        return {"namespace": who.namespace, "request": who.name, "stage": self.name, "attempt": attempt_number(self.attempt)}
+
     def say(self, text: str) -> None:
         """A log line for people."""
         self.keep(text)
-        self._print(text)
+        self._print(for_people(without_secrets(text), self.about))
 
     def keep(self, text: str) -> None:
         """Put lines into the log that the store keeps, without printing them."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._kept.extend(f"{now} {line}" for line in text.splitlines() or [""])
+        self._kept.extend(f"{now} {line}" for line in without_secrets(text).splitlines() or [""])
 
     def progress(self, done: int, total: int, unit: str, *, phase: str = "", **metrics: float) -> None:
         """A progress line, at most one a second, except the first and last of a phase. `eta=` gives the seconds left, if known better."""

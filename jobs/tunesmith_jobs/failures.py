@@ -3,8 +3,10 @@
 import errno
 import sys
 import traceback
+from collections.abc import Mapping
 
 from tunesmith.errors import Stopped, TryAgain, TunesmithError
+from tunesmith_jobs.log_lines import for_people, without_secrets
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -30,9 +32,9 @@ def explained(name: str, error: BaseException) -> tuple[TunesmithError, str]:
     return bug, "".join(traceback.format_exception(error)) + f"{name}: {bug}"
 
 
-def complain(text: str) -> None:
-    """Lines on standard error, if anybody still reads it."""
+def complain(text: str, about: Mapping[str, str] | None = None) -> None:
+    """Lines on standard error, if anybody still reads it. `about`: whose they are, as far as it is known."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(for_people(without_secrets(text), about or {}, level="error"), file=sys.stderr, flush=True)
     except OSError:
         return

@@ -7,7 +7,8 @@ A stage is a function from a `Stage` (what it reads and where it puts things) to
 If the key's manifest is already in the store, nothing is computed and the process ends with 0. Environment:
 TUNESMITH_ATTEMPT begins the attempt's name (else the time does), TUNESMITH_TERMINATION_LOG names the file for the result (the
 kubelet's by default), TUNESMITH_STOP_ON_EOF=1 makes the end of standard input a SIGTERM, so that a runner that is killed takes its
-stage along, TUNESMITH_KEEP_REQUEST=1 keeps the snapshot in the store as what the run was last asked for, where no runner does.
+stage along, TUNESMITH_KEEP_REQUEST=1 keeps the snapshot in the store as what the run was last asked for, where no runner does, and
+TUNESMITH_LOG_FORMAT=json makes lines for people JSON.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from tunesmith.settings import StageName
 from tunesmith_jobs.attempt import Outcome, Stage, new_attempt, print_line, silence
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import Finished, read_manifest
+from tunesmith_jobs.log_lines import without_secrets
 from tunesmith_jobs.storage import open_store
 
 __all__ = ["Finished", "Outcome", "Stage", "new_attempt", "read_manifest", "run_stage"]
@@ -125,7 +127,7 @@ def _failed(name: StageName, stage: Stage | None, error: BaseException, seconds:
             if (winner := stage.committed()) is not None:
                 stage.say(f"another attempt finished {name}; its result is used")
                 return _adopted(stage, winner)
-    complain(text)
+    complain(text, stage.about if stage else {"stage": name})
     if stage is not None:
         stage.keep(text)
     return Result(
@@ -134,8 +136,8 @@ def _failed(name: StageName, stage: Stage | None, error: BaseException, seconds:
         attempt=stage.attempt if stage else "",
         exit_code=known.exit_code,
         reason=known.reason,
-        message="\n".join([known.message, *(str(problem) for problem in known.problems)]),
-        remedy=known.remedy,
+        message=without_secrets("\n".join([known.message, *(str(problem) for problem in known.problems)])),
+        remedy=without_secrets(known.remedy),
         seconds=round(seconds, 3),
     )
 

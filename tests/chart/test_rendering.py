@@ -217,6 +217,18 @@ def test_odd_strings_reach_the_controller_as_they_are():
     assert tuple(profile.env.values()) == ODD
 
 
+def test_stages_log_in_the_controller_s_form():
+    own = {"default": {"store": {"url": "s3://b"}, "env": {"A": "1"}}, "plain": {"store": {"url": "s3://b"}, "env": {SWITCH: "text"}}}
+
+    def env(form):
+        read = parse_config(read_documents(config({"profiles": own, "controller": {"logFormat": form}}))[0], "the ConfigMap")
+        return {name: profile.env for name, profile in read.profiles.items()}
+
+    assert env("text") == {"default": {"A": "1"}, "plain": {SWITCH: "text"}}
+    assert env("json") == {"default": {"A": "1", SWITCH: "json"}, "plain": {SWITCH: "text"}}
+
+
+SWITCH = "TUNESMITH_LOG_FORMAT"
 NUMBERS = {"learningRate": 1e-5, "maxSteps": 1_000_000, "warmupRatio": 0.03, "seed": 12345678}
 
 

@@ -1,6 +1,7 @@
 """The shell around every stage, as processes over a real folder and a real S3 server."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from tunesmith.errors import Gone
 from tunesmith.events import Result, parse
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import read_snapshot
+from tunesmith_controller.logs import JsonLines
 from tunesmith_jobs.stage import Finished, read_manifest
 from tunesmith_jobs.storage import open_store
 
@@ -179,6 +181,38 @@ def test_the_result_is_also_the_termination_message(start, tmp_path):
     place.touch()
     _, result, _ = end(start("meets bad data", TUNESMITH_TERMINATION_LOG=str(place)))
     assert Result.model_validate_json(place.read_bytes()) == result
+
+
+@FOLDER_ONLY
+@pytest.mark.parametrize("toy", ["works", "meets bad data", "breaks"])
+def test_lines_for_people_are_json_with_the_controller_s_keys_where_that_is_asked_for(start, store, toy):
+    process = start(toy, TUNESMITH_LOG_FORMAT="json", TUNESMITH_ATTEMPT="a2")
+    _, result, lines = end(process)
+    assert parse(lines[-1]) == result, "machine lines stay as they are"
+    said = [json.loads(line) for line in [*lines, *process.stderr.read().splitlines()] if parse(line) is None]
+    about = {"namespace": SNAPSHOT.namespace, "request": SNAPSHOT.name, "stage": "generate", "attempt": "2"}
+    assert all(line.items() >= about.items() for line in said)
+    record = logging.LogRecord("tunesmith", logging.INFO, "", 0, "made", None, None)
+    vars(record).update(about)
+    assert all(list(line) == list(json.loads(JsonLines().format(record))) for line in said)
+    assert "开始" in said[0]["message"]
+    assert [line["level"] for line in said[1:] if "Traceback" in line["message"]] == ["error"] * (toy == "breaks")
+    assert '"time"' not in store.read(f"{FOLDER}/logs/{result.attempt}.log").decode()
+
+
+@FOLDER_ONLY
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_secret_is_in_what_a_stage_says_and_keeps(start, store, tmp_path, form):
+    place = tmp_path / "termination-log"
+    place.touch()
+    secrets = {"TUNESMITH_TEACHER_API_KEY": 'sk-"known"\\1', "AWS_SECRET_ACCESS_KEY": "known/secret+key", "HF_TOKEN": "hf_knowntoken"}
+    for toy in ("fails with its secrets", "breaks with its secrets", "tells its secrets"):
+        process = start(toy, TUNESMITH_LOG_FORMAT=form, TUNESMITH_TERMINATION_LOG=str(place), **secrets)
+        _, result, lines = end(process)
+        kept = store.read(f"{FOLDER}/logs/{result.attempt}.log").decode()
+        said = "\n".join([*lines, process.stderr.read(), place.read_text(), kept])
+        assert (result.exit_code, said.count("[secret]") > 3) == ({"fails": 65, "breaks": 1, "tells": 0}[toy.split()[0]], True)
+        assert [word for word in ("known", "secret+key") if word in said] == [], said
 
 
 @FOLDER_ONLY

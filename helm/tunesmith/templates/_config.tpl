@@ -29,6 +29,9 @@ profiles: {{- include "tunesmith.profiles" . | nindent 2 }}
   {{- if not (hasPrefix "s3://" $profile.store.url) -}}
     {{- fail (printf "profiles.%s.store.url is %s: the pods of a cluster share no folder, so runs are kept in a bucket; set it to s3://bucket/prefix" $name $profile.store.url) -}}
   {{- end -}}
+  {{- if eq $.Values.controller.logFormat "json" -}}{{- /* of stages too; a profile that says otherwise is heard */ -}}
+    {{- $_ := set $profile "env" (mergeOverwrite (dict "TUNESMITH_LOG_FORMAT" "json") ($profile.env | default dict)) -}}
+  {{- end -}}
 {{- end -}}
 {{- toYaml $profiles -}}
 {{- end -}}
