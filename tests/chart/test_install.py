@@ -151,6 +151,23 @@ def test_installing_again_takes_the_kept_custom_resource(release):
     release.helm("install", values={})
 
 
+def test_another_release_takes_the_kept_custom_resource_over_with_its_requests(release, team, tmp_path):
+    release.helm("install", values={})
+    release.control_plane.kubectl("wait", f"crd/{CRD}", "--for=condition=Established", "--timeout=30s")
+    release.control_plane.kubectl("apply", "-n", team, "-f", "-", stdin=REQUEST)
+    release.helm("uninstall", "--no-hooks")
+    other = Release(release.control_plane, tmp_path)
+    where = ("--namespace", other.namespace, "--kubeconfig", str(other.control_plane.kubeconfig))
+    refused = helm("install", "tuner", str(CHART), *where)
+    assert "invalid ownership metadata" in refused.stderr
+    taken = helm("install", "tuner", str(CHART), *where, "--take-ownership")
+    assert taken.returncode == 0, taken.stderr
+    crd = release.get("crd", CRD)["metadata"]["annotations"]
+    assert (crd["meta.helm.sh/release-name"], crd["meta.helm.sh/release-namespace"]) == ("tuner", other.namespace)
+    release.control_plane.kubectl("delete", "treq", "kept", "-n", team, "--timeout=30s")
+    assert helm("uninstall", "tuner", "--no-hooks", *where).returncode == 0
+
+
 def test_an_upgrade_keeps_the_tryouts_keys(release, team):
     values = {"tryout": {"enabled": True, "namespaces": [team]}}
     release.helm("install", values=values)
@@ -180,6 +197,7 @@ def resource_of(right):
 
 REFUSED = (
     ("get", "secrets"), ("list", "secrets"), ("watch", "secrets"), ("create", "secrets"),
+    ("get", "trainingrequests.tunesmith.dev"),
     ("update", "trainingrequests.tunesmith.dev"), ("patch", "trainingrequests.tunesmith.dev"), ("create", "trainingrequests.tunesmith.dev"),
     ("patch", "jobs.batch"), ("create", "pods"), ("delete", "pods"), ("create", "pods/exec"), ("list", "configmaps"),
     ("update", "configmaps"), ("delete", "configmaps"), ("create", "serviceaccounts/token"), ("get", "nodes"), ("list", "namespaces"),
