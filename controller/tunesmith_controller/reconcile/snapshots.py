@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from tunesmith import children, plan
 from tunesmith.errors import BadRequest, Problem
+from tunesmith.newer import read_known
 from tunesmith.profile import Allow, Profile
 from tunesmith.request import API_VERSION, KIND, TrainingRequest
 from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve
@@ -99,10 +100,12 @@ def config_map(who: Identity, held: SnapshotMap, version: str) -> Object:
 
 
 def read_map(thing: Object) -> SnapshotMap:
-    """The snapshot in a ConfigMap. Raises KeyError or ValueError if it is none."""
+    """The snapshot in a ConfigMap, without what only a newer controller knows: after a rollback it stays what it was. Raises KeyError or
+    ValueError if it is none.
+    """
     data = thing["data"]
-    frozen = Frozen.model_validate_json(data[children.FROZEN_FILE])
-    return SnapshotMap(thing["metadata"]["name"], Snapshot.model_validate_json(data[children.SNAPSHOT_FILE]), frozen)
+    snapshot = read_known(Snapshot, data[children.SNAPSHOT_FILE])
+    return SnapshotMap(thing["metadata"]["name"], snapshot, read_known(Frozen, data[children.FROZEN_FILE]))
 
 
 def runs(who: Identity, request: TrainingRequest, others: Mapping[str, Other]) -> dict[str, str]:

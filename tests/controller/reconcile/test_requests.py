@@ -1,5 +1,7 @@
 """Requests that cannot run, or not yet: what is said, and that nothing is made. Judged anew at each look."""
 
+import json
+
 import pytest
 from reconcile_steps import condition, conditions, edit, fails, line, look, made, play, rows, runs, sets, stage_done
 from small_cluster import config, profile
@@ -277,6 +279,19 @@ def test_a_snapshot_that_was_deleted_is_made_again_under_its_name():
     again = cluster.look()
     assert [item["metadata"]["name"] for item in again.creates] == [name]
     assert again.status == plan.status
+
+
+def test_a_snapshot_of_a_newer_controller_is_still_the_snapshot():
+    cluster, before = play([look, runs, look])
+    held = cluster.kept["map"][cluster.request["status"]["snapshot"]]
+    for file in ("request.json", "frozen.json"):
+        document = json.loads(held["data"][file])
+        part = document["spec"]["training"] if file == "request.json" else document["profile"]
+        part["newField"] = {"of": "a newer release"}
+        document["another"] = 1
+        held["data"][file] = json.dumps(document)
+    plan = cluster.look()
+    assert (plan.status, plan.creates, plan.deletes) == (before.status, (), ())
 
 
 def test_a_request_that_is_being_deleted_is_left_alone():
