@@ -13,6 +13,7 @@ from unittest import mock
 
 import pytest
 import yaml
+from cluster_cli.scripted_api import scripted_api
 from control_plane import ControlPlane, control_plane
 from requests_for_tests import document
 from seaweed import s3
@@ -85,3 +86,12 @@ def installed(control_plane):
 @pytest.fixture
 def cluster(installed, tmp_path):
     return Cluster(installed, installed.namespace(), tmp_path)
+
+
+@pytest.fixture
+def scripted(tmp_path):
+    """A server of written answers, and `tunesmith` for namespace team of it."""
+    with scripted_api(tmp_path) as api:
+        cluster = Cluster(api, "team", tmp_path)
+        cluster.answers = api.answers
+        yield cluster

@@ -1,5 +1,6 @@
 """Calls to the API server: plain JSON in and out, through the official client, which knows kubeconfigs and their ways to log in."""
 
+import contextlib
 import json
 import math
 import os
@@ -18,6 +19,7 @@ Query = Sequence[tuple[str, str]]
 FIELD_MANAGER = "tunesmith"
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
+_LATE = 1.1  # times that a watch may last, before a server that says nothing is taken for dead
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -55,7 +57,7 @@ class Api:
         """Lines of a long answer (a log, a watch) as they come, without their ends. `seconds`: without a byte, at most."""
         import urllib3
 
-        answer = self._answer("GET", path, query, timeout=(_CONNECT_SECONDS, seconds))
+        answer = self._answer("GET", path, query, timeout=(min(_CONNECT_SECONDS, seconds or _CONNECT_SECONDS), seconds))
         rest = b""
         with closing(answer):
             try:
@@ -70,9 +72,13 @@ class Api:
     def watch(self, path: str, query: Query, version: str, seconds: float) -> Iterator[Object]:
         """Events of a watch from a resourceVersion on, for so long or until the server ends it."""
         more = [("watch", "1"), ("resourceVersion", version), ("allowWatchBookmarks", "1"), ("timeoutSeconds", str(math.ceil(seconds)))]
-        for line in self.lines(path, [*query, *more], seconds=seconds + 30):
+        for line in self.lines(path, [*query, *more], seconds=seconds * _LATE):
             if line.strip():
-                yield json.loads(line)
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    return  # broken off in the middle of it
+                yield event
 
     def _json(
         self,
@@ -85,10 +91,31 @@ class Api:
         accept: str = "application/json",
         seconds: float = _ANSWER_SECONDS,
     ) -> Object:
-        answer = self._answer(method, path, query, body=body, content=content, accept=accept, timeout=(_CONNECT_SECONDS, seconds))
+        import urllib3
+
+        timeout = (min(_CONNECT_SECONDS, seconds), seconds)
+        answer = self._answer(method, path, query, body=body, content=content, accept=accept, timeout=timeout)
         with closing(answer):
-            found: Object = json.loads(answer.read())
-        return found
+            try:
+                data = answer.read()
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise TryAgain(
+                    f"the answer of {self.server} broke off", reason="Unreachable", remedy="run the same command again"
+                ) from error
+        return self._object(data)
+
+    def _object(self, data: bytes) -> Object:
+        """What the server said. Raises TryAgain for what no API server says."""
+        with contextlib.suppress(ValueError):
+            found = json.loads(data)
+            if isinstance(found, dict):
+                return found
+        said = " ".join(data[:200].decode("utf-8", "replace").split())
+        raise TryAgain(
+            f"{self.server} did not answer as an API server does: {said or 'nothing'}",
+            reason="UnknownAnswer",
+            remedy="is that a proxy's page? check HTTPS_PROXY, NO_PROXY and the server's address in the kubeconfig",
+        )
 
     def _answer(
         self,
@@ -131,6 +158,7 @@ class Api:
 def connect(kubeconfig: str = "", context: str = "") -> Api:
     """The cluster of a kubeconfig's context. Raises Usage if there is none, or the client is not installed."""
     try:
+        import yaml
         from kubernetes import config
         from kubernetes.config.config_exception import ConfigException
     except ImportError as error:
@@ -139,16 +167,40 @@ def connect(kubeconfig: str = "", context: str = "") -> Api:
     if not any(Path(part).is_file() for part in place.split(os.pathsep)):
         raise Usage(f"there is no kubeconfig at {place}", reason="NoKubeconfig", remedy="give --kubeconfig, or set KUBECONFIG")
     try:
-        contexts, active = config.list_kube_config_contexts(config_file=place)
-        names = {entry["name"]: entry for entry in contexts}
-        if context and context not in names:
-            raise Usage(f"{place} has no context {context!r}", remedy=_guess(context, names))
-        chosen = names[context] if context else active
-        client = config.new_client_from_config(config_file=place, context=chosen["name"])
-    except (ConfigException, OSError, ValueError) as error:
-        raise Usage(f"the kubeconfig {place} cannot be used: {error}", remedy="see `kubectl config view`") from error
+        contexts, current = _contexts(place)
+        chosen = context or current
+        if chosen not in contexts:
+            raise _no_context(place, chosen, contexts, said=bool(context))
+        client = config.new_client_from_config(config_file=place, context=chosen)
+    except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:
+        raise _unusable(place, " ".join(str(error).split())) from error
+    except (AttributeError, LookupError, TypeError) as error:  # the client's own reader trips over other YAML
+        raise _unusable(place, "it is YAML, and no kubeconfig") from error
     client.user_agent = f"tunesmith/{tunesmith.__version__}"
-    return Api(client, (chosen.get("context") or {}).get("namespace") or "default")
+    return Api(client, contexts[chosen].get("namespace") or "default")
+
+
+def _contexts(place: str) -> tuple[dict[str, Mapping[str, Any]], str]:
+    """Contexts by name, and the current one's name, which nobody needs who names another: as in kubectl the first file's that has one."""
+    from kubernetes.config.kube_config import KubeConfigMerger
+
+    files = KubeConfigMerger(place).config_files.values()
+    contexts: dict[str, Mapping[str, Any]] = {}
+    for one in files:
+        for entry in one.get("contexts") or ():
+            contexts.setdefault(entry["name"], entry.get("context") or {})
+    return contexts, next((name for one in files if (name := one.get("current-context"))), "")
+
+
+def _no_context(place: str, name: str, contexts: Mapping[str, Any], *, said: bool) -> Usage:
+    if said:
+        return Usage(f"{place} has no context {name!r}", remedy=_guess(name, contexts))
+    known = f"choose by --context one of {', '.join(sorted(contexts))}" if contexts else "give --kubeconfig, or set KUBECONFIG"
+    return Usage(f"{place} has no context {name!r}, its current one" if name else f"{place} has no current context", remedy=known)
+
+
+def _unusable(place: str, why: str) -> Usage:
+    return Usage(f"the kubeconfig {place} cannot be used: {why}", remedy="see `kubectl config view`")
 
 
 def absent(error: TunesmithError) -> bool:

@@ -81,6 +81,12 @@ def _forbidden(message: str, method: str, path: str) -> Refused:
 
 def _not_found(message: str, details: Mapping[str, Any], path: str, server: str) -> Gone:
     namespace, resource, name, _ = parts(path)
+    if details.get("kind") == "namespaces":
+        return Gone(
+            f"there is no namespace {details.get('name') or namespace!r}",
+            reason="NoNamespace",
+            remedy="make it, or name another by -n; `kubectl get namespaces` shows those there are",
+        )
     if f"/apis/{GROUP}/" in path and not details.get("name"):
         return Gone(
             f"{server} knows no TrainingRequest",

@@ -14,7 +14,8 @@ from tunesmith.status import Status
 PLURAL = "trainingrequests"
 QUALIFIED = f"trainingrequest.{GROUP}"  # as `-o name` says it
 WATCH_SECONDS = 300.0
-_AWAY_SECONDS = 2.0
+_ANSWER_SECONDS = 60.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0  # seconds between two watches
 
 
 def collection(namespace: str) -> str:
@@ -49,20 +50,22 @@ def follow(api: Api, namespace: str, name: str, until: float | None = None) -> I
     A server that is away for a while is waited for.
     """
     query: Query = [("fieldSelector", f"metadata.name={name}")]
-    seen = ""
-    uid = get(api, namespace, name)["metadata"]["uid"]
-    while until is None or time.monotonic() < until:
+    request = get(api, namespace, name)
+    yield request
+    uid, seen = request["metadata"]["uid"], request["metadata"]["resourceVersion"]
+    pause = _SHORTEST_PAUSE
+    while _left(until) > 0:
+        began = time.monotonic()
         try:
-            listed = api.get(collection(namespace), query)
+            listed = api.get(collection(namespace), query, seconds=_at_most(_ANSWER_SECONDS, until))
             items = [item for item in listed.get("items") or () if item["metadata"]["uid"] == uid]
             if not items:
                 return
             if items[0]["metadata"]["resourceVersion"] != seen:
                 seen = items[0]["metadata"]["resourceVersion"]
                 yield items[0]
-            left = WATCH_SECONDS if until is None else min(WATCH_SECONDS, max(1.0, until - time.monotonic()))
-            for event in api.watch(collection(namespace), query, listed["metadata"]["resourceVersion"], left):
-                if event["type"] == "ERROR":
+            for event in api.watch(collection(namespace), query, listed["metadata"]["resourceVersion"], _at_most(WATCH_SECONDS, until)):
+                if event["type"] == "ERROR" or _left(until) <= 0:
                     break  # too old a resourceVersion, most often: listed anew
                 if event["type"] == "BOOKMARK" or event["object"]["metadata"]["uid"] != uid:
                     continue
@@ -71,7 +74,18 @@ def follow(api: Api, namespace: str, name: str, until: float | None = None) -> I
                 seen = event["object"]["metadata"]["resourceVersion"]
                 yield event["object"]
         except TryAgain:
-            time.sleep(_AWAY_SECONDS)
+            pass
+        # A server that is away, or ends every watch at once, is asked less and less often.
+        pause = _SHORTEST_PAUSE if time.monotonic() - began > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
+        time.sleep(max(0.0, min(pause, _left(until))))
+
+
+def _at_most(seconds: float, until: float | None) -> float:
+    return max(0.1, min(seconds, _left(until)))  # 0 would mean for ever
+
+
+def _left(until: float | None) -> float:
+    return WATCH_SECONDS if until is None else until - time.monotonic()
 
 
 def status_of(request: Mapping[str, Any]) -> Status:
