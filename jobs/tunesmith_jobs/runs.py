@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tunesmith.errors import BadRequest, ExitCode, Gone, Refused, TunesmithError, Usage
-from tunesmith.events import Progress
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
+from tunesmith.pace import Pace
 from tunesmith.plan import STAGES
 from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith_jobs.attempt import REQUEST
@@ -128,18 +128,20 @@ def _fetch(store: Store, arguments: argparse.Namespace) -> Any:
         raise Gone(f"run {arguments.run} has nothing to fetch: {missing} not done", reason="NotDone", remedy="run it to its end first")
     to = Path(arguments.to).absolute()
     total = sum(item.file.size for found in wanted.values() for item in found)
-    done = 0
+    done, pace = 0, Pace()
     answer: dict[str, Any] = {"to": str(to), "parts": {}, "files": [], "kept": 0}
     for part, found in wanted.items():
         if found:
             answer["parts"][part] = str(to / part)
             FolderStore(str(to)).abort_uploads(f"{part}/")  # what a fetch left that was killed
         for item in found:
-            answer["kept"] += _fetch_file(store, item, to / part / item.path)
+            kept = _fetch_file(store, item, to / part / item.path)
+            answer["kept"] += kept
+            pace.add(0 if kept else item.file.size)
             answer["files"].append({"path": f"{part}/{item.path}", "size": item.file.size, "sha256": item.file.sha256})
             done += item.file.size
             if arguments.progress:
-                print(Progress(stage="fetch", done=done, total=total, unit="bytes", phase=part).line(), flush=True)
+                print(pace.progress(part, done, total).line(), flush=True)
     return answer
 
 

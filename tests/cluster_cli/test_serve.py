@@ -1,10 +1,13 @@
 """The session's server and its client, over loopback, with a real S3 behind it."""
 
 import hashlib
+import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
@@ -13,7 +16,7 @@ from cluster_cli.finished_run import BIG, MADE, TOKEN, put, serving, whole_run
 from requests_for_tests import document
 
 from tunesmith.cluster.remote import RemoteRuns
-from tunesmith.errors import Gone, TunesmithError
+from tunesmith.errors import Gone, TryAgain, TunesmithError
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
 
@@ -80,6 +83,7 @@ def test_a_fetch_brings_what_a_fetch_here_brings(runs, s3, tmp_path):
     assert {name: there[name] for name in ("files", "kept")} == {name: own[name] for name in ("files", "kept")}
     for file in there["files"]:
         assert (tmp_path / "there" / file["path"]).read_bytes() == (tmp_path / "here" / file["path"]).read_bytes()
+    assert any(one.done < one.total and one.eta and one.metrics["bytesPerSecond"] for one in told)
     assert (told[-1].done, told[-1].total) == (there_size := sum(file["size"] for file in there["files"]), there_size)
     assert runs.fetch(MADE, tmp_path / "there", "", lambda event: None)["kept"] == 3
     assert not list((tmp_path / "there").rglob(".*"))
@@ -149,6 +153,33 @@ def test_infer_passes_on_what_it_says_and_its_code(runs):
     assert said[-1] == {"exit": 66}
     assert "has no result of merge" in "".join(line.get("err", "") for line in said)
     assert not runs.trouble(), "the connection is used again"
+
+
+BROKEN = {
+    "after a line": b'10\r\n{"out": "so f"}\n\r\n',
+    "in a line": b'b\r\n{"out": "so\r\n',
+    "in a chunk": b'10\r\n{"out"',
+    "before the first": b"",
+    "well but for its code": b'10\r\n{"out": "so f"}\n\r\n0\r\n\r\n',
+}
+
+
+@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
+def test_an_answer_that_ends_without_its_code_is_no_answer(sent):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + sent)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        runs = RemoteRuns("s3://b", lambda: http.client.HTTPConnection(*server.getsockname()), TOKEN)
+        with closing(runs), pytest.raises(TryAgain, match="ended before its answer did"):
+            list(runs.infer({"prompts": ["hello"]}))
+        thread.join()
 
 
 def test_it_ends_when_nobody_asks_any_more(store, s3):

@@ -178,4 +178,7 @@ def _infer_there(where: Where, name: str, question: dict[str, Any]) -> int:
             sys.stdout.flush()
             sys.stderr.write(said.get("err", ""))
             code = int(said.get("exit", code))
+    if code < 0:
+        tell(f"the process that answers was ended by signal {-code}: for its memory, perhaps; then give stages.evaluate.resources more")
+        return 128 - code  # as a shell says it
     return code

@@ -54,11 +54,12 @@ def sentences(event: Event, *, verbose: bool) -> list[str]:
 
 
 def progress_text(event: Progress) -> str:
-    """`34/60 steps, loss 0.412`."""
+    """`34/60 steps, loss 0.412`; of bytes `model 12.5/100.0 MiB, 3.1 MiB/s`."""
     shown = [f"{name} {event.metrics[name]:.4g}" for name in SHOWN_METRICS if name in event.metrics]
     phase = f"{event.phase} " if event.phase else ""
     if event.unit == "bytes":
-        return f"{phase}{event.done / 2**20:.1f}/{event.total / 2**20:.1f} MiB"
+        rate = event.metrics.get("bytesPerSecond")
+        return f"{phase}{event.done / 2**20:.1f}/{event.total / 2**20:.1f} MiB" + (f", {rate / 2**20:.1f} MiB/s" if rate else "")
     return ", ".join([f"{phase}{event.done}/{event.total} {event.unit}", *shown])
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tunesmith.errors import Gone, Refused, TryAgain
-from tunesmith.events import Progress
 from tunesmith.local.events import Listener
+from tunesmith.pace import Pace
 from tunesmith.resolve import Snapshot
 
 _TRIES_WITHOUT_A_BYTE = 5
@@ -36,6 +36,7 @@ def fetch(source: Source, snapshot: Snapshot, to: Path, only: str, tell: Listene
         )
     total = sum(file["size"] for file in wanted)
     before = kept = 0
+    pace = Pace()
     parts: dict[str, str] = {}
     for file in wanted:
         part, size = file["part"], file["size"]
@@ -43,16 +44,16 @@ def fetch(source: Source, snapshot: Snapshot, to: Path, only: str, tell: Listene
         target = to / part / file["path"]
 
         def told(done: int, part: str = part, before: int = before) -> None:
-            tell(Progress(stage="fetch", done=before + done, total=total, unit="bytes", phase=part))
+            tell(pace.progress(part, before + done, total))
 
-        kept += _fetch_file(source, file, target, told)
+        kept += _fetch_file(source, file, target, told, pace)
         before += size
         told(0, before=before)
     files = [{"path": f"{file['part']}/{file['path']}", "size": file["size"], "sha256": file["sha256"]} for file in wanted]
     return {"to": str(to), "parts": parts, "files": files, "kept": kept}
 
 
-def _fetch_file(source: Source, file: dict[str, Any], target: Path, told: Callable[[int], None]) -> bool:
+def _fetch_file(source: Source, file: dict[str, Any], target: Path, told: Callable[[int], None], pace: Pace) -> bool:
     """Copy one file, unless it is there and whole; whether it was."""
     try:
         if target.is_file() and target.stat().st_size == file["size"] and _sha256(target).hexdigest() == file["sha256"]:
@@ -60,10 +61,10 @@ def _fetch_file(source: Source, file: dict[str, Any], target: Path, told: Callab
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".tunesmith-{file['sha256'][:16]}.part")
         resumed = part.exists()
-        digest = _download(source, file, part, told)
+        digest = _download(source, file, part, told, pace)
         if digest != file["sha256"] and resumed:  # what was there before was damaged: once more, from the beginning
             part.unlink()
-            digest = _download(source, file, part, told)
+            digest = _download(source, file, part, told, pace)
         if digest != file["sha256"]:
             part.unlink()
             raise Gone(
@@ -79,7 +80,7 @@ def _fetch_file(source: Source, file: dict[str, Any], target: Path, told: Callab
     return False
 
 
-def _download(source: Source, file: dict[str, Any], part: Path, told: Callable[[int], None]) -> str:
+def _download(source: Source, file: dict[str, Any], part: Path, told: Callable[[int], None], pace: Pace) -> str:
     """Go on with a file until it is whole; its sha256."""
     digest = _sha256(part) if part.exists() else hashlib.sha256()
     done = part.stat().st_size if part.exists() else 0
@@ -95,6 +96,7 @@ def _download(source: Source, file: dict[str, Any], part: Path, told: Callable[[
                     out.write(block)
                     digest.update(block)
                     done += len(block)
+                    pace.add(len(block))
                     if done - told_at >= _TOLD_BYTES:
                         told_at = done
                         told(done)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tunesmith.cluster.tunnel import NoPortForward
 from tunesmith.errors import BadData, BadRequest, Gone, Refused, TryAgain, TunesmithError, Usage
 from tunesmith.local.events import Listener
 from tunesmith.manifest import Manifest
@@ -92,10 +93,23 @@ class RemoteRuns:
                 yield block
 
     def infer(self, question: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Answers as they come: `out`, `err`, at last `exit`."""
-        with self._once("POST", "/infer", dict(question), seconds=None) as answer:
-            while line := answer.readline():
-                yield json.loads(line)
+        """Answers as they come: `out`, `err`, at last `exit`. Raises TryAgain if they end without it."""
+        said: dict[str, Any] = {}
+        broken: Exception | None = None
+        try:
+            with self._once("POST", "/infer", dict(question), seconds=None) as answer:
+                while line := answer.readline():
+                    said = json.loads(line)
+                    yield said
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            broken = error
+        if "exit" not in said:
+            why = f": {broken}" if broken else ""
+            raise TryAgain(
+                f"the session's pod ended before its answer did{why}",
+                reason="SessionLost",
+                remedy="run the same command again; if it was killed for its memory, give stages.evaluate.resources more",
+            ) from broken
 
     def close(self) -> None:
         """End the connection."""
@@ -108,7 +122,7 @@ class RemoteRuns:
             try:
                 with self._once(method, path, body) as answer:
                     return answer.read()
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, NoPortForward) as error:
                 self.close()
                 if delay is None:
                     raise TryAgain(f"the connection to the session's pod broke off: {error}", reason="SessionLost") from error

@@ -17,6 +17,12 @@ _DATA, _ERROR = 0, 1  # channels
 _SENT_AT_ONCE = 1 << 15
 
 
+class NoPortForward(TryAgain):
+    """There is nothing to forward to now, or no way there."""
+
+    default_reason = "NoPortForward"
+
+
 class PodConnection(http.client.HTTPConnection):
     """A connection to a port of a pod."""
 
@@ -113,7 +119,7 @@ def _websocket(api: Api, path: str, port: int) -> Any:
         status = getattr(error, "status_code", 0)
         if status in (401, 403):
             raise fault(status, getattr(error, "resp_body", b""), method="POST", path=path, server=api.server) from error
-        raise TryAgain(f"no port-forward to {path.split('/')[-2]}: {_said(error)}", reason="NoPortForward") from error
+        raise NoPortForward(f"no port-forward to {path.split('/')[-2]}: {_said(error)}") from error
 
 
 def _said(error: Exception) -> str:
