@@ -2,17 +2,18 @@
 
 import os
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tunesmith import events
 from tunesmith.cli.place import Where
 from tunesmith.cli.screen import LineScreen, Screen, screen
-from tunesmith.cli.terminal import fancy, printable
-from tunesmith.errors import ExitCode, Gone
+from tunesmith.cli.terminal import fancy, printable, tell
+from tunesmith.errors import BadRequest, ExitCode, Gone, TryAgain, TunesmithError
 from tunesmith.events import Progress
 
 if TYPE_CHECKING:
+    from tunesmith.cluster.api import Api
     from tunesmith.cluster.logs import Said
     from tunesmith.local.processes import Toolbox
 
@@ -24,20 +25,49 @@ def show(where: Where, name: str, stages: list[str], toolbox: "Toolbox", *, foll
 
     api, namespace = where.api(), where.here()
     request = get(api, namespace, name)
+    several = len(stages) > 1
     if follow:
-        return _print(logs.following(api, namespace, name, stages), several=len(stages) > 1)
+        _print(logs.following(api, namespace, name, stages, tell), several=several)
+        return ExitCode.DONE
     pods = [
         pod
         for pod in logs.pods(api, namespace, request["metadata"]["uid"], name, stages)
         if pod["status"].get("phase") in ("Running", "Succeeded", "Failed")
     ]
-    if pods:
-        said = (line for pod in pods for line in logs.lines(api, namespace, pod, follow=False))
-        return _print(said, several=len(stages) > 1, draw=False)
-    return _from_store(where, name, stages, toolbox)
+    read: set[str] = set()
+    _print(_readable(api, namespace, pods, read), several=several, draw=False)
+    begun = _begun(request)
+    kept = [stage for stage in stages if stage not in read and (stage in begun or not read)]
+    try:
+        if kept:
+            _from_store(where, request, kept, toolbox, several=several)
+    except TunesmithError as error:
+        if not read:
+            raise
+        tell(f"not shown: {', '.join(kept)}, whose pods are gone: {error.message}")
+    return ExitCode.DONE
 
 
-def _print(said: "Iterable[Said]", *, several: bool, draw: bool = True) -> int:
+def _readable(api: "Api", namespace: str, pods: Sequence[Mapping[str, Any]], read: set[str]) -> "Iterator[Said]":
+    """Lines of the pods that can be read, whose stages `read` then holds; of the others it is said that they cannot."""
+    from tunesmith.cluster import logs
+
+    for pod in pods:
+        try:
+            yield from logs.lines(api, namespace, pod, follow=False)
+            read.add(logs.stage_of(pod))
+        except (BadRequest, Gone, TryAgain) as error:
+            tell(logs.unread(pod, error))
+
+
+def _begun(request: Mapping[str, Any]) -> list[str]:
+    """Stages whose log the store may have: it is written at an attempt's end."""
+    from tunesmith.cluster.requests import status_of
+
+    return [row.name for row in status_of(request).stages if row.phase in ("Succeeded", "Failed")]
+
+
+def _print(said: "Iterable[Said]", *, several: bool, draw: bool = True) -> None:
     """People's lines on standard output; progress on standard error, in a bar only where both are the same terminal."""
     drawn: Screen = screen(verbose=False) if fancy(sys.stdout) else LineScreen(sys.stderr, verbose=False)
     with drawn as shown:
@@ -51,16 +81,13 @@ def _print(said: "Iterable[Said]", *, several: bool, draw: bool = True) -> int:
                 print(printable(line.text), flush=True)
             elif draw and isinstance(event, Progress):
                 shown(event)
-    return ExitCode.DONE
 
 
-def _from_store(where: Where, name: str, stages: list[str], toolbox: "Toolbox") -> int:
-    from tunesmith.cli.terminal import tell
+def _from_store(where: Where, request: Mapping[str, Any], stages: list[str], toolbox: "Toolbox", *, several: bool) -> None:
     from tunesmith.cluster.data import opened, run_data
-    from tunesmith.cluster.requests import get
 
-    api = where.api()
-    data = run_data(api, get(api, where.here(), name))
+    api, name = where.api(), request["metadata"]["name"]
+    data = run_data(api, request)
     keys: dict[str, str] = {entry.name: entry.key for entry in data.snapshot.stages}
     found = {}
     with opened(api, data, os.environ, toolbox, tell) as runs:
@@ -73,7 +100,6 @@ def _from_store(where: Where, name: str, stages: list[str], toolbox: "Toolbox") 
     if not found:
         raise Gone(f"no log of {' or '.join(stages)} of {name}, neither in pods nor in {data.store}", reason="NoLog")
     for stage, text in found.items():
-        if len(stages) > 1:
+        if several:
             print(f"==> {stage} <==")
         print("\n".join(printable(line) for line in text.splitlines() if events.parse(line) is None))
-    return ExitCode.DONE

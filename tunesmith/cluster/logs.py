@@ -1,29 +1,36 @@
 """What the pods of a request's stages print, across stages and attempts, from before the first pod until the end."""
 
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tunesmith import children
 from tunesmith.cluster.api import Api
 from tunesmith.cluster.requests import ended, get, status_of
-from tunesmith.errors import BadRequest, Gone, TryAgain
+from tunesmith.errors import BadRequest, Gone, TryAgain, TunesmithError
 from tunesmith.status import Status
 
 _POLL_SECONDS = 1.0
 QUIET_SECONDS = 30.0  # without a line, then it is asked whether the pod still runs: a dead connection says nothing either
 _DONE = ("Succeeded", "Failed")
+_LAST_TRIES = 5  # to read a pod, when the request is over
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+
+Moment = tuple[str, str]  # whole seconds of UTC, and the digits behind them
 
 
 @dataclass(frozen=True)
 class Said:
-    """A line of a pod. `attempt`: of the controller; `pod`: its name."""
+    """A line of a pod. `attempt`: of the controller; `pod`: its name; `moment`: when, as far as the node says it."""
 
     stage: str
     attempt: str
     pod: str
     text: str
+    moment: Moment = ("", "")
 
 
 def pods(api: Api, namespace: str, uid: str, name: str, stages: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -35,22 +42,23 @@ def pods(api: Api, namespace: str, uid: str, name: str, stages: Sequence[str]) -
     return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], stages.index(_label(pod, children.STAGE))))
 
 
-def lines(api: Api, namespace: str, pod: Mapping[str, Any], *, follow: bool) -> Iterator[Said]:
-    """A pod's lines; with `follow` until its container ends, also over connections that break off."""
+def lines(api: Api, namespace: str, pod: Mapping[str, Any], *, follow: bool, after: Moment = ("", "")) -> Iterator[Said]:
+    """A pod's lines after a moment; with `follow` until its container ends, also over connections that break off."""
     name = pod["metadata"]["name"]
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
     stage, attempt = _label(pod, children.STAGE), _label(pod, children.ATTEMPT)
-    last = ""
     while True:
-        again_from = last  # seen before the connection broke off
+        again_from = after  # seen before the connection broke off
         query = [("container", children.CONTAINER), ("timestamps", "true"), *([("follow", "true")] if follow else [])]
-        if last:
-            query.append(("sinceTime", f"{last[:19]}Z"))
+        if after[0]:
+            query.append(("sinceTime", f"{after[0]}Z"))
         for line in api.lines(f"{path}/log", query, seconds=QUIET_SECONDS):
-            stamp, _, text = line.decode("utf-8", "replace").partition(" ")
-            if stamp > again_from:
-                last = stamp
-                yield Said(stage, attempt, name, text)
+            moment, text = stamped(line.decode("utf-8", "replace"))
+            if moment is None:
+                yield Said(stage, attempt, name, text, after)  # the node's own words, such as that the file is gone
+            elif moment > again_from:
+                after = moment
+                yield Said(stage, attempt, name, text, moment)
         if not follow:
             return
         try:
@@ -61,24 +69,64 @@ def lines(api: Api, namespace: str, pod: Mapping[str, Any], *, follow: bool) -> 
         time.sleep(_POLL_SECONDS)
 
 
-def following(api: Api, namespace: str, name: str, stages: Sequence[str]) -> Iterator[Said]:
-    """Lines of all pods of the stages as they come, until the request (or the only stage) is over and every pod was read."""
+def stamped(line: str) -> tuple[Moment | None, str]:
+    """When a line was written, and the line. A node stamps in its own time zone. Pure."""
+    stamp, _, text = line.partition(" ")
+    found = _STAMP.fullmatch(stamp)
+    if found is None:
+        return None, line
+    seconds, fraction, zone = found.groups()
+    moment = datetime.fromisoformat(f"{seconds}{zone}").astimezone(UTC)
+    return (f"{moment:%Y-%m-%dT%H:%M:%S}", (fraction or "").ljust(9, "0")), text
+
+
+def following(api: Api, namespace: str, name: str, stages: Sequence[str], say: Callable[[str], None]) -> Iterator[Said]:
+    """Lines of all pods of the stages as they come, until the request (or the only stage) is over and every pod was read.
+
+    `say` hears of pods that cannot be read.
+    """
     uid = get(api, namespace, name)["metadata"]["uid"]
     read: set[str] = set()
+    heard: dict[str, Moment] = {}  # uid of a pod -> its last line's
+    last_tries = _LAST_TRIES
     while True:
         over = _over(api, namespace, name, uid, stages)
-        for pod in pods(api, namespace, uid, name, stages):
-            if pod["metadata"]["uid"] not in read and _has_started(pod):
+        missed = ""
+        try:
+            for pod in pods(api, namespace, uid, name, stages):
+                which = pod["metadata"]["uid"]
+                if which in read or not _has_started(pod):
+                    continue
                 try:
-                    yield from lines(api, namespace, pod, follow=True)
+                    for said in lines(api, namespace, pod, follow=True, after=heard.get(which, ("", ""))):
+                        heard[which] = said.moment
+                        yield said
                 except (BadRequest, Gone):
                     pass  # its container is gone, or was never made
-                except TryAgain:
+                except TryAgain as error:
+                    missed = unread(pod, error)
                     continue
-                read.add(pod["metadata"]["uid"])
-        if over:
+                read.add(which)
+        except TryAgain as error:
+            missed = error.message
+        if over and (not missed or not last_tries):
+            if missed:
+                say(missed)
             return
+        last_tries -= over
         time.sleep(_POLL_SECONDS)
+
+
+def stage_of(pod: Mapping[str, Any]) -> str:
+    """The stage that a pod belongs to."""
+    return _label(pod, children.STAGE)
+
+
+def unread(pod: Mapping[str, Any], error: TunesmithError) -> str:
+    """That a pod's log could not be read, and why."""
+    status = pod.get("status") or {}
+    why = status.get("message") or status.get("reason") or error.message
+    return f"pod {pod['metadata']['name']} ({stage_of(pod)}) has no log to read: {' '.join(str(why).split())}"
 
 
 def _over(api: Api, namespace: str, name: str, uid: str, stages: Sequence[str]) -> bool:
