@@ -4,8 +4,13 @@ import json
 import threading
 import time
 
+import pytest
 import yaml
 from cluster_cli.statuses import KEYS, NOW, condition, row
+from cluster_cli.test_api import ONE, REQUESTS, listed, request
+
+from tunesmith.cli import cluster_watch
+from tunesmith.cli.terminal import fitted
 
 RUNNING = {
     "phase": "Running",
@@ -39,7 +44,39 @@ def test_absent_cells_are_said_and_the_table_has_80_columns(cluster):
     cluster.create("n" * 39, status=RUNNING | {"stage": "", "phase": "Pending"})
     lines = cluster("status").stdout.splitlines()
     assert "<none>" in lines[1]
-    assert max(map(len, lines)) <= 90
+    assert max(map(len, lines)) <= 80
+
+
+def test_names_and_reasons_are_cut_for_80_columns_and_nothing_else(cluster):
+    stuck = {"phase": "Succeeded", "stage": "generate", "percent": "100 %", "reason": "CreateContainerConfigError"}
+    cluster.create("n" * 39, status=RUNNING | stuck)
+    for everywhere in ([], ["-A"]):
+        lines = cluster("status", *everywhere, here=not everywhere).stdout.splitlines()
+        assert max(map(len, lines)) <= 80
+        [ours] = [line for line in lines if "nnnn" in line and (not everywhere or line.split()[0] == cluster.namespace)]
+        assert "…" in ours
+        assert "Succeeded   generate" in ours
+    assert "n" * 39 in cluster("status", "-o", "wide").stdout
+    assert "n" * 39 in cluster("status", "-o", "name").stdout
+
+
+def test_a_short_table_is_left_alone():
+    rows = [("NAME", "REASON"), ("riddles", "ImagePullBackOff")]
+    assert fitted(rows, {"REASON": 8}) == rows
+
+
+def test_all_namespaces_and_a_name_are_refused(cluster):
+    cluster.create()
+    assert "leave out -A" in cluster("status", "riddles", "-A", here=False, expect=64).stderr
+
+
+def test_after_a_gate_that_was_not_passed_a_retry_is_not_offered(cluster):
+    failed = {"phase": "Failed", "stage": "evaluate", "reason": "GateNotPassed", "message": "loss"}
+    cluster.create(status=RUNNING | failed | {"conditions": [condition("Failed")]})
+    said = cluster("status", "riddles").stdout
+    assert "tunesmith retry" not in said
+    assert f"tunesmith report riddles -n {cluster.namespace}" in said
+    assert "edit the gate, data or training" in said
 
 
 def test_all_namespaces_come_first(cluster):
@@ -175,6 +212,41 @@ def test_a_watch_prints_a_line_per_change_and_ends_with_the_request(cluster):
         "riddles Running train 45 %, loss 0.412",
         "riddles Failed OOMKilled: train needs memory",
     ]
+
+
+WATCHED = {"json": json.loads, "yaml": yaml.safe_load}
+ENDS = {"failed": (condition("Failed"), 1), "complete": (condition("Complete"), 0)}
+
+
+@pytest.mark.parametrize(("ended", "expected"), ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(("form", "read"), WATCHED.items(), ids=WATCHED)
+def test_a_watch_for_scripts_is_a_document_per_change_and_has_the_exit_status(scripted, form, read, ended, expected):
+    scripted.answers[ONE] = request()
+    scripted.answers[REQUESTS] = listed(request("2", "Succeeded", [ended]))
+    out = scripted("status", "riddles", "-w", "-o", form, "--exit-status", expect=expected).stdout
+    documents = out.split("---\n")[1:] if form == "yaml" else out.splitlines()
+    assert [read(one)["phase"] for one in documents] == ["Running", "Succeeded"]
+
+
+@pytest.mark.parametrize("form", ["json", "yaml", "text"])
+def test_a_watch_of_what_is_deleted_says_so(scripted, form):
+    scripted.answers[ONE] = request()
+    scripted.answers[REQUESTS] = listed()
+    assert "riddles was deleted" in scripted("status", "riddles", "-w", "-o", form, "--exit-status", expect=66).stderr
+
+
+def test_a_watched_list_outlasts_a_server_that_is_away_and_says_what_is_gone(scripted, monkeypatch):
+    monkeypatch.setattr(cluster_watch, "_LIST_SECONDS", 0.01)
+    columns = [{"name": name} for name in ("Name", "Phase", "Age")]
+
+    def seen(**phases):
+        found = [{"cells": [name, phase, "5m"], "object": {"metadata": {"name": name}}} for name, phase in phases.items()]
+        return {"columnDefinitions": columns, "rows": found}
+
+    scripted.answers[REQUESTS] = [seen(a="Pending", b="Running"), 503, 503, seen(a="Running", b="Running"), seen(b="Running"), 403]
+    done = scripted("status", "-w", expect=77)
+    assert done.stdout.splitlines() == ["NAME   PHASE   AGE", "a   Pending   5m", "b   Running   5m", "a   Running   5m", "a   deleted"]
+    assert done.stderr.count("waiting for it") == 1
 
 
 def test_a_plugin_means_the_cluster_and_says_kubectl(cluster):

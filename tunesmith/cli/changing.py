@@ -64,7 +64,7 @@ def submit(
             _next(where, entry["name"], entry["namespace"])
     if not watch:
         return ExitCode.DONE
-    from tunesmith.cli.cluster_status import watch_one
+    from tunesmith.cli.cluster_watch import watch_one
 
     return watch_one(where, done[0]["namespace"], done[0]["name"], exit_status=True)
 

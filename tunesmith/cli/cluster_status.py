@@ -1,16 +1,14 @@
-"""`status` on a cluster: the table that kubectl prints too, one request with its stages, and both followed."""
+"""`status` on a cluster: the table that kubectl prints too, and one request with its stages. cluster_watch.py follows both."""
 
-import json
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.cli.options import Listing
 from tunesmith.cli.place import Where
-from tunesmith.cli.terminal import age, duration, fancy, print_document, printable, table
-from tunesmith.errors import ExitCode, Gone, Usage
+from tunesmith.cli.terminal import age, duration, fitted, print_document, printable, table
+from tunesmith.errors import ExitCode
 
 if TYPE_CHECKING:
     from tunesmith.cluster.api import Api
@@ -18,28 +16,24 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 NONE = "<none>"
-_LIST_SECONDS = 2.0  # between two looks at a list
+LEAST = {"REASON": 10, "NAME": 14, "NAMESPACE": 9}  # what may be cut for 80 columns, in this order, and to how much
 _BAR = 20  # columns
 
 
-def show(where: Where, name: str, form: Listing, *, watch: bool, exit_status: bool) -> int:
+def show(where: Where, name: str, form: Listing, *, exit_status: bool) -> int:
     """`status` there."""
     from tunesmith.cluster.requests import QUALIFIED, get
 
-    if watch and form in (Listing.JSON, Listing.YAML):
-        return _watch_documents(where, name)
     if not name:
-        return _watch_list(where, form) if watch else _list(where, form)
-    if watch:
-        return watch_one(where, where.here(), name, exit_status=exit_status)
+        return _list(where, form)
     request = get(where.api(), where.here(), name)
     if form in (Listing.JSON, Listing.YAML):
         print_document(document(request), form)
     elif form is Listing.NAME:
         print(f"{QUALIFIED}/{name}")
     else:
-        print(_text(request, where, bars=False))
-    return _code(request) if exit_status else ExitCode.DONE
+        print(text(request, where, bars=False))
+    return code(request) if exit_status else ExitCode.DONE
 
 
 def document(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,50 +96,15 @@ def document(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def watch_one(where: Where, namespace: str, name: str, *, exit_status: bool) -> int:
-    """Follow a request to its end: redrawn on a terminal, else a line per change."""
-    from tunesmith.cluster.requests import follow
-
-    last: Mapping[str, Any] | None = None
-    if fancy(sys.stdout):
-        last = _redrawn(follow(where.api(), namespace, name), where)
-    else:
-        said = ""
-        for request in follow(where.api(), namespace, name):
-            line = _line(request)
-            if line != said:
-                said = line
-                print(f"{datetime.now().astimezone():%H:%M:%S} {line}", flush=True)
-            last = request
-            if _is_over(request):
-                break
-    if last is None or not _is_over(last):
-        raise Gone(f"{name} was deleted", reason="Deleted")
-    return _code(last) if exit_status else ExitCode.DONE
-
-
-def _redrawn(requests: Iterator[Mapping[str, Any]], where: Where) -> Mapping[str, Any] | None:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    last = None
-    with Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="crop") as live:
-        for request in requests:
-            last = request
-            live.update(Text(_text(request, where, bars=True)), refresh=True)
-            if _is_over(request):
-                break
-    return last
-
-
-def _is_over(request: Mapping[str, Any]) -> bool:
+def is_over(request: Mapping[str, Any]) -> bool:
+    """Whether it has ended."""
     from tunesmith.cluster.requests import ended, status_of
 
     return bool(ended(request, status_of(request)))
 
 
-def _code(request: Mapping[str, Any]) -> int:
+def code(request: Mapping[str, Any]) -> int:
+    """The exit code that --exit-status asks for."""
     from tunesmith.cluster.requests import ended, status_of
 
     return ExitCode.BUG if ended(request, status_of(request)) == "Failed" else ExitCode.DONE
@@ -160,18 +119,18 @@ def _list(where: Where, form: Listing) -> int:
         items = api.get(collection(namespace)).get("items") or ()
         print_document({"format": FORMAT, "namespace": namespace, "requests": [document(item) for item in items]}, form)
         return ExitCode.DONE
-    rows = _rows(api, namespace, wide=form is Listing.WIDE)
+    found = rows(api, namespace, wide=form is Listing.WIDE)
     if form is Listing.NAME:
-        names = [row[1] if where.everywhere else row[0] for row in rows[1:]]
+        names = [row[1] if where.everywhere else row[0] for row in found[1:]]
         print("".join(f"{QUALIFIED}/{name}\n" for name in names), end="")
-    elif len(rows) == 1:
+    elif len(found) == 1:
         print(f"no requests in {f'namespace {namespace}' if namespace else 'any namespace'}", file=sys.stderr)
     else:
-        print(table(rows))
+        print(table(found if form is Listing.WIDE else fitted(found, LEAST)))
     return ExitCode.DONE
 
 
-def _rows(api: "Api", namespace: str, *, wide: bool) -> list[tuple[str, ...]]:
+def rows(api: "Api", namespace: str, *, wide: bool) -> list[tuple[str, ...]]:
     """The table as the API server makes it for `kubectl get treq`; NAMESPACE first where it is of all of them."""
     from tunesmith.cluster.requests import collection
 
@@ -179,60 +138,18 @@ def _rows(api: "Api", namespace: str, *, wide: bool) -> list[tuple[str, ...]]:
     columns = found["columnDefinitions"]
     chosen = [number for number, column in enumerate(columns) if wide or not column.get("priority")]
     head = ("NAMESPACE",) if not namespace else ()
-    rows: list[tuple[str, ...]] = [(*head, *(columns[number]["name"].upper() for number in chosen))]
+    shown: list[tuple[str, ...]] = [(*head, *(columns[number]["name"].upper() for number in chosen))]
     for row in found.get("rows") or ():
         first = (row["object"]["metadata"]["namespace"],) if not namespace else ()
-        rows.append((*first, *(_cell(row["cells"][number]) for number in chosen)))
-    return rows
+        shown.append((*first, *(_cell(row["cells"][number]) for number in chosen)))
+    return shown
 
 
 def _cell(value: Any) -> str:
     return NONE if value in (None, "") else printable(" ".join(str(value).split()))
 
 
-def _watch_list(where: Where, form: Listing) -> int:
-    api = where.api()
-    namespace = "" if where.everywhere else where.here()
-    if fancy(sys.stdout):
-        _redraw_list(api, namespace, wide=form is Listing.WIDE)
-    said: dict[tuple[str, ...], tuple[str, ...]] = {}
-    key = 2 if where.everywhere else 1
-    while True:
-        rows = _rows(api, namespace, wide=form is Listing.WIDE)
-        age_column = rows[0].index("AGE")
-        for row in rows:
-            state = (*row[:age_column], *row[age_column + 1 :])  # that time passes is no change
-            if said.get(row[:key]) != state:
-                said[row[:key]] = state
-                print("   ".join(row), flush=True)
-        time.sleep(_LIST_SECONDS)
-
-
-def _redraw_list(api: "Api", namespace: str, *, wide: bool) -> None:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="crop") as live:
-        while True:
-            live.update(Text(table(_rows(api, namespace, wide=wide)), no_wrap=True), refresh=True)
-            time.sleep(_LIST_SECONDS)
-
-
-def _watch_documents(where: Where, name: str) -> int:
-    """One JSON document per line for each change of a request, to its end."""
-    from tunesmith.cluster.requests import follow
-
-    if not name:
-        raise Usage("-w with -o json follows one request", remedy="give its NAME")
-    for request in follow(where.api(), where.here(), name):
-        print(json.dumps(document(request), ensure_ascii=False), flush=True)
-        if _is_over(request):
-            break
-    return ExitCode.DONE
-
-
-def _line(request: Mapping[str, Any]) -> str:
+def line(request: Mapping[str, Any]) -> str:
     """A request in a line: what has changed shows."""
     from tunesmith.cluster.requests import status_of
 
@@ -245,7 +162,8 @@ def _line(request: Mapping[str, Any]) -> str:
     return f"{request['metadata']['name']} {status.phase}{at_work}{place}{reason}{message}"
 
 
-def _text(request: Mapping[str, Any], where: Where, *, bars: bool) -> str:
+def text(request: Mapping[str, Any], where: Where, *, bars: bool) -> str:
+    """A request with its stages, and what a person may want to type now."""
     from tunesmith.cluster.requests import status_of
 
     metadata, spec, status = request["metadata"], request["spec"], status_of(request)
@@ -265,6 +183,8 @@ def _text(request: Mapping[str, Any], where: Where, *, bars: bool) -> str:
         ]
     lines += _places(status)
     lines += ["", "Next:", *(f"  {command}" for command in _next(request, status, where))]
+    if _gate_failed(request, status):
+        lines.append(f"A retry would change nothing: edit the gate, data or training of {metadata['name']} and apply it again.")
     return "\n".join(lines)
 
 
@@ -291,11 +211,19 @@ def _next(request: Mapping[str, Any], status: "Status", where: Where) -> Sequenc
         words: list[tuple[str, ...]] = [("resume", name)]
     elif ended(request, status) == "Complete":
         words = [("infer", name, "a prompt of yours"), ("report", name), ("fetch", name, "--to", "DIR")]
+    elif _gate_failed(request, status):
+        words = [("report", name), ("logs", name, "--stage", "evaluate")]
     elif ended(request, status) == "Failed":
         words = [("logs", name, *(["--stage", status.stage] if status.stage else [])), ("retry", name)]
     else:
         words = [("logs", name, "-f"), ("events", name)]
     return [where.command(*one, namespace=namespace) for one in words]
+
+
+def _gate_failed(request: Mapping[str, Any], status: "Status") -> bool:
+    from tunesmith.cluster.requests import ended
+
+    return ended(request, status) == "Failed" and status.reason == "GateNotPassed"
 
 
 def _now() -> str:

@@ -11,15 +11,13 @@ import typer
 from tunesmith.cli.options import AsJson, AsListing, Listing, Store, names
 from tunesmith.cli.place import Where, either_everywhere
 from tunesmith.cli.running import open_runs, stored_run
-from tunesmith.cli.terminal import age, duration, print_document, printable, table
+from tunesmith.cli.terminal import age, duration, fitted, print_document, printable, table
 from tunesmith.errors import ExitCode, Usage
 
 if TYPE_CHECKING:
     from tunesmith.local.store import RunStore
 
-_COLUMNS = 80
-_MODEL = 4  # its place among the columns
-_LEAST_MODEL = 8
+_LEAST = {"MODEL": 8, "NAME": 16}  # what may be cut for 80 columns, in this order, and to how much
 
 
 @either_everywhere
@@ -39,11 +37,16 @@ def status(
     """Show the runs of a store, or one run with its stages; on the cluster its requests."""
     form = Listing.JSON if as_json else output
     if where.cluster:
-        from tunesmith.cli import cluster_status
+        from tunesmith.cli import cluster_status, cluster_watch
 
         if exit_status and not name:
             raise Usage("--exit-status is that of one request", remedy="give its NAME")
-        return cluster_status.show(where, name, form, watch=watch, exit_status=exit_status)
+        if name and where.everywhere:
+            raise Usage(
+                "-A lists the requests of all namespaces, and a NAME is of one", remedy="leave out -A, and name the namespace by -n"
+            )
+        show = cluster_watch.show if watch else cluster_status.show
+        return show(where, name, form, exit_status=exit_status)
     if watch or exit_status:
         raise Usage("-w and --exit-status follow a request on a cluster", remedy=f"on this machine: `tunesmith logs {name or 'NAME'} -f`")
     runs = open_runs(context, store)
@@ -58,7 +61,7 @@ def status(
         print(f"no runs in {runs.url}", file=sys.stderr)
     else:
         cells = [("NAME", "PHASE", "STAGE", "PROGRESS", "MODEL", "AGE"), *(_cells(row) for row in rows)]
-        print(table(cells if form is Listing.WIDE else _fitting(cells)))
+        print(table(cells if form is Listing.WIDE else fitted(cells, _LEAST)))
     return ExitCode.DONE
 
 
@@ -82,13 +85,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     seconds = time.time() - datetime.fromisoformat(row["created"]).timestamp()
     model = printable(row["model"].rstrip("/").rpartition("/")[2]) or "<unknown>"
     return (row["run"], row["phase"], row["stage"] or "<none>", row["progress"], model, age(seconds))
-
-
-def _fitting(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Rows whose model's name is cut so that a line has 80 columns."""
-    others = sum(max(len(row[column]) for row in rows) for column in range(len(rows[0])) if column != _MODEL) + 3 * (len(rows[0]) - 1)
-    room = max(_LEAST_MODEL, _COLUMNS - others)
-    return [(*row[:_MODEL], row[_MODEL] if len(row[_MODEL]) <= room else row[_MODEL][: room - 1] + "…", *row[_MODEL + 1 :]) for row in rows]
 
 
 def _status_of(runs: "RunStore", name: str, form: Listing) -> int:

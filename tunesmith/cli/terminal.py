@@ -14,6 +14,7 @@ from tunesmith.cli.options import Listing
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
+_COLUMNS = 80
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -24,7 +25,7 @@ def fancy(stream: IO[str]) -> bool:
 
 def width() -> int:
     """Columns of the terminal; 80 where there is none."""
-    return shutil.get_terminal_size((80, 24)).columns
+    return shutil.get_terminal_size((_COLUMNS, 24)).columns
 
 
 def printable(text: str) -> str:
@@ -51,6 +52,26 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Columns side by side, three blanks between, as kubectl prints them."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("   ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def fitted(rows: Sequence[tuple[str, ...]], least: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Rows that, as a table, have as many columns as the terminal (80 at least), as far as it can be.
+
+    `least`: titles of what may be cut, the first one first, and to how much.
+    """
+    found = list(rows)
+    room = max(_COLUMNS, width()) - 3 * (len(rows[0]) - 1)
+    for title, fewest in least.items():
+        if title in rows[0]:
+            column = rows[0].index(title)
+            widths = [max(map(len, cells)) for cells in zip(*found, strict=True)]
+            size = max(fewest, room - sum(widths) + widths[column])
+            found = [(*row[:column], _cut(row[column], size), *row[column + 1 :]) for row in found]
+    return found
+
+
+def _cut(text: str, size: int) -> str:
+    return text if len(text) <= size else f"{text[: size - 1]}…"
 
 
 def own_command() -> str:
