@@ -4,6 +4,7 @@ No Python reader does (DESIGN: PyYAML makes strings of `2e-4`, 45000 of `12:30:0
 SafeLoader with the resolver of go-yaml v2, which kubectl and the API server use through sigs.k8s.io/yaml.
 """
 
+import contextlib
 import math
 import re
 from collections.abc import Hashable
@@ -21,11 +22,17 @@ _WORDS: dict[str, bool | None] = {
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _INT = re.compile(r"[-+]?(0[bB][01]+|0[oO][0-7]+|0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_UNTAGGED = "tag:tunesmith.dev,2026:untagged"
 _INT_BITS = 63  # the API server makes floats of what is larger
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader whose plain scalars are typed by `scalar`, and which refuses a key given twice."""
+    """SafeLoader whose plain scalars are typed by `scalar`, and which refuses a key given twice and what JSON cannot say."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        """The tag of a node that has none of its own; not that of `!!str 5`, which stays a text."""
+        found = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call] # of types-PyYAML
+        return _UNTAGGED if kind is yaml.ScalarNode and found == self.DEFAULT_SCALAR_TAG else found
 
 
 def scalar(text: str) -> str | int | float | bool | None:
@@ -62,6 +69,20 @@ def _plain(_loader: _Loader, node: yaml.ScalarNode) -> Any:
         raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
 
 
+def _tagged(_loader: _Loader, node: yaml.ScalarNode) -> Any:
+    """A scalar whose type is said: `!!int 5`."""
+    kinds = _KINDS[node.tag.rpartition(":")[2]]
+    with contextlib.suppress(ValueError):
+        value = scalar(node.value)
+        if type(value) in kinds:
+            return value
+    raise yaml.constructor.ConstructorError(None, None, f"{node.value!r} is no {node.tag.rpartition(':')[2]}", node.start_mark)
+
+
+def _refused(_loader: _Loader, node: yaml.Node) -> Any:
+    raise yaml.constructor.ConstructorError(None, None, f"JSON has no !!{node.tag.rpartition(':')[2]}", node.start_mark)
+
+
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     loader.flatten_mapping(node)
     result: dict[Hashable, Any] = {}
@@ -73,6 +94,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
             key = "true" if key else "false"  # sigs.k8s.io/yaml: keys become strings after typing
         elif isinstance(key, int | float):
             key = str(key)
+        elif not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a string", key_node.start_mark)
         if key in result:
             raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
         result[key] = loader.construct_object(value_node, deep=True)
@@ -80,16 +103,30 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
 
 
 _Loader.yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("<<$"))]}  # nothing else is typed by PyYAML
-_Loader.add_constructor("tag:yaml.org,2002:str", _plain)
+_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
+_Loader.add_constructor(_UNTAGGED, _plain)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+for _kind in _KINDS:
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _tagged)
+for _kind in ("binary", "timestamp", "set", "omap", "pairs"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _refused)
 
 
 def read_documents(text: str, name: str = "the file") -> list[Any]:
     """All documents of a YAML or JSON text (JSON is YAML), empty ones left out. `name`: for messages. Raises BadRequest."""
+    loader = _Loader(text)
+    documents = []
     try:
-        return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+        while loader.check_data():  # type: ignore[no-untyped-call] # of types-PyYAML
+            documents.append(loader.get_data())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
         why = getattr(error, "problem", None) or str(error)
         raise BadRequest("not readable as YAML or JSON", problems=[Problem(where, why)]) from error
+    except RecursionError:
+        problem = Problem(f"{name}, line {loader.line + 1}", "nested too deep, here or above")
+        raise BadRequest("not readable as YAML or JSON", problems=[problem]) from None
+    finally:
+        loader.dispose()
+    return [document for document in documents if document is not None]

@@ -1,9 +1,12 @@
 """YAML means here what it means to the API server. The expected values are those of go-yaml v2 through sigs.k8s.io/yaml."""
 
+import re
+
 import pytest
 
 from tunesmith.documents import read_documents
 from tunesmith.errors import BadRequest
+from tunesmith.request import parse
 
 SCALARS = {  # what stands in the file -> the JSON value that Kubernetes makes of it
     "2e-4": 0.0002,
@@ -67,6 +70,55 @@ def test_a_key_given_twice_is_refused():
 def test_a_key_that_is_null_is_refused():
     with pytest.raises(BadRequest, match="line 1, column 2: a key is null"):
         read_documents("{~: 1}")
+
+
+TAGGED = {
+    "!!str 5": "5",
+    "!!str yes": "yes",
+    "!!int 5": 5,
+    "!!float 5": 5,
+    "!!bool on": True,
+    "!!null ''": None,
+    "!!seq [1]": [1],
+    "!!map {b: 1}": {"b": 1},
+}
+
+
+@pytest.mark.parametrize(("text", "value"), TAGGED.items(), ids=TAGGED)
+def test_a_type_that_is_said_is_kept(text, value):
+    assert read_documents(f"a: {text}") == [{"a": value}]
+
+
+NO_JSON = {
+    "a: 1\nb: !!binary aGVsbG8=": "line 2, column 4: JSON has no !!binary",
+    "a: 1\nb: !!timestamp 2026-01-02": "line 2, column 4: JSON has no !!timestamp",
+    "a: 1\nb: !!set {x, y}": "line 2, column 4: JSON has no !!set",
+    "a: 1\nb: !!int many": "line 2, column 4: 'many' is no int",
+    "a: 1\nb: !!bool maybe": "line 2, column 4: 'maybe' is no bool",
+    "a: 1\nb: !!python/name:os.system x": "line 2, column 4: could not determine a constructor",
+    "a: 1\n? [a, b]\n: 2": "line 2, column 3: a key must be a string",
+    "a: 1\n? {a: b}\n: 2": "line 2, column 3: a key must be a string",
+    "a: &x [*x]": "line 1, column 4: found unconstructable recursive node",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), NO_JSON.items(), ids=NO_JSON)
+def test_what_is_yaml_and_no_json_is_refused_with_its_place(text, said):
+    with pytest.raises(BadRequest, match=re.escape(said)):
+        read_documents(text, "x.yaml")
+
+
+@pytest.mark.parametrize("depth", [150, 250, 400, 3000, 100_000])
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a": ', "}")], ids=["lists", "mappings"])
+def test_what_is_nested_too_deep_is_refused(depth, begin, end):
+    def read():
+        [document] = read_documents(f"a: 1\nb:\n  {begin * depth}1{end * depth}", "x.yaml")
+        parse(document)
+
+    with pytest.raises(BadRequest) as caught:
+        read()
+    if depth > 1000:
+        assert "x.yaml, line 3: nested too deep" in str(caught.value)
 
 
 def test_a_broken_file_says_where():
