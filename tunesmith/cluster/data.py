@@ -2,12 +2,12 @@
 
 import contextlib
 import importlib.util
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from tunesmith.cluster.api import Api, absent
+from tunesmith.cluster.lenient import frozen
 from tunesmith.cluster.requests import status_of
 from tunesmith.cluster.session import RunData, Say, session
 from tunesmith.errors import Gone, TunesmithError
@@ -15,8 +15,7 @@ from tunesmith.local.events import Listener
 from tunesmith.local.processes import Toolbox
 from tunesmith.local.store import RunStore
 from tunesmith.manifest import Manifest
-from tunesmith.profile import Profile
-from tunesmith.resolve import Snapshot, read_snapshot
+from tunesmith.resolve import Snapshot
 from tunesmith.settings import StageName
 
 _OWN = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
@@ -75,9 +74,8 @@ def run_data(api: Api, request: Mapping[str, Any]) -> RunData:
         raise Gone(
             f"the snapshot {status.snapshot} of {metadata['name']} is gone", reason="NoSnapshot", remedy="edit or retry it"
         ) from error
-    frozen = json.loads(found["data"]["frozen.json"])
-    profile = Profile.model_validate_json(json.dumps(frozen["profile"]))
-    return RunData(request, read_snapshot(found["data"]["request.json"]), profile, status.store)
+    snapshot, profile = frozen(found.get("data") or {}, metadata["name"])
+    return RunData(request, snapshot, profile, status.store)
 
 
 @contextlib.contextmanager
