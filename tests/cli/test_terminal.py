@@ -3,26 +3,55 @@
 import os
 import pty
 import select
+import subprocess
 
 import pytest
 
 from tunesmith.cli.terminal import age, duration, printable, table
 
-WANTED = {  # variables -> escapes are shown
-    "a terminal gets bars": ({"TERM": "xterm-256color"}, True),
-    "NO_COLOR": ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
-    "TERM=dumb": ({"TERM": "dumb"}, False),
+TERMINAL = {"TERM": "xterm-256color"}
+WANTED = {  # variables, and options before the command -> escapes are shown
+    "a terminal gets bars": (TERMINAL, (), True),
+    "NO_COLOR": (TERMINAL | {"NO_COLOR": "1"}, (), False),
+    "--no-color": (TERMINAL, ("--no-color",), False),
+    "TERM=dumb": ({"TERM": "dumb"}, (), False),
 }
 
 
-@pytest.mark.parametrize(("env", "escapes"), WANTED.values(), ids=WANTED)
-def test_what_a_terminal_gets(cli, env, escapes):
+@pytest.mark.parametrize(("env", "options", "escapes"), WANTED.values(), ids=WANTED)
+def test_what_a_terminal_gets(cli, env, options, escapes):
     """A failing run: the paths of errors are those that are forgotten."""
     cli.env = env
     ours, theirs = pty.openpty()
     path = cli.write(toy={"generate": {"TOY_CODES": "65"}})
-    process = cli.start("run", path, "--only", "generate", stdin=theirs, stdout=theirs, stderr=theirs)
+    process = cli.start(*options, "run", path, "--only", "generate", stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
+    seen = read_all(ours)
+    assert process.wait(10) == 65
+    process.stdout = process.stderr = None
+    assert b"toy fault 65" in seen
+    assert (b"\x1b" in seen) is escapes
+
+
+@pytest.mark.parametrize("other", ["stdout", "stderr"])
+def test_each_stream_is_judged_by_itself(cli, other):
+    """One of them a terminal: bars and their escapes are standard error's alone, and only where it is one."""
+    cli.env = TERMINAL
+    ours, theirs = pty.openpty()
+    terminal = "stderr" if other == "stdout" else "stdout"
+    process = cli.start("run", cli.write(), "--only", "generate", **{terminal: theirs, other: subprocess.PIPE})
+    os.close(theirs)
+    seen = {terminal: read_all(ours)}
+    seen[other] = getattr(process, other).read().encode()
+    getattr(process, other).close()
+    assert process.wait(10) == 0
+    process.stdout = process.stderr = None
+    assert {stream for stream, data in seen.items() if b"\x1b" in data} == ({"stderr"} if terminal == "stderr" else set())
+    assert b"complete" in seen["stdout"] or b"so far" in seen["stdout"]
+
+
+def read_all(ours):
+    """What a terminal was given, until the other side is closed."""
     seen = b""
     while select.select([ours], [], [], 30)[0]:
         try:
@@ -33,10 +62,7 @@ def test_what_a_terminal_gets(cli, env, escapes):
             break
         seen += data
     os.close(ours)
-    assert process.wait(10) == 65
-    process.stdout = process.stderr = None
-    assert b"toy fault 65" in seen
-    assert (b"\x1b" in seen) is escapes
+    return seen
 
 
 def test_text_from_models_cannot_steer_the_terminal():

@@ -43,6 +43,7 @@ KUBECONFIG                       the kubeconfig, where --kubeconfig is not given
 HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, AWS_CA_BUNDLE   reach every stage
 XDG_DATA_HOME, XDG_STATE_HOME    where runs, and locks, logs and scratch, are kept
 NO_COLOR, TERM=dumb              no colour, no animation
+TUNESMITH_DEBUG=1                the traceback of a bug in tunesmith, to report it with
 
 A value is taken from: --set, then the request, its presets, the environment, the built-in one.
 `tunesmith validate FILE --resolved` shows every value and where it comes from."""

@@ -4,6 +4,7 @@ Nothing heavy is imported before a command needs it: help, completion and `versi
 """
 
 import contextlib
+import errno
 import io
 import os
 import shlex
@@ -18,6 +19,8 @@ from tunesmith.cli import about, changing, checking, deleting, logs, reading, ru
 from tunesmith.cli.place import PLUGIN
 from tunesmith.errors import ExitCode, TunesmithError
 from tunesmith.local.processes import Toolbox
+
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
     name="tunesmith",
@@ -87,8 +90,13 @@ def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None,
         return ExitCode.DONE
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        _say(f"tunesmith: {error.strerror or error}{where}\nWhat to do: free space or rights there, then run the same command again")
+        remedy = (
+            "free space or rights there, then run the same command again" if error.errno in _OF_A_DISK else "run the same command again"
+        )
+        _say(f"tunesmith: {error.strerror or str(error) or type(error).__name__}{where}\nWhat to do: {remedy}")
         return ExitCode.TRY_AGAIN
+    except Exception as error:  # noqa: BLE001 - the last resort: what is known has a class of its own
+        return _bug(error)
 
 
 def complete() -> int:
@@ -130,6 +138,18 @@ def _usage(error: typer.TyperException) -> int:
     hint = f"\nTry '{context.command_path} --help'." if context is not None else ""
     _say(f"{usage}tunesmith: {text}{hint}")
     return ExitCode.USAGE
+
+
+def _bug(error: Exception) -> int:
+    """A fault of ours, in a line; its traceback for whoever asks."""
+    if os.environ.get("TUNESMITH_DEBUG"):
+        import traceback
+
+        _say("".join(traceback.format_exception(error)))
+    said = (str(error).strip().splitlines() or [""])[0][:300]
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    _say(f"tunesmith: a bug in tunesmith: {what}; please report it, with TUNESMITH_DEBUG=1 for the traceback")
+    return ExitCode.BUG
 
 
 def _say(text: str) -> None:
