@@ -3,8 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +16,12 @@ from tunesmith.errors import ExitCode, Gone, TryAgain, Usage
 
 if TYPE_CHECKING:
     from tunesmith.cluster.api import Api
+    from tunesmith.local.processes import Toolbox
+    from tunesmith.status import Status
 
 _POLL_SECONDS = 0.5
+_QUIET_SECONDS = 3.0
+_KEEP_SECONDS = 60.0  # a session that nobody asks ends by itself
 _GONE_SECONDS = 600.0  # a stage may save its state first
 
 
@@ -31,14 +35,18 @@ def delete(
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     dry_run: DryRun = Dry.NONE,
 ) -> int:
-    """Delete a request with its Jobs and pods, and wait until they are gone. Its run in the store is kept, unless --data is given."""
-    from tunesmith.cluster.data import opened, run_data
+    """Delete a request with its Jobs and pods, and wait until they are gone. Its run in the store is kept, unless --data is given.
+
+    A run that another request has too is not removed.
+    """
     from tunesmith.cluster.requests import QUALIFIED, get, path_of, status_of
 
     api, namespace = where.api(), where.here()
     request = get(api, namespace, name)
     status = status_of(request)
     place = f"{status.store}/{status.run}/" if status.run else ""
+    if data and place:
+        _refuse_shared(api, request, status)
     if dry_run is not Dry.NONE:
         if dry_run is Dry.SERVER:
             api.delete(path_of(namespace, name), {"propagationPolicy": "Foreground"}, [("dryRun", "All")])
@@ -46,42 +54,114 @@ def delete(
         print(f"{place or 'no run'} would be {'removed' if data else 'kept'}")
         return ExitCode.DONE
     if data and not place:
+        if status.observed_generation != request["metadata"].get("generation", 0):
+            raise TryAgain(
+                f"the controller has not seen {name} yet, so nobody knows whether it has a run",
+                reason="NotSeen",
+                remedy="run the same command again in a moment, or without --data",
+            )
         tell(f"{name} has no run in the store")
-        data = False
-    if data and not yes:
+    if not (data and place):
+        _delete(api, request)
+        if place:
+            tell(f"kept in the store: {place}")
+        return ExitCode.DONE
+    if not yes:
         _ask(f"Remove all of {place} for good?")
-    with ExitStack() as stack:
-        # Opened before the request goes: its snapshot, which says how to reach the store, goes with it.
-        runs = stack.enter_context(opened(api, run_data(api, request), os.environ, context.obj, tell, owned=False)) if data else None
-        api.delete(path_of(namespace, name), {"propagationPolicy": "Foreground", "preconditions": {"uid": request["metadata"]["uid"]}})
-        _until_gone(api, path_of(namespace, name), request)
-        print(f"{QUALIFIED}/{name} deleted", flush=True)
-        if runs is not None:
-            print(f"{place} removed: {runs.delete(status.run)} objects", flush=True)
-    if place and not data:
-        tell(f"kept in the store: {place}")
+    _delete_with_data(where, request, status, context.obj)
     return ExitCode.DONE
 
 
-def _until_gone(api: "Api", path: str, request: Mapping[str, Any]) -> None:
-    """Until the request is gone, which it is after its Jobs and pods."""
-    until = time.monotonic() + _GONE_SECONDS
+def _delete_with_data(where: Where, request: Mapping[str, Any], status: "Status", toolbox: "Toolbox") -> None:
+    """The request, then its run."""
+    from tunesmith.cluster.data import opened, run_data
+
+    api = where.api()
+    place = f"{status.store}/{status.run}/"
+    with ExitStack() as stack:
+        # Read and opened before the request goes: its snapshot, which says how to reach the store, goes with it.
+        data = run_data(api, request)
+        runs = stack.enter_context(opened(api, data, os.environ, toolbox, tell, owned=False))
+        stack.enter_context(_what_is_left(where, request, status))
+        grace = max(pod.termination_grace_period_seconds for _, pod in data.profile.pods)
+        _delete(api, request, grace, runs.trouble)
+        _refuse_shared(api, request, status)
+        if runs.trouble():  # its pod was evicted meanwhile, perhaps
+            runs = stack.enter_context(opened(api, data, os.environ, toolbox, tell, owned=False))
+        print(f"{place} removed: {runs.delete(status.run)} objects", flush=True)
+
+
+@contextmanager
+def _what_is_left(where: Where, request: Mapping[str, Any], status: "Status") -> Iterator[None]:
+    """Whatever ends the block before the run is removed: it is said what remains, and how it can be removed then."""
+    try:
+        yield
+    except Usage:
+        raise  # it is somebody else's too
+    except BaseException:
+        name, namespace = request["metadata"]["name"], request["metadata"]["namespace"]
+        again = where.command("submit", "FILE", "--set", f"run={status.run}", "--set", "suspend=true", namespace=namespace)
+        tell(
+            f"not removed from the store: {status.store}/{status.run}/\n"
+            f"While {name} is there, the same command removes it. Once it is gone, its FILE takes up the run, suspended, to remove it:\n"
+            f"  {again}\n"
+            f"  {where.command('delete', name, '--data', namespace=namespace)}"
+        )
+        raise
+
+
+def _refuse_shared(api: "Api", request: Mapping[str, Any], status: "Status") -> None:
+    """Raises Usage if another request has the same run."""
+    from tunesmith.cluster.requests import collection, users_of_run
+
+    metadata = request["metadata"]
+    items = api.get(collection(metadata["namespace"])).get("items") or ()
+    if others := users_of_run(items, status.run, status.store, metadata["uid"]):
+        raise Usage(
+            f"{status.store}/{status.run}/ is not removed: it is the run of {', '.join(others)} too",
+            reason="RunShared",
+            remedy=f"without --data {metadata['name']} alone is deleted; the run goes with the last request that has it",
+        )
+
+
+def _delete(api: "Api", request: Mapping[str, Any], grace: float = 0.0, keep: Callable[[], object] = lambda: None) -> None:
+    """Delete a request, and wait until it is gone, which it is after its Jobs and pods. `grace`: seconds that a pod may take to end;
+    `keep`: called now and then meanwhile.
+    """
+    from tunesmith.cluster.requests import QUALIFIED, path_of
+
+    metadata = request["metadata"]
+    path = path_of(metadata["namespace"], metadata["name"])
+    with suppress(Gone):  # somebody else was quicker
+        api.delete(path, {"propagationPolicy": "Foreground", "preconditions": {"uid": metadata["uid"]}})
+    began = kept = time.monotonic()
     told = False
-    while time.monotonic() < until:
-        try:
-            if api.get(path)["metadata"]["uid"] != request["metadata"]["uid"]:
-                return
-        except Gone:
-            return
-        if not told and time.monotonic() > until - _GONE_SECONDS + 3:
+    while not _is_gone(api, path, metadata["uid"]):
+        now = time.monotonic()
+        if not told and now > began + _QUIET_SECONDS:
             told = True
             tell("waiting until its Jobs and pods are gone")
+        if now > kept + _KEEP_SECONDS:
+            kept = now
+            keep()
+        if now > began + _GONE_SECONDS + grace:
+            raise TryAgain(
+                f"{metadata['name']} is marked as deleted, and still there after {now - began:.0f} s",
+                reason="StillThere",
+                remedy="see its Jobs and pods, then run the same command again; nothing was removed from the store",
+            )
         time.sleep(_POLL_SECONDS)
-    raise TryAgain(
-        f"{request['metadata']['name']} is marked as deleted, and still there after {_GONE_SECONDS:.0f} s",
-        reason="StillThere",
-        remedy="see its Jobs and pods, then run the same command again; nothing was removed from the store",
-    )
+    print(f"{QUALIFIED}/{metadata['name']} deleted", flush=True)
+
+
+def _is_gone(api: "Api", path: str, uid: str) -> bool:
+    """Whether a request is gone, or another one has its name. A server that is away does not say so."""
+    try:
+        return bool(api.get(path)["metadata"]["uid"] != uid)
+    except Gone:
+        return True
+    except TryAgain:
+        return False
 
 
 def _ask(question: str) -> None:

@@ -51,6 +51,9 @@ class DeletableRuns(Runs, Protocol):
     def delete(self, run: str) -> int:
         """Remove a run; how many objects."""
 
+    def trouble(self) -> str:
+        """Why they do not answer now; empty if they do. Asked now and then, it keeps a session."""
+
 
 class OwnRuns(RunStore):
     """The runs of a store, by own credentials."""
@@ -58,6 +61,10 @@ class OwnRuns(RunStore):
     def delete(self, run: str) -> int:
         """Remove a run; how many objects."""
         return int(self._json("delete", "--run", run)["deleted"])
+
+    def trouble(self) -> str:
+        """None: there is no session that could end."""
+        return ""
 
 
 def run_data(api: Api, request: Mapping[str, Any]) -> RunData:

@@ -3,7 +3,7 @@
 import difflib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tunesmith.cluster.api import Api, Object, Query, absent
@@ -115,6 +115,16 @@ def _pruned(model: Any, value: Any) -> Any:
             inner = next(models_in(field.annotation), None)
             found[alias] = _pruned(inner, value[alias]) if inner else value[alias]
     return found
+
+
+def users_of_run(requests: Sequence[Mapping[str, Any]], run: str, store: str, but: str) -> list[str]:
+    """Names of the requests that have a run, or will take it up; `but`: without the one of this uid. Pure."""
+    found = []
+    for one in requests:
+        spec, status = one["spec"], one.get("status") or {}
+        if one["metadata"]["uid"] != but and run in (spec.get("run"), status.get("run")) and status.get("store") in (None, "", store):
+            found.append(one["metadata"]["name"])
+    return sorted(found)
 
 
 def condition(status: Status, kind: str) -> str:

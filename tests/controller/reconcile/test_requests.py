@@ -93,6 +93,13 @@ def test_a_request_whose_snapshot_is_lost_does_not_go_on_in_another_store():
     assert "what this request has finished lies in s3://bucket/runs/team" in plan.status.message
 
 
+def test_a_suspended_request_takes_up_a_run_and_starts_nothing():
+    """So can a run be removed whose request is gone: it has a snapshot, a run and a store, which is what `delete --data` needs."""
+    _, plan = play([look], spec={"run": "old", "suspend": True})
+    assert (plan.status.run, bool(plan.status.snapshot), bool(plan.status.store)) == ("old", True, True)
+    assert [made["kind"] for made in plan.creates] == ["ConfigMap"]
+
+
 REFERENCES = {
     "data: no such request": ({"data.from": {"request": "a"}}, {}, "Pending RequestNotFound", []),
     "data: it has no run yet": ({"data.from": {"request": "a"}}, {"a": Other()}, "Pending WaitingForRequest", []),
