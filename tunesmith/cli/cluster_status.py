@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 NONE = "<none>"
-LEAST = {"REASON": 10, "NAME": 14, "NAMESPACE": 9}  # what may be cut for 80 columns, in this order, and to how much
+LEAST = {"REASON": 10, "NAME": 12, "NAMESPACE": 9}  # what may be cut for 80 columns, in this order, and to how much
 _BAR = 20  # columns
 
 
