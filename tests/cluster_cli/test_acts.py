@@ -11,6 +11,8 @@ COMPLETE = {"phase": "Succeeded", "conditions": [condition("Complete")]}
 FAILED = {"phase": "Failed", "conditions": [condition("Failed")]}
 RUNNING = {"phase": "Running", "stages": [row("train", "Running", job="j")]}
 STUCK = {"phase": "Pending", "stages": [row("train", "Pending", job="j", reason="ImagePullBackOff")]}
+STARTING = {"phase": "Pending", "stages": [row("train", "Pending", job="j", reason="Starting")]}
+QUEUED = {"phase": "Queued", "stages": [row("train", "Pending", job="j", reason="WaitingForQueue")]}
 NEW = {"phase": "Pending"}
 
 
@@ -28,6 +30,8 @@ CASES = {  # act, status, spec -> the patch of the spec, or what it is refused w
     "resume what is not suspended": (acts.resume, RUNNING, {}, None),
     "retry what has failed": ("retry", FAILED, {}, {"retry": "id"}),
     "retry what cannot start": ("retry", STUCK, {}, {"retry": "id"}),
+    "retry what is about to start": ("retry", STARTING, {}, "has not failed: it is Pending"),
+    "retry what waits in Kueue's queue": ("retry", QUEUED, {}, "has not failed: it is Queued"),
     "retry what runs": ("retry", RUNNING, {}, "has not failed: it is Running"),
     "retry what is complete": ("retry", COMPLETE, {}, "has not failed: it is Succeeded"),
     "retry what is suspended": ("retry", FAILED, {"suspend": True}, "is suspended"),

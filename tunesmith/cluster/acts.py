@@ -11,6 +11,9 @@ from tunesmith.status import Status
 
 Patch = dict[str, Any]
 
+# Why a Job's pod does not run yet though nothing is wrong: another attempt would replace the Job, and lose its place in Kueue's queue.
+_ON_ITS_WAY = frozenset({"Starting", "WaitingForQueue"})
+
 
 def suspend(request: Mapping[str, Any], status: Status) -> Patch | None:
     """Stop it for now; None if it is suspended already."""
@@ -41,8 +44,9 @@ def retry(request: Mapping[str, Any], status: Status, identity: str) -> Patch:
 
 
 def stuck(status: Status) -> str:
-    """Why a stage's pod cannot start, as far as the status says so."""
-    return next((row.reason for row in status.stages if row.phase == "Pending" and row.job and row.reason), "")
+    """Why a stage's pod cannot start, as far as the status says so; empty if it is only on its way."""
+    reasons = (row.reason for row in status.stages if row.phase == "Pending" and row.job)
+    return next((reason for reason in reasons if reason and reason not in _ON_ITS_WAY), "")
 
 
 def rerun(request: Mapping[str, Any], status: Status, stage: StageName, identity: str) -> Patch:
