@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from tunesmith.errors import shortened
-from tunesmith.plan import concerns
+from tunesmith.plan import STAGES, concerns
+from tunesmith.reruns import id_of
 from tunesmith.resolve import Snapshot, leaves
 from tunesmith.settings import StageName
 
@@ -46,8 +47,7 @@ def moved(before: Snapshot, after: Snapshot) -> list[StageName]:
 
 def _stage(path: str, before: Snapshot, after: Snapshot) -> StageName | None:
     if path == "rerun":
-        rerun = after.spec.rerun or before.spec.rerun
-        return rerun.from_ if rerun else None
+        return next((stage for stage in STAGES if id_of(before.spec.rerun, stage) != id_of(after.spec.rerun, stage)), None)
     return concerns(path)
 
 

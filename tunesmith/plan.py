@@ -12,6 +12,7 @@ from typing import Any
 
 from tunesmith.profile import Profile
 from tunesmith.request import Spec, TrainingRequest
+from tunesmith.reruns import id_of
 from tunesmith.resolve import Snapshot, StageKey, leaves, resolve
 from tunesmith.settings import Reference, StageName
 
@@ -87,10 +88,8 @@ def graph(spec: Spec) -> tuple[StageKey, ...]:
         if name == "deliver" and not spec.output:
             continue
         fields = {path: value for path, value in values.items() if concerns(path) == name and value != defaults.get(path)}
-        rerun = spec.rerun.id if spec.rerun and spec.rerun.from_ == name else None
-        key = _hash(
-            {"format": FORMATS[name], "stage": name, "fields": fields, "after": [stage.key for stage in stages[-1:]], "rerun": rerun}
-        )
+        after = [stage.key for stage in stages[-1:]]
+        key = _hash({"format": FORMATS[name], "stage": name, "fields": fields, "after": after, "rerun": id_of(spec.rerun, name)})
         stages.append(StageKey(name=name, key=key, needs=tuple(stage.name for stage in stages)))
     return tuple(stages)
 

@@ -99,6 +99,15 @@ class Stages(Settings):
     """Copying the finished model to `output`."""
 
 
+class Again(Settings):
+    """A stage that runs again, and all later ones with it, though they are finished."""
+
+    from_: Annotated[StageName, Field(alias="from")]
+    """First stage to run again."""
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    """Any string; a new one means once more."""
+
+
 class Rerun(Settings):
     """Run a stage and all later ones again, though they are finished."""
 
@@ -106,6 +115,8 @@ class Rerun(Settings):
     """First stage to run again."""
     id: Annotated[str, Field(min_length=1, max_length=64)]
     """Any string; a new one means once more."""
+    then: Annotated[tuple[Again, ...], Field(max_length=4)] = ()
+    """Later stages that ran again after that, the latest last: what was made before them stays."""
 
 
 class Spec(Settings):

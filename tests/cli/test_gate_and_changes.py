@@ -73,16 +73,22 @@ def test_a_rerun_moves_the_keys_from_its_stage_on_and_stays_with_a_later_plain_r
     assert moved(again, edited) == ["merge", "evaluate"]
 
 
-def test_a_rerun_of_a_later_stage_may_not_bring_back_what_an_earlier_one_replaced():
+def test_a_rerun_of_a_later_stage_keeps_what_an_earlier_one_made():
     again = with_rerun(made(), "train", "x")
-    with pytest.raises(Usage, match="go back"):
-        with_rerun(again, "evaluate", "y")
-    assert moved(again, with_rerun(again, "generate", "y")) == ["generate", "train", "merge", "evaluate"]
+    judged = with_rerun(again, "evaluate", "y")
+    assert moved(again, judged) == ["evaluate"]
+    assert [change.stage for change in changes(again, judged)] == ["evaluate"]
+    assert moved(judged, with_rerun(judged, "evaluate", "z")) == ["evaluate"]
+    assert with_rerun(judged, "evaluate", "y").stages == judged.stages
+    assert moved(judged, with_rerun(judged, "merge", "z")) == ["merge", "evaluate"]
+    assert moved(judged, with_rerun(judged, "generate", "y")) == ["generate", "train", "merge", "evaluate"]
 
 
 def test_the_requests_own_rerun_wins():
     own = made({"rerun": {"from": "merge", "id": "mine"}})
     assert keeping_rerun(own, with_rerun(made(), "train", "x")) == own
+    judged = with_rerun(own, "evaluate", "y")
+    assert keeping_rerun(own, judged) == judged, "what came after the request's own rerun stays"
 
 
 def test_a_stage_that_the_request_lacks_cannot_be_run_again():

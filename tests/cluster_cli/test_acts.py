@@ -42,7 +42,18 @@ CASES = {  # act, status, spec -> the patch of the spec, or what it is refused w
         {"rerun": {"from": "merge", "id": "a"}},
         {"rerun": {"from": "train", "id": "id"}},
     ),
-    "rerun from behind an earlier rerun": ("rerun", COMPLETE, {"rerun": {"from": "generate", "id": "a"}}, "would go back"),
+    "rerun from behind an earlier rerun": (
+        "rerun",
+        COMPLETE,
+        {"rerun": {"from": "generate", "id": "a"}},
+        {"rerun": {"from": "generate", "id": "a", "then": [{"from": "train", "id": "id"}]}},
+    ),
+    "rerun from before two reruns": (
+        "rerun",
+        COMPLETE,
+        {"rerun": {"from": "merge", "id": "a", "then": [{"from": "evaluate", "id": "b"}]}},
+        {"rerun": {"from": "train", "id": "id", "then": None}},
+    ),
     "rerun a stage that it has not": ("rerun", COMPLETE | {"stages": [row("merge")]}, {}, "has no stage train"),
 }
 BY_NAME = {

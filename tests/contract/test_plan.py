@@ -48,6 +48,7 @@ MOVES = {  # changes -> stages whose key moves
     "run policy": ({"suspend": True, "retry": "1", "ttlSecondsAfterFinished": 5}, NONE),
     "profile": ({"profile": "gpu"}, NONE),
     "rerun from merge": ({"rerun": {"from": "merge", "id": "1"}}, FROM_MERGE),
+    "rerun from generate, then from merge": ({"rerun": {"from": "generate", "id": "1", "then": [{"from": "merge", "id": "2"}]}}, ALL),
     "built-in value said aloud": ({"training.loraR": 16, "data.examples": 100, "merge.dtype": "auto"}, NONE),
 }
 
@@ -70,12 +71,20 @@ def test_a_new_rerun_id_moves_the_keys_again_and_the_old_id_brings_them_back():
     assert keys({"rerun": {"from": "train", "id": "1"}}) == one
 
 
+def test_a_later_rerun_moves_no_key_before_its_stage_and_a_rerun_without_one_keeps_its_keys():
+    first = {"from": "generate", "id": "1"}
+    once, then = keys({"rerun": first}), keys({"rerun": first | {"then": [{"from": "evaluate", "id": "2"}]}})
+    assert once == GOLDEN_RERUN
+    assert [stage for stage in once if once[stage] != then[stage]] == ["evaluate"]
+
+
 def test_golden_keys_which_no_release_may_move():
     assert keys() == GOLDEN_LEAST
     assert keys({"data.preset": "original", "training.preset": "original", "output": "s3://b/m"}) == GOLDEN_ORIGINAL
 
 
 GOLDEN_LEAST = {"generate": "58a4394b134697a3", "train": "96ce00219dd4083b", "merge": "44599cb275e08f43", "evaluate": "4a4fd74da3cea0fe"}
+GOLDEN_RERUN = {"generate": "f0a3a2387ce291e1", "train": "07fff2f319a3b878", "merge": "b1f1451a513a5af6", "evaluate": "1ff1fb7822d57902"}
 GOLDEN_ORIGINAL = {
     "generate": "e0f35574f11ad4e5",
     "train": "ed7aef6ea999e19b",

@@ -1,11 +1,13 @@
 """What a person may do to a request: patches of its spec, and when they make no sense. Pure."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.cluster.requests import ended
 from tunesmith.errors import Usage
-from tunesmith.plan import STAGES
+from tunesmith.request import Rerun
+from tunesmith.reruns import once_more
 from tunesmith.settings import StageName
 from tunesmith.status import Status
 
@@ -50,14 +52,12 @@ def stuck(status: Status) -> str:
 
 
 def rerun(request: Mapping[str, Any], status: Status, stage: StageName, identity: str) -> Patch:
-    """Run a stage and all later ones again. Raises Usage where that would bring back what an earlier rerun replaced."""
+    """Run a stage and all later ones again; what earlier reruns made of the stages before it stays. Raises Usage."""
     name = request["metadata"]["name"]
     if status.stages and all(row.name != stage for row in status.stages):
         raise Usage(f"{name} has no stage {stage}", remedy=f"it has {', '.join(row.name for row in status.stages)}")
-    now = request["spec"].get("rerun")
-    if now and STAGES.index(now["from"]) < STAGES.index(stage):
-        raise Usage(
-            f"{now['from']} was run again under the id {now['id']!r}; {stage} alone would go back to the results from before",
-            remedy=f"run again from {now['from']} or an earlier stage",
-        )
-    return {"spec": {"rerun": {"from": stage, "id": identity}}}
+    now = request["spec"].get("rerun") or {}
+    before = Rerun.model_validate_json(json.dumps(now)) if now else None
+    made = once_more(before, stage, identity).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    gone = {"then": None} if now.get("then") and "then" not in made else {}  # else a merge patch would leave it there
+    return {"spec": {"rerun": made | gone}}

@@ -4,8 +4,9 @@ A later plain `tunesmith run` keeps the rerun, so that it does not go back to th
 """
 
 from tunesmith.errors import Usage
-from tunesmith.plan import STAGES, graph
+from tunesmith.plan import graph
 from tunesmith.request import Rerun
+from tunesmith.reruns import once_more
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import StageName
 
@@ -13,23 +14,18 @@ AGAIN = "rerun"  # provenance
 
 
 def with_rerun(snapshot: Snapshot, stage: StageName, identity: str) -> Snapshot:
-    """The snapshot with new keys from a stage on. Raises Usage where that would bring back what an earlier rerun replaced."""
+    """The snapshot with new keys from a stage on; those before it stay, as an earlier rerun made them. Raises Usage."""
     if all(entry.name != stage for entry in snapshot.stages):
-        raise Usage(f"run {snapshot.run} has no stage {stage}")
-    now = snapshot.spec.rerun
-    if now is not None and STAGES.index(now.from_) < STAGES.index(stage):
-        raise Usage(
-            f"{now.from_} was run again under the id {now.id!r}; {stage} alone would go back to the results from before",
-            remedy=f"run again from {now.from_} or an earlier stage",
-        )
-    return _set(snapshot, Rerun.model_validate({"from": stage, "id": identity}))
+        raise Usage(f"run {snapshot.run} has no stage {stage}", remedy=f"it has {', '.join(entry.name for entry in snapshot.stages)}")
+    return _set(snapshot, once_more(snapshot.spec.rerun, stage, identity))
 
 
 def keeping_rerun(snapshot: Snapshot, stored: Snapshot | None) -> Snapshot:
-    """The snapshot with the rerun that the run has already, unless the request says one of its own."""
-    if snapshot.spec.rerun is not None or stored is None or stored.spec.rerun is None:
+    """The snapshot with the rerun that the run has already, unless the request says another one."""
+    own, there = snapshot.spec.rerun, stored.spec.rerun if stored else None
+    if there is None or (own is not None and (own.then or (own.from_, own.id) != (there.from_, there.id))):
         return snapshot
-    return _set(snapshot, stored.spec.rerun)
+    return _set(snapshot, there)
 
 
 def _set(snapshot: Snapshot, rerun: Rerun) -> Snapshot:
