@@ -1,8 +1,12 @@
 """`suspend`, `resume`, `retry`, `rerun`: one patch of the spec each, and no nonsense."""
 
+import json
+
 import pytest
+import yaml
 from cluster_cli.statuses import condition, row
 
+from tunesmith.cli.running import new_id
 from tunesmith.cluster import acts
 from tunesmith.cluster.requests import status_of
 from tunesmith.errors import Usage
@@ -84,10 +88,66 @@ def test_suspend_and_resume_reach_the_spec(cluster):
 
 def test_each_retry_is_another_string(cluster):
     cluster.create(status=FAILED)
+    said = set()
+    for generation in (2, 3):
+        cluster("retry", "riddles")
+        said.add(cluster.get()["spec"]["retry"])
+        assert cluster.get()["metadata"]["generation"] == generation
+        cluster.status("riddles", **FAILED)
+    assert len(said) == 2
+
+
+def test_ids_of_the_same_second_differ():
+    assert len({new_id() for _ in range(50)}) == 50
+
+
+def test_a_file_that_sets_what_an_act_has_set_is_no_conflict(cluster):
+    cluster("submit", cluster.write(changes={"retry": "1", "suspend": False}))
+    cluster.status("riddles", **FAILED)
     cluster("retry", "riddles")
-    first = cluster.get()["spec"]["retry"]
-    assert first
-    assert cluster.get()["metadata"]["generation"] == 2
+    cluster.status("riddles", **FAILED | {"phase": "Running", "conditions": []})
+    cluster("suspend", "riddles")
+    file = cluster.write(changes={"retry": "2", "suspend": False})
+    assert "configured" in cluster("submit", file, "--dry-run=server").stdout
+    assert cluster("submit", file).stdout == "trainingrequest.tunesmith.dev/riddles configured\n"
+    assert (cluster.get()["spec"]["retry"], cluster.get()["spec"]["suspend"]) == ("2", False)
+    assert cluster("submit", file).stdout == "trainingrequest.tunesmith.dev/riddles unchanged\n"
+
+
+ACTS = {  # act -> its arguments, the status before, what it says
+    "suspend": ([], NEW, "suspended"),
+    "resume": ([], NEW, "resumed"),
+    "retry": ([], FAILED, "retried"),
+    "rerun": (["--from", "train", "--id", "x"], COMPLETE, "rerun"),
+    "delete": (["--yes"], COMPLETE, "deleted"),
+}
+
+
+@pytest.mark.parametrize("form", ["name", "json", "yaml"])
+@pytest.mark.parametrize(("act", "more", "status", "result"), [(act, *rest) for act, rest in ACTS.items()], ids=ACTS)
+def test_an_act_says_its_result_in_every_form(cluster, act, more, status, result, form):
+    uid = cluster.create(changes={"suspend": act == "resume"}, status=status)["metadata"]["uid"]
+    done = cluster(act, "riddles", *more, "-o", form)
+    if form == "name":
+        assert done.stdout == "trainingrequest.tunesmith.dev/riddles\n"
+        return
+    said = json.loads(done.stdout) if form == "json" else yaml.safe_load(done.stdout)
+    deleted = {"run": "", "removed": None} if act == "delete" else {}
+    entry = {"name": "riddles", "namespace": cluster.namespace, "result": result, "uid": uid} | deleted
+    assert said == {"format": 1, "dryRun": "none", "requests": [entry], "failed": None}
+    assert "Next:" not in done.stderr
+
+
+def test_an_act_that_is_refused_says_so_in_json_too(cluster):
+    cluster.create(status=RUNNING)
+    done = cluster("retry", "riddles", "-o", "json", expect=64)
+    assert json.loads(done.stdout)["failed"]["reason"] == "NotFailed"
+    assert "has not failed" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["name", "yaml"])
+def test_forms_of_the_cluster_are_none_of_a_run_here(cluster, form):
+    assert "use -o json" in cluster("retry", "riddles", "-o", form, here=False, expect=64).stderr
 
 
 def test_a_failure_of_an_earlier_generation_is_none_any_more(cluster):

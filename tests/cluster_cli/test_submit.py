@@ -82,7 +82,42 @@ def test_as_json_there_is_one_document(cluster):
         "format": 1,
         "dryRun": "none",
         "requests": [{"name": "riddles", "namespace": cluster.namespace, "result": "created", "uid": cluster.get()["metadata"]["uid"]}],
+        "failed": None,
     }
+
+
+def test_a_label_alone_is_a_change_too(cluster):
+    cluster("submit", cluster.write())
+    file = cluster.write(labels={"team": "a"})
+    for how in ("client", "server"):
+        assert cluster("submit", file, f"--dry-run={how}").stdout.startswith(f"{PREFIX} configured (")
+    assert cluster("submit", file).stdout == f"{PREFIX} configured\n"
+    assert cluster("submit", file).stdout == f"{PREFIX} unchanged\n"
+
+
+def test_a_failure_half_way_says_what_was_applied(cluster):
+    cluster("submit", cluster.write("second"))
+    files = [
+        cluster.write("first", file="1.yaml"),
+        cluster.write("second", {"profile": "other"}, "2.yaml"),
+        cluster.write("third", file="3.yaml"),
+    ]
+    done = cluster("submit", *files, "-o", "json", expect=78)
+    said = json.loads(done.stdout)
+    assert [(one["name"], one["result"]) for one in said["requests"]] == [("first", "created")]
+    assert said["failed"]["exitCode"] == 78
+    assert "profile" in done.stderr
+    assert "third" not in cluster.kubectl("get", "treq")
+
+
+def test_names_alone(cluster):
+    files = [cluster.write("first", file="1.yaml"), cluster.write("second", file="2.yaml")]
+    said = cluster("submit", *files, "-o", "name").stdout
+    assert said == "".join(f"trainingrequest.tunesmith.dev/{name}\n" for name in ("first", "second"))
+
+
+def test_watching_shows_text_only(cluster):
+    assert "-o json" in cluster("submit", cluster.write(), "-w", "-o", "yaml", expect=64).stderr
 
 
 def test_standard_input_is_a_file_too(cluster):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunesmith.cli.options import Dry, DryRun
+from tunesmith.cli.changed import Saying, saying
+from tunesmith.cli.options import AsChanged, AsJson, Changed, Dry, DryRun
 from tunesmith.cli.place import RequestName, Where, on_cluster
 from tunesmith.cli.terminal import tell
 from tunesmith.errors import ExitCode, Gone, TryAgain, Usage
@@ -34,14 +35,21 @@ def delete(
     data: Annotated[bool, typer.Option("--data", help="Also remove its run from the store: dataset, adapter, model, report.")] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     dry_run: DryRun = Dry.NONE,
+    as_json: AsJson = False,
+    output: AsChanged = Changed.TEXT,
 ) -> int:
     """Delete a request with its Jobs and pods, and wait until they are gone. Its run in the store is kept, unless --data is given.
 
     A run that another request has too is not removed.
     """
-    from tunesmith.cluster.requests import QUALIFIED, get, path_of, status_of
+    with saying(Changed.JSON if as_json else output, dry_run) as said:
+        return _act(context, where, name, said, data=data, yes=yes)
 
-    api, namespace = where.api(), where.here()
+
+def _act(context: typer.Context, where: Where, name: str, said: Saying, *, data: bool, yes: bool) -> int:
+    from tunesmith.cluster.requests import get, path_of, status_of
+
+    api, namespace, dry_run = where.api(), where.here(), said.dry_run
     request = get(api, namespace, name)
     status = status_of(request)
     place = f"{status.store}/{status.run}/" if status.run else ""
@@ -50,8 +58,8 @@ def delete(
     if dry_run is not Dry.NONE:
         if dry_run is Dry.SERVER:
             api.delete(path_of(namespace, name), {"propagationPolicy": "Foreground"}, [("dryRun", "All")])
-        print(f"{QUALIFIED}/{name} deleted ({'server ' if dry_run is Dry.SERVER else ''}dry run)")
-        print(f"{place or 'no run'} would be {'removed' if data else 'kept'}")
+        said.add(request, "deleted", run=place, removed=None)
+        said.line(f"{place or 'no run'} would be {'removed' if data else 'kept'}")
         return ExitCode.DONE
     if data and not place:
         if status.observed_generation != request["metadata"].get("generation", 0):
@@ -62,17 +70,17 @@ def delete(
             )
         tell(f"{name} has no run in the store")
     if not (data and place):
-        _delete(api, request)
+        _delete(api, request, said, place)
         if place:
             tell(f"kept in the store: {place}")
         return ExitCode.DONE
     if not yes:
         _ask(f"Remove all of {place} for good?")
-    _delete_with_data(where, request, status, context.obj)
+    _delete_with_data(where, request, status, context.obj, said)
     return ExitCode.DONE
 
 
-def _delete_with_data(where: Where, request: Mapping[str, Any], status: "Status", toolbox: "Toolbox") -> None:
+def _delete_with_data(where: Where, request: Mapping[str, Any], status: "Status", toolbox: "Toolbox", said: Saying) -> None:
     """The request, then its run."""
     from tunesmith.cluster.data import opened, run_data
 
@@ -84,11 +92,12 @@ def _delete_with_data(where: Where, request: Mapping[str, Any], status: "Status"
         runs = stack.enter_context(opened(api, data, os.environ, toolbox, tell, owned=False))
         stack.enter_context(_what_is_left(where, request, status))
         grace = max(pod.termination_grace_period_seconds for _, pod in data.profile.pods)
-        _delete(api, request, grace, runs.trouble)
+        _delete(api, request, said, place, grace, runs.trouble)
         _refuse_shared(api, request, status)
         if runs.trouble():  # its pod was evicted meanwhile, perhaps
             runs = stack.enter_context(opened(api, data, os.environ, toolbox, tell, owned=False))
-        print(f"{place} removed: {runs.delete(status.run)} objects", flush=True)
+        said.member(removed=runs.delete(status.run))
+        said.line(f"{place} removed: {said.done[-1]['removed']} objects")
 
 
 @contextmanager
@@ -124,11 +133,13 @@ def _refuse_shared(api: "Api", request: Mapping[str, Any], status: "Status") -> 
         )
 
 
-def _delete(api: "Api", request: Mapping[str, Any], grace: float = 0.0, keep: Callable[[], object] = lambda: None) -> None:
+def _delete(
+    api: "Api", request: Mapping[str, Any], said: Saying, place: str, grace: float = 0.0, keep: Callable[[], object] = lambda: None
+) -> None:
     """Delete a request, and wait until it is gone, which it is after its Jobs and pods. `grace`: seconds that a pod may take to end;
     `keep`: called now and then meanwhile.
     """
-    from tunesmith.cluster.requests import QUALIFIED, path_of
+    from tunesmith.cluster.requests import path_of
 
     metadata = request["metadata"]
     path = path_of(metadata["namespace"], metadata["name"])
@@ -151,7 +162,7 @@ def _delete(api: "Api", request: Mapping[str, Any], grace: float = 0.0, keep: Ca
                 remedy="see its Jobs and pods, then run the same command again; nothing was removed from the store",
             )
         time.sleep(_POLL_SECONDS)
-    print(f"{QUALIFIED}/{metadata['name']} deleted", flush=True)
+    said.add(request, "deleted", run=place, removed=None)
 
 
 def _is_gone(api: "Api", path: str, uid: str) -> bool:

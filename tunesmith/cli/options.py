@@ -39,6 +39,15 @@ class Listing(StrEnum):
     YAML = "yaml"
 
 
+class Changed(StrEnum):
+    """Forms of what `submit` and the acts say."""
+
+    TEXT = "text"
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
+
+
 class Dry(StrEnum):
     """Whether a change is only tried: here, or on the API server too."""
 
@@ -84,6 +93,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The request's name.",
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output; the same as -o json.")]
 AsOutput = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
 AsListing = Annotated[Listing, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
+AsChanged = Annotated[Changed, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
 DryRun = Annotated[
     Dry,
     typer.Option(

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli.options import AsJson, AsOutput, Dry, DryRun, Files, Name, Output, Sets, StageChoice, Store, Verbose
+from tunesmith.cli.options import AsChanged, AsJson, AsOutput, Changed, Dry, DryRun, Files, Name, Output, Sets, StageChoice, Store, Verbose
 from tunesmith.cli.place import Where, either
 from tunesmith.errors import BadRequest, ExitCode, Gone, Problem, TunesmithError, Usage
 from tunesmith.local.processes import Toolbox
@@ -60,7 +61,7 @@ def run(
         before = _last(runs, snapshot.run)
         snapshot = keeping_rerun(snapshot, before)
         if from_ is not None:
-            snapshot = with_rerun(snapshot, from_.value, _new_id())
+            snapshot = with_rerun(snapshot, from_.value, new_id())
         if _is_dry(dry_run):
             _foretell(runs, snapshot, before, in_json=as_json or output is Output.JSON)
             continue
@@ -80,7 +81,7 @@ def retry(
     dry_run: DryRun = Dry.NONE,
     verbose: Verbose = False,
     as_json: AsJson = False,
-    output: AsOutput = Output.TEXT,
+    output: AsChanged = Changed.TEXT,
 ) -> int:
     """Go on with a run by its name: what failed or was stopped gets another attempt, with all that was paid and computed.
 
@@ -91,14 +92,14 @@ def retry(
     if where.cluster:
         from tunesmith.cli.changing import retry_there
 
-        _no_output_form(as_json=as_json, verbose=verbose, output=output)
-        return retry_there(where, name, dry_run)
+        return retry_there(where, name, dry_run, _form_there(output, as_json=as_json, verbose=verbose))
+    in_json = _in_json_here(output, as_json=as_json)
     runs = open_runs(context, store)
     stored = stored_run(runs, name)
     snapshot = refreshed(stored, os.environ)
     if _is_dry(dry_run):
-        return _foretell(runs, snapshot, stored, in_json=as_json or output is Output.JSON)
-    return _execute(context, runs, snapshot, stored, None, verbose=verbose, in_json=as_json or output is Output.JSON)
+        return _foretell(runs, snapshot, stored, in_json=in_json)
+    return _execute(context, runs, snapshot, stored, None, verbose=verbose, in_json=in_json)
 
 
 @either
@@ -113,7 +114,7 @@ def rerun(
     dry_run: DryRun = Dry.NONE,
     verbose: Verbose = False,
     as_json: AsJson = False,
-    output: AsOutput = Output.TEXT,
+    output: AsChanged = Changed.TEXT,
 ) -> int:
     """Run a stage and all later ones of a run again, though they are finished; earlier ones stay.
 
@@ -125,14 +126,14 @@ def rerun(
     if where.cluster:
         from tunesmith.cli.changing import rerun_there
 
-        _no_output_form(as_json=as_json, verbose=verbose, output=output)
-        return rerun_there(where, name, from_.value, identity, dry_run)
+        return rerun_there(where, name, from_.value, identity, dry_run, _form_there(output, as_json=as_json, verbose=verbose))
+    in_json = _in_json_here(output, as_json=as_json)
     runs = open_runs(context, store)
     stored = stored_run(runs, name)
-    snapshot = with_rerun(refreshed(stored, os.environ), from_.value, identity or _new_id())
+    snapshot = with_rerun(refreshed(stored, os.environ), from_.value, identity or new_id())
     if _is_dry(dry_run):
-        return _foretell(runs, snapshot, stored, in_json=as_json or output is Output.JSON)
-    return _execute(context, runs, snapshot, stored, None, verbose=verbose, in_json=as_json or output is Output.JSON)
+        return _foretell(runs, snapshot, stored, in_json=in_json)
+    return _execute(context, runs, snapshot, stored, None, verbose=verbose, in_json=in_json)
 
 
 def _is_dry(dry_run: Dry) -> bool:
@@ -142,10 +143,18 @@ def _is_dry(dry_run: Dry) -> bool:
     return dry_run is Dry.CLIENT
 
 
-def _no_output_form(*, as_json: bool, verbose: bool, output: Output) -> None:
-    """Raises Usage for what only a run in this process can show."""
-    if as_json or verbose or output is not Output.TEXT:
-        raise Usage("--json, -o and --verbose show a run on this machine", remedy="on the cluster: `status NAME -o json`, `logs NAME -f`")
+def _form_there(output: Changed, *, as_json: bool, verbose: bool) -> Changed:
+    """The form on a cluster. Raises Usage for what only a run in this process can show."""
+    if verbose:
+        raise Usage("--verbose shows a run on this machine", remedy="on the cluster: `logs NAME -f`")
+    return Changed.JSON if as_json else output
+
+
+def _in_json_here(output: Changed, *, as_json: bool) -> bool:
+    """Whether the result of a run in this process is wanted as JSON. Raises Usage for what only a cluster's request has."""
+    if output in (Changed.NAME, Changed.YAML):
+        raise Usage(f"-o {output} shows what was changed on a cluster, and this machine's store is meant", remedy="use -o json")
+    return as_json or output is Changed.JSON
 
 
 def stored_run(runs: "RunStore", name: str) -> "Snapshot":
@@ -177,8 +186,9 @@ def _last(runs: "RunStore", run: str) -> "Snapshot | None":
         return None
 
 
-def _new_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+def new_id() -> str:
+    """A string that has not been there: the time (UTC), and a draw for those of the same second."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _foretell(runs: "RunStore", snapshot: "Snapshot", before: "Snapshot | None", *, in_json: bool) -> int:
