@@ -15,9 +15,9 @@ import yaml
 from typer.testing import CliRunner
 
 from tunesmith import places
+from tunesmith.cli.about import EXIT_CODES
 from tunesmith.cli.main import app
 from tunesmith.crd import schema_of
-from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Refused, Stopped, TryAgain, TunesmithError, Usage
 from tunesmith.plan import concerns
 from tunesmith.presets import DATA, TRAINING
 from tunesmith.profile import Profile
@@ -95,26 +95,19 @@ def _type(field: Mapping[str, Any]) -> str:
 
 def exit_codes_page() -> str:
     """Every exit code, of the stages and of the command line."""
-    errors: tuple[type[TunesmithError], ...] = (Usage, BadData, Gone, TryAgain, Refused, BadRequest, Stopped)
-    who = {error.exit_code: error for error in errors}
-    own = {
-        ExitCode.DONE: "Done.",
-        ExitCode.BUG: "A fault of ours, with its traceback in the log; or, from `tunesmith run`, a gate that was not passed.",
-        ExitCode.INTERRUPTED: "The command line was interrupted twice and left at once.",
-    }
     lines = [
         GENERATED,
         "# Exit codes",
         "",
-        "The same for stages and command line. *Retried*: whether the runner, or the Job, tries again by itself.",
+        "The same for stages and command line; `tunesmith help exit-codes` prints them too. *Retried*: whether the runner, or the Job, tries",
+        "again by itself.",
         "",
-        "| code | name | meaning | retried |",
-        "| --- | --- | --- | --- |",
+        "| code | name | meaning | what to do | retried |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    for code in ExitCode:
-        text = own.get(code) or (who[code].__doc__ or "").strip()
-        retried = {ExitCode.BUG: "yes, counted", ExitCode.TRY_AGAIN: "yes, counted", ExitCode.STOPPED: "yes, not counted"}.get(code, "no")
-        lines.append(f'| <a id="exit-{int(code)}"></a>{int(code)} | {code.name} | {text} | {retried} |')
+    for code, meaning in EXIT_CODES.items():
+        anchor = f'<a id="exit-{int(code)}"></a>'
+        lines.append(f"| {anchor}{int(code)} | {code.name} | {meaning.text} | {meaning.remedy} | {meaning.retried} |")
     return "\n".join(lines) + "\n"
 
 

@@ -144,6 +144,10 @@ def test_exit_codes_and_retries(cli, codes, retries, code, expected):
 
 USAGE = {
     "an unknown command": (["vaildate"], "Did you mean 'validate'"),
+    "an unknown stage": (["logs", "toy", "--stage", "tran"], "Invalid value for '--stage': 'tran' is not one of"),
+    "and the one that is meant": (["rerun", "toy", "--from", "tran"], "Did you mean 'train'"),
+    "an unknown part": (["fetch", "toy", "--to", "x", "--only", "modle"], "Did you mean 'model'"),
+    "an unknown form": (["report", "toy", "-o", "jsno"], "Did you mean 'json'"),
     "an unknown option": (["run", "--ony", "x"], "--only"),
     "a wrong choice": (["run", "x", "--only", "tain"], "train"),
     "no file": (["run"], "FILE"),

@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -14,23 +14,38 @@ from tunesmith.errors import ExitCode, Usage
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "openai", "boto3")
 
-EXIT_CODES: dict[int, tuple[str, str]] = {
-    ExitCode.DONE: ("done", "nothing"),
-    ExitCode.BUG: (
-        "a fault of Tunesmith, a gate that was not passed, or a request that has failed (wait, status --exit-status)",
-        "the message says which; a gate can be lowered, nothing runs again",
+
+class Meaning(NamedTuple):
+    """What an exit code says. `retried`: whether runner and Job try a stage again that ended with it."""
+
+    text: str
+    remedy: str
+    retried: str = "no"
+
+
+# The only table: `tunesmith help exit-codes` and the page of the docs are made from it.
+EXIT_CODES: dict[ExitCode, Meaning] = {
+    ExitCode.DONE: Meaning("done", "nothing"),
+    ExitCode.BUG: Meaning(
+        "a fault of Tunesmith; a gate that was not passed; a request that has failed (wait, status --exit-status, submit --watch); "
+        "a field that somebody else set (submit)",
+        "the message says which; a gate can be lowered, nothing runs again; a field can be taken over",
+        "yes, counted",
     ),
-    ExitCode.USAGE: ("the command line is wrong", "see --help"),
-    ExitCode.BAD_DATA: ("bad data: too few rows, budget spent, NaN loss", "change data or request; what was paid for is kept"),
-    ExitCode.GONE: ("an earlier result, a run or a pinned thing is gone", "run the stage named in the message again"),
-    ExitCode.TRY_AGAIN: (
-        "endpoint, store, cluster, GPU or disk space not there now; the time of `wait` is over",
+    ExitCode.USAGE: Meaning("the command line is wrong, or makes no sense as things stand (retry of what has not failed)", "see --help"),
+    ExitCode.BAD_DATA: Meaning(
+        "bad data: unreadable, too few rows, budget spent, NaN loss", "change data or request; what was paid for is kept"
+    ),
+    ExitCode.GONE: Meaning("an earlier result, a run, a request or a pinned thing is gone", "run the stage named in the message again"),
+    ExitCode.TRY_AGAIN: Meaning(
+        "endpoint, store, cluster, GPU or disk space not there now; the time of wait --timeout is over",
         "run the same command again later",
+        "yes, counted",
     ),
-    ExitCode.REFUSED: ("credentials refused or missing, quota used up", "set the variable named in the message"),
-    ExitCode.BAD_REQUEST: ("the request can never run as it is", "correct the fields named in the message"),
-    ExitCode.INTERRUPTED: ("stopped by Ctrl-C; state saved", "run the same command again to go on"),
-    ExitCode.STOPPED: ("told to stop (SIGTERM); state saved", "run the same command again to go on"),
+    ExitCode.REFUSED: Meaning("credentials refused or missing, quota used up", "set the variable named in the message"),
+    ExitCode.BAD_REQUEST: Meaning("the request can never run as it is", "correct the fields named in the message"),
+    ExitCode.INTERRUPTED: Meaning("stopped by Ctrl-C; state saved, unless it was pressed twice", "run the same command again to go on"),
+    ExitCode.STOPPED: Meaning("told to stop (SIGTERM); state saved", "run the same command again to go on", "yes, not counted"),
 }
 
 _ENVIRONMENT = """\
@@ -45,15 +60,16 @@ XDG_DATA_HOME, XDG_STATE_HOME    where runs, and locks, logs and scratch, are ke
 NO_COLOR, TERM=dumb              no colour, no animation
 TUNESMITH_DEBUG=1                the traceback of a bug in tunesmith, to report it with
 
-A value is taken from: --set, then the request, its presets, the environment, the built-in one.
+There are no configuration files. An option is taken from the command line, else from its variable above, else it is the built-in one.
+A field of a request: from --set, then the request, its presets, the profile (on a cluster) or the environment, the built-in one;
 `tunesmith validate FILE --resolved` shows every value and where it comes from."""
 
 
 def exit_codes() -> str:
     """The table of exit codes."""
     lines = ["CODE  MEANING, and what to do"]
-    for code, (meaning, remedy) in EXIT_CODES.items():
-        lines += [f"{code:>4}  {meaning}", f"      {remedy}"]
+    for code, meaning in EXIT_CODES.items():
+        lines += [f"{code:>4}  {meaning.text}", f"      {meaning.remedy}"]
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -129,11 +130,13 @@ def _prepare_streams() -> None:
 
 def _usage(error: typer.TyperException) -> int:
     """A wrong command line; without arguments, the help."""
-    text = getattr(error, "format_message", lambda: str(error))()
+    text = getattr(error, "format_message", lambda: str(error))().replace(": Value error, ", ": ")  # pydantic's words
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(text)
         return ExitCode.USAGE
+    if guess := _guess(error):
+        text = f"{text} Did you mean {guess!r}?"
     usage = f"{context.get_usage()}\n" if context is not None else ""
     hint = f"\nTry '{context.command_path} --help'." if context is not None else ""
     _say(f"{usage}tunesmith: {text}{hint}")
@@ -150,6 +153,16 @@ def _bug(error: Exception) -> int:
     what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     _say(f"tunesmith: a bug in tunesmith: {what}; please report it, with TUNESMITH_DEBUG=1 for the traceback")
     return ExitCode.BUG
+
+
+def _guess(error: typer.TyperException) -> str:
+    """What a misspelt value of a list was meant to be, perhaps."""
+    found = re.search(r"'(.+)' is not one of (.+)\.$", getattr(error, "message", ""))
+    if found is None:
+        return ""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(found[1], re.findall(r"'([^']+)'", found[2]), n=1)), "")
 
 
 def _say(text: str) -> None:
