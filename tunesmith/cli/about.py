@@ -1,18 +1,11 @@
-"""`version`, `crd`, `help`."""
+"""`help`: its topics."""
 
-import importlib.metadata
-import json
-import platform
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import typer
 
-from tunesmith import __version__
-from tunesmith.cli.options import AsJson, AsOutput, Output
 from tunesmith.errors import ExitCode, Usage
-
-_LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "openai", "boto3")
 
 
 class Meaning(NamedTuple):
@@ -95,54 +88,3 @@ def help_(context: typer.Context, topic: Annotated[str, typer.Argument(help="exi
         guess = difflib.get_close_matches(topic, TOPICS, n=1)
         raise Usage(f"there is no topic {topic!r}", remedy=f"did you mean {guess[0]!r}?" if guess else f"one of {', '.join(TOPICS)}")
     print(TOPICS[topic]())
-
-
-def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
-    """The callback of --version."""
-    if wanted:
-        print(f"tunesmith {__version__}")
-        raise typer.Exit
-
-
-def version(*, as_json: AsJson = False, output: AsOutput = Output.TEXT) -> None:
-    """Versions of Tunesmith, of its formats, and of what runs the stages."""
-    found: dict[str, str | None] = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    if not (as_json or output is Output.JSON):
-        print(f"tunesmith {__version__} (Python {platform.python_version()}, {platform.system()} {platform.machine()})")
-        print("\n".join(f"  {name} {number or 'not installed'}" for name, number in found.items()))
-        return
-    from tunesmith.plan import FORMATS
-    from tunesmith.request import API_VERSION
-
-    print(
-        json.dumps(
-            {
-                "format": 1,
-                "tunesmith": __version__,
-                "apiVersion": API_VERSION,
-                "stageFormats": dict(FORMATS),
-                "python": platform.python_version(),
-                "platform": f"{platform.system()}-{platform.machine()}",
-                "libraries": found,
-            },
-            indent=1,
-        )
-    )
-
-
-def crd(*, as_json: AsJson = False, output: AsOutput = Output.TEXT) -> None:
-    """Print the CustomResourceDefinition of TrainingRequest, for `kubectl apply`."""
-    from tunesmith.crd import custom_resource_definition
-
-    definition = custom_resource_definition()
-    if as_json or output is Output.JSON:
-        print(json.dumps(definition, indent=1, ensure_ascii=False))
-    else:
-        import yaml
-
-        print(yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, width=120), end="")

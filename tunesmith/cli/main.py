@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli import about, changing, checking, deleting, logs, reading, running, status, waiting
+from tunesmith.cli import about, changing, checking, deleting, logs, reading, running, status, version, waiting, writing
 from tunesmith.cli.place import PLUGIN
 from tunesmith.errors import ExitCode, TunesmithError
 from tunesmith.local.processes import Toolbox
@@ -50,8 +50,10 @@ app.command(short_help="Copy a run's results to a folder.")(reading.fetch)
 app.command(short_help="Ask the tuned model of a run.")(reading.infer)
 app.add_typer(data, name="data")
 data.command()(checking.check)
-app.command(short_help="Print the CustomResourceDefinition.")(about.crd)
-app.command(short_help="Versions of Tunesmith and what it uses.")(about.version)
+app.command(short_help="Print a request, to be kept in Git.")(writing.create)
+app.command(short_help="Print the JSON Schema of a request, for editors.")(writing.schema)
+app.command(short_help="Print the CustomResourceDefinition.")(writing.crd)
+app.command(short_help="Versions of Tunesmith and what it uses.")(version.version)
 app.command(name="help")(about.help_)
 
 
@@ -59,7 +61,7 @@ app.command(name="help")(about.help_)
 def _root(
     *,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour, no animation; as NO_COLOR=1.")] = False,
-    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=about.print_version, help="Print the version.")] = False,  # noqa: ARG001 - its callback acts
+    version_: Annotated[bool, typer.Option("--version", is_eager=True, callback=version.print_version, help="Print the version.")] = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     if no_color:
         os.environ["NO_COLOR"] = "1"

@@ -29,6 +29,13 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class Document(StrEnum):
+    """Forms of a request that is printed."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
 class Listing(StrEnum):
     """Forms of what `status` shows."""
 
@@ -75,10 +82,29 @@ def names(context: typer.Context, incomplete: str) -> Sequence[str]:
     return request_names(context, incomplete) if where_of(context).cluster else run_names(context, incomplete)
 
 
+def preset_names(incomplete: str) -> Sequence[str]:
+    """Names of presets, for completion."""
+    from tunesmith.presets import DATA
+
+    return [name for name in DATA if name.startswith(incomplete)]
+
+
+def settings(incomplete: str) -> Sequence[str]:
+    """Presets for `--set data.preset=` and `--set training.preset=`, for completion."""
+    fields = ("data.preset=", "training.preset=")
+    whole = [f"{field}{name}" for field in fields if incomplete.startswith(field) for name in preset_names("")]
+    return [one for one in whole or fields if one.startswith(incomplete)]
+
+
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Requests in YAML or JSON; - reads standard input.")]
 Sets = Annotated[
     list[str],
-    typer.Option("--set", metavar="PATH=VALUE", help="Set a field of spec, such as data.examples=20; typed as in YAML. Repeatable."),
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Set a field of spec, such as data.examples=20; typed as in YAML. Repeatable.",
+        autocompletion=settings,
+    ),
 ]
 Store = Annotated[
     str,
@@ -92,6 +118,7 @@ Store = Annotated[
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The request's name.", autocompletion=names)]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output; the same as -o json.")]
 AsOutput = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
+AsDocument = Annotated[Document, typer.Option("-o", "--output", help="Form of the request.")]
 AsListing = Annotated[Listing, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
 AsChanged = Annotated[Changed, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
 DryRun = Annotated[

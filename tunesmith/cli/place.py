@@ -92,6 +92,11 @@ def on_cluster(function: Callable[..., int]) -> Callable[..., int]:
     return _with_options(function, _OPTIONS)
 
 
+def on_any_namespace(function: Callable[..., int]) -> Callable[..., int]:
+    """A command of the cluster as a whole: --context and --kubeconfig."""
+    return _with_options(function, {name: option for name, option in _OPTIONS.items() if name != "namespace"})
+
+
 def either(function: Callable[..., int]) -> Callable[..., int]:
     """A command of both places: --cluster beside the others."""
     return _with_options(function, {"said": _CLUSTER, **_OPTIONS})
@@ -108,7 +113,7 @@ def _with_options(function: Callable[..., int], options: dict[str, tuple[Any, An
         said = {name: given.pop(name) for name in options}
         where = Where(
             program=context.find_root().info_name or "tunesmith",
-            namespace=said["namespace"],
+            namespace=said.get("namespace", ""),
             everywhere=said.get("everywhere", False),
             context=said["kube_context"],
             kubeconfig=said["kubeconfig"],

@@ -92,6 +92,6 @@ def print_document(document: Mapping[str, Any], form: Listing) -> None:
     if form is Listing.JSON:
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
-        import yaml
+        from tunesmith.cli.yaml_text import yaml_text
 
-        print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), end="")
+        print(yaml_text(document), end="")

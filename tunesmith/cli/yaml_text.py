@@ -1,0 +1,32 @@
+"""YAML that Kubernetes' readers and ours take for what was meant: a text that go-yaml would read as a number or a truth is quoted."""
+
+from typing import Any
+
+import yaml
+
+from tunesmith.documents import scalar
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's own rules leave `y` and `2e-4` as they are."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's own
+        """No `*id001`: the same value twice is written twice."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    try:
+        plain = scalar(value) == value
+    except ValueError:
+        plain = False
+    style = "|" if "\n" in value else None if plain else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def yaml_text(document: Any) -> str:
+    """One document, in the order it has."""
+    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))

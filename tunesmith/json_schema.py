@@ -1,0 +1,37 @@
+"""The custom resource's schema as JSON Schema, for editors: completion, and what is misspelt while one types. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.crd import custom_resource_definition
+from tunesmith.request import API_VERSION, KIND
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_OPEN = "x-kubernetes-preserve-unknown-fields"
+
+
+def json_schema() -> dict[str, Any]:
+    """Of a request in a file. What needs several fields at once (CEL rules) is left to `tunesmith validate`."""
+    [version] = custom_resource_definition()["spec"]["versions"]
+    root = _plain(version["schema"]["openAPIV3Schema"])
+    root["properties"] |= {
+        "apiVersion": root["properties"]["apiVersion"] | {"enum": [API_VERSION]},
+        "kind": root["properties"]["kind"] | {"enum": [KIND]},
+        "metadata": {"type": "object", "description": "Name, namespace, labels, annotations.", "required": ["name"]},
+    }
+    return {"$schema": _DRAFT, "title": KIND} | root | {"required": ["apiVersion", "kind", "metadata", "spec"]}
+
+
+def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only Kubernetes knows; a bound that is no part of the range as JSON Schema says it; no unknown fields."""
+    result = {name: value for name, value in schema.items() if not name.startswith("x-kubernetes-") and name != "format"}
+    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if result.pop(exclusive, False):
+            result[exclusive] = result.pop(bound)
+    if "properties" in schema:
+        result["properties"] = {name: _plain(field) for name, field in schema["properties"].items()}
+        result["additionalProperties"] = bool(schema.get(_OPEN))
+    for inner in ("items", "additionalProperties"):
+        if isinstance(schema.get(inner), Mapping):
+            result[inner] = _plain(schema[inner])
+    return result
