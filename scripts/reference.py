@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from tunesmith import places
 from tunesmith.cli.about import EXIT_CODES
 from tunesmith.cli.main import app
+from tunesmith.cli.members import DOCUMENTS
 from tunesmith.crd import schema_of
 from tunesmith.plan import concerns
 from tunesmith.presets import DATA, TRAINING
@@ -108,6 +109,24 @@ def exit_codes_page() -> str:
     for code, meaning in EXIT_CODES.items():
         anchor = f'<a id="exit-{int(code)}"></a>'
         lines.append(f"| {anchor}{int(code)} | {code.name} | {meaning.text} | {meaning.remedy} | {meaning.retried} |")
+    return "\n".join(lines) + "\n"
+
+
+def json_page() -> str:
+    """The members of every command's JSON."""
+    lines = [
+        GENERATED,
+        "# JSON of the commands",
+        "",
+        "What `-o json` (or `--json`) prints on standard output; `-o yaml`, where a command has it, has the same members. `format` is 1;",
+        "it rises when a member is renamed or dropped, or means something else; members are added without that. In a path `[]` means",
+        "each in a list, `<…>` any name, `?` that the member may be absent. A member is null where there is nothing to say.",
+        "",
+        "`create`, `crd` and `schema` print an object of Kubernetes, or a JSON Schema, instead.",
+    ]
+    for document in DOCUMENTS.values():
+        lines += ["", f"## {document.title}", "", "| member | meaning |", "| --- | --- |"]
+        lines += [f"| `{path}` | {meaning} |" for path, meaning in document.members.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -222,6 +241,7 @@ def main() -> int:
         f"{PAGES}/profile.md": profile_page(),
         f"{PAGES}/status.md": status_page(),
         f"{PAGES}/exit-codes.md": exit_codes_page(),
+        f"{PAGES}/json.md": json_page(),
         f"{PAGES}/commands.md": commands_page(),
     } | argocd_files()
     stale = [name for name, text in files.items() if not (ROOT / name).exists() or (ROOT / name).read_text(encoding="utf-8") != text]

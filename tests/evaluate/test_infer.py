@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from finished_runs import ROWS, SYSTEM, fabricate, snapshot
+from json_members import wrong
 
 from tunesmith_jobs.infer.command import main
 
@@ -71,6 +72,7 @@ def test_json_is_one_document(infer, run):
     assert (answer["prompt"], answer["merged"]) == (ROWS[2].prompt, ROWS[2].response)
     assert answer["base"] != answer["merged"]
     assert answer["mergedSeconds"] > 0
+    assert wrong(document, "infer") == []
 
 
 def test_without_the_system_message_the_model_is_asked_otherwise(infer, run):

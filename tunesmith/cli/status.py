@@ -88,7 +88,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _status_of(runs: "RunStore", name: str, form: Listing) -> int:
-    from tunesmith.cli.summary import figures, places, run_json, shown
+    from tunesmith.cli.summary import end_json, figures, places, run_json, shown
     from tunesmith.gate import judge
     from tunesmith.local.observe import observe
     from tunesmith.local.places import run_place
@@ -108,7 +108,7 @@ def _status_of(runs: "RunStore", name: str, form: Listing) -> int:
         document["progress"] = (
             seen.progress.model_dump(mode="json", by_alias=True, exclude={"event"}) if seen.running and seen.progress else None
         )
-        document["end"] = seen.ended.model_dump(mode="json", by_alias=True, exclude={"event", "tail"}) if seen.ended else None
+        document["end"] = end_json(seen.ended) if seen.ended else None
         print_document(document, form)
         return ExitCode.DONE
     print(f"run {name} in {shown(runs.url)}: {phase}, base {printable(snapshot.spec.model.base)}\n")

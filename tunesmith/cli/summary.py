@@ -72,8 +72,13 @@ def result_json(
     result = run_json(runs, snapshot, done)
     for stage in result["stages"]:
         stage["reused"] = stage["name"] in reused
-    ended = {"exitCode": int(end.exit_code), "reason": end.reason, "message": end.message, "remedy": end.remedy}
-    return result | {"end": ended | {"stage": end.stage, "log": end.log}}
+    return result | {"end": end_json(end)}
+
+
+def end_json(end: "Ended") -> dict[str, Any]:
+    """How a command that runs stages ended."""
+    said = {"exitCode": int(end.exit_code), "reason": end.reason, "message": end.message, "remedy": end.remedy}
+    return said | {"stage": end.stage, "log": end.log}
 
 
 def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended") -> None:
