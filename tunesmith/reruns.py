@@ -20,13 +20,6 @@ def id_of(rerun: Rerun | None, stage: StageName) -> str | None:
     return later or (rerun.id if rerun.from_ == stage else None)
 
 
-def newest(rerun: Rerun | None) -> str:
-    """The id of the latest rerun; empty if there was none."""
-    if rerun is None:
-        return ""
-    return rerun.then[-1].id if rerun.then else rerun.id
-
-
 def once_more(now: Rerun | None, stage: StageName, identity: str) -> Rerun:
     """The rerun that runs a stage and all later ones again, and keeps what earlier reruns made of the stages before it."""
     if now is None or _ORDER.index(stage) <= _ORDER.index(now.from_):
