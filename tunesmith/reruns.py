@@ -20,6 +20,13 @@ def id_of(rerun: Rerun | None, stage: StageName) -> str | None:
     return later or (rerun.id if rerun.from_ == stage else None)
 
 
+def latest(rerun: Rerun | None) -> Again | Rerun | None:
+    """The latest rerun: its stage and its id."""
+    if rerun is None or not rerun.then:
+        return rerun
+    return rerun.then[-1]
+
+
 def once_more(now: Rerun | None, stage: StageName, identity: str) -> Rerun:
     """The rerun that runs a stage and all later ones again, and keeps what earlier reruns made of the stages before it."""
     if now is None or _ORDER.index(stage) <= _ORDER.index(now.from_):

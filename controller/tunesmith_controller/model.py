@@ -23,7 +23,7 @@ class Frozen(Settings):
     retry: str = ""
     """`spec.retry` then; another one takes today's images, secrets and placement."""
     rerun: str = ""
-    """`spec.rerun.id` then; another one takes all of today's profile."""
+    """Stage and id of the latest rerun then; another one takes all of today's profile."""
     profile: Profile
     """The profile."""
 

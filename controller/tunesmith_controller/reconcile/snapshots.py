@@ -9,7 +9,8 @@ from tunesmith import children, plan
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.newer import read_known
 from tunesmith.profile import Allow, Profile
-from tunesmith.request import API_VERSION, KIND, TrainingRequest
+from tunesmith.request import API_VERSION, KIND, Rerun, TrainingRequest
+from tunesmith.reruns import latest
 from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve
 from tunesmith_controller.model import Config, Frozen, Object, Other, SnapshotMap
 from tunesmith_controller.reconcile.accept import Refused, Waiting
@@ -33,7 +34,7 @@ def profile_for(request: TrainingRequest, frozen: Frozen | None, config: Config)
         return today if frozen is None else frozen.profile
     whole = today.model_copy(update={"store": today.store.model_copy(update={"url": frozen.profile.store.url})})
     same_keys = whole.model_copy(update={"defaults": _defaults(frozen.profile.defaults, today.defaults), "models": frozen.profile.models})
-    if spec.rerun is not None and spec.rerun.id != frozen.rerun:
+    if spec.rerun is not None and _told(spec.rerun) != frozen.rerun:
         return whole if _before(request, whole) == _before(request, same_keys) else same_keys
     return same_keys if spec.retry != frozen.retry else frozen.profile
 
@@ -56,14 +57,20 @@ def _defaults(frozen: Mapping[str, JsonValue], today: Mapping[str, JsonValue]) -
     return merged
 
 
+def _told(rerun: Rerun | None) -> str:
+    """What tells the latest rerun from the one before; empty if there was none."""
+    again = latest(rerun)
+    return f"{again.from_} {again.id}" if again else ""
+
+
 def _before(request: TrainingRequest, profile: Profile) -> list[StageKey] | None:
     """The stages before the one that is to run again, as they would be with a profile; None if it gives no spec that can be used."""
-    rerun = request.spec.rerun
+    again = latest(request.spec.rerun)
     try:
         spec, _ = resolve(request, profile, cluster=True)
     except BadRequest:
         return None
-    return list(takewhile(lambda stage: rerun is not None and stage.name != rerun.from_, plan.graph(spec)))
+    return list(takewhile(lambda stage: again is not None and stage.name != again.from_, plan.graph(spec)))
 
 
 def freeze(who: Identity, request: TrainingRequest, profile: Profile, others: Mapping[str, Other]) -> SnapshotMap:
@@ -73,8 +80,7 @@ def freeze(who: Identity, request: TrainingRequest, profile: Profile, others: Ma
         snapshot = plan.snapshot(request, run=children.run_name(who.name, who.uid), profile=profile, cluster=True, runs=named)
     except BadRequest as error:
         raise Refused(error.reason, error.problems or [Problem("spec", error.message)]) from error
-    rerun = request.spec.rerun.id if request.spec.rerun else ""
-    frozen = Frozen(generation=who.generation, retry=request.spec.retry, rerun=rerun, profile=profile)
+    frozen = Frozen(generation=who.generation, retry=request.spec.retry, rerun=_told(request.spec.rerun), profile=profile)
     content = snapshot.to_json() + _text(frozen)
     if (size := len(content.encode())) > LARGEST:
         why = f"the resolved request has {size} bytes, and a ConfigMap holds {LARGEST}"

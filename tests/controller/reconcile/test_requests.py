@@ -218,6 +218,9 @@ def test_a_rerun_takes_no_default_that_would_run_an_earlier_stage_again():
     spec = cluster.snapshot(cluster.request).snapshot.spec
     assert (made(plan), spec.training.lora_r, spec.merge.dtype) == (["merge.1"], 16, "auto")
     cluster.config = config(default=profile(defaults={"merge": {"dtype": "float16"}}))
+    cluster.edit({"rerun": {"from": "merge", "id": "1", "then": [{"from": "evaluate", "id": "2"}]}})
+    cluster.look()
+    assert cluster.snapshot(cluster.request).snapshot.spec.merge.dtype == "auto", "merge is before evaluate"
     cluster.edit({"rerun": {"from": "merge", "id": "2"}})
     cluster.look()
     assert cluster.snapshot(cluster.request).snapshot.spec.merge.dtype == "float16"
