@@ -8,6 +8,7 @@ ARGS ?=
 
 UV := .tools/bin/uv
 BIN := .venv/bin
+RUNS := tests/run
 ON_A_NODE := tests/e2e tests/images/test_images.py
 # A cluster that is there already: then kubectl and helm are all that is needed
 ELSEWHERE := $(TUNESMITH_E2E_KUBECONFIG)
@@ -34,8 +35,8 @@ gpu-check: install ## What only a GPU can show about the training recipe; writes
 ##@ Develop
 
 .PHONY: test
-test: install lint types parts ## Lint, types, all tests that need no node
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ON_A_NODE:%=--ignore %) $(ARGS)
+test: install lint types parts ## Lint, types, all tests but those of whole runs
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(RUNS:%=--ignore %) $(ON_A_NODE:%=--ignore %) $(ARGS)
 
 .PHONY: lint
 lint: install ## Style, import contract, YAML
@@ -70,6 +71,10 @@ chart: install ## Write the chart's generated files again: schema, README, right
 parts: ## Install what tests need beside Python packages (a browser), where the machine allows it
 	@scripts/parts.sh
 
+.PHONY: runs
+runs: install parts ## Whole runs on this machine: killed, reused, on S3
+	$(BIN)/python -m pytest -n 2 $(RUNS) $(ARGS)
+
 .PHONY: e2e
 e2e: install ## Tests on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
 	$(if $(ELSEWHERE),,@tests/cluster/build.sh node)
@@ -78,7 +83,7 @@ e2e: install ## Tests on a cluster with a node: our own (Linux, root), or that o
 
 .PHONY: e2e-full
 e2e-full: e2e ## Those, a run killed ten times, and 500 requests on fake nodes
-	TUNESMITH_LONG=1 $(BIN)/python -m pytest tests/run/test_faults.py
+	TUNESMITH_LONG=1 $(BIN)/python -m pytest $(RUNS)/test_faults.py
 	$(BIN)/python benchmarks/controller/run.py
 
 .PHONY: cluster-up

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from whole_runs import digests, kill_at
 
-KILLS = 10 if os.environ.get("TUNESMITH_LONG") else 4  # some 17 s each; `make e2e-full` kills ten times
+KILLS = 10 if os.environ.get("TUNESMITH_LONG") else 3  # some 40 s each; `make e2e-full` kills ten times
 IN_FLIGHT = 4
 
 

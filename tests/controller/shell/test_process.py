@@ -208,7 +208,7 @@ def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goe
 
     def states() -> list[tuple[int, int]]:
         items = {item["metadata"]["name"]: item for item in real.listed(control_plane, namespace, "treq")}
-        return [(len(jobs_of(control_plane, items[name])), items[name]["status"].get("queuePlace", -1)) for name in sorted(items)]
+        return [(len(jobs_of(control_plane, items[name])), items[name]["status"].get("queuePlace", 0)) for name in sorted(items)]
 
     real.until("two at work, three in line", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2), (0, 3)])
     control_plane.kubectl("delete", "treq", requests[0]["metadata"]["name"], "-n", namespace)
