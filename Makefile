@@ -9,7 +9,7 @@ ARGS ?=
 UV := .tools/bin/uv
 BIN := .venv/bin
 RUNS := tests/run
-ON_A_NODE := tests/e2e tests/images/test_images.py
+ON_A_NODE := tests/e2e tests/images/test_images.py tests/images/test_tryout_programs.py tests/cluster/test_kwok.py
 # A cluster that is there already: then kubectl and helm are all that is needed
 ELSEWHERE := $(TUNESMITH_E2E_KUBECONFIG)
 EXTRAS := generate train merge cluster controller tryout
@@ -76,7 +76,7 @@ runs: install parts ## Whole runs on this machine: killed, reused, on S3
 	$(BIN)/python -m pytest -n 2 $(RUNS) $(ARGS)
 
 .PHONY: e2e
-e2e: install ## Tests on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
+e2e: install ## Tests of the images and on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
 	$(if $(ELSEWHERE),,@tests/cluster/build.sh node)
 	$(if $(ELSEWHERE),,@BASE_IMAGE=$${BASE_IMAGE:-debootstrap} images/build.sh)
 	$(BIN)/python -m pytest $(if $(ELSEWHERE),tests/e2e,$(ON_A_NODE)) --timeout 1800 $(ARGS)
