@@ -19,6 +19,8 @@ def hold_of(request: TrainingRequest | None, snapshot: Snapshot, step: Step, wor
         return None
     if suspend:
         text = f"suspended; {row.name} saves its state and ends" if row.phase == "Stopping" else "suspended: set spec.suspend to false"
+        if row.reason == "NodeLost":
+            text = f"suspended, but {row.name} has not ended: {row.message}"
         return Hold("Suspended", "Suspended", text)
     if not step.start:
         return None

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from reconcile_steps import condition, conditions, edit, fails, line, look, made, play, rows, runs, sets, stage_done
+from reconcile_steps import condition, conditions, edit, fails, later, line, look, made, play, rows, runs, sets, stage_done
 from small_cluster import config, profile
 
 from tunesmith.profile import S3, Allow
@@ -158,6 +158,17 @@ def test_a_request_that_was_made_again_is_not_read_under_its_first_run():
 def test_a_suspended_request_is_suspended_whatever_it_waits_for():
     _, plan = play([look], spec={"data.from": {"request": "a"}, "suspend": True})
     assert line(plan) == "Suspended Suspended"
+
+
+def test_a_suspended_request_says_that_its_node_is_lost():
+    def dies(cluster):
+        pod = cluster.pods()[-1]
+        pod["spec"]["nodeName"] = "gpu-7"
+        cluster._put("pod", pod)
+
+    _, plan = play([look, runs, dies, edit(suspend=True), look, later(60), look])
+    assert line(plan) == "Suspended Suspended"
+    assert "`kubectl delete node gpu-7`" in plan.status.message
 
 
 def test_train_waits_for_the_adapter_of_another_request():
