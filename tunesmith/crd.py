@@ -3,7 +3,7 @@
 Fields of `spec` carry no default: a stored default can't be told from a wish (resolve.py). The description names the built-in one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -85,6 +85,26 @@ def custom_resource_definition() -> dict[str, Any]:
             ],
         },
     }
+
+
+def schema_in(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of this version in a CustomResourceDefinition; empty if it does not have it."""
+    for version in definition.get("spec", {}).get("versions", ()):
+        if version["name"] == VERSION:
+            schema: Mapping[str, Any] = version.get("schema", {}).get("openAPIV3Schema", {})
+            return schema
+    return {}
+
+
+def field_paths(schema: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """Paths of the fields of a schema: `spec.training.loraAlpha`, `status.conditions[].reason`, `{}` for the values of a mapping."""
+    for name, inner in (schema.get("properties") or {}).items():
+        path = f"{at}.{name}" if at else name
+        yield path
+        yield from field_paths(inner, path)
+    for part, mark in (("items", "[]"), ("additionalProperties", "{}")):
+        if isinstance(schema.get(part), Mapping):
+            yield from field_paths(schema[part], at + mark)
 
 
 def _root(spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:

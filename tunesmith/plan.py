@@ -53,7 +53,7 @@ NEUTRAL = frozenset(
     }
 )
 
-_BUILT_IN_WISH = {"task": "-", "model": {"base": "-"}}
+LEAST: Mapping[str, Any] = {"task": "-", "model": {"base": "-"}}  # what a spec has to say at least; all else is built in then
 
 
 def snapshot(
@@ -120,7 +120,7 @@ def _within(path: str, parts: Collection[str]) -> bool:
 
 
 def _built_in() -> dict[str, Any]:
-    return Spec.model_validate(_BUILT_IN_WISH).model_dump(mode="json", by_alias=True)
+    return Spec.model_validate(LEAST).model_dump(mode="json", by_alias=True)
 
 
 def _hash(value: Mapping[str, Any]) -> str:

@@ -38,6 +38,10 @@ class S3(Settings):
     secret: ObjectName = ""
     """Secret in the request's namespace with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN. Empty: by identity."""
 
+    def of(self, namespace: str) -> str:
+        """URL of the runs of a namespace."""
+        return f"{self.url.rstrip('/')}/{namespace}"
+
 
 class Images(Settings):
     """The image of each stage, by tag or digest. evaluate uses train's, deliver merge's."""

@@ -15,12 +15,12 @@ from pydantic import BaseModel, ValidationError
 import tunesmith
 from tunesmith.documents import read_documents
 from tunesmith.errors import BadRequest, Problem
+from tunesmith.plan import LEAST
 from tunesmith.profile import Images, Profile
 from tunesmith.request import Spec, dotted
 from tunesmith_controller.model import Config
 
 Model = TypeVar("Model", bound=BaseModel)
-_LEAST: dict[str, Any] = {"task": "-", "model": {"base": "-"}}  # what a request has to say, so that the defaults beside it can be judged
 
 
 def read_config(file: Path) -> Config:
@@ -53,9 +53,9 @@ def parse_config(document: Any, place: str) -> Config:
 
 def _spec_of(defaults: Mapping[str, Any]) -> dict[str, Any]:
     """A spec that says no more than a profile's defaults. Each request of the profile would fail with what is wrong in them."""
-    spec = _LEAST | dict(defaults)
+    spec = {**LEAST, **defaults}
     if isinstance(model := spec["model"], Mapping):
-        spec["model"] = _LEAST["model"] | dict(model)
+        spec["model"] = {**LEAST["model"], **model}
     return spec
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from tunesmith.events import Progress
 from tunesmith_controller.api import Api, Call, NotFound
 from tunesmith_controller.model import Object, Other, World
+from tunesmith_controller.reconcile.objects import read_status
+from tunesmith_controller.reconcile.standing import has_a_job
 from tunesmith_controller.rights import JOBS
 from tunesmith_controller.snapshots import Snapshots
 from tunesmith_controller.store import Store
@@ -97,12 +99,6 @@ def others(requests: Store, request: Object) -> dict[str, Other]:
     return found
 
 
-def at_work(request: Object) -> bool:
-    """Whether a request has a Job, or is about to, as its status tells: also one that was refused since."""
-    rows = (request.get("status") or {}).get("stages") or ()
-    return any(row.get("job") and row.get("phase") in ("Pending", "Running", "Stopping") for row in rows)
-
-
 def run_taken_by(requests: Store, request: Object) -> str:
     """Name of a request that works on the same run, or of an older one that wants to. Empty if there is none."""
     mine = _age_of(request)
@@ -111,7 +107,7 @@ def run_taken_by(requests: Store, request: Object) -> str:
             continue
         status = other.get("status") or {}
         over = status.get("phase") in ("Succeeded", "Failed") and status.get("observedGeneration") == other["metadata"].get("generation")
-        if at_work(other) or (_age_of(other) < mine and not over):
+        if has_a_job(read_status(other)) or (_age_of(other) < mine and not over):
             return str(other["metadata"]["name"])
     return ""
 

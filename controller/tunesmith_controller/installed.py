@@ -1,11 +1,10 @@
 """Compares the installed CustomResourceDefinition with the controller's own: an older one silently prunes what it does not know."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.crd import custom_resource_definition
-from tunesmith.request import VERSION
+from tunesmith.crd import custom_resource_definition, field_paths, schema_in
 from tunesmith_controller.api import Api, ApiError, Call, Forbidden, NotFound, Unreachable
 from tunesmith_controller.rights import DEFINITIONS
 
@@ -14,7 +13,7 @@ log = logging.getLogger(__name__)
 
 def missing_fields(installed: Mapping[str, Any]) -> list[str]:
     """Paths of fields (`spec.training.loraAlpha`) that our schema has and the installed one lacks. Pure."""
-    return sorted(set(_paths(_schema(custom_resource_definition()))) - set(_paths(_schema(installed))))
+    return sorted(set(field_paths(schema_in(custom_resource_definition()))) - set(field_paths(schema_in(installed))))
 
 
 def check_installed(api: Api) -> int:
@@ -42,21 +41,3 @@ def check_installed(api: Api) -> int:
             ", ".join(missing[:40]) + (" …" if len(missing) > 40 else ""),
         )
     return len(missing)
-
-
-def _schema(definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    for version in definition.get("spec", {}).get("versions", ()):
-        if version["name"] == VERSION:
-            schema: Mapping[str, Any] = version.get("schema", {}).get("openAPIV3Schema", {})
-            return schema
-    return {}
-
-
-def _paths(schema: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    for name, inner in (schema.get("properties") or {}).items():
-        path = f"{at}.{name}" if at else name
-        yield path
-        yield from _paths(inner, path)
-    for part, mark in (("items", "[]"), ("additionalProperties", "{}")):
-        if isinstance(schema.get(part), Mapping):
-            yield from _paths(schema[part], at + mark)

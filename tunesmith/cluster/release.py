@@ -5,10 +5,10 @@ from typing import Any
 
 import tunesmith
 from tunesmith.cluster.api import Api
-from tunesmith.crd import PLURAL, custom_resource_definition
+from tunesmith.crd import PLURAL, custom_resource_definition, field_paths, schema_in
 from tunesmith.documents import read_documents
 from tunesmith.errors import TunesmithError
-from tunesmith.request import API_VERSION, GROUP, KIND, VERSION
+from tunesmith.request import API_VERSION, GROUP, KIND
 
 UNKNOWN = "unknown"
 _SECONDS = 3.0
@@ -20,7 +20,7 @@ def release(api: Api) -> dict[str, Any]:
     """The controller, the images of the stages, the CustomResourceDefinition, and what does not go together."""
     deployment = _controller(api)
     version, schema = _definition(api)
-    known, there = set(_fields(_own_schema())), set(_fields(schema))
+    known, there = set(_fields(schema_in(custom_resource_definition()))), set(_fields(schema))
     found = {
         "server": api.server,
         "controller": {
@@ -91,30 +91,21 @@ def _images(api: Api, deployment: Mapping[str, Any]) -> dict[str, str] | None:
     return None
 
 
-def _definition(api: Api) -> tuple[str, dict[str, Any]]:
+def _definition(api: Api) -> tuple[str, Mapping[str, Any]]:
     """Version and schema of the CustomResourceDefinition. Its schema is served to everybody who has logged in."""
     definition = _read(api, f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.{GROUP}")
-    for served in definition.get("spec", {}).get("versions", ()):
-        if served["name"] == VERSION:
-            return _label(definition), served["schema"]["openAPIV3Schema"]
+    if schema := schema_in(definition):
+        return _label(definition), schema
     schemas = _read(api, f"/openapi/v3/apis/{API_VERSION}").get("components", {}).get("schemas", {})
     return UNKNOWN, next((schema for name, schema in schemas.items() if name.endswith(f".{KIND}")), {})
-
-
-def _own_schema() -> dict[str, Any]:
-    [version] = custom_resource_definition()["spec"]["versions"]
-    found: dict[str, Any] = version["schema"]["openAPIV3Schema"]
-    return found
 
 
 def _label(thing: Mapping[str, Any]) -> str:
     return str((thing.get("metadata", {}).get("labels") or {}).get(_VERSION, UNKNOWN))
 
 
-def _fields(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
+def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
     """Paths of the fields of `spec` and `status`."""
-    for name, field in schema.get("properties", {}).items():
-        if path or name in ("spec", "status"):
-            here = f"{path}.{name}".lstrip(".")
-            yield here
-            yield from _fields(field.get("items", field), here)
+    for path in field_paths(schema):
+        if path.partition(".")[0] in ("spec", "status") and "{}" not in path:
+            yield path.replace("[]", "")

@@ -46,7 +46,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
     if held is None:
         return _nothing_yet(who, world, old, done, hold, now, suspend=suspend)
 
-    store = f"{held.frozen.profile.store.url.rstrip('/')}/{who.namespace}"
+    store = held.frozen.profile.store.of(who.namespace)
     verdict = _verdict(held.snapshot, old, done, world.jobs)
 
     def wish(stage: StageKey) -> Wish:
@@ -106,7 +106,7 @@ def _accepted(
         held = snapshots.freeze(who, request, profile, world.others)
         if done or any(row.attempt for row in old.stages):
             accept.same_run(held.snapshot.run, old.run)
-            accept.same_store(f"{profile.store.url.rstrip('/')}/{who.namespace}", old.store)
+            accept.same_store(profile.store.of(who.namespace), old.store)
         return request, held, None
     except Refused as error:
         return request, before, Hold("Failed", error.reason, str(error), refused=True)

@@ -11,5 +11,9 @@ def holds_a_place(status: Status) -> bool:
     """Whether a request counts as at work though it may have no Job at this moment."""
     if status.phase not in _PHASES:
         return False
-    named = any(row.job and row.phase in ("Pending", "Running", "Stopping") for row in status.stages)
-    return named or status.reason in _HOLDING
+    return has_a_job(status) or status.reason in _HOLDING
+
+
+def has_a_job(status: Status) -> bool:
+    """Whether a request has a Job, or is about to, whatever its phase: it may have been refused since."""
+    return any(row.job and row.phase in ("Pending", "Running", "Stopping") for row in status.stages)
