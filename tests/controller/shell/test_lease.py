@@ -77,7 +77,7 @@ def test_one_of_two_replicas_leads_and_the_other_takes_over_at_once_after_a_rele
         first.elector.release()
         assert not first.elector.leading
         taken = until(lambda: second.when("won"))
-        assert taken - released < 3 * TIMES.retry + 0.3, "a released lease need not run out"
+        assert taken - released < TIMES.renew, "a released lease need not run out"
         assert leases.lease is not None
         assert leases.lease["spec"]["leaseTransitions"] == 1
         assert first.when("lost") is None, "a clean stop is no loss"
