@@ -27,9 +27,18 @@ def load(name: str, folder: Path, inside: Inside) -> None:
         layers, trouble = _bring(name, loaded.with_name(loaded.name + ".oci"), set(), inside)
     if trouble:
         raise RuntimeError(f"{name} was not imported: {trouble}")
+    _drop_replaced(inside)
     known.write_text("\n".join(sorted(have | layers)))
     loaded.write_text(identity)
     print(f"{name}: loaded")
+
+
+def _drop_replaced(inside: Inside) -> None:
+    """Forget images that only the kubelet's name by digest is left of, so that containerd frees their layers."""
+    refs = [line.split()[:3] for line in _ctr(inside, "images", "list").splitlines()[1:]]
+    named = {digest for ref, _, digest in refs if not ref.startswith("sha256:")}
+    if replaced := [ref for ref, _, digest in refs if ref.startswith("sha256:") and digest not in named]:
+        _ctr(inside, "images", "remove", *replaced)
 
 
 def _bring(name: str, layout: Path, known: set[str], inside: Inside) -> tuple[set[str], str]:

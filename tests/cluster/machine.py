@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import node
-from programs import missing, program
+from programs import CACHE, missing, program
 
 import images
 
 FOLDER = Path(os.environ.get("TUNESMITH_CLUSTER") or Path.home() / ".cache" / "tunesmith" / "cluster" / "run")
 KUBECONFIG = FOLDER / "kubeconfig"
+KEPT = CACHE / "images"  # those of the last cluster, for the next: gigabytes that need not be unpacked again
 LINK = "tunesmith0"  # the machine's side of the pair of links
 CGROUPS = Path("/sys/fs/cgroup")
 CGROUP = "tunesmith-cluster"  # also in config/kubelet.yaml
@@ -59,9 +60,12 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop the cluster and remove all that it was, its images included."""
+    """Stop the cluster and remove all that it was. Its images are kept, unless containerd is out of order."""
     with _alone():
+        kept = False
         if pid := _pid():
+            with suppress(RuntimeError):
+                kept = images.count(_inside) > 0
             # With the namespaces' process 1 the kernel ends every process in them, and with the last one mounts and network go.
             os.kill(pid, signal.SIGKILL)
             _until("the end of the processes", lambda: _pid() is None and not _processes())
@@ -72,6 +76,9 @@ def down() -> None:
         if saved.exists():
             for name, value in json.loads(saved.read_text()).items():
                 Path("/proc/sys", name).write_text(value)
+        if kept:
+            shutil.rmtree(KEPT, ignore_errors=True)
+            _move_images(FOLDER, KEPT)
         shutil.rmtree(FOLDER, ignore_errors=True)
 
 
@@ -104,6 +111,8 @@ def kubectl(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[
 def _begin() -> None:
     """Start process 1 in new namespaces, connect it with the machine, write the keys."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    if not (FOLDER / "lib").exists():
+        _move_images(KEPT, FOLDER)
     saved = FOLDER / "sysctls.json"
     if not saved.exists():
         saved.write_text(json.dumps({name: value.read_text() for name in SYSCTLS if (value := Path("/proc/sys", name)).exists()}))
@@ -201,6 +210,14 @@ def _inside(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command with the node's mounts and network."""
     pid = _pid()
     return subprocess.run(["nsenter", f"--target={pid}", "--mount", "--net", *command], capture_output=True, text=True, check=False)
+
+
+def _move_images(source: Path, target: Path) -> None:
+    """containerd's data, and what images.py has noted of it. Between two file systems nothing is moved: loading is as quick."""
+    for name in ("lib/containerd", "images"):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            (source / name).rename(target / name)
 
 
 def _make_cgroups() -> None:

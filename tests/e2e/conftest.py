@@ -1,14 +1,46 @@
-"""The cluster that the tests of this folder run on, and the release that most of them share."""
+"""The cluster that the tests of this folder run on, the release that most of them share, and how two processes share both.
 
+`make e2e` runs two: a request waits for pods more than it computes. A test marked `alone` has the cluster for itself.
+"""
+
+import fcntl
+from pathlib import Path
+
+import pytest
 from e2e.cluster import cluster
 from e2e.release import tryout
 
 __all__ = ["cluster", "tryout"]
 
+# One process each, in this order: what reuses the finished quickstart comes after it, and the tests that need no cluster fill the time
+# until there is one.
+GROUPS = (
+    ("test_cluster", "test_quickstart", "test_docs", "test_faults"),
+    ("test_kwok", "test_tryout_programs", "test_images", "test_failures", "test_run_policy"),
+)
+PLACES = {name: (group, place) for group, names in enumerate(GROUPS) for place, name in enumerate(names)}
 
-# What reuses the finished quickstart comes last, what restarts the API server before it.
-ORDER = ("test_cluster", "test_quickstart", "test_failures", "test_run_policy", "test_faults", "test_docs")
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: nothing else may happen on the cluster meanwhile")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
+    def place(item):
+        group, number = PLACES.get(item.path.stem, (len(GROUPS), 0))
+        return group, item.get_closest_marker("alone") is not None, number  # those that others wait for come last
+
+    for item in items:
+        if item.path.stem in PLACES:
+            item.add_marker(pytest.mark.xdist_group(f"process{PLACES[item.path.stem][0]}"))
+    items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before a test's own time begins
+def pytest_runtest_protocol(item):
+    here = Path(__file__).parent
+    with (here / "release.py").open() as door, (here / "cluster.py").open() as lock:
+        fcntl.flock(door, fcntl.LOCK_EX)  # held while waiting, so that who wants the cluster alone is not overtaken for ever
+        fcntl.flock(lock, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)

@@ -1,5 +1,6 @@
 """The chart's tryout on a cluster, installed once for all tests of this folder, and the commands that a user has."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -39,10 +40,12 @@ class Release:
 
     def install(self, *more: str) -> None:
         """Install or upgrade, and wait until everything is ready."""
-        self.helm(
-            *("upgrade", "--install", "tunesmith", str(ROOT / "helm/tunesmith"), "--namespace", NAMESPACE, "--create-namespace"),
-            *("--values", str(VALUES), "--set", "tryout.enabled=true", "--wait", "--timeout", "5m", *more),
-        )
+        with VALUES.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # helm refuses a second change of a release meanwhile
+            self.helm(
+                *("upgrade", "--install", "tunesmith", str(ROOT / "helm/tunesmith"), "--namespace", NAMESPACE, "--create-namespace"),
+                *("--values", str(VALUES), "--set", "tryout.enabled=true", "--wait", "--timeout", "5m", *more),
+            )
 
     def apply(self, name: str, *, namespace: str = "default", **spec) -> None:
         """Apply a request."""
@@ -94,6 +97,7 @@ class Release:
 
 def run_in_pod(release: Release, script: str, env: dict[str, str]) -> None:
     """Run a script in a pod of generate's image."""
+    name = f"e2e-run-{time.time_ns()}"
     container = {
         "name": "run",
         "image": "localhost/tunesmith-generate:dev",
@@ -105,17 +109,16 @@ def run_in_pod(release: Release, script: str, env: dict[str, str]) -> None:
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "e2e-run"},
+        "metadata": {"name": name},
         "spec": {
             "restartPolicy": "Never",
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [container],
         },
     }
-    release.kubectl("delete", "pod", "e2e-run", "--ignore-not-found", "--wait")
     release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
-    release.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/e2e-run", "--timeout=60s")
-    release.kubectl("delete", "pod", "e2e-run", "--wait=false")
+    release.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=120s")
+    release.kubectl("delete", "pod", name, "--wait=false")
 
 
 @pytest.fixture(scope="session")

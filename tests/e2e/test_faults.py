@@ -56,6 +56,7 @@ def started(tryout, name: str) -> dict | None:
     return row if row.get("phase") == "Running" and row.get("progress", 0) > 0 else None
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(1200)
 def test_a_controller_killed_ten_times_runs_no_stage_twice(tryout):
     draw = random.Random(SEED)
@@ -100,6 +101,7 @@ def count_live(tryout, most: dict[str, int]) -> None:
         most[stage] = max(most.get(stage, 0), count)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_an_api_server_that_restarts_costs_nothing(tryout):
     if not tryout.cluster.own:
@@ -113,6 +115,7 @@ def test_an_api_server_that_restarts_costs_nothing(tryout):
     assert len(tryout.jobs("api")) == 4
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_under_way(tryout):
     tryout.kubectl("delete", "treq", "upgraded", "--ignore-not-found", "--wait")

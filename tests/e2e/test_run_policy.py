@@ -1,19 +1,11 @@
 """Edits, suspension and runs that are taken up again: only what changed runs, and nothing is paid for twice."""
 
-import json
 import time
 
 import pytest
-from e2e.release import NAMESPACE
 from e2e.small import small
 
 RUN = {"run": "e2e-kept"}
-
-
-def calls(tryout) -> int:
-    """What the teacher has been paid for so far."""
-    path = f"/api/v1/namespaces/{NAMESPACE}/services/http:tunesmith-tryout-teacher:8080/proxy/stats"
-    return json.loads(tryout.kubectl("get", "--raw", path).stdout)["calls"]
 
 
 def stages_of(jobs) -> list[str]:
@@ -41,21 +33,29 @@ def kept(tryout):
     return succeeded(tryout, "kept", 1)
 
 
+@pytest.mark.timeout(600)
+def test_a_run_is_where_its_name_says(kept):
+    outputs = kept["status"]["outputs"]
+    assert all("/default/e2e-kept/" in outputs[name] for name in ("dataset", "adapter", "model", "report")), outputs
+
+
+@pytest.mark.alone  # it counts what the teacher was asked
 @pytest.mark.timeout(900)
 def test_an_edit_runs_only_what_it_changes_and_taking_it_back_runs_nothing(tryout, kept):
-    paid = calls(tryout)
+    paid = tryout.paid()
     tryout.apply("kept", **small(merge={"dtype": "float32"}), **RUN)
     succeeded(tryout, "kept", 2)
     assert stages_of(tryout.jobs("kept")) == ["evaluate", "evaluate", "generate", "merge", "merge", "train"]
     tryout.apply("kept", **small(), **RUN)
     succeeded(tryout, "kept", 3)
     assert stages_of(tryout.jobs("kept")) == ["evaluate", "evaluate", "generate", "merge", "merge", "train"]
-    assert calls(tryout) == paid
+    assert tryout.paid() == paid
 
 
+@pytest.mark.alone  # it counts what the teacher was asked
 @pytest.mark.timeout(900)
 def test_a_request_that_is_deleted_and_applied_again_takes_up_its_run(tryout, kept):
-    paid = calls(tryout)
+    paid = tryout.paid()
     tryout.kubectl("delete", "treq", "kept", "--wait")
     tryout.until("its Jobs are gone", lambda: not tryout.jobs("kept"), timeout=60)
     began = time.monotonic()
@@ -64,7 +64,7 @@ def test_a_request_that_is_deleted_and_applied_again_takes_up_its_run(tryout, ke
     print(f"taken up again in {time.monotonic() - began:.0f} s")
     assert request["metadata"]["uid"] != kept["metadata"]["uid"]
     assert stages_of(tryout.jobs("kept")) == ["generate"], "only the first stage looks into the store"
-    assert calls(tryout) == paid
+    assert tryout.paid() == paid
 
 
 @pytest.mark.timeout(900)

@@ -52,7 +52,9 @@ def test_killed_ten_times_every_stage_of_every_request_runs_once(replicas: Repli
     )
     assert jobs == {(name, stage): 1 for name in names for stage in STAGES}
     assert {row["attempt"] for item in real.listed(control_plane, namespace, "treq") for row in item["status"]["stages"]} == {1}
-    assert [line for one in replicas.all for line in one.logged("error")] == []
+    errors = [line["message"] for one in replicas.all for line in one.logged("error")]
+    # the lease that is deleted may be the one that the other has just taken
+    assert [message for message in errors if message != "the lease is lost: another replica holds the lease"] == []
 
 
 def test_a_finished_request_costs_nothing_and_few_calls_brought_it_there(replicas: Replicas, control_plane: ControlPlane) -> None:
