@@ -79,7 +79,7 @@ runs: install parts ## Whole runs on this machine: killed, reused, on S3
 e2e: install ## Tests of the images and on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
 	$(if $(ELSEWHERE),,@tests/cluster/build.sh node)
 	$(if $(ELSEWHERE),,@BASE_IMAGE=$${BASE_IMAGE:-debootstrap} images/build.sh)
-	$(BIN)/python -m pytest $(if $(ELSEWHERE),tests/e2e,$(ON_A_NODE)) -n 2 --dist loadgroup --no-loadscope-reorder --timeout 1800 --durations 15 $(ARGS)
+	$(BIN)/python -m pytest $(if $(ELSEWHERE),tests/e2e,$(ON_A_NODE)) -n 2 --dist loadscope --no-loadscope-reorder --timeout 1800 --durations 15 $(ARGS)
 
 .PHONY: e2e-full
 e2e-full: e2e ## Those, a run killed ten times, and 500 requests on fake nodes
