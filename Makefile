@@ -8,7 +8,7 @@ ARGS ?=
 
 UV := .tools/bin/uv
 BIN := .venv/bin
-RUNS := tests/run
+RUNS := tests/run tests/train/test_several_processes.py
 ON_A_NODE := tests/e2e tests/images/test_images.py tests/images/test_tryout_programs.py tests/cluster/test_kwok.py
 # A cluster that is there already: then kubectl and helm are all that is needed
 ELSEWHERE := $(TUNESMITH_E2E_KUBECONFIG)
@@ -35,7 +35,7 @@ gpu-check: install ## What only a GPU can show about the training recipe; writes
 ##@ Develop
 
 .PHONY: test
-test: install lint types parts ## Lint, types, all tests but those of whole runs
+test: install lint types parts ## Lint, types, all tests but those of `runs` and `e2e`
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(RUNS:%=--ignore %) $(ON_A_NODE:%=--ignore %) $(ARGS)
 
 .PHONY: lint
@@ -72,8 +72,8 @@ parts: ## Install what tests need beside Python packages (a browser), where the 
 	@scripts/parts.sh
 
 .PHONY: runs
-runs: install parts ## Whole runs on this machine: killed, reused, on S3
-	$(BIN)/python -m pytest -n 2 $(RUNS) $(ARGS)
+runs: install parts ## Whole runs on this machine: killed, reused, on S3; training with two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(RUNS) $(ARGS)
 
 .PHONY: e2e
 e2e: install ## Tests of the images and on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
@@ -83,7 +83,7 @@ e2e: install ## Tests of the images and on a cluster with a node: our own (Linux
 
 .PHONY: e2e-full
 e2e-full: e2e ## Those, a run killed ten times, and 500 requests on fake nodes
-	TUNESMITH_LONG=1 $(BIN)/python -m pytest $(RUNS)/test_faults.py
+	TUNESMITH_LONG=1 $(BIN)/python -m pytest tests/run/test_faults.py
 	$(BIN)/python benchmarks/controller/run.py
 
 .PHONY: cluster-up

@@ -29,7 +29,8 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     def place(item):
         group, number = PLACES.get(item.path.stem, (len(GROUPS), 0))
-        return group, item.get_closest_marker("alone") is not None, number  # those that others wait for come last
+        alone = item.get_closest_marker("alone") is not None  # others wait for these: they come last, first those of the last file,
+        return group, alone, -number if alone else number  # whose fixtures are still there
 
     items.sort(key=place)
 

@@ -11,6 +11,7 @@ from e2e.small import small
 STEPS = 12
 SEED = 20261123
 TRAINING = {"maxSteps": STEPS, "saveSteps": 1}
+STAGES = ("generate", "train", "merge", "evaluate")
 
 
 def adapter_digest(tryout, name: str, folder) -> str:
@@ -23,17 +24,8 @@ def adapter_digest(tryout, name: str, folder) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tryout, tmp_path_factory):
-    """The adapter's digest of a run that nothing happened to."""
-    tryout.kubectl("delete", "treq", "calm", "--ignore-not-found", "--wait")
-    tryout.apply("calm", **small(training=TRAINING))
-    status = tryout.wait_for_end("calm", timeout=600)["status"]
-    assert status["phase"] == "Succeeded", status
-    return adapter_digest(tryout, "calm", tmp_path_factory.mktemp("calm"))
-
-
-@pytest.mark.timeout(900)
-def test_a_deleted_train_pod_goes_on_from_its_last_checkpoint_and_is_no_failure(tryout, undisturbed, tmp_path):
+def disturbed(tryout, tmp_path_factory):
+    """A request whose train pod was deleted at a random step, and the digest of its adapter."""
     tryout.kubectl("delete", "treq", "disturbed", "--ignore-not-found", "--wait")
     tryout.apply("disturbed", **small(training=TRAINING))
     row = tryout.until("train has made some steps", lambda: started(tryout, "disturbed"), timeout=300)
@@ -41,12 +33,17 @@ def test_a_deleted_train_pod_goes_on_from_its_last_checkpoint_and_is_no_failure(
     tryout.kubectl("delete", "pod", row["pod"])
     status = tryout.wait_for_end("disturbed", timeout=600)["status"]
     assert status["phase"] == "Succeeded", status
+    return adapter_digest(tryout, "disturbed", tmp_path_factory.mktemp("disturbed"))
+
+
+@pytest.mark.timeout(900)
+def test_a_deleted_train_pod_goes_on_from_its_last_checkpoint_and_is_no_failure(tryout, disturbed):
+    """That its adapter equals an undisturbed one is asked below, of a run whose pods nothing happens to."""
     [job] = tryout.jobs("disturbed", "train")
     assert job["status"].get("failed", 0) == 0, job["status"]
     assert len(tryout.pods("disturbed", "train")) >= 1
     log = tryout.tunesmith("logs", "disturbed", "--stage", "train").stdout
     assert "checkpoint" in log, log
-    assert adapter_digest(tryout, "disturbed", tmp_path) == undisturbed
 
 
 def started(tryout, name: str) -> dict | None:
@@ -117,7 +114,7 @@ def test_an_api_server_that_restarts_costs_nothing(tryout):
 
 @pytest.mark.alone
 @pytest.mark.timeout(900)
-def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_under_way(tryout):
+def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_under_way(tryout, disturbed, tmp_path):
     tryout.kubectl("delete", "treq", "upgraded", "--ignore-not-found", "--wait")
     tryout.apply("upgraded", **small(training=TRAINING))
     before = tryout.until("generate runs", lambda: running(tryout, "upgraded"), timeout=120)
@@ -128,7 +125,8 @@ def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_unde
         status = tryout.wait_for_end("upgraded", timeout=600)["status"]
         assert status["phase"] == "Succeeded", status
         assert [(row["key"], row["attempt"]) for row in status["stages"]] == [(row["key"], 1) for row in before["stages"]]
-        assert len(tryout.jobs("upgraded")) == 4
+        assert len(tryout.jobs("upgraded")) == len([pod for stage in STAGES for pod in tryout.pods("upgraded", stage)]) == 4
+        assert adapter_digest(tryout, "upgraded", tmp_path) == disturbed, "the deleted pod of the other, or the upgrade, changed the bytes"
     finally:
         tryout.kubectl("delete", "treq", "upgraded", "--wait=false", check=False)
         tryout.install()
