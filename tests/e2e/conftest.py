@@ -22,10 +22,6 @@ GROUPS = (
 PLACES = {name: (group, place) for group, names in enumerate(GROUPS) for place, name in enumerate(names)}
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "alone: nothing else may happen on the cluster meanwhile")
-
-
 def pytest_collection_modifyitems(items):
     def place(item):
         group, number = PLACES.get(item.path.stem, (len(GROUPS), 0))

@@ -171,13 +171,11 @@ FAULTS = [
 @pytest.fixture
 def name(tryout: Release, request: pytest.FixtureRequest) -> Iterator[str]:
     """A request's name of the fault's own; the request is gone afterwards."""
-    fault = request.node.callspec.params["fault"]
-    found = "fault-" + str(FAULTS.index(fault))
+    found = "fault-" + str(FAULTS.index(request.node.callspec.params["fault"]))
     tryout.kubectl("delete", "treq", found, "--ignore-not-found", "--wait")
     yield found
     tryout.kubectl("delete", "treq", found, "--ignore-not-found", "--wait=false")
-    if fault.reason == "QuotaExceeded":
-        tryout.kubectl("delete", "resourcequota", "e2e", "--ignore-not-found")
+    tryout.kubectl("delete", "resourcequota", "e2e", "--ignore-not-found")
 
 
 @pytest.mark.timeout(600)
