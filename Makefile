@@ -97,7 +97,7 @@ cluster-down: ## Stop it; its images stay in the cache
 
 .PHONY: bench
 bench: install ## All benchmarks, each against a peer in one run; writes benchmarks/*/results.md
-	@for stage in generate train merge evaluate controller; do $(BIN)/python benchmarks/$$stage/run.py; done
+	@for stage in generate train merge evaluate threads controller; do $(BIN)/python benchmarks/$$stage/run.py; done
 
 .PHONY: lock
 lock: $(UV) ## Resolve the requirements anew (UPGRADE=1: to the newest versions)
