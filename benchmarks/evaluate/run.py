@@ -16,6 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunesmith_jobs import before_torch
+
 SYSTEM = "Given a support message, you will answer with one JSON object with category, priority and product."
 ANSWER = '{"category": "billing", "priority": "high", "product": "PhotoBox"}'
 
@@ -28,7 +30,7 @@ def main() -> None:
         return
     print(f"{arguments.rows} rows, {arguments.new_tokens} new tokens at most")
     print(f"{'':12}{'total s':>9}{'import s':>10}{'load s':>8}{'loss s':>8}{'answers s':>11}{'tokens/s':>10}{'peak MiB':>10}")
-    environment = {**os.environ, "GOMP_SPINCOUNT": "2000"}  # as the stage sets it; without it both are several times slower when busy
+    environment = os.environ | before_torch.missing(os.environ)  # as the stage; without it both are several times slower when busy
     for side in _SIDES:
         command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
         began = time.monotonic()

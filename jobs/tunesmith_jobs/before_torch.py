@@ -1,20 +1,20 @@
-"""Imported first by a process that will import torch: environment variables that libraries read once, each unless it is set already."""
+"""Environment variables that torch and the libraries around it read once: a process sets them before it imports any."""
 
-import os
+from collections.abc import Mapping
 
-_SPINS = "2000"
-
-for _name, _value in {
+_QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # standard output holds machine lines or answers
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # `deterministic` needs it
-}.items():
-    os.environ.setdefault(_name, _value)
-
+}
 # A thread that waits sleeps after about 0.1 ms, not after GNU OpenMP's 10 ms and more: on cores that others use too it keeps the core from
-# the thread that it waits for. benchmarks/threads/results.md: a third of the time side by side, the same alone.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
+# the thread that it waits for. benchmarks/threads/results.md: half the time side by side, much the same alone.
+_SLEEPS_SOON = {"GOMP_SPINCOUNT": "2000"}
+
+
+def missing(environ: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not set yet. OMP_WAIT_POLICY is another way to say how long threads wait, and then stands."""
+    wanted = _QUIET if "OMP_WAIT_POLICY" in environ else _QUIET | _SLEEPS_SOON
+    return {name: value for name, value in wanted.items() if name not in environ}

@@ -1,6 +1,10 @@
+import os
 import sys
 
-import tunesmith_jobs.before_torch  # noqa: F401 - first, for what it sets
+from tunesmith_jobs import before_torch
+
+os.environ.update(before_torch.missing(os.environ))
+
 from tunesmith_jobs.infer.command import main
 
 if __name__ == "__main__":

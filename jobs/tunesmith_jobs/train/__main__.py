@@ -1,7 +1,11 @@
 import os
 import sys
 
-import tunesmith_jobs.before_torch  # noqa: F401 - first, for what it sets
+from tunesmith_jobs import before_torch
+
+os.environ.update(before_torch.missing(os.environ))
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # `deterministic` needs it, and it is read once
+
 from tunesmith_jobs.stage import Stage, run_stage
 from tunesmith_jobs.train.recipe import work
 from tunesmith_jobs.train.together import Follower
