@@ -17,7 +17,7 @@ __all__ = ["cluster", "tryout"]
 # until there is one.
 GROUPS = (
     ("test_cluster", "test_quickstart", "test_docs", "test_faults"),
-    ("test_kwok", "test_tryout_programs", "test_images", "test_failures", "test_run_policy"),
+    ("test_kwok", "test_tryout_programs", "test_images", "test_run_policy", "test_failures"),
 )
 PLACES = {name: (group, place) for group, names in enumerate(GROUPS) for place, name in enumerate(names)}
 

@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from e2e.small import small
+from e2e.small import TASK, small
 
-RUN = {"run": "e2e-kept"}
+RUN = {"run": "e2e-kept", "task": f"{TASK} In a run that is kept."}  # a task of its own, by which the teacher counts
 
 
 def stages_of(jobs) -> list[str]:
@@ -22,14 +22,14 @@ def succeeded(tryout, name: str, generation: int) -> dict:
         assert status.get("phase") != "Failed", status
         return request if seen and status.get("phase") == "Succeeded" else None
 
-    return tryout.until(f"{name} has succeeded at generation {generation}", reached, timeout=400)
+    return tryout.until(f"{name} has succeeded at generation {generation}", reached, timeout=400, every=2)
 
 
 @pytest.fixture(scope="module")
 def kept(tryout):
     """A finished request whose run has a name of its own."""
     tryout.tunesmith("delete", "kept", "--data", "--yes", check=False)
-    tryout.apply("kept", **small(), **RUN)
+    tryout.apply("kept", **small(**RUN))
     return succeeded(tryout, "kept", 1)
 
 
@@ -39,32 +39,30 @@ def test_a_run_is_where_its_name_says(kept):
     assert all("/default/e2e-kept/" in outputs[name] for name in ("dataset", "adapter", "model", "report")), outputs
 
 
-@pytest.mark.alone  # it counts what the teacher was asked
 @pytest.mark.timeout(900)
 def test_an_edit_runs_only_what_it_changes_and_taking_it_back_runs_nothing(tryout, kept):
-    paid = tryout.paid()
-    tryout.apply("kept", **small(merge={"dtype": "float32"}), **RUN)
+    paid = tryout.paid(RUN["task"])
+    tryout.apply("kept", **small(merge={"dtype": "float32"}, **RUN))
     succeeded(tryout, "kept", 2)
     assert stages_of(tryout.jobs("kept")) == ["evaluate", "evaluate", "generate", "merge", "merge", "train"]
-    tryout.apply("kept", **small(), **RUN)
+    tryout.apply("kept", **small(**RUN))
     succeeded(tryout, "kept", 3)
     assert stages_of(tryout.jobs("kept")) == ["evaluate", "evaluate", "generate", "merge", "merge", "train"]
-    assert tryout.paid() == paid
+    assert tryout.paid(RUN["task"]) == paid > 0
 
 
-@pytest.mark.alone  # it counts what the teacher was asked
 @pytest.mark.timeout(900)
 def test_a_request_that_is_deleted_and_applied_again_takes_up_its_run(tryout, kept):
-    paid = tryout.paid()
+    paid = tryout.paid(RUN["task"])
     tryout.kubectl("delete", "treq", "kept", "--wait")
     tryout.until("its Jobs are gone", lambda: not tryout.jobs("kept"), timeout=60)
     began = time.monotonic()
-    tryout.apply("kept", **small(), **RUN)
+    tryout.apply("kept", **small(**RUN))
     request = succeeded(tryout, "kept", 1)
     print(f"taken up again in {time.monotonic() - began:.0f} s")
     assert request["metadata"]["uid"] != kept["metadata"]["uid"]
     assert stages_of(tryout.jobs("kept")) == ["generate"], "only the first stage looks into the store"
-    assert tryout.paid() == paid
+    assert tryout.paid(RUN["task"]) == paid > 0
 
 
 @pytest.mark.timeout(900)
@@ -137,7 +135,7 @@ def test_what_the_profile_does_not_allow_is_refused_by_name(tryout, what):
     changes, paths = REFUSED[what]
     tryout.kubectl("delete", "treq", "refused", "--ignore-not-found", "--wait")
     tryout.apply("refused", **small(**changes))
-    status = tryout.until("it is refused", lambda: phase(tryout, "refused", "Failed"), timeout=60)
+    status = tryout.until("it is refused", lambda: phase(tryout, "refused", "Failed"))
     for path in paths:
         assert path in status["message"], status["message"]
     assert {condition["type"]: condition["status"] for condition in status["conditions"]}["Accepted"] == "False"

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from scripted import PATIENT, QUICK, SUPPORT, spec, teacher
@@ -58,6 +60,20 @@ def test_the_scripted_rows_say_what_they_mean(stage_for):
         assert list(answer) == ["category", "priority", "product"]
         assert answer["product"] in row.prompt
         assert row.response == json.dumps(answer, separators=(",", ":"))
+
+
+def test_the_teacher_counts_apart_what_each_task_was_billed(stage_for):
+    other = f"{SUPPORT} Of a shop."
+
+    def billed(url, about):
+        with urllib.request.urlopen(f"{url.removesuffix('/v1')}/stats?about={quote(about)}") as answer:
+            return json.load(answer)["calls"]
+
+    with teacher() as server:
+        generate(stage_for(spec(server.url, 20, task=other)), PATIENT)
+        assert (billed(server.url, other), billed(server.url, "")) == (22, 22)
+        generate(stage_for(spec(server.url, 30, task="Translate English into French."), run="another"), PATIENT)
+        assert (billed(server.url, other), billed(server.url, "into French"), billed(server.url, "")) == (22, 32, 54)
 
 
 def test_the_same_answers_give_the_same_bytes_whatever_their_order(stage_for):
@@ -119,7 +135,7 @@ def test_a_given_system_message_is_kept_to_the_byte_and_not_asked_for(stage_for)
 def test_the_task_reaches_the_teacher_to_the_byte(stage_for):
     with teacher() as server:
         files = made(stage_for(spec(server.url, 3, task=RIDDLES)))
-        assert all(RIDDLES in body for body in server.bodies)
+        assert all(RIDDLES in text for text in server.asked_for)
     assert b"(scripted" in files["train.jsonl"]
 
 
@@ -128,7 +144,7 @@ def test_a_chain_feeds_earlier_answers_back_one_after_another(stage_for):
         files = made(stage_for(spec(server.url, 12, strategy="chain", feedback=4)))
         assert server.most_in_flight == 1
         assert server.answered == 13
-        shown = [body.count("'assistant'") for body in server.bodies]
+        shown = [text.count("\nassistant: ") for text in server.asked_for]
         assert sorted(shown)[-8:] == [4] * 8
     assert "plan.json" not in files
 

@@ -33,7 +33,7 @@ class Server:
         self.tokens = 0
         self.in_flight = 0
         self.most_in_flight = 0
-        self.bodies: Counter[str] = Counter()
+        self.asked_for: Counter[str] = Counter()  # the text of all messages of a call
         self._allowance = requests_per_second
         self._at = 0.0
 
@@ -86,7 +86,7 @@ class Server:
         if self.latency:
             await asyncio.sleep(self.latency)
         self.answered += 1
-        self.bodies[str(body["messages"])] += 1
+        self.asked_for["\n".join(f"{message['role']}: {message['content']}" for message in body["messages"])] += 1
         found = completion(body, answer(body))
         self.tokens += found["usage"]["total_tokens"]
         return web.json_response(found)
@@ -114,12 +114,15 @@ class Server:
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ready\n")
 
-    async def _stats(self, _request: web.Request) -> web.Response:
-        repeated = sum(count - 1 for count in self.bodies.values())
+    async def _stats(self, request: web.Request) -> web.Response:
+        """`?about=TEXT`: `calls` and `repeated` of those alone whose messages have this text, such as the task of one request."""
+        about = request.query.get("about", "")
+        counts = [count for text, count in self.asked_for.items() if about in text]
+        repeated = sum(counts) - len(counts)
         return web.json_response(
             {
                 "asked": self.asked,
-                "calls": self.answered,
+                "calls": sum(counts) if about else self.answered,
                 "tokens": self.tokens,
                 "repeated": repeated,
                 "mostInFlight": self.most_in_flight,
