@@ -81,6 +81,11 @@ class Bench:
     def run(self, *arguments: str, expect: int = 0) -> str:
         return self.command("run", str(self.write()), "--store", self.store, *arguments, expect=expect)
 
+    def ran(self, *, expect: int = 0) -> list[str]:
+        """Run; the stages that were not there yet."""
+        document = json.loads(self.run("--json", expect=expect).splitlines()[-1])
+        return [row["name"] for row in document["stages"] if not row["reused"]]
+
     def manifests(self, *arguments: str) -> dict:
         """Stage name -> manifest of the key that the last run had."""
         output = self.command("status", self.name, "--store", self.store, "--json", *arguments)

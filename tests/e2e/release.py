@@ -73,8 +73,8 @@ class Release:
         items = json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json").stdout)["items"]
         return sorted(items, key=lambda pod: pod["metadata"]["creationTimestamp"])
 
-    def until(self, what: str, holds, timeout: float = 120.0, every: float = 0.5):
-        """Wait until `holds()` is true; returns what it gave. Each look takes a tenth of a second of a core: long waits look less often."""
+    def until(self, what: str, holds, timeout: float = 120.0, every: float = 1.0):
+        """Wait until `holds()` is true; returns what it gave. Each look takes a tenth of a second of a core."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if found := holds():
