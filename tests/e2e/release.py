@@ -92,17 +92,6 @@ class Release:
 
         return self.until(f"{name} has ended; now:\n{self._describe(name)}", ended, timeout, every=2)
 
-    def wait_for_stage(self, name: str, stage: str, timeout: float) -> dict:
-        """The request's status once a stage has succeeded; what comes after it may still run."""
-
-        def reached():
-            status = self.request(name).get("status", {})
-            assert status.get("phase") != "Failed", status
-            rows = {row["name"]: row["phase"] for row in status.get("stages", [])}
-            return status if rows.get(stage) == "Succeeded" else None
-
-        return self.until(f"{stage} of {name} has succeeded; now:\n{self._describe(name)}", reached, timeout, every=2)
-
     def _describe(self, name: str) -> str:
         return self.kubectl("get", "treq", name, "-o", "wide", check=False).stdout
 

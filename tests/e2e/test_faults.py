@@ -30,7 +30,8 @@ def disturbed(tryout, tmp_path_factory):
     row = tryout.until("train has made some steps", lambda: started(tryout, "disturbed"), timeout=300)
     time.sleep(random.Random(SEED).uniform(0, 4))
     tryout.kubectl("delete", "pod", row["pod"])
-    tryout.wait_for_stage("disturbed", "train", timeout=600)
+    status = tryout.wait_for_end("disturbed", timeout=600)["status"]
+    assert status["phase"] == "Succeeded", status
     return adapter_digest(tryout, "disturbed", tmp_path_factory.mktemp("disturbed"))
 
 

@@ -76,11 +76,11 @@ def test_a_suspended_request_has_no_pod_and_goes_on_when_it_is_resumed(tryout):
     tryout.until("nothing of it runs", lambda: not live(tryout, "paused"), timeout=120)
     assert status["stage"] == "train"
     tryout.tunesmith("resume", "paused")
-    status = tryout.wait_for_stage("paused", "train", timeout=400)
-    rows = {row["name"]: row["attempt"] for row in status["stages"]}
+    request = tryout.wait_for_end("paused", timeout=400)
+    rows = {row["name"]: row["attempt"] for row in request["status"]["stages"]}
+    assert request["status"]["phase"] == "Succeeded", request["status"]
     assert rows["generate"] == 1
     assert rows["train"] == 2
-    tryout.kubectl("delete", "treq", "paused", "--wait=false")
 
 
 @pytest.mark.timeout(300)
