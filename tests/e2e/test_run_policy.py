@@ -135,7 +135,7 @@ def test_what_the_profile_does_not_allow_is_refused_by_name(tryout, what):
     changes, paths = REFUSED[what]
     tryout.kubectl("delete", "treq", "refused", "--ignore-not-found", "--wait")
     tryout.apply("refused", **small(**changes))
-    status = tryout.until("it is refused", lambda: phase(tryout, "refused", "Failed"))
+    status = tryout.until("it is refused", lambda: phase(tryout, "refused", "Failed"), timeout=60)
     for path in paths:
         assert path in status["message"], status["message"]
     assert {condition["type"]: condition["status"] for condition in status["conditions"]}["Accepted"] == "False"
