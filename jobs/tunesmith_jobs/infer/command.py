@@ -21,6 +21,7 @@ from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith_jobs.chat import question
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import Finished, read_manifest
+from tunesmith_jobs.imports import collector_paused
 from tunesmith_jobs.storage import Store, open_store
 
 FORMAT = 1
@@ -66,11 +67,12 @@ def _ask(
     which: str, folder: Path, snapshot: Snapshot, system: str, prompts: Sequence[str], new_tokens: int, arguments: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
     """One model's answers; printed as they come, unless they are wanted as JSON."""
-    import torch
+    with collector_paused():
+        import torch
 
-    from tunesmith_jobs.evaluate.model import LanguageModel
-    from tunesmith_jobs.infer.stream import PrintedStream
-    from tunesmith_jobs.train.device import find_device
+        from tunesmith_jobs.evaluate.model import LanguageModel
+        from tunesmith_jobs.infer.stream import PrintedStream
+        from tunesmith_jobs.train.device import find_device
 
     device = find_device(snapshot.spec.training.device).kind
     with LanguageModel(folder, torch.device(device)) as model:

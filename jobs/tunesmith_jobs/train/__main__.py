@@ -6,9 +6,12 @@ from tunesmith_jobs import before_torch
 os.environ.update(before_torch.missing(os.environ))
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # `deterministic` needs it, and it is read once
 
-from tunesmith_jobs.stage import Stage, run_stage
-from tunesmith_jobs.train.recipe import work
-from tunesmith_jobs.train.together import Follower
+from tunesmith_jobs.imports import collector_paused
+
+with collector_paused():
+    from tunesmith_jobs.stage import Stage, run_stage
+    from tunesmith_jobs.train.recipe import work
+    from tunesmith_jobs.train.together import Follower
 
 if __name__ == "__main__":
     sys.exit(run_stage("train", work, kind=Follower if int(os.environ.get("RANK", "0")) else Stage))

@@ -21,6 +21,7 @@ import torch
 from tunesmith.manifest import Pin
 from tunesmith.settings import Training
 from tunesmith_jobs.base import find_base, inspect_base, open_base
+from tunesmith_jobs.imports import collector_paused
 from tunesmith_jobs.preflight.estimate import check_fits
 from tunesmith_jobs.stage import Finished, Outcome, Stage
 from tunesmith_jobs.trackers import check_trackers, event_files
@@ -59,11 +60,13 @@ def _work(stage: Stage, settings: Training, us: Together) -> Outcome:
 
 
 def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: Pin, folder: Path, start: Finished | None) -> Outcome:
-    from tunesmith_jobs.train.callbacks import BEST, KeepCheckpoints, SameOrder, ShowProgress, StopEarly, StopWhenTold
-    from tunesmith_jobs.train.samples import samples
+    with collector_paused():
+        _quiet()
+        import tunesmith_jobs.train.trainer  # noqa: F401 - trl, most of what there is to import
+        from tunesmith_jobs.train.callbacks import BEST, KeepCheckpoints, SameOrder, ShowProgress, StopEarly, StopWhenTold
+        from tunesmith_jobs.train.samples import samples
 
     # Load
-    _quiet()
     _repeatable(settings, device)
     tokenizer = load_tokenizer(folder, settings)
     model = load_model(folder, settings, device, stage)
