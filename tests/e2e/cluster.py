@@ -1,10 +1,12 @@
 """A cluster with a node: the project's own (tests/cluster), or the one of TUNESMITH_E2E_KUBECONFIG, which is only used."""
 
+import fcntl
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,14 +27,23 @@ class Cluster:
         self.kubeconfig = kubeconfig
         self.own = own
 
+    @contextmanager
+    def answers(self, lock: int = fcntl.LOCK_SH) -> Iterator[None]:
+        """For a command of a test: the other process does not restart the API server meanwhile."""
+        with (OWN / "node.py").open() as held:
+            fcntl.flock(held, lock)
+            yield
+
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator. A failure raises with what it said, unless `check` is False."""
-        return kubectl(self.kubeconfig, *arguments, stdin=stdin, check=check)
+        with self.answers():
+            return kubectl(self.kubeconfig, *arguments, stdin=stdin, check=check)
 
     def helm(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run helm. A failure raises with what it said, unless `check` is False."""
         env = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/"), "KUBECONFIG": str(self.kubeconfig)}
-        done = subprocess.run([str(client("helm")), *arguments], capture_output=True, text=True, env=env, check=False)
+        with self.answers():
+            done = subprocess.run([str(client("helm")), *arguments], capture_output=True, text=True, env=env, check=False)
         if check and done.returncode:
             raise RuntimeError(f"helm {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -40,11 +51,12 @@ class Cluster:
     def restart_apiserver(self) -> None:
         """Kill the API server of the project's own cluster, which starts it again; returns when it answers."""
         assert self.own, "the API server of another cluster is not ours to kill"
-        subprocess.run(["pkill", "-KILL", "-f", f"kube-apiserver .*{ADDRESS}"], check=True)
-        for _ in range(120):
-            time.sleep(1)
-            if self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0:
-                return
+        with self.answers(fcntl.LOCK_EX):
+            subprocess.run(["pkill", "-KILL", "-f", f"kube-apiserver .*{ADDRESS}"], check=True)
+            for _ in range(120):
+                time.sleep(1)
+                if kubectl(self.kubeconfig, "get", "--raw", "/readyz", check=False).returncode == 0:
+                    return
         raise RuntimeError("the API server did not come back within two minutes")
 
     def names_asked_for(self) -> list[str]:

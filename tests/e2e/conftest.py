@@ -7,11 +7,12 @@ import fcntl
 from pathlib import Path
 
 import pytest
+from e2e.base import put_two_layers
 from e2e.cluster import cluster
-from e2e.release import tryout
+from e2e.release import NAMESPACE, Release
 from xdist.scheduler import LoadScopeScheduling
 
-__all__ = ["cluster", "tryout"]
+__all__ = ["cluster"]
 
 # One process each, in this order: what reuses the finished quickstart comes after it, and the tests that need no cluster fill the time
 # until there is one.
@@ -51,3 +52,15 @@ def pytest_runtest_protocol(item):
         fcntl.flock(lock, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
         fcntl.flock(door, fcntl.LOCK_UN)
         return (yield)
+
+
+@pytest.fixture(scope="session")
+def tryout(cluster):
+    """The release, installed. On a cluster of somebody else's it is left as it is; the project's own goes with `make cluster-down`."""
+    release = Release(cluster)
+    if cluster.own:  # no pod of ours, of any kind, needs more than this allows
+        release.kubectl("create", "namespace", NAMESPACE, check=False)
+        release.kubectl("label", "namespace", NAMESPACE, "default", "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
+    release.install()
+    put_two_layers(release)
+    return release

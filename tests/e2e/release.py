@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +34,8 @@ class Release:
         """`kubectl tunesmith …`, without any credentials of the store in the environment."""
         command = [str(Path(sys.executable).parent / "kubectl-tunesmith"), *arguments, "--kubeconfig", str(self.cluster.kubeconfig)]
         env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "NO_COLOR": "1", "KUBECONFIG": str(self.cluster.kubeconfig)}
-        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=timeout, check=False)
+        with self.cluster.answers():
+            done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=timeout, check=False)
         assert not check or done.returncode == 0, f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -120,14 +120,3 @@ def run_in_pod(release: Release, script: str, env: dict[str, str]) -> None:
     release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
     release.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=120s")
     release.kubectl("delete", "pod", name, "--wait=false")
-
-
-@pytest.fixture(scope="session")
-def tryout(cluster):
-    """The release, installed. On a cluster of somebody else's it is left as it is; the project's own goes with `make cluster-down`."""
-    release = Release(cluster)
-    if cluster.own:  # no pod of ours, of any kind, needs more than this allows
-        release.kubectl("create", "namespace", NAMESPACE, check=False)
-        release.kubectl("label", "namespace", NAMESPACE, "default", "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
-    release.install()
-    return release

@@ -1,8 +1,9 @@
-"""A request that runs through all stages in little time on a CPU: few rows, two steps. Not to become better, but to be run."""
+"""A request that runs through all stages in little time on a CPU: few rows, two layers, two steps. Not to become better, but to be run."""
 
 from typing import Any
 
-BASE = "models/SmolLM2-135M-Instruct"
+from e2e.base import TWO_LAYERS
+
 TASK = "Read a customer's support message and answer with one line of JSON: category, priority, product."
 
 
@@ -11,7 +12,7 @@ def small(**changes: Any) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "task": TASK,
         "data": {"examples": 12},
-        "model": {"base": BASE},
+        "model": {"base": TWO_LAYERS},
         "training": {
             "maxSteps": 2,
             "loraR": 4,

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from e2e.release import NAMESPACE, ROOT, Release, run_in_pod
+from e2e.base import of_the_store, store_keys
+from e2e.release import ROOT, Release, run_in_pod
 from e2e.small import TASK, small
 
 SECONDS = 60  # from the cause being visible to the cluster until the request says it
@@ -22,14 +23,6 @@ PAGE = ROOT / "docs/how-to/failures.md"
 def secret(release: Release, name: str, **values: str) -> None:
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
     release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
-
-
-def store_keys(release: Release) -> dict[str, str]:
-    """The tryout's own credentials, as the platform team knows them."""
-    import base64
-
-    data = json.loads(release.kubectl("get", "secret", "tunesmith-tryout-store", "-o", "json").stdout)["data"]
-    return {name: base64.b64decode(value).decode() for name, value in data.items()}
 
 
 def teacher_key(release: Release, *, good: bool) -> None:
@@ -54,8 +47,7 @@ if 'e2e-missing' in [one['Name'] for one in s3.list_buckets()['Buckets']]:
     {gone}; s3.delete_bucket(Bucket='e2e-missing')
 {made if there else ""}
 """
-    env = {**store_keys(release), "AWS_ENDPOINT_URL_S3": f"http://tunesmith-tryout-s3.{NAMESPACE}:8333", "AWS_REGION": "us-east-1"}
-    run_in_pod(release, script, env)
+    run_in_pod(release, script, of_the_store(release))
 
 
 def mend_image(release: Release) -> None:

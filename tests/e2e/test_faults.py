@@ -5,12 +5,12 @@ import random
 import time
 
 import pytest
+from e2e.base import DEMO
 from e2e.release import NAMESPACE
 from e2e.small import small
 
-STEPS = 12
 SEED = 20261123
-TRAINING = {"maxSteps": STEPS, "saveSteps": 1}
+TRAINING = {"maxSteps": 40, "saveSteps": 1}  # enough that train is still at work when it is disturbed
 
 
 def adapter_digest(tryout, name: str, folder) -> str:
@@ -56,7 +56,7 @@ def started(tryout, name: str) -> dict | None:
 def test_a_controller_killed_ten_times_runs_no_stage_twice(tryout):
     draw = random.Random(SEED)
     tryout.kubectl("delete", "treq", "killed", "--ignore-not-found", "--wait")
-    tryout.apply("killed", **small())
+    tryout.apply("killed", **small(model={"base": DEMO}))  # of thirty layers: it lasts as long as the ten kills
     kills, most = 0, {}
     end = time.monotonic() + 900
     while time.monotonic() < end:
@@ -96,7 +96,6 @@ def count_live(tryout, most: dict[str, int]) -> None:
         most[stage] = max(most.get(stage, 0), count)
 
 
-@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_an_api_server_that_restarts_costs_nothing(tryout):
     if not tryout.cluster.own:
@@ -110,14 +109,13 @@ def test_an_api_server_that_restarts_costs_nothing(tryout):
     assert len(tryout.jobs("api")) == 4
 
 
-@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_under_way(tryout, disturbed, tmp_path):
     tryout.kubectl("delete", "treq", "upgraded", "--ignore-not-found", "--wait")
-    tryout.apply("upgraded", **small(training=TRAINING))
+    tryout.apply("upgraded", profile="changing", **small(training=TRAINING))
     before = tryout.until("generate runs", lambda: running(tryout, "upgraded"), timeout=120)
     try:
-        tryout.install("--set-json", "profiles.default.defaults.training.learningRate=0.001")
+        tryout.install("--set-json", "profiles.changing.defaults.training.learningRate=0.001")
         tryout.until("train runs", lambda: started(tryout, "upgraded"), timeout=300)
         tryout.helm("rollback", "tunesmith", "--namespace", NAMESPACE, "--wait", "--timeout", "5m")
         status = tryout.wait_for_end("upgraded", timeout=600)["status"]

@@ -68,7 +68,7 @@ def test_a_request_that_is_deleted_and_applied_again_takes_up_its_run(tryout, ke
 @pytest.mark.timeout(900)
 def test_a_suspended_request_has_no_pod_and_goes_on_when_it_is_resumed(tryout):
     tryout.kubectl("delete", "treq", "paused", "--ignore-not-found", "--wait")
-    tryout.apply("paused", **small(training={"maxSteps": 8}))
+    tryout.apply("paused", **small(training={"maxSteps": 60}))
     tryout.until("train runs", lambda: tryout.request("paused").get("status", {}).get("stage") == "train", timeout=200)
     time.sleep(10)
     tryout.tunesmith("suspend", "paused")

@@ -3,6 +3,7 @@
 import gc
 
 import pytest
+
 from tunesmith_jobs.imports import collector_paused
 
 
