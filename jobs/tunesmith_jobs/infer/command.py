@@ -21,7 +21,7 @@ from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith_jobs.chat import question
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import Finished, read_manifest
-from tunesmith_jobs.imports import collector_paused
+from tunesmith_jobs.process import collector_paused
 from tunesmith_jobs.storage import Store, open_store
 
 FORMAT = 1

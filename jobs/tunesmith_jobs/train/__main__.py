@@ -1,12 +1,11 @@
 import os
-import sys
 
 from tunesmith_jobs import before_torch
 
 os.environ.update(before_torch.missing(os.environ))
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # `deterministic` needs it, and it is read once
 
-from tunesmith_jobs.imports import collector_paused
+from tunesmith_jobs.process import collector_paused, leave
 
 with collector_paused():
     from tunesmith_jobs.stage import Stage, run_stage
@@ -14,4 +13,4 @@ with collector_paused():
     from tunesmith_jobs.train.together import Follower
 
 if __name__ == "__main__":
-    sys.exit(run_stage("train", work, kind=Follower if int(os.environ.get("RANK", "0")) else Stage))
+    leave(run_stage("train", work, kind=Follower if int(os.environ.get("RANK", "0")) else Stage))

@@ -21,8 +21,8 @@ import torch
 from tunesmith.manifest import Pin
 from tunesmith.settings import Training
 from tunesmith_jobs.base import find_base, inspect_base, open_base
-from tunesmith_jobs.imports import collector_paused
 from tunesmith_jobs.preflight.estimate import check_fits
+from tunesmith_jobs.process import collector_paused
 from tunesmith_jobs.stage import Finished, Outcome, Stage
 from tunesmith_jobs.trackers import check_trackers, event_files
 from tunesmith_jobs.train import adapter, arguments, history, tokens
