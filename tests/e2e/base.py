@@ -1,8 +1,5 @@
 """A base model of two layers, cut from the demo model in the tryout's bucket: for requests that only have to run, on few cores."""
 
-import base64
-import json
-
 from e2e.release import NAMESPACE, Release, run_in_pod
 
 DEMO = "models/SmolLM2-135M-Instruct"
@@ -24,7 +21,7 @@ for name, tensor in json.loads(whole[8 : 8 + size]).items():
     header[name] = tensor | {{"data_offsets": [len(body), len(body) + end - begin]}}
     body += whole[8 + size + begin : 8 + size + end]
 head = json.dumps(header).encode()
-parts["model.safetensors"] = struct.pack("<Q", len(head)) + head + bytes(body)
+parts["model.safetensors"] = struct.pack("<Q", len(head)) + head + body
 for name, content in parts.items():
     s3.put_object(Bucket=bucket, Key=f"{TWO_LAYERS}/{{name}}", Body=content)
 """
@@ -37,8 +34,7 @@ def put_two_layers(release: Release) -> None:
 
 def store_keys(release: Release) -> dict[str, str]:
     """The tryout's own credentials, as the platform team knows them."""
-    data = json.loads(release.kubectl("get", "secret", "tunesmith-tryout-store", "-o", "json").stdout)["data"]
-    return {name: base64.b64decode(value).decode() for name, value in data.items()}
+    return release.secret("tunesmith-tryout-store")
 
 
 def of_the_store(release: Release) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The chart's tryout on a cluster, installed once for all tests of this folder, and the commands that a user has."""
 
+import base64
 import fcntl
 import json
 import subprocess
@@ -56,6 +57,11 @@ class Release:
     def request(self, name: str, namespace: str = "default") -> dict:
         """The request as JSON."""
         return json.loads(self.kubectl("get", "treq", name, "-n", namespace, "-o", "json").stdout)
+
+    def secret(self, name: str) -> dict[str, str]:
+        """What a Secret holds."""
+        data = json.loads(self.kubectl("get", "secret", name, "-o", "json").stdout)["data"]
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     def paid(self, task: str) -> int:
         """Answers that the scripted teacher has given for a task since it started: what a real one bills."""

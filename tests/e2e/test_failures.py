@@ -4,7 +4,6 @@ The causes are made for real: a key that the teacher refuses, a bucket that is n
 failures.md is the table of what was seen; `TUNESMITH_WRITE_DOCS=1` writes it again.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,10 +25,7 @@ def secret(release: Release, name: str, **values: str) -> None:
 
 
 def teacher_key(release: Release, *, good: bool) -> None:
-    import base64
-
-    data = json.loads(release.kubectl("get", "secret", "tunesmith-tryout-teacher", "-o", "json").stdout)["data"]
-    secret(release, "e2e-teacher", apiKey=base64.b64decode(data["apiKey"]).decode() if good else "sk-wrong")
+    secret(release, "e2e-teacher", apiKey=release.secret("tunesmith-tryout-teacher")["apiKey"] if good else "sk-wrong")
 
 
 def quota(release: Release, *, pods: int) -> None:

@@ -62,7 +62,6 @@ def _work(stage: Stage, settings: Training, us: Together) -> Outcome:
 def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: Pin, folder: Path, start: Finished | None) -> Outcome:
     with collector_paused():
         _quiet()
-        import tunesmith_jobs.train.trainer  # noqa: F401 - trl, most of what there is to import
         from tunesmith_jobs.train.callbacks import BEST, KeepCheckpoints, SameOrder, ShowProgress, StopEarly, StopWhenTold
         from tunesmith_jobs.train.samples import samples
 
@@ -149,12 +148,13 @@ def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: 
 
 def build_trainer(model: Any, tokenizer: Any, splits: Splits, settings: Training, device: Device, output: Path, max_length: int) -> Any:
     """trl's trainer over our tokens, its adapter in float32."""
-    from transformers import PrinterCallback
-    from trl import SFTConfig
+    with collector_paused():
+        from transformers import PrinterCallback
+        from trl import SFTConfig
 
-    from tunesmith_jobs.train.batches import LeftPadded
-    from tunesmith_jobs.train.head import skip_positions_without_loss
-    from tunesmith_jobs.train.trainer import RecipeTrainer
+        from tunesmith_jobs.train.batches import LeftPadded
+        from tunesmith_jobs.train.head import skip_positions_without_loss
+        from tunesmith_jobs.train.trainer import RecipeTrainer
 
     skip_positions_without_loss()
     config = SFTConfig(
