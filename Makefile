@@ -12,7 +12,7 @@ RUNS := tests/run tests/train/test_several_processes.py
 ON_A_NODE := tests/e2e tests/images/test_images.py tests/images/test_tryout_programs.py tests/cluster/test_kwok.py
 # A cluster that is there already: then kubectl and helm are all that is needed
 ELSEWHERE := $(TUNESMITH_E2E_KUBECONFIG)
-EXTRAS := generate train merge cluster controller tryout
+IN_IMAGES := generate train merge controller tryout
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 ##@ Use
@@ -102,7 +102,8 @@ bench: install ## All benchmarks, each against a peer in one run; writes benchma
 .PHONY: lock
 lock: $(UV) ## Resolve the requirements anew (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group dev pyproject.toml -o requirements/dev.txt
-	for extra in $(EXTRAS); do $(COMPILE) --extra $$extra -c requirements/dev.txt pyproject.toml -o requirements/$$extra.txt; done
+	$(COMPILE) --extra cluster -c requirements/dev.txt pyproject.toml -o requirements/cluster.txt
+	for extra in $(IN_IMAGES); do $(COMPILE) --extra $$extra -c requirements/dev.txt --excludes requirements/excluded.txt pyproject.toml -o requirements/$$extra.txt; done
 	$(COMPILE) -c requirements/dev.txt images/tryout/requirements.in -o images/tryout/requirements.txt
 
 .PHONY: clean

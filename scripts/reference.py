@@ -15,9 +15,6 @@ import yaml
 from typer.testing import CliRunner
 
 from tunesmith import places
-from tunesmith.cli.about import EXIT_CODES
-from tunesmith.cli.main import app
-from tunesmith.cli.members import DOCUMENTS
 from tunesmith.crd import schema_of
 from tunesmith.plan import concerns
 from tunesmith.presets import DATA, TRAINING
@@ -25,6 +22,9 @@ from tunesmith.profile import Profile
 from tunesmith.request import API_VERSION, KIND, Spec
 from tunesmith.settings import LARGEST
 from tunesmith.status import Status
+from tunesmith_cli.commands.about import EXIT_CODES
+from tunesmith_cli.commands.members import DOCUMENTS
+from tunesmith_cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = "docs/reference"

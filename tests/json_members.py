@@ -2,7 +2,7 @@
 
 import re
 
-from tunesmith.cli.members import DOCUMENTS
+from tunesmith_cli.commands.members import DOCUMENTS
 
 
 def wrong(document, which):

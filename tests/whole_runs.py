@@ -62,7 +62,7 @@ class Bench:
 
     def start(self, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", "tunesmith.cli", *arguments],
+            [sys.executable, "-m", "tunesmith_cli", *arguments],
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """The contract that command line, controller and stages share.
 
-Pure (pydantic and the standard library), but for `cli/` and `local.py`; the map of the house is in docs/explanation/architecture.md.
+Pure: pydantic, PyYAML and the standard library, without files, processes or the network. docs/explanation/architecture.md has the map.
 """
 
 __version__ = "0.1.0"

@@ -1,6 +1,5 @@
-"""How fast bytes come, and so how long the rest takes. Pure, but for the clock."""
+"""How fast bytes come, and so how long the rest takes. Pure: the clock is an argument."""
 
-import time
 from collections import deque
 from collections.abc import Callable
 
@@ -12,7 +11,7 @@ _SECONDS = 10.0  # that the rate is measured over
 class Pace:
     """Of what has come lately: what was there before says nothing about the rest."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._got = 0
         self._seen = deque([(clock(), 0)])

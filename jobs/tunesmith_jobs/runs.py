@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -128,7 +129,7 @@ def _fetch(store: Store, arguments: argparse.Namespace) -> Any:
         raise Gone(f"run {arguments.run} has nothing to fetch: {missing} not done", reason="NotDone", remedy="run it to its end first")
     to = Path(arguments.to).absolute()
     total = sum(item.file.size for found in wanted.values() for item in found)
-    done, pace = 0, Pace()
+    done, pace = 0, Pace(time.monotonic)
     answer: dict[str, Any] = {"to": str(to), "parts": {}, "files": [], "kept": 0}
     for part, found in wanted.items():
         if found:

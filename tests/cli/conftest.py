@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 import yaml
 
-from tunesmith.cli import main
+from tunesmith_cli import main
 
 TOY = Path(__file__).with_name("toy_cli.py")
 
@@ -46,7 +46,7 @@ class Cli:
         return path
 
     def start(self, *arguments, real=False, **options) -> subprocess.Popen:
-        program = ["-m", "tunesmith.cli"] if real else [str(TOY)]
+        program = ["-m", "tunesmith_cli"] if real else [str(TOY)]
         return subprocess.Popen(
             [sys.executable, *program, *map(str, arguments)],
             **{

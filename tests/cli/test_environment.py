@@ -4,11 +4,11 @@ import pytest
 from requests_for_tests import document
 
 from tunesmith.errors import BadRequest, Refused, Usage
-from tunesmith.local.environment import secret_variable, stage_environment
-from tunesmith.local.places import run_place, store_url
-from tunesmith.local.requests import Asked, local_snapshot, refreshed
 from tunesmith.request import parse
 from tunesmith.settings import SecretKey
+from tunesmith_cli.local.environment import secret_variable, stage_environment
+from tunesmith_cli.local.places import run_place, store_url
+from tunesmith_cli.local.requests import Asked, local_snapshot, refreshed
 
 KEY = "TUNESMITH_TEACHER_API_KEY"
 OPENAI = {"OPENAI_API_KEY": "sk-openai"}

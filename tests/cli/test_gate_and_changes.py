@@ -8,10 +8,10 @@ from requests_for_tests import document
 from tunesmith.changes import changes, moved
 from tunesmith.errors import Usage
 from tunesmith.gate import judge
-from tunesmith.local.rerun import keeping_rerun, with_rerun
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
 from tunesmith.settings import Gate
+from tunesmith_cli.local.rerun import keeping_rerun, with_rerun
 
 GATES = {  # metric, least gain, metrics -> passed
     "the lower bound counts, not the gain": ("loss", 0.5, {"lossGain": 0.9, "lossGainLow": 0.4}, False),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.cli.about import EXIT_CODES
-from tunesmith.cluster.faults import Conflict
 from tunesmith.errors import ExitCode, TryAgain
+from tunesmith_cli.cluster.faults import Conflict
+from tunesmith_cli.commands.about import EXIT_CODES
 
 PAGE = Path(__file__).parents[2] / "docs/reference/exit-codes.md"
 

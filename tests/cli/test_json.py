@@ -5,8 +5,8 @@ import json
 import pytest
 from json_members import wrong
 
-from tunesmith.cli.members import DOCUMENTS
 from tunesmith.events import Progress
+from tunesmith_cli.commands.members import DOCUMENTS
 from tunesmith_jobs.evaluate.report import Report
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from tiny import tiny_model
 
-from tunesmith.cli.about import EXIT_CODES
+from tunesmith_cli.commands.about import EXIT_CODES
 
 STAGES = ["generate", "train", "merge", "evaluate"]
 SLOW = {"TOY_STEPS": "40", "TOY_SECONDS": "20"}

@@ -20,7 +20,7 @@ QUICK = {
 
 @pytest.mark.parametrize("arguments", QUICK.values(), ids=QUICK)
 def test_answers_without_importing_what_a_stage_needs(arguments):
-    command = [sys.executable, "-X", "importtime", "-m", "tunesmith.cli", *arguments]
+    command = [sys.executable, "-X", "importtime", "-m", "tunesmith_cli", *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = {line.split("|")[-1].strip().split(".")[0] for line in answer.stderr.splitlines()}
     assert "typer" in imported
@@ -29,7 +29,7 @@ def test_answers_without_importing_what_a_stage_needs(arguments):
 
 def test_validate_imports_no_library_of_a_stage(cli):
     request = cli.write()
-    command = [sys.executable, "-X", "importtime", "-m", "tunesmith.cli", "validate", str(request)]
+    command = [sys.executable, "-X", "importtime", "-m", "tunesmith_cli", "validate", str(request)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env=cli.environment())
     assert {line.split("|")[-1].strip().split(".")[0] for line in answer.stderr.splitlines()}.isdisjoint({*HEAVY, "rich"})
 
@@ -38,7 +38,7 @@ COMPLETION = {"_TUNESMITH_COMPLETE": "complete_bash", "COMP_WORDS": "tunesmith l
 
 
 def test_completion_imports_nothing_of_the_contract_or_of_a_cluster(cli):
-    command = [sys.executable, "-X", "importtime", "-m", "tunesmith.cli"]
+    command = [sys.executable, "-X", "importtime", "-m", "tunesmith_cli"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env=cli.environment() | COMPLETION)
     assert answer.stdout.split() == ["generate", "train", "merge", "evaluate", "deliver"]
     imported = {line.split("|")[-1].strip() for line in answer.stderr.splitlines()}
@@ -67,15 +67,15 @@ def quick(limit):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["version", "--client"], ["version", "--client", "-o", "json"]], ids=" ".join)
 def test_answers_within_300_ms(arguments):
-    assert seconds("-m", "tunesmith.cli", *arguments) < quick(0.3)
+    assert seconds("-m", "tunesmith_cli", *arguments) < quick(0.3)
 
 
 def test_completion_takes_less_than_300_ms(cli):
-    assert seconds("-m", "tunesmith.cli", env=cli.environment() | COMPLETION) < quick(0.3)
+    assert seconds("-m", "tunesmith_cli", env=cli.environment() | COMPLETION) < quick(0.3)
 
 
 def test_validate_takes_less_than_a_second(cli):
-    assert seconds("-m", "tunesmith.cli", "validate", str(cli.write())) < quick(1)
+    assert seconds("-m", "tunesmith_cli", "validate", str(cli.write())) < quick(1)
 
 
 def test_completion_names_the_commands(cli):
@@ -91,8 +91,8 @@ def test_completion_names_the_runs_of_the_store(cli):
 
 
 def test_the_stages_to_choose_are_those_of_the_contract():
-    from tunesmith.cli.options import StageChoice
     from tunesmith.settings import StageName
+    from tunesmith_cli.commands.options import StageChoice
 
     assert tuple(StageChoice) == get_args(StageName)
 

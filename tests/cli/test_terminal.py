@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tunesmith.cli.terminal import age, duration, printable, table
+from tunesmith_cli.commands.terminal import age, duration, printable, table
 
 TERMINAL = {"TERM": "xterm-256color"}
 WANTED = {  # variables, and options before the command -> escapes are shown

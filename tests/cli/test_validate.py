@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tunesmith.errors import Usage
-from tunesmith.local.requests import parse_set
+from tunesmith_cli.local.requests import parse_set
 
 VALUES = {
     "a number": ("data.examples=20", ("data.examples", 20)),

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests_for_tests import document
 
-from tunesmith.cli.yaml_text import yaml_text
 from tunesmith.documents import read_documents
 from tunesmith.json_schema import json_schema
 from tunesmith.request import parse
+from tunesmith_cli.commands.yaml_text import yaml_text
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 ASKED = {

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from tunesmith.cli import main
-from tunesmith.local.processes import Toolbox
+from tunesmith_cli import main
+from tunesmith_cli.local.processes import Toolbox
 
 STAGE = Path(__file__).with_name("toy_stage.py")
 

@@ -18,8 +18,8 @@ from control_plane import ControlPlane, control_plane
 from requests_for_tests import document
 from seaweed import s3
 
-from tunesmith.cli import main
 from tunesmith.crd import custom_resource_definition
+from tunesmith_cli import main
 
 __all__ = ["control_plane", "s3"]
 

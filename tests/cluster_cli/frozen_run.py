@@ -4,10 +4,10 @@ import json
 
 from cluster_cli.statuses import NOW, condition
 
-from tunesmith.cluster.foretell import readable
 from tunesmith.plan import snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import parse
+from tunesmith_cli.cluster.foretell import readable
 
 PROFILE = Profile.model_validate(
     {

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from cluster_cli.statuses import condition, row
 
-from tunesmith.cli.running import new_id
-from tunesmith.cluster import acts
-from tunesmith.cluster.requests import status_of
 from tunesmith.errors import Usage
+from tunesmith_cli.cluster import acts
+from tunesmith_cli.cluster.requests import status_of
+from tunesmith_cli.commands.running import new_id
 
 COMPLETE = {"phase": "Succeeded", "conditions": [condition("Complete")]}
 FAILED = {"phase": "Failed", "conditions": [condition("Failed")]}

@@ -8,8 +8,8 @@ import yaml
 from cluster_cli.scripted_api import Raw, config
 from cluster_cli.statuses import condition
 
-from tunesmith.cluster.api import connect
 from tunesmith.errors import TryAgain
+from tunesmith_cli.cluster.api import connect
 
 REQUESTS = "/apis/tunesmith.dev/v1alpha1/namespaces/team/trainingrequests"
 ONE = f"{REQUESTS}/riddles"
@@ -128,7 +128,7 @@ def test_a_namespace_that_is_not_there_is_said(cluster):
 
 
 def test_a_missing_namespace_is_not_a_missing_request():
-    from tunesmith.cluster.faults import fault
+    from tunesmith_cli.cluster.faults import fault
 
     body = b'{"details": {"name": "nope", "kind": "namespaces"}, "message": "namespaces \\"nope\\" not found"}'
     error = fault(404, body, method="PATCH", path=ONE, server="https://c")

@@ -10,12 +10,12 @@ from cluster_cli.finished_run import MADE
 from cluster_cli.scripted_api import Raw
 from cluster_cli.test_api import ONE, REQUESTS, listed, request
 
-from tunesmith.cli import deleting
-from tunesmith.cluster.remote import RemoteRuns
-from tunesmith.cluster.requests import users_of_run
-from tunesmith.cluster.tunnel import NoPortForward
 from tunesmith.errors import TryAgain
 from tunesmith.profile import Profile
+from tunesmith_cli.cluster.remote import RemoteRuns
+from tunesmith_cli.cluster.requests import users_of_run
+from tunesmith_cli.cluster.tunnel import NoPortForward
+from tunesmith_cli.commands import deleting
 
 GONE = Raw(json.dumps({"details": {"name": "riddles"}}).encode(), 404)
 PLACE = "s3://b/team/riddles-1/"
@@ -54,8 +54,8 @@ def runs(scripted, monkeypatch):
         found.opened += 1
         yield found
 
-    monkeypatch.setattr("tunesmith.cluster.data.opened", opened)
-    monkeypatch.setattr("tunesmith.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, profile=Profile()))
+    monkeypatch.setattr("tunesmith_cli.cluster.data.opened", opened)
+    monkeypatch.setattr("tunesmith_cli.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, profile=Profile()))
     monkeypatch.setattr(deleting, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(deleting, "_KEEP_SECONDS", 0.0)
     scripted.answers |= {ONE: [with_run(), with_run(), GONE], f"DELETE {ONE}": with_run(), REQUESTS: listed(with_run())}
@@ -147,7 +147,7 @@ def test_who_has_a_run(requests, expected):
 
 
 def test_a_port_forward_that_cannot_be_opened_at_once_is_tried_again(monkeypatch):
-    monkeypatch.setattr("tunesmith.cluster.remote._DELAYS", (0.0, 0.0))
+    monkeypatch.setattr("tunesmith_cli.cluster.remote._DELAYS", (0.0, 0.0))
     tries = []
 
     def connect():

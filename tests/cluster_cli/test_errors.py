@@ -7,9 +7,9 @@ import sys
 import pytest
 from control_plane import free_ports
 
-from tunesmith.cluster.api import connect
-from tunesmith.cluster.faults import fault, parts
 from tunesmith.errors import Gone
+from tunesmith_cli.cluster.api import connect
+from tunesmith_cli.cluster.faults import fault, parts
 
 
 def test_no_kubeconfig(cluster):
@@ -58,7 +58,7 @@ def test_a_cluster_without_the_crd_is_told_from_a_request_that_is_not_there(clus
 
 
 def test_without_the_client_the_extra_is_named():
-    code = "import sys; sys.modules['kubernetes'] = None; from tunesmith.cli import main; sys.exit(main(['status', '--cluster']))"
+    code = "import sys; sys.modules['kubernetes'] = None; from tunesmith_cli import main; sys.exit(main(['status', '--cluster']))"
     env = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 64
@@ -92,7 +92,7 @@ def test_kubectl_completes_commands_and_names(cluster):
     env = {"PATH": os.environ["PATH"], "HOME": str(cluster.folder), "KUBECONFIG": str(cluster.plane.kubeconfig)}
     found = {}
     for words in (["sus"], ["status", "-n", cluster.namespace, "ri"], ["report", "-n", cluster.namespace, ""]):
-        code = "import sys; from tunesmith.cli.main import complete; sys.argv[1:] = sys.argv[2:]; sys.exit(complete())"
+        code = "import sys; from tunesmith_cli.main import complete; sys.argv[1:] = sys.argv[2:]; sys.exit(complete())"
         done = subprocess.run([sys.executable, "-c", code, "-", *words], capture_output=True, text=True, env=env, check=True)
         *lines, last = done.stdout.splitlines()
         assert last == ":4"
@@ -102,6 +102,6 @@ def test_kubectl_completes_commands_and_names(cluster):
 
 def test_completion_without_a_cluster_is_silent(tmp_path):
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    code = "import sys; from tunesmith.cli.main import complete; sys.argv[1:] = ['wait', '']; sys.exit(complete())"
+    code = "import sys; from tunesmith_cli.main import complete; sys.argv[1:] = ['wait', '']; sys.exit(complete())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
     assert (done.stdout, done.stderr) == (":4\n", "")

@@ -7,10 +7,10 @@ import yaml
 from cluster_cli.frozen_run import PROFILE, freeze
 from requests_for_tests import document
 
-from tunesmith.cluster.foretell import after, readable
-from tunesmith.cluster.ownership import applied
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
+from tunesmith_cli.cluster.foretell import after, readable
+from tunesmith_cli.cluster.ownership import applied
 
 STAGES = ["generate", "train", "merge", "evaluate"]
 HOWS = pytest.mark.parametrize("how", ["client", "server"])

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from cluster_cli.finished_run import MADE
 
-from tunesmith.cli import reading
+from tunesmith_cli.commands import reading
 
 CODES = {0: 0, 66: 66, -9: 137, -15: 143}
 
@@ -18,7 +18,7 @@ def test_a_process_that_was_killed_is_an_exit_code_that_can_be_told(monkeypatch,
         yield SimpleNamespace(infer=lambda _: [{"out": "so far"}, {"exit": code}])
 
     request = {"status": {"finished": [{"stage": "merge", "key": MADE.key("merge"), "completionTime": "2026-01-02T03:04:05Z"}]}}
-    monkeypatch.setattr("tunesmith.cluster.session.session", session)
+    monkeypatch.setattr("tunesmith_cli.cluster.session.session", session)
     monkeypatch.setattr(reading, "_there", lambda *_: SimpleNamespace(request=request, snapshot=MADE))
     assert reading._infer_there(SimpleNamespace(api=lambda: None), "riddles", {"prompts": ["hello"]}) == expected
     said = capsys.readouterr()

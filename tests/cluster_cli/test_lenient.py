@@ -6,9 +6,9 @@ import pytest
 from cluster_cli.finished_run import MADE
 from cluster_cli.test_api import ONE, request
 
-from tunesmith.cluster.lenient import frozen
 from tunesmith.errors import TunesmithError
 from tunesmith.profile import Profile
+from tunesmith_cli.cluster.lenient import frozen
 
 PROFILE = Profile.model_validate(
     {"trackerSecrets": {"WANDB_API_KEY": {"name": "wandb", "key": "key"}}, "defaults": {"data": {"novel": 1}}}, strict=False

@@ -70,7 +70,7 @@ def job(cluster, uid, attempt):
 
 
 def test_following_begins_before_the_pods_and_goes_on_across_attempts_to_the_end(node, cluster, monkeypatch):
-    monkeypatch.setattr("tunesmith.cluster.logs.QUIET_SECONDS", 2.0)  # kwok goes on with a log after its container's end
+    monkeypatch.setattr("tunesmith_cli.cluster.logs.QUIET_SECONDS", 2.0)  # kwok goes on with a log after its container's end
     uid = cluster.create(status={"phase": "Running", "stages": [row("train", "Running", key=KEYS["train"])]})["metadata"]["uid"]
 
     def controller():

@@ -10,8 +10,8 @@ from cluster_cli.scripted_api import Raw
 from cluster_cli.statuses import condition, row
 from cluster_cli.test_api import ONE, request
 
-from tunesmith.cluster import logs
 from tunesmith.errors import Gone, Refused
+from tunesmith_cli.cluster import logs
 
 PODS, JOBS = "/api/v1/namespaces/team/pods", "/apis/batch/v1/namespaces/team/jobs"
 ENDED = {"containerStatuses": [{"name": "stage", "state": {"terminated": {"exitCode": 0}}}]}
@@ -46,8 +46,8 @@ def world(scripted, monkeypatch):
             raise scripted.kept
         yield SimpleNamespace(log=lambda run, stage, key: scripted.kept[stage] if stage in scripted.kept else absent())
 
-    monkeypatch.setattr("tunesmith.cluster.data.opened", opened)
-    monkeypatch.setattr("tunesmith.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, store="s3://b"))
+    monkeypatch.setattr("tunesmith_cli.cluster.data.opened", opened)
+    monkeypatch.setattr("tunesmith_cli.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, store="s3://b"))
 
     def pods(*items, stages=(), **status):
         whole = request(**status)

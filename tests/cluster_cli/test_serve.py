@@ -15,10 +15,10 @@ import pytest
 from cluster_cli.finished_run import BIG, MADE, TOKEN, put, serving, whole_run
 from requests_for_tests import document
 
-from tunesmith.cluster.remote import RemoteRuns
 from tunesmith.errors import Gone, TryAgain, TunesmithError
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
+from tunesmith_cli.cluster.remote import RemoteRuns
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def runs(store, s3):
 
 
 def test_it_answers_as_a_store_of_this_machine_does(runs, s3):
-    from tunesmith.local.processes import Toolbox
-    from tunesmith.local.store import RunStore
+    from tunesmith_cli.local.processes import Toolbox
+    from tunesmith_cli.local.store import RunStore
 
     own = RunStore(runs.url, s3.env | {"PATH": os.environ["PATH"]}, Toolbox())
     assert runs.snapshot("riddles-1") == own.snapshot("riddles-1") == MADE
@@ -74,8 +74,8 @@ def test_only_reading_and_removing_a_run_can_be_asked(runs):
 
 
 def test_a_fetch_brings_what_a_fetch_here_brings(runs, s3, tmp_path):
-    from tunesmith.local.processes import Toolbox
-    from tunesmith.local.store import RunStore
+    from tunesmith_cli.local.processes import Toolbox
+    from tunesmith_cli.local.store import RunStore
 
     told = []
     there = runs.fetch(MADE, tmp_path / "there", "", told.append)
@@ -109,7 +109,7 @@ class Cut:
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(runs, tmp_path, monkeypatch):
-    from tunesmith.cluster import download
+    from tunesmith_cli.cluster import download
 
     monkeypatch.setattr(download, "_DELAY_SECONDS", 0)
     line = Cut(runs, 8 << 20)
@@ -125,7 +125,7 @@ def test_a_killed_fetch_goes_on_and_a_damaged_rest_is_fetched_anew(runs, tmp_pat
     for rest, starts in ((BIG[: 5 << 20], [5 << 20]), (b"x" * (5 << 20), [5 << 20, 0])):
         part.write_bytes(rest)
         line = Cut(runs, 1 << 30)
-        from tunesmith.cluster.download import fetch
+        from tunesmith_cli.cluster.download import fetch
 
         fetch(line, MADE, tmp_path, "model", lambda event: None)
         assert [start for start in line.starts if start or len(starts) == 2][-len(starts) :] == starts

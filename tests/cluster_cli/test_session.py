@@ -11,8 +11,8 @@ from cluster_cli.statuses import NOW, condition
 from control_plane import free_ports, spawn
 from kwok import STAGES
 
-from tunesmith.cluster.pod import SESSION, pod
 from tunesmith.profile import Profile
+from tunesmith_cli.cluster.pod import SESSION, pod
 
 NODE = "node-of-sessions"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}

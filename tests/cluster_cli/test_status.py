@@ -9,8 +9,8 @@ import yaml
 from cluster_cli.statuses import KEYS, NOW, condition, row
 from cluster_cli.test_api import ONE, REQUESTS, listed, request
 
-from tunesmith.cli import cluster_watch
-from tunesmith.cli.terminal import fitted
+from tunesmith_cli.commands import cluster_watch
+from tunesmith_cli.commands.terminal import fitted
 
 RUNNING = {
     "phase": "Running",
@@ -168,7 +168,7 @@ def test_a_wrong_name_is_met_with_the_right_one(cluster):
 
 
 def test_fields_of_a_newer_controller_are_passed_over(cluster):
-    from tunesmith.cluster.requests import status_of
+    from tunesmith_cli.cluster.requests import status_of
 
     assert (
         status_of(

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import tunesmith
-from tunesmith.cluster.release import UNKNOWN
 from tunesmith.crd import custom_resource_definition
+from tunesmith_cli.cluster.release import UNKNOWN
 
 LABELS = {"app.kubernetes.io/name": "tunesmith", "app.kubernetes.io/part-of": "tunesmith", "app.kubernetes.io/component": "controller"}
 CONFIG = "images:\n  generate: example.org/generate:1\n  train: example.org/train:1\n  merge: example.org/merge:1\n  pullPolicy: Always\n"
@@ -68,7 +68,7 @@ def test_fields_that_the_cluster_lacks_or_has_more_are_warned_of(cluster, monkey
     fields = ours["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     fields["temperature"] = {"type": "integer"}
     del fields["retry"]
-    monkeypatch.setattr("tunesmith.cluster.release.custom_resource_definition", lambda: ours)
+    monkeypatch.setattr("tunesmith_cli.cluster.release.custom_resource_definition", lambda: ours)
     found, said = version(cluster)
     assert (found["crd"]["missingFields"], found["crd"]["newFields"]) == (["spec.temperature"], ["spec.retry"])
     assert "lacks spec.temperature" in said

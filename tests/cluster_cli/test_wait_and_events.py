@@ -7,8 +7,8 @@ import time
 import pytest
 from cluster_cli.statuses import condition
 
-from tunesmith.cli.waiting import seconds_of
 from tunesmith.errors import Usage
+from tunesmith_cli.commands.waiting import seconds_of
 
 ENDS = {
     "complete": ([condition("Complete")], 0, "riddles is complete\n"),

@@ -21,12 +21,12 @@ from chart.rendering import CHART, helm, helm_binary, template
 from cluster.programs import program
 from requests_for_tests import document
 
-from tunesmith.cli.main import _with_values, app
 from tunesmith.crd import schema_of
 from tunesmith.documents import read_documents
 from tunesmith.plan import snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import Spec, parse
+from tunesmith_cli.main import _with_values, app
 
 ROOT = Path(__file__).parents[2]
 PAGES = {str(page.relative_to(ROOT)): page for page in sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("helm/**/*.md")])}

@@ -1,7 +1,7 @@
 """How fast bytes come, and how long the rest takes."""
 
-from tunesmith.cli.screen import progress_text
 from tunesmith.pace import Pace
+from tunesmith_cli.commands.screen import progress_text
 
 MIB = 1 << 20
 

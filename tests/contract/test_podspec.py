@@ -6,9 +6,9 @@ import pytest
 from requests_for_tests import document
 
 from tunesmith import plan
-from tunesmith.cluster.pod import pod
 from tunesmith.profile import Profile
 from tunesmith.request import parse
+from tunesmith_cli.cluster.pod import pod
 
 PROFILE = Profile.model_validate_json('{"store": {"url": "s3://bucket/runs"}, "images": {"generate": "g", "train": "t"}}')
 OWNER = {"metadata": {"name": "riddles", "namespace": "team", "uid": "01234567-89ab-cdef-0123-456789abcdef"}}

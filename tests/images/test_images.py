@@ -25,6 +25,7 @@ SIZES = {  # MiB that an image may add to its base
     "merge": 250,
     "tryout": 600,
 }
+COMMAND = ("tunesmith_cli", "typer", "rich")  # what a person types runs on a person's machine
 ABSENT = {  # modules that must not be there: weight, or reach that an image does not need
     "controller": ("torch", "boto3", "openai", "huggingface_hub", "numpy", "tunesmith_jobs", "tunesmith_tryout", "kubernetes.aio"),
     "generate": ("torch", "transformers", "numpy", "kubernetes", "tunesmith_controller", "tunesmith_tryout"),
@@ -135,7 +136,7 @@ def there(name):
         return False
 print(json.dumps([name for name in sys.argv[1:] if there(name)]))
 """
-    done = images[name].run("-c", code, "json", *ABSENT[name])
+    done = images[name].run("-c", code, "json", *COMMAND, *ABSENT[name])
     assert json.loads(done.stdout) == ["json"], done.stderr
 
 

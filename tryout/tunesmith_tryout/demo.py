@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         return 64
     if code := _call(MODEL_COMMAND, os.environ):
         return code
-    command = [sys.executable, "-m", "tunesmith.cli", "run", str(REQUEST), *arguments]
+    command = [sys.executable, "-m", "tunesmith_cli", "run", str(REQUEST), *arguments]
     if os.environ.get("OPENAI_API_KEY"):
         print(f"The teacher is the API at {os.environ.get('OPENAI_BASE_URL') or 'api.openai.com'}, with your OPENAI_API_KEY.")
         code = _call(command, os.environ)

@@ -1,0 +1,63 @@
+"""What a person may do to a request: patches of its spec, and when they make no sense. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.errors import Usage
+from tunesmith.request import Rerun
+from tunesmith.reruns import once_more
+from tunesmith.settings import StageName
+from tunesmith.status import Status
+from tunesmith_cli.cluster.requests import ended
+
+Patch = dict[str, Any]
+
+# Why a Job's pod does not run yet though nothing is wrong: another attempt would replace the Job, and lose its place in Kueue's queue.
+_ON_ITS_WAY = frozenset({"Starting", "WaitingForQueue"})
+
+
+def suspend(request: Mapping[str, Any], status: Status) -> Patch | None:
+    """Stop it for now; None if it is suspended already."""
+    name = request["metadata"]["name"]
+    if request["spec"].get("suspend"):
+        return None
+    if end := ended(request, status):
+        raise Usage(
+            f"{name} is at work no more: it is {'complete' if end == 'Complete' else 'failed'}", remedy="nothing is left to suspend"
+        )
+    return {"spec": {"suspend": True}}
+
+
+def resume(request: Mapping[str, Any], _status: Status) -> Patch | None:
+    """Go on; None if it is not suspended."""
+    return {"spec": {"suspend": False}} if request["spec"].get("suspend") else None
+
+
+def retry(request: Mapping[str, Any], status: Status, identity: str) -> Patch:
+    """Another attempt for what failed, or for a Job whose pod cannot start. Raises Usage where nothing has failed."""
+    name = request["metadata"]["name"]
+    if request["spec"].get("suspend"):
+        raise Usage(f"{name} is suspended", remedy="`resume` goes on with it")
+    if ended(request, status) != "Failed" and status.phase != "Failed" and not stuck(status):
+        remedy = "`rerun --from STAGE` runs finished stages again" if status.phase == "Succeeded" else "`status` shows what it does"
+        raise Usage(f"{name} has not failed: it is {status.phase}", reason="NotFailed", remedy=remedy)
+    return {"spec": {"retry": identity}}
+
+
+def stuck(status: Status) -> str:
+    """Why a stage's pod cannot start, as far as the status says so; empty if it is only on its way."""
+    reasons = (row.reason for row in status.stages if row.phase == "Pending" and row.job)
+    return next((reason for reason in reasons if reason and reason not in _ON_ITS_WAY), "")
+
+
+def rerun(request: Mapping[str, Any], status: Status, stage: StageName, identity: str) -> Patch:
+    """Run a stage and all later ones again; what earlier reruns made of the stages before it stays. Raises Usage."""
+    name = request["metadata"]["name"]
+    if status.stages and all(row.name != stage for row in status.stages):
+        raise Usage(f"{name} has no stage {stage}", remedy=f"it has {', '.join(row.name for row in status.stages)}")
+    now = request["spec"].get("rerun") or {}
+    before = Rerun.model_validate_json(json.dumps(now)) if now else None
+    made = once_more(before, stage, identity).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    gone = {"then": None} if now.get("then") and "then" not in made else {}  # else a merge patch would leave it there
+    return {"spec": {"rerun": made | gone}}

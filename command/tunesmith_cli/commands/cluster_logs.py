@@ -1,0 +1,105 @@
+"""`logs` on a cluster: the pods' own, or once they are gone what the store keeps. Machine lines are drawn as progress, not printed."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tunesmith import events
+from tunesmith.errors import BadRequest, ExitCode, Gone, TryAgain, TunesmithError
+from tunesmith.events import Progress
+from tunesmith_cli.commands.place import Where
+from tunesmith_cli.commands.screen import LineScreen, Screen, screen
+from tunesmith_cli.commands.terminal import fancy, printable, tell
+
+if TYPE_CHECKING:
+    from tunesmith_cli.cluster.api import Api
+    from tunesmith_cli.cluster.logs import Said
+    from tunesmith_cli.local.processes import Toolbox
+
+
+def show(where: Where, name: str, stages: list[str], toolbox: "Toolbox", *, follow: bool) -> int:
+    """`logs` there."""
+    from tunesmith_cli.cluster import logs
+    from tunesmith_cli.cluster.requests import get
+
+    api, namespace = where.api(), where.here()
+    request = get(api, namespace, name)
+    several = len(stages) > 1
+    if follow:
+        _print(logs.following(api, namespace, name, stages, tell), several=several)
+        return ExitCode.DONE
+    pods = [
+        pod
+        for pod in logs.pods(api, namespace, request["metadata"]["uid"], name, stages)
+        if pod["status"].get("phase") in ("Running", "Succeeded", "Failed")
+    ]
+    read: set[str] = set()
+    _print(_readable(api, namespace, pods, read), several=several, draw=False)
+    begun = _begun(request)
+    kept = [stage for stage in stages if stage not in read and (stage in begun or not read)]
+    try:
+        if kept:
+            _from_store(where, request, kept, toolbox, several=several)
+    except TunesmithError as error:
+        if not read:
+            raise
+        tell(f"not shown: {', '.join(kept)}, whose pods are gone: {error.message}")
+    return ExitCode.DONE
+
+
+def _readable(api: "Api", namespace: str, pods: Sequence[Mapping[str, Any]], read: set[str]) -> "Iterator[Said]":
+    """Lines of the pods that can be read, whose stages `read` then holds; of the others it is said that they cannot."""
+    from tunesmith_cli.cluster import logs
+
+    for pod in pods:
+        try:
+            yield from logs.lines(api, namespace, pod, follow=False)
+            read.add(logs.stage_of(pod))
+        except (BadRequest, Gone, TryAgain) as error:
+            tell(logs.unread(pod, error))
+
+
+def _begun(request: Mapping[str, Any]) -> list[str]:
+    """Stages whose log the store may have: it is written at an attempt's end."""
+    from tunesmith_cli.cluster.requests import status_of
+
+    return [row.name for row in status_of(request).stages if row.phase in ("Succeeded", "Failed")]
+
+
+def _print(said: "Iterable[Said]", *, several: bool, draw: bool = True) -> None:
+    """People's lines on standard output; progress on standard error, in a bar only where both are the same terminal."""
+    drawn: Screen = screen(verbose=False) if fancy(sys.stdout) else LineScreen(sys.stderr, verbose=False)
+    with drawn as shown:
+        pod = ""
+        for line in said:
+            if several and line.pod != pod:
+                print(f"==> {line.stage}, attempt {line.attempt or '?'}, pod {line.pod} <==", flush=True)
+                pod = line.pod
+            event = events.parse(line.text)
+            if event is None:
+                print(printable(line.text), flush=True)
+            elif draw and isinstance(event, Progress):
+                shown(event)
+
+
+def _from_store(where: Where, request: Mapping[str, Any], stages: list[str], toolbox: "Toolbox", *, several: bool) -> None:
+    from tunesmith_cli.cluster.data import opened, run_data
+
+    api, name = where.api(), request["metadata"]["name"]
+    data = run_data(api, request)
+    keys: dict[str, str] = {entry.name: entry.key for entry in data.snapshot.stages}
+    found = {}
+    with opened(api, data, os.environ, toolbox, tell) as runs:
+        for stage in stages:
+            if stage in keys:
+                try:
+                    found[stage] = runs.log(data.snapshot.run, stage, keys[stage])
+                except Gone:
+                    continue
+    if not found:
+        raise Gone(f"no log of {' or '.join(stages)} of {name}, neither in pods nor in {data.store}", reason="NoLog")
+    for stage, text in found.items():
+        if several:
+            print(f"==> {stage} <==")
+        print("\n".join(printable(line) for line in text.splitlines() if events.parse(line) is None))

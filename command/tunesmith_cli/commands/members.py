@@ -1,0 +1,217 @@
+"""The JSON of every command, member by member: docs/reference/json.md is written from this, and golden tests hold the commands to it."""
+
+from collections.abc import Mapping
+
+from tunesmith_cli.commands.members_cluster import CHANGES, CLUSTER, FORMAT, STAGES, Document, Members, each
+
+_RUN: Members = {
+    **FORMAT,
+    "run": "name of the run",
+    "store": "URL of the store",
+    "base": "base model",
+    **each(
+        "stages",
+        {
+            "name": "stage",
+            "key": "its key",
+            "done": "whether it has finished",
+            "seconds": "that it took",
+            "created": "when it finished",
+            "folder": "URL of its result",
+            "metrics.<metric>?": "its figures",
+        },
+    ),
+    "gate.passed": "whether the gate was passed",
+    "gate.message": "the verdict in words",
+    "places.<part>?": "URL of dataset, adapter, model and report, of those that are there",
+}
+_PROBLEM = {"path": "field", "why": "what is wrong", "value": "what was found", "remedy": "what to do"}
+
+_REPORT: Members = {
+    **FORMAT,
+    "name": "request",
+    "run": "name of the run",
+    "namespace": "its namespace",
+    "created": "when the report was made",
+    "task": "the task",
+    "systemMessage": "system message",
+    "level": "how good it is, in one word",
+    "lead": "the verdict in a sentence",
+    "detail": "why",
+    "notes": "what to bear in mind",
+    "figures": "one of each measure: both models, gain, interval",
+    "answers": "both models' answers",
+    "curve": "training loss, step by step",
+    "data": "figures of the dataset",
+    "teacher": "who wrote it, and what it cost",
+    "training": "figures of the training",
+    "merge": "figures of the merge",
+    "settings": "every value, and where it came from",
+    "stages": "what each stage took",
+    "pins": "what was pinned",
+    "modelFiles": "files of the model",
+    "device": "where it was evaluated",
+    "maxNewTokens": "longest answer",
+}
+DOCUMENTS: Mapping[str, Document] = {
+    "run": Document(
+        "`run`, `retry`, `rerun`, on this machine (one line for each request)",
+        {
+            **_RUN,
+            "stages[].reused": "whether it was finished before",
+            "end.exitCode": "exit code",
+            "end.reason": "one CamelCase word",
+            "end.message": "what happened",
+            "end.remedy": "what to do",
+            "end.stage": "stage that failed or was stopped",
+            "end.log": "file with its log",
+        },
+    ),
+    "dry run": Document(
+        "`run`, `retry`, `rerun` with `--dry-run`, on this machine",
+        {
+            **FORMAT,
+            "run": "name of the run",
+            **each("stages", STAGES),
+            **each("changes", CHANGES),
+        },
+    ),
+    "runs": Document(
+        "`status`, on this machine",
+        {
+            **FORMAT,
+            "store": "URL of the store",
+            **each(
+                "runs",
+                {
+                    "run": "name of the run",
+                    "phase": "`Running`, `Complete`, `Incomplete`, `Stopped` or `Failed`",
+                    "stage": "latest stage",
+                    "progress": "how far it is, for people",
+                    "model": "base model",
+                    "created": "when it began",
+                },
+            ),
+        },
+    ),
+    "status": Document(
+        "`status NAME`, on this machine",
+        {
+            **_RUN,
+            "phase": "as in the list",
+            "progress.stage": "stage at work; `progress` is null if none is",
+            "progress.phase": "what it does",
+            "progress.done": "units done",
+            "progress.total": "units in all",
+            "progress.unit": "name of a unit",
+            "progress.eta": "seconds left",
+            "progress.metrics.<metric>?": "figures so far",
+            "end.exitCode": "how the latest command ended; `end` is null if none did",
+            "end.reason": "one CamelCase word",
+            "end.message": "what happened",
+            "end.remedy": "what to do",
+            "end.stage": "stage that failed or was stopped",
+            "end.log": "file with its log",
+        },
+    ),
+    "valid": Document(
+        "`validate`",
+        {
+            **FORMAT,
+            "valid": "true",
+            **each(
+                "requests",
+                {
+                    "name": "request",
+                    "run": "name of its run",
+                    "source": "file",
+                    "stages[].name": "stage",
+                    "stages[].key": "its key",
+                    "spec?": "the spec with every value; `--resolved`",
+                    "provenance?.<path>?": "where each value comes from; `--resolved`",
+                },
+            ),
+        },
+    ),
+    "invalid": Document(
+        "`validate`, of what is wrong (exit code 78)",
+        {
+            **FORMAT,
+            "valid": "false",
+            "message": "in a line",
+            "remedy": "what to do",
+            **each("problems", _PROBLEM),
+        },
+    ),
+    "data": Document(
+        "`data check`",
+        {
+            **FORMAT,
+            "file": "file",
+            "valid": "whether every row can be used",
+            "rows": "rows that can",
+            "kinds.<kind>?": "how many rows are bad in this way",
+            "problems[].line": "line of a bad row",
+            "problems[].kind": "in which way it is bad",
+            "problems[].why": "in words",
+        },
+    ),
+    "unreadable data": Document(
+        "`data check`, of a file that cannot be read", {**FORMAT, "file": "file", "valid": "false", "message": "what is wrong"}
+    ),
+    "report": Document("`report`", _REPORT),
+    "fetch": Document(
+        "`fetch`",
+        {
+            **FORMAT,
+            "run": "name of the run",
+            "to": "folder",
+            "fetched.to": "the same",
+            "fetched.parts.<part>?": "folder of each part",
+            "fetched.files[].path": "file, from the folder on",
+            "fetched.files[].size": "bytes",
+            "fetched.files[].sha256": "its checksum",
+            "fetched.kept": "how many files were there already",
+        },
+    ),
+    "infer": Document(
+        "`infer`",
+        {
+            **FORMAT,
+            "run": "name of the run",
+            "systemMessage": "system message",
+            **each(
+                "answers",
+                {
+                    "prompt": "what was asked",
+                    "merged?": "answer of the tuned model",
+                    "mergedSeconds?": "that it took",
+                    "base?": "answer of the base model; `--compare`",
+                    "baseSeconds?": "that it took",
+                },
+            ),
+        },
+    ),
+    "version": Document(
+        "`version`",
+        {
+            **FORMAT,
+            "tunesmith": "version of the command line",
+            "apiVersion": "of requests",
+            "stageFormats.<stage>": "format of each stage's result",
+            "python": "version of Python",
+            "platform": "system and machine",
+            "libraries.<library>?": "version; null: not installed; not with `--client`",
+            "cluster.server": "API server; `cluster` is null with `--client`, and without a kubeconfig",
+            "cluster.controller?.version": "version of the controller; what may not be read is `unknown`",
+            "cluster.controller?.namespace": "where it is",
+            "cluster.controller?.image": "its image",
+            "cluster.images?.<stage>?": "image of each stage; `images` is null where it may not be read",
+            "cluster.crd?.version": "version of the CustomResourceDefinition",
+            "cluster.crd?.missingFields": "fields that only this command line knows",
+            "cluster.crd?.newFields": "fields that only the CustomResourceDefinition has",
+            "cluster.warnings": "what does not go together",
+        },
+    ),
+    **CLUSTER,
+}

@@ -1,0 +1,132 @@
+"""Options and arguments that several commands share."""
+
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from tunesmith.errors import TunesmithError
+
+
+class StageChoice(StrEnum):
+    """The stages; a test holds it to `tunesmith.request.StageName`, which would cost pydantic's start-up here."""
+
+    GENERATE = "generate"
+    TRAIN = "train"
+    MERGE = "merge"
+    EVALUATE = "evaluate"
+    DELIVER = "deliver"
+
+
+class Output(StrEnum):
+    """Forms of a result on standard output."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Document(StrEnum):
+    """Forms of a request that is printed."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+class Listing(StrEnum):
+    """Forms of what `status` shows."""
+
+    TEXT = "text"
+    WIDE = "wide"
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Changed(StrEnum):
+    """Forms of what `submit` and the acts say."""
+
+    TEXT = "text"
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Dry(StrEnum):
+    """Whether a change is only tried: here, or on the API server too."""
+
+    NONE = "none"
+    CLIENT = "client"
+    SERVER = "server"
+
+
+def run_names(context: typer.Context, incomplete: str) -> Sequence[str]:
+    """Names of the runs in a store that is a folder, for completion."""
+    from tunesmith_cli.local.places import store_url
+
+    try:
+        store = urlsplit(store_url(context.params.get("store"), os.environ))
+        names = [entry.name for entry in Path(unquote(store.path)).iterdir()] if store.scheme == "file" else []
+    except (OSError, TunesmithError):
+        return []
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def names(context: typer.Context, incomplete: str) -> Sequence[str]:
+    """Of runs or requests: of the place that the options so far mean."""
+    from tunesmith_cli.commands.place import request_names, where_of
+
+    return request_names(context, incomplete) if where_of(context).cluster else run_names(context, incomplete)
+
+
+def preset_names(incomplete: str) -> Sequence[str]:
+    """Names of presets, for completion."""
+    from tunesmith.presets import DATA
+
+    return [name for name in DATA if name.startswith(incomplete)]
+
+
+def settings(incomplete: str) -> Sequence[str]:
+    """Presets for `--set data.preset=` and `--set training.preset=`, for completion."""
+    fields = ("data.preset=", "training.preset=")
+    whole = [f"{field}{name}" for field in fields if incomplete.startswith(field) for name in preset_names("")]
+    return [one for one in whole or fields if one.startswith(incomplete)]
+
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Requests in YAML or JSON; - reads standard input.")]
+Sets = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Set a field of spec, such as data.examples=20; typed as in YAML. Repeatable.",
+        autocompletion=settings,
+    ),
+]
+Store = Annotated[
+    str,
+    typer.Option(
+        envvar="TUNESMITH_STORE",
+        metavar="URL",
+        help="Store of this machine: s3://bucket/prefix, file:///folder or a folder. Built-in: runs/ in the user's data folder.",
+        show_default=False,
+    ),
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The request's name.", autocompletion=names)]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output; the same as -o json.")]
+AsOutput = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
+AsDocument = Annotated[Document, typer.Option("-o", "--output", help="Form of the request.")]
+AsListing = Annotated[Listing, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
+AsChanged = Annotated[Changed, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
+DryRun = Annotated[
+    Dry,
+    typer.Option(
+        "--dry-run",
+        help="Change nothing, and say which stages would run and why. --dry-run alone is `client`; `server` has the API server check it.",
+        show_default=False,
+    ),
+]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also show what the stages print.")]

@@ -1,0 +1,186 @@
+"""What a run gave: for people after `run` and in `status` and `report`, and the same as JSON.
+
+The JSON is a contract: `format` rises when a member is renamed or dropped.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from tunesmith import gate
+from tunesmith.errors import TunesmithError
+from tunesmith.gate import WORDS
+from tunesmith_cli.commands.terminal import duration, fancy, own_command, printable, table, width
+
+if TYPE_CHECKING:
+    from tunesmith.manifest import Manifest
+    from tunesmith.resolve import Snapshot
+    from tunesmith.settings import StageName
+    from tunesmith_cli.cluster.data import Runs
+    from tunesmith_cli.local.events import Ended
+
+FORMAT = 1
+PLACES: "Mapping[str, tuple[StageName, str]]" = {
+    "dataset": ("generate", ""),
+    "adapter": ("train", "/adapter"),
+    "model": ("merge", "/model"),
+    "report": ("evaluate", "/report.html"),
+}
+SHOWN_ANSWERS = 3
+SHOWN_CHARACTERS = 600  # of an answer
+SIDE_BY_SIDE = 80  # columns
+
+
+def places(runs: "Runs", done: "Mapping[StageName, Manifest]") -> dict[str, str]:
+    """Where dataset, adapter, model and report are, of those that are there."""
+    return {name: f"{runs.url}/{done[stage].folder}{end}" for name, (stage, end) in PLACES.items() if stage in done}
+
+
+def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]") -> dict[str, Any]:
+    """A run as its manifests show it."""
+    metrics = done["evaluate"].metrics if "evaluate" in done else {}
+    verdict = gate.judge(snapshot.spec.evaluation.gate, metrics) if "evaluate" in done else None
+    return {
+        "format": FORMAT,
+        "run": snapshot.run,
+        "store": runs.url,
+        "base": snapshot.spec.model.base,
+        "stages": [
+            {
+                "name": entry.name,
+                "key": entry.key,
+                "done": entry.name in done,
+                "seconds": done[entry.name].seconds if entry.name in done else None,
+                "created": done[entry.name].created.isoformat() if entry.name in done else None,
+                "folder": f"{runs.url}/{done[entry.name].folder}" if entry.name in done else None,
+                "metrics": done[entry.name].metrics if entry.name in done else {},
+            }
+            for entry in snapshot.stages
+        ],
+        "gate": {"passed": verdict.passed, "message": str(verdict)} if verdict else None,
+        "places": places(runs, done),
+    }
+
+
+def result_json(
+    runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended", reused: "tuple[StageName, ...]" = ()
+) -> dict[str, Any]:
+    """How a `run` ended; of each stage also whether it was reused."""
+    result = run_json(runs, snapshot, done)
+    for stage in result["stages"]:
+        stage["reused"] = stage["name"] in reused
+    return result | {"end": end_json(end)}
+
+
+def end_json(end: "Ended") -> dict[str, Any]:
+    """How a command that runs stages ended."""
+    said = {"exitCode": int(end.exit_code), "reason": end.reason, "message": end.message, "remedy": end.remedy}
+    return said | {"stage": end.stage, "log": end.log}
+
+
+def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended") -> None:
+    """On standard output: places, figures, answers, and what to do next."""
+    spent = sum(manifest.seconds for manifest in done.values())
+    whole = all(entry.name in done for entry in snapshot.stages)
+    print(f"\nRun {snapshot.run} {'is complete' if whole and end.well else 'so far'}: {duration(spent)} of work in {len(done)} stages.\n")
+    for name, place in places(runs, done).items():
+        print(f"  {name:<8} {shown(place)}")
+    if "deliver" in done:
+        print(f"  output   {shown(snapshot.spec.output)}")
+    if "evaluate" in done:
+        print()
+        print(figures(done["evaluate"].metrics))
+        if end.message and end.well:
+            print(end.message)
+        _print_answers(runs, done["evaluate"])
+    print("\nNext:")
+    for command in next_commands(runs, snapshot, done):
+        print(f"  {command}")
+    sys.stdout.flush()
+
+
+def next_commands(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]") -> list[str]:
+    """What a person may want to type now."""
+    import os
+
+    from tunesmith_cli.local.places import store_url
+
+    try:
+        usual = store_url(os.environ.get("TUNESMITH_STORE"), os.environ) == runs.url
+    except TunesmithError:
+        usual = False
+    store = "" if usual else f" --store {shlex.quote(shown(runs.url))}"
+    commands = []
+    if "merge" in done:
+        commands.append(f"{own_command()} infer {snapshot.run} 'a prompt of yours' --compare{store}")
+    if "evaluate" in done:
+        commands.append(f"{own_command()} report {snapshot.run} --open{store}")
+    return [*commands, f"{own_command()} fetch {snapshot.run} --to DIR{store}"]
+
+
+def figures(metrics: Mapping[str, float]) -> str:
+    """Base beside merged for each figure that was measured."""
+    rows: list[tuple[str, ...]] = [("", "base", "merged", "gain", "gain at least (95 %)")]
+    for metric, words in WORDS.items():
+        base, merged, gained, low = (metrics.get(f"{metric}{end}") for end in ("Base", "Merged", "Gain", "GainLow"))
+        if base is None or merged is None:
+            continue
+        form = "{:.3f}" if metric == "loss" else "{:.0%}"
+        cells = ["" if value is None else form.format(value) for value in (base, merged, gained, low)]
+        rows.append((f"test {words}" if metric == "loss" else words, *cells))
+    return table(rows) + f"\nn = {int(metrics.get('rows', 0))} test rows" if len(rows) > 1 else "no figures"
+
+
+def shown(url: str) -> str:
+    """A place as people type it: a folder as a path."""
+    return unquote(url.removeprefix("file://")) if url.startswith("file://") else url
+
+
+def answers(runs: "Runs", evaluate: "Manifest", count: int = SHOWN_ANSWERS) -> list[dict[str, str]]:
+    """Prompt, base's answer and merged model's of a few rows of evaluate's `answers.jsonl`."""
+    try:
+        lines = runs.read(f"{evaluate.folder}/answers.jsonl").decode().splitlines()
+    except TunesmithError:
+        return []
+    rows = [json.loads(line) for line in lines[:count] if line.strip()]
+    return [{name: _text(row.get(name)) for name in ("prompt", "base", "merged", "expected")} for row in rows]
+
+
+def _text(value: Any) -> str:
+    text = printable(str(value or "")).strip()
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def _print_answers(runs: "Runs", evaluate: "Manifest") -> None:
+    rows = answers(runs, evaluate)
+    if not rows:
+        return
+    if fancy(sys.stdout) and width() >= SIDE_BY_SIDE:
+        _print_side_by_side(rows)
+        return
+    for row in rows:
+        print(f"\nprompt    {_indented(row['prompt'])}")
+        print(f"base      {_indented(row['base'])}")
+        print(f"new       {_indented(row['merged'])}")
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n          ") or "(nothing)"
+
+
+def _print_side_by_side(rows: list[dict[str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for row in rows:
+        shown_row = Table(title=Text(row["prompt"], style="bold"), title_justify="left", expand=True)
+        shown_row.add_column("base model", ratio=1)
+        shown_row.add_column("new model", ratio=1)
+        shown_row.add_row(Text(row["base"]), Text(row["merged"]))
+        console.print()
+        console.print(shown_row)

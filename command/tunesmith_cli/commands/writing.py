@@ -1,0 +1,53 @@
+"""`create`, `schema`, `crd`: what is printed to be kept, applied, or read by other programs."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from tunesmith_cli.commands.options import AsDocument, AsJson, AsOutput, Document, Output, preset_names
+
+_BASE = "hf://HuggingFaceTB/SmolLM2-1.7B-Instruct"
+
+
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The request's name.")],
+    *,
+    task: Annotated[str, typer.Option(metavar="TEXT", help="What the model shall do, in plain words.")],
+    base: Annotated[str, typer.Option(metavar="URL", help="Base model: hf://org/name, s3://…, or a folder.")] = _BASE,
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="Preset of data and training.", autocompletion=preset_names, show_default=False)
+    ] = "",
+    output: AsDocument = Document.YAML,
+) -> None:
+    """Print a request, to be kept in Git: `tunesmith create riddles --task "…" > riddles.yaml`. Nothing is run or sent."""
+    from tunesmith.request import API_VERSION, KIND, parse
+
+    start = {"preset": preset} if preset else {}
+    spec = {"task": task, **({"data": start} if start else {}), "model": {"base": base}, **({"training": start} if start else {})}
+    document = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
+    parse(document)
+    _print(document, in_json=output is Document.JSON)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a TrainingRequest, for editors (`# yaml-language-server: $schema=FILE` as a request's first line)."""
+    from tunesmith.json_schema import json_schema
+
+    _print(json_schema(), in_json=True)
+
+
+def crd(*, as_json: AsJson = False, output: AsOutput = Output.TEXT) -> None:
+    """Print the CustomResourceDefinition of TrainingRequest, for `kubectl apply`."""
+    from tunesmith.crd import custom_resource_definition
+
+    _print(custom_resource_definition(), in_json=as_json or output is Output.JSON)
+
+
+def _print(document: dict[str, Any], *, in_json: bool) -> None:
+    if in_json:
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    from tunesmith_cli.commands.yaml_text import yaml_text
+
+    print(yaml_text(document), end="")

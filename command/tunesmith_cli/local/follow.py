@@ -1,0 +1,83 @@
+"""Two `tunesmith run` of one run: the second follows the first, and takes over if the first is killed."""
+
+import time
+from collections.abc import Iterator
+
+from tunesmith.settings import StageName
+from tunesmith_cli.local import lock
+from tunesmith_cli.local.events import Begun, Ended, Event, Note, read_event
+from tunesmith_cli.local.places import RunPlace
+from tunesmith_cli.local.runner import Runner
+from tunesmith_cli.local.stopping import Stopping
+
+_POLL_SECONDS = 0.3
+
+
+def run_or_follow(runner: Runner, only: StageName | None = None) -> Ended:
+    """Run it, or follow who runs it already; the end either way."""
+    while True:
+        try:
+            with lock.held(runner.place.lock) as descriptor:
+                return runner.run(descriptor, only)
+        except lock.Busy as busy:
+            end = _follow(runner, busy)
+        if end is not None:
+            runner.followed = True
+            return end
+
+
+def _follow(runner: Runner, busy: lock.Busy) -> Ended | None:
+    """How the other's run ended; None if this one is to run now: the other is gone, or did another version of the request."""
+    if busy.runner_lives:
+        runner.tell(Note(text=f"run {runner.snapshot.run} is at work already (process {busy.pid}); following it"))
+    else:
+        runner.tell(Note(text=f"the runner {busy.pid} is gone; waiting for its stage to save what it has"))
+    mine = {entry.name: entry.key for entry in runner.snapshot.stages}
+    same = True
+    stopping = Stopping()
+    with stopping.watching():
+        for event in _tail(runner.place, stopping):
+            if isinstance(event, Begun):
+                same = event.keys == mine
+            if isinstance(event, Ended) and not same:
+                runner.tell(Note(text="that was another version of the request; now this one"))
+                return _wait_for_lock(runner.place, stopping)
+            runner.tell(event)
+            if isinstance(event, Ended):
+                return event
+    if stopping.code is not None:
+        end = Ended(exit_code=stopping.code, reason="Stopped", message="no longer following; the other process goes on")
+        runner.tell(end)
+        return end
+    runner.tell(Note(text="the process that was at work is gone; going on from what it saved"))
+    return None
+
+
+def _wait_for_lock(place: RunPlace, stopping: Stopping) -> Ended | None:
+    while lock.holder(place.lock) is not None:
+        if stopping.code is not None:
+            return Ended(exit_code=stopping.code, reason="Stopped", message="stopped while waiting for the other process")
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def _tail(place: RunPlace, stopping: Stopping) -> Iterator[Event]:
+    """The events of the runner at work, until nobody holds the lock, or told to stop."""
+    position = 0
+    while not stopping.asked:
+        stopping.wait(_POLL_SECONDS)  # before the first look too: who has just taken the lock begins a new file
+        held = lock.holder(place.lock) is not None
+        try:
+            with place.events.open("rb") as file:
+                file.seek(position if place.events.stat().st_size >= position else 0)
+                lines = file.readlines()
+                position = file.tell()
+        except FileNotFoundError:
+            lines = []
+        for number, line in enumerate(lines):
+            if not line.endswith(b"\n") and number == len(lines) - 1:
+                position -= len(line)  # still being written
+            elif (event := read_event(line.decode("utf-8", "replace"))) is not None:
+                yield event
+        if not held:
+            return

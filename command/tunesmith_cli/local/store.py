@@ -1,0 +1,123 @@
+"""The store, asked through a process of the jobs: the contract itself opens none, and starts without boto3."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Refused, TryAgain, TunesmithError, Usage
+from tunesmith.events import parse
+from tunesmith.manifest import Manifest
+from tunesmith.resolve import Snapshot, read_snapshot
+from tunesmith.settings import StageName
+from tunesmith_cli.local.environment import plain_environment
+from tunesmith_cli.local.events import Listener
+from tunesmith_cli.local.processes import Toolbox
+
+_CLASSES: Mapping[int, type[TunesmithError]] = {kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)}
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """The runs of a store."""
+
+    url: str
+    environ: Mapping[str, str]
+    toolbox: Toolbox
+
+    def snapshot(self, run: str) -> Snapshot | None:
+        """What the run was last asked to do, or None if there is no such run."""
+        try:
+            return read_snapshot(self._ask("cat", "--path", f"{run}/request.json").decode())
+        except Gone:
+            return None
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Write down what the run is asked to do, so that its name is enough from now on."""
+        self._ask("write", "--path", f"{snapshot.run}/request.json", data=snapshot.to_json().encode())
+
+    def manifests(self, snapshot: Snapshot) -> dict[StageName, Manifest]:
+        """The finished stages among those of the snapshot."""
+        with snapshot_file(snapshot) as file:
+            answer = self._json("manifests", "--run", snapshot.run, "--snapshot", str(file))
+        found = (Manifest.model_validate(item) for item in answer)
+        by_key = {(manifest.stage, manifest.key): manifest for manifest in found}
+        return {entry.name: by_key[entry.name, entry.key] for entry in snapshot.stages if (entry.name, entry.key) in by_key}
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs: `run`, `phase`, `stage`, `progress`, `model`, `created` (UTC)."""
+        found: list[dict[str, Any]] = self._json("list")
+        return found
+
+    def read(self, path: str) -> bytes:
+        """An object. Raises Gone."""
+        return self._ask("cat", "--path", path)
+
+    def log(self, run: str, stage: str, key: str) -> str:
+        """What a stage's attempts printed, as far as the store keeps it. Raises Gone."""
+        return self._ask("log", "--run", run, "--stage", stage, "--key", key).decode("utf-8", "replace")
+
+    def fetch(self, snapshot: Snapshot, to: Path, only: str, tell: Listener) -> Any:
+        """Copy results to a folder, each file checked; what is there already is kept. `tell` hears how far it is."""
+        with snapshot_file(snapshot) as file:
+            more = ("--only", only) if only else ()
+            arguments = ("fetch", "--run", snapshot.run, "--snapshot", str(file), "--to", str(to), "--progress", *more)
+            return json.loads(self._ask(*arguments, tell=tell))
+
+    def _json(self, *arguments: str) -> Any:
+        return json.loads(self._ask(*arguments) or b"null")
+
+    def _ask(self, *arguments: str, data: bytes = b"", tell: Listener | None = None) -> bytes:
+        """What the jobs answer. `tell` hears the progress lines before it."""
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                self.toolbox.module_command("runs", "--store", self.url, *arguments),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env=plain_environment(self.environ) | {"TUNESMITH_STOP_ON_EOF": "0"},
+                start_new_session=True,  # a Ctrl-C is the runner's
+            )
+            try:
+                answer = _answer(process, data, tell)
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+            said.seek(0)
+            message, _, remedy = said.read().decode("utf-8", "replace").strip().partition("\nWhat to do: ")
+        if process.returncode == ExitCode.DONE:
+            return answer
+        kind = _CLASSES.get(process.returncode, TunesmithError)
+        raise kind(message or f"the store {self.url} cannot be asked: exit code {process.returncode} of {arguments[0]}", remedy=remedy)
+
+
+def _answer(process: "subprocess.Popen[bytes]", data: bytes, tell: Listener | None) -> bytes:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    if tell is None:
+        return process.communicate(data)[0]
+    process.stdin.close()
+    answer = b""
+    with process.stdout:
+        for line in process.stdout:
+            event = parse(line.decode("utf-8", "replace"))
+            if event is None:
+                answer += line
+            else:
+                tell(event)
+    process.wait()
+    return answer
+
+
+@contextmanager
+def snapshot_file(snapshot: Snapshot) -> Iterator[Path]:
+    """The snapshot as a file for a process."""
+    with tempfile.TemporaryDirectory(prefix="tunesmith-") as folder:
+        file = Path(folder) / "request.json"
+        file.write_text(snapshot.to_json(), encoding="utf-8")
+        yield file

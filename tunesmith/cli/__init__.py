@@ -1,5 +1,0 @@
-"""The command line: `tunesmith`."""
-
-from tunesmith.cli.main import main
-
-__all__ = ["main"]
