@@ -19,9 +19,10 @@ from tunesmith.crd import schema_of
 from tunesmith.plan import concerns
 from tunesmith.presets import DATA, TRAINING
 from tunesmith.profile import Profile
-from tunesmith.request import API_VERSION, KIND, Spec
+from tunesmith.request import Spec
 from tunesmith.settings import LARGEST
 from tunesmith.status import Status
+from tunesmith.wire import API_VERSION, KIND
 from tunesmith_cli.commands.about import EXIT_CODES
 from tunesmith_cli.commands.members import DOCUMENTS
 from tunesmith_cli.main import app

@@ -4,7 +4,7 @@ import copy
 
 from small_cluster import Conflict
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith_controller.executor import status_json
 from tunesmith_controller.model import World
 from tunesmith_controller.reconcile import read_map, reconcile
@@ -108,4 +108,4 @@ class Leader:
 
 def stage_key(job):
     labels = job["metadata"]["labels"]
-    return labels[children.STAGE], labels[children.KEY]
+    return labels[wire.STAGE], labels[wire.KEY]

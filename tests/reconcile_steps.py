@@ -2,7 +2,7 @@
 
 from small_cluster import Cluster
 
-from tunesmith import children
+from tunesmith import wire
 
 
 def look(cluster):
@@ -83,4 +83,4 @@ def condition(status, kind):
 
 def _short(job):
     labels = job["metadata"]["labels"]
-    return f"{labels[children.STAGE]}.{labels[children.ATTEMPT]}"
+    return f"{labels[wire.STAGE]}.{labels[wire.ATTEMPT]}"

@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from requests_for_tests import document
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.events import Result
 from tunesmith.profile import S3, Images, Profile
-from tunesmith.request import API_VERSION
+from tunesmith.wire import API_VERSION, TEACHER_RATE
 from tunesmith_controller.executor import status_json
 from tunesmith_controller.model import Config, World
-from tunesmith_controller.pods import TEACHER_RATE
 from tunesmith_controller.reconcile import read_map, reconcile
 from tunesmith_controller.reconcile.objects import rfc3339
 
@@ -177,7 +176,7 @@ class Cluster:
         job = job or self.live()
         pods = [pod for pod in self.pods() if _owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Pending"]
         pod = pods[0] if pods else self.add_pod(job)
-        running = {"name": children.CONTAINER, "state": {"running": {"startedAt": rfc3339(self.now)}}}
+        running = {"name": wire.CONTAINER, "state": {"running": {"startedAt": rfc3339(self.now)}}}
         pod["status"] = {"phase": "Running", "containerStatuses": [running]}
         self._put("pod", pod)
 
@@ -198,7 +197,7 @@ class Cluster:
             ended["message"] = message
         pod["status"] = {
             "phase": "Failed" if code else "Succeeded",
-            "containerStatuses": [{"name": children.CONTAINER, "state": {"terminated": ended}}],
+            "containerStatuses": [{"name": wire.CONTAINER, "state": {"terminated": ended}}],
         }
         self._put("pod", pod)
         owner = next((job for job in self.jobs() if job["metadata"]["uid"] == _owner(pod)), None)
@@ -223,9 +222,7 @@ class Cluster:
         if not any(_owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Running" for pod in self.pods()):
             self.run(job)
         labels = job["metadata"]["labels"]
-        result = Result(
-            stage=labels[children.STAGE], key=labels[children.KEY], metrics=metrics or {}, done_keys=done or {}, seconds=60.0, **more
-        )
+        result = Result(stage=labels[wire.STAGE], key=labels[wire.KEY], metrics=metrics or {}, done_keys=done or {}, seconds=60.0, **more)
         self.ends(0, result.termination_message() if said else None)
         self.condition("Complete", self.live())
 
@@ -234,7 +231,7 @@ class Cluster:
         job = self.live()
         labels = job["metadata"]["labels"]
         self.run(job) if not any(pod["status"]["phase"] == "Running" for pod in self.pods()) else None
-        said = Result(stage=labels[children.STAGE], key=labels[children.KEY], exit_code=code, reason=reason, message=message, remedy=remedy)
+        said = Result(stage=labels[wire.STAGE], key=labels[wire.KEY], exit_code=code, reason=reason, message=message, remedy=remedy)
         self.ends(code, said.termination_message())
         job = self.live()
         job["status"]["failed"] = job["status"].get("failed", 0) + 1

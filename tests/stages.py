@@ -11,9 +11,9 @@ from typing import Any
 
 from tunesmith.events import Progress, Result, parse
 from tunesmith.plan import snapshot
-from tunesmith.request import API_VERSION, KIND
 from tunesmith.request import parse as parse_request
 from tunesmith.resolve import Snapshot
+from tunesmith.wire import API_VERSION, KIND
 from tunesmith_jobs.stage import Outcome, Stage, new_attempt
 from tunesmith_jobs.storage import open_store
 

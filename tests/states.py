@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconcile_steps import done, edit, later, look, play, runs, sets, stage_done
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.events import Progress
 from tunesmith_controller.model import Turn
 from tunesmith_controller.reconcile.objects import rfc3339
@@ -25,7 +25,7 @@ def told(**progress):
 
     def step(cluster):
         pod = next(pod for pod in cluster.pods() if pod["status"]["phase"] == "Running")
-        cluster.progress = {pod["metadata"]["uid"]: Progress(stage=pod["metadata"]["labels"][children.STAGE], **progress)}
+        cluster.progress = {pod["metadata"]["uid"]: Progress(stage=pod["metadata"]["labels"][wire.STAGE], **progress)}
 
     return step
 
@@ -39,7 +39,7 @@ def out_of_memory(cluster):
 def no_image(cluster):
     waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling image: not found"}
     cluster.later(30)
-    cluster.add_pod(containerStatuses=[{"name": children.CONTAINER, "state": {"waiting": waiting}}])
+    cluster.add_pod(containerStatuses=[{"name": wire.CONTAINER, "state": {"waiting": waiting}}])
 
 
 def no_node(cluster):

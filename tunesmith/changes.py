@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import JsonValue
 
 from tunesmith.errors import shortened
-from tunesmith.plan import STAGES, concerns
+from tunesmith.plan import concerns
 from tunesmith.reruns import id_of
 from tunesmith.resolve import Snapshot, leaves
-from tunesmith.settings import StageName
+from tunesmith.stages import ORDER
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Change:
     path: str
     before: JsonValue
     after: JsonValue
-    stage: StageName | None
+    stage: str | None
 
     def __str__(self) -> str:
         effect = f"moves the key of {self.stage}" if self.stage else "changes no result"
@@ -39,15 +39,15 @@ def changes(before: Snapshot, after: Snapshot) -> list[Change]:
     return sorted(found, key=lambda change: order.index(change.stage) if change.stage in order else len(order))
 
 
-def moved(before: Snapshot, after: Snapshot) -> list[StageName]:
+def moved(before: Snapshot, after: Snapshot) -> list[str]:
     """Stages whose key differs, or which `before` does not have."""
     keys = {entry.name: entry.key for entry in before.stages}
     return [entry.name for entry in after.stages if keys.get(entry.name) != entry.key]
 
 
-def _stage(path: str, before: Snapshot, after: Snapshot) -> StageName | None:
+def _stage(path: str, before: Snapshot, after: Snapshot) -> str | None:
     if path == "rerun":
-        return next((stage for stage in STAGES if id_of(before.spec.rerun, stage) != id_of(after.spec.rerun, stage)), None)
+        return next((stage for stage in ORDER if id_of(before.spec.rerun, stage) != id_of(after.spec.rerun, stage)), None)
     return concerns(path)
 
 

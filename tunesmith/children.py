@@ -6,17 +6,7 @@ Shared by the controller, which makes them, and the command line, which finds th
 import hashlib
 from collections.abc import Mapping
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
-MANAGER = "tunesmith"
-REQUEST = "tunesmith.dev/request"  # label: name of the request
-STAGE = "tunesmith.dev/stage"  # label
-KEY = "tunesmith.dev/key"  # label: the stage's key
-ATTEMPT = "tunesmith.dev/attempt"  # label: the controller's attempt, from 1
-PROFILE = "tunesmith.dev/profile"  # label
-TEMPLATE = "tunesmith.dev/template"  # annotation of a Job: hash of its pod template, to see that an edit concerns it
-CONTAINER = "stage"  # the container of a stage's pod
-SNAPSHOT_FILE = "request.json"  # key in the ConfigMap: what the stage reads
-FROZEN_FILE = "frozen.json"  # key in the ConfigMap: the profile, and what of the request it was frozen for
+from tunesmith.wire import MANAGED_BY, MANAGER, REQUEST
 
 
 def labels(request: str, component: str, version: str) -> dict[str, str]:

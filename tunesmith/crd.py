@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from tunesmith.field_docs import field_docs, models_in
-from tunesmith.request import GROUP, KIND, NAME_LENGTH, VERSION, Spec
+from tunesmith.request import NAME_LENGTH, Spec
 from tunesmith.rules import RULES
 from tunesmith.status import Status
+from tunesmith.wire import GROUP, KIND, PLURAL, VERSION
 
-PLURAL = "trainingrequests"
 _KEPT = (
     "type",
     "description",

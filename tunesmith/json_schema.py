@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.crd import custom_resource_definition
-from tunesmith.request import API_VERSION, KIND
+from tunesmith.wire import API_VERSION, KIND
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _OPEN = "x-kubernetes-preserve-unknown-fields"

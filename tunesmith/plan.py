@@ -14,24 +14,13 @@ from tunesmith.profile import Profile
 from tunesmith.request import Spec, TrainingRequest
 from tunesmith.reruns import id_of
 from tunesmith.resolve import Snapshot, StageKey, leaves, resolve
-from tunesmith.settings import Reference, StageName
+from tunesmith.settings import Reference
+from tunesmith.stages import STAGES
 
-STAGES: tuple[StageName, ...] = ("generate", "train", "merge", "evaluate", "deliver")
 KEY_LENGTH = 16  # hex digits, 64 bits
 
-# Rises when a stage's result changes for the same fields; then its finished results are computed anew.
-FORMATS: Mapping[StageName, int] = {"generate": 1, "train": 1, "merge": 1, "evaluate": 1, "deliver": 1}
-
-# The fields that change a stage's result: a path names a leaf or a whole part.
-FIELDS: Mapping[StageName, tuple[str, ...]] = {
-    "generate": ("task", "data"),
-    "train": ("model.base", "training"),
-    "merge": ("merge",),
-    "evaluate": ("evaluation",),
-    "deliver": ("output",),
-}
-
-# Within those, what changes no result: where and how fast something is done, what it may cost, what is only shown or judged.
+# Within the fields of a stage, what changes no result: where and how fast something is done, what it may cost, what is only shown or
+# judged.
 NEUTRAL = frozenset(
     {
         "data.preset",  # its values count, not its name
@@ -80,37 +69,49 @@ def snapshot(
 
 
 def graph(spec: Spec) -> tuple[StageKey, ...]:
-    """The stages of a resolved spec, in order; each reads those before it. `deliver` is there only with an `output`."""
+    """The stages of a resolved spec, each after those that it needs."""
     values = {".".join(path): value for path, value in leaves(spec.model_dump(mode="json", by_alias=True))}
     defaults = {".".join(path): value for path, value in leaves(_built_in())}
-    stages: list[StageKey] = []
-    for name in STAGES:
-        if name == "deliver" and not spec.output:
+    stages: dict[str, StageKey] = {}
+    for name, kind in STAGES.items():
+        if kind.asked_by and not getattr(spec, kind.asked_by):
             continue
         fields = {path: value for path, value in values.items() if concerns(path) == name and value != defaults.get(path)}
-        after = [stage.key for stage in stages[-1:]]
-        key = _hash({"format": FORMATS[name], "stage": name, "fields": fields, "after": after, "rerun": id_of(spec.rerun, name)})
-        stages.append(StageKey(name=name, key=key, needs=tuple(stage.name for stage in stages)))
-    return tuple(stages)
+        direct = [stages[need] for need in kind.needs]
+        after = [stage.key for stage in direct]
+        key = _hash({"format": kind.format, "stage": name, "fields": fields, "after": after, "rerun": id_of(spec.rerun, name)})
+        stages[name] = StageKey(name=name, kind=name, key=key, needs=_all_needs(direct))
+    return tuple(stages.values())
 
 
-def references(spec: Spec) -> tuple[tuple[str, StageName], ...]:
-    """The requests that a resolved spec waits for, each with the stage whose result it takes: `data.from` a dataset, `training.from` an
-    adapter. Empty once they are replaced by their runs (`resolve` with `runs`).
+def _all_needs(direct: Collection[StageKey]) -> tuple[str, ...]:
+    """What some stages build on, and they themselves, each once."""
+    return tuple(dict.fromkeys(name for stage in direct for name in (*stage.needs, stage.name)))
+
+
+def borrowed(spec: Spec) -> dict[str, Reference]:
+    """Stage -> the request or run whose result it takes over: `data.from` a dataset, `training.from` an adapter."""
+    found: dict[str, Reference | None] = {"generate": spec.data.from_, "train": spec.training.from_}
+    return {stage: reference for stage, reference in found.items() if reference is not None}
+
+
+def references(spec: Spec) -> tuple[tuple[str, str], ...]:
+    """The requests that a resolved spec waits for, each with the stage whose result it takes over.
+
+    Empty once they are replaced by their runs (`resolve` with `runs`).
     """
-    wanted: tuple[tuple[Reference | None, StageName], ...] = ((spec.data.from_, "generate"), (spec.training.from_, "train"))
-    return tuple((reference.request, stage) for reference, stage in wanted if reference and reference.request)
+    return tuple((reference.request, stage) for stage, reference in borrowed(spec).items() if reference.request)
 
 
-def concerns(path: str) -> StageName | None:
+def concerns(path: str) -> str | None:
     """The first stage whose key a field changes (later keys follow from it), or None."""
     if _within(path, NEUTRAL):
         return None
-    return next((stage for stage in STAGES if _within(path, FIELDS[stage])), None)
+    return next((name for name, kind in STAGES.items() if _within(path, kind.fields)), None)
 
 
 def next_stages(stages: Collection[StageKey], done: Collection[tuple[str, str]]) -> list[StageKey]:
-    """The stages that can start: not done, and all they need is. `done`: (name, key) of finished stages."""
+    """The stages that can start: not done, and all that they build on is. `done`: (name, key) of finished stages."""
     finished = {stage.name for stage in stages if (stage.name, stage.key) in done}
     return [stage for stage in stages if stage.name not in finished and finished.issuperset(stage.needs)]
 

@@ -5,6 +5,7 @@ As whom it runs, how it reaches store and hub, and what it may do: nothing that 
 
 from typing import Any
 
+from tunesmith import wire
 from tunesmith.profile import S3, Pod, Profile, Proxy
 from tunesmith.request import Resources, StageSettings
 from tunesmith.resolve import Snapshot
@@ -41,8 +42,7 @@ def process() -> Values:
         "PYTHONUNBUFFERED": "1",
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "DO_NOT_TRACK": "1",
+        **wire.TELEMETRY_OFF,
     }
 
 
@@ -77,9 +77,9 @@ def store(store: S3) -> Values:
         "AWS_ENDPOINT_URL_S3": store.endpoint,
         "AWS_REGION": store.region,
         "AWS_DEFAULT_REGION": store.region,  # the one that boto3 reads
-        "TUNESMITH_S3_ADDRESSING_STYLE": "" if store.addressing_style == "auto" else store.addressing_style,
-        "TUNESMITH_S3_ENCRYPTION": store.encryption,
-        "TUNESMITH_S3_KMS_KEY": store.kms_key if store.encryption == "aws:kms" else "",
+        wire.S3_ADDRESSING_STYLE: "" if store.addressing_style == "auto" else store.addressing_style,
+        wire.S3_ENCRYPTION: store.encryption,
+        wire.S3_KMS_KEY: store.kms_key if store.encryption == "aws:kms" else "",
     }
     found: Values = {name: value for name, value in given.items() if value}
     if store.secret:

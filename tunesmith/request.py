@@ -29,14 +29,10 @@ from tunesmith.settings import (
     Quantity,
     Run,
     Settings,
-    StageName,
     Training,
 )
+from tunesmith.stages import KindName
 
-GROUP = "tunesmith.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
-KIND = "TrainingRequest"
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
 NAME_LENGTH = 39  # `<name>-<stage>-<8 hex>` stays within 57 characters, so that pod names stay whole
 
@@ -102,7 +98,7 @@ class Stages(Settings):
 class Again(Settings):
     """A stage that runs again, and all later ones with it, though they are finished."""
 
-    from_: Annotated[StageName, Field(alias="from")]
+    from_: Annotated[KindName, Field(alias="from")]
     """First stage to run again."""
     id: Annotated[str, Field(min_length=1, max_length=64)]
     """Any string; a new one means once more."""
@@ -111,7 +107,7 @@ class Again(Settings):
 class Rerun(Settings):
     """Run a stage and all later ones again, though they are finished."""
 
-    from_: Annotated[StageName, Field(alias="from")]
+    from_: Annotated[KindName, Field(alias="from")]
     """First stage to run again."""
     id: Annotated[str, Field(min_length=1, max_length=64)]
     """Any string; a new one means once more."""

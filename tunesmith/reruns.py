@@ -4,15 +4,11 @@
 earlier rerun replaced. A request without `then` keeps its keys.
 """
 
-from typing import get_args
-
 from tunesmith.request import Again, Rerun
-from tunesmith.settings import StageName
-
-_ORDER: tuple[StageName, ...] = get_args(StageName)
+from tunesmith.stages import ORDER
 
 
-def id_of(rerun: Rerun | None, stage: StageName) -> str | None:
+def id_of(rerun: Rerun | None, stage: str) -> str | None:
     """The id that enters the key of a stage; the newest counts."""
     if rerun is None:
         return None
@@ -27,9 +23,13 @@ def latest(rerun: Rerun | None) -> Again | Rerun | None:
     return rerun.then[-1]
 
 
-def once_more(now: Rerun | None, stage: StageName, identity: str) -> Rerun:
+def once_more(now: Rerun | None, stage: str, identity: str) -> Rerun:
     """The rerun that runs a stage and all later ones again, and keeps what earlier reruns made of the stages before it."""
-    if now is None or _ORDER.index(stage) <= _ORDER.index(now.from_):
+    if now is None or not _is_before(now.from_, stage):
         return Rerun.model_validate({"from": stage, "id": identity})
-    kept = tuple(one for one in now.then if _ORDER.index(one.from_) < _ORDER.index(stage))
+    kept = tuple(one for one in now.then if _is_before(one.from_, stage))
     return now.model_copy(update={"then": (*kept, Again.model_validate({"from": stage, "id": identity}))})
+
+
+def _is_before(first: str, second: str) -> bool:
+    return ORDER.index(first) < ORDER.index(second)

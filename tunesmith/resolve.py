@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic.alias_generators import to_camel
 
 from tunesmith import presets
@@ -17,20 +17,34 @@ from tunesmith.newer import known, read_known
 from tunesmith.profile import Profile
 from tunesmith.request import Spec, TrainingRequest
 from tunesmith.rules import broken_rules
-from tunesmith.settings import StageName
+from tunesmith.stages import FIELDS_READ
 
 BUILT_IN = "built-in"
 Layer = tuple[str, Mapping[str, Any]]  # where it comes from, and a partial spec
 
 
 class StageKey(BaseModel):
-    """A stage of a snapshot: its key, and the stages it reads."""
+    """A node of a request's graph: its name, its kind (stages.py), its key, and the names of all nodes that it builds on.
+
+    In a document the kind is left out where it is the name. A name that this release does not know is kept: a newer release may have
+    planned it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    name: StageName
+    name: str
+    kind: str
     key: str
-    needs: tuple[StageName, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_kind(cls, values: Any) -> Any:
+        return {"kind": values.get("name"), **values} if isinstance(values, Mapping) else values
+
+    @model_serializer(mode="wrap")
+    def _without_plain_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {field: value for field, value in serialize(self).items() if field != "kind" or value != self.name}
 
 
 class Snapshot(BaseModel):
@@ -47,7 +61,7 @@ class Snapshot(BaseModel):
     provenance: dict[str, str]
     stages: tuple[StageKey, ...]
 
-    def key(self, stage: StageName) -> str:
+    def key(self, stage: str) -> str:
         """Key of a stage. Raises KeyError for one that this request does not have."""
         for entry in self.stages:
             if entry.name == stage:
@@ -76,15 +90,12 @@ def unknown_wishes(text: str) -> list[str]:
     return [
         path
         for path in known(Snapshot, document)[1]
-        if path.split(".")[:2] in [["spec", part] for part in _RESULT] and _is_set(path.removeprefix("spec."), provenance)
+        if path.startswith("spec.") and path.split(".")[1] in FIELDS_READ and _is_set(path.removeprefix("spec."), provenance)
     ]
 
 
 def _is_set(path: str, provenance: Mapping[str, str]) -> bool:
     return any(source != BUILT_IN for leaf, source in provenance.items() if leaf == path or leaf.startswith(f"{path}."))
-
-
-_RESULT = ("data", "model", "training", "merge", "evaluation")
 
 
 def resolve(

@@ -7,10 +7,10 @@ CEL needs bounds on all that it loops over; they are in the models.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from tunesmith.errors import Problem
-from tunesmith.settings import StageName
+from tunesmith.stages import ORDER
 
 Part = Mapping[str, Any]
 
@@ -159,7 +159,7 @@ RULES = (
     ),
     Rule("data.teacher.secret", *_OWN_SECRET),
     Rule("model.tokenSecret", *_OWN_SECRET),
-    *(Rule(f"stages.{stage}", *_TOLERATION) for stage in get_args(StageName)),
+    *(Rule(f"stages.{stage}", *_TOLERATION) for stage in ORDER),
     Rule(
         "",
         f"task, system message, seeds and prompts have more than {_TEXT:,} characters together",

@@ -10,8 +10,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
-StageName = Literal["generate", "train", "merge", "evaluate", "deliver"]
-
 # Bounds are the same in the API server. Patterns: only what Rust's and Go's regular expressions read alike, so no \s, \w or \d.
 LARGEST = 2**53 - 1  # whole numbers that JSON carries without loss
 Count = Annotated[int, Field(ge=0, le=LARGEST)]

@@ -6,7 +6,8 @@ from pathlib import Path
 import synthetic  # type: ignore[import-not-found]  # beside this file, which is no package
 
 from tunesmith.plan import snapshot
-from tunesmith.request import API_VERSION, KIND, parse
+from tunesmith.request import parse
+from tunesmith.wire import API_VERSION, KIND
 from tunesmith_jobs.base import find_base
 from tunesmith_jobs.stage import Outcome, Stage
 from tunesmith_jobs.storage import open_store

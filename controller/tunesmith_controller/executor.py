@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.children import ATTEMPT, STAGE
 from tunesmith.status import Status
+from tunesmith.wire import ATTEMPT, STAGE, TEACHER_RATE
 from tunesmith_controller.api import APPLY, MERGE, AlreadyExists, Api, ApiError, Call, Conflict, NotFound, Throttled
 from tunesmith_controller.gather import Caches
 from tunesmith_controller.model import Delete, Object, Plan, Share
 from tunesmith_controller.notes import Notes
-from tunesmith_controller.pods import TEACHER_RATE
 from tunesmith_controller.rights import CONFIG_MAPS, JOBS, PODS, REQUEST_STATUS, REQUESTS, Resource
 from tunesmith_controller.snapshots import Snapshots
 

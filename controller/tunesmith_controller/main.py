@@ -16,8 +16,8 @@ from uuid import uuid4
 from kubernetes.config import ConfigException
 
 import tunesmith
-from tunesmith.children import MANAGED_BY, MANAGER
 from tunesmith.errors import BadRequest
+from tunesmith.wire import MANAGED_BY, MANAGER
 from tunesmith_controller import health, logs
 from tunesmith_controller.api import Api, connect
 from tunesmith_controller.config import read_config

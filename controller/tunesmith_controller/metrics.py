@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import tunesmith
+from tunesmith.wire import PLURAL
 from tunesmith_controller.model import Object, Plan
 from tunesmith_controller.store import Store
 
@@ -58,7 +59,7 @@ class Metrics:
     def watch_caches(self, requests: Store, jobs: Store, pods: Store, depth: Callable[[], int], profiles: Collection[str]) -> None:
         """Gauges that are read from the caches when somebody asks. `profiles`: those that there are; users may write any name."""
         self.queue_depth.set_function(depth)
-        self.registry.register(_Caches({"trainingrequests": requests, "jobs": jobs, "pods": pods}, requests, profiles))
+        self.registry.register(_Caches({PLURAL: requests, "jobs": jobs, "pods": pods}, requests, profiles))
 
     def called(self, verb: str, resource: str, code: str) -> None:
         """A call to the API server."""

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from tunesmith.children import CONTAINER
 from tunesmith.events import Progress, parse
+from tunesmith.wire import CONTAINER
 from tunesmith_controller.api import Api, ApiError, Call, Timeout, Unreachable
 from tunesmith_controller.model import Object
 from tunesmith_controller.rate import TokenBucket

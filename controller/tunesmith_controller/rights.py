@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tunesmith.crd import PLURAL
-from tunesmith.request import GROUP, VERSION
+from tunesmith.wire import GROUP, PLURAL, VERSION
 
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
 Scope = Literal["requests", "lease", "cluster"]

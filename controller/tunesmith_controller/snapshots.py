@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tunesmith.children import FROZEN_FILE, SNAPSHOT_FILE, snapshot_name
+from tunesmith.children import snapshot_name
+from tunesmith.wire import FROZEN_FILE, SNAPSHOT_FILE
 from tunesmith_controller.api import Api, Call, NotFound
 from tunesmith_controller.model import Object, SnapshotMap
 from tunesmith_controller.reconcile import read_map

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tunesmith.children import ATTEMPT, KEY, REQUEST, STAGE, job_name, run_name
-from tunesmith.request import KIND
+from tunesmith.children import job_name, run_name
+from tunesmith.wire import ATTEMPT, KEY, KIND, REQUEST, STAGE
 from tunesmith_controller.model import Object
 
 _METADATA = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from tunesmith.profile import Limits
+from tunesmith.wire import WAITING_FOR_GPU
 from tunesmith_controller.admission import Candidate, turns
 from tunesmith_controller.model import Object, Plan, Turn
 from tunesmith_controller.pods import gpus
@@ -18,7 +19,6 @@ from tunesmith_controller.reconcile.standing import holds_a_place
 from tunesmith_controller.store import Key, key_of
 
 Admission = Callable[[Sequence[Candidate], Mapping[str, Limits]], dict[str, Turn]]
-WAITING_FOR_GPU = "WaitingForGPU"  # reason of the status
 _ENDED = ("Succeeded", "Failed", "Suspended")
 
 

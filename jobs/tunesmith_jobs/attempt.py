@@ -23,13 +23,12 @@ from tunesmith.events import PROGRESS_SECONDS, Progress
 from tunesmith.manifest import MANIFEST, PINS, File, Manifest, Pin, stage_folder
 from tunesmith.request import Spec
 from tunesmith.resolve import Snapshot
-from tunesmith.settings import StageName
+from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.log_lines import attempt_number, for_people, without_secrets
 from tunesmith_jobs.storage import NotFound, Store, Writer
 
 LOG_LINES = 20_000  # kept in the store at most, the last ones
-REQUEST = "request.json"  # `<run>/request.json`: the snapshot that the run was last asked for
 LOG_PROGRESS_SECONDS = 30.0  # least time between two progress lines of the kept log
 _VERSIONED = ("openai", "torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "accelerate", "safetensors", "boto3")
 _PINS: TypeAdapter[dict[str, Pin]] = TypeAdapter(dict[str, Pin])
@@ -54,7 +53,7 @@ class _Phase:
 class Stage:
     """One attempt at a stage: what it works on, and where its results go."""
 
-    def __init__(self, name: StageName, snapshot: Snapshot, store: Store, work: Path, attempt: str) -> None:
+    def __init__(self, name: str, snapshot: Snapshot, store: Store, work: Path, attempt: str) -> None:
         self.name = name
         self.snapshot = snapshot
         self.store = store
@@ -145,7 +144,7 @@ class Stage:
 
     # What it reads
 
-    def finished(self, name: StageName) -> Finished:
+    def finished(self, name: str) -> Finished:
         """An earlier stage of this run. Raises Gone if its manifest is not in the store."""
         key = self.snapshot.key(name)
         manifest = read_manifest(self.store, self.snapshot.run, name, key)
@@ -241,7 +240,7 @@ class Stage:
 
     def keep_request(self) -> None:
         """Keep the snapshot as what the run was last asked for, for people and for `tunesmith` later on; a fault here stops nothing."""
-        path, data = f"{self.snapshot.run}/{REQUEST}", self.snapshot.to_json().encode()
+        path, data = f"{self.snapshot.run}/{SNAPSHOT_FILE}", self.snapshot.to_json().encode()
         try:
             if self.store.size(path) != len(data) or self.store.read(path) != data:
                 self.store.write(path, data)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from tunesmith.wire import TELEMETRY_OFF
+
 _QUIET = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
+    **TELEMETRY_OFF,
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # standard output holds machine lines or answers
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",

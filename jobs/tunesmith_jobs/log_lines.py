@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+from tunesmith.wire import LOG_FORMAT
+
 _SECRETS = re.compile(r"(.*_)?(API_?KEY|TOKEN|PASSWORD|SECRET|SECRET_ACCESS_KEY|SESSION_TOKEN)", re.IGNORECASE)
 _SHORTEST = 8  # a shorter one is none (EMPTY, ollama), and might be a word of the message
 _HIDDEN = "[secret]"
@@ -31,7 +33,7 @@ def _secrets(environ: Mapping[str, str]) -> Iterator[str]:
 
 def for_people(text: str, about: Mapping[str, str], *, level: str = "info") -> str:
     """One line of the log. `about`: namespace, request, stage, attempt, as far as they are known."""
-    if os.environ.get("TUNESMITH_LOG_FORMAT") != "json":
+    if os.environ.get(LOG_FORMAT) != "json":
         return text
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     return json.dumps({"time": at, "level": level, "logger": "tunesmith_jobs", "message": text, **about}, ensure_ascii=False)

@@ -4,15 +4,15 @@ import hashlib
 
 from tunesmith.errors import BadRequest, Gone, Problem
 from tunesmith.manifest import MANIFEST, Manifest, Pin, stage_folder
-from tunesmith.settings import Reference, StageName
+from tunesmith.settings import Reference
 from tunesmith_jobs.finished import Finished, parse_manifest
 from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import NotFound
 
-_WORDS: dict[StageName, str] = {"generate": "dataset", "train": "training"}
+_WORDS: dict[str, str] = {"generate": "dataset", "train": "training"}
 
 
-def result_of(stage: Stage, reference: Reference, name: StageName, path: str) -> Finished:
+def result_of(stage: Stage, reference: Reference, name: str, path: str) -> Finished:
     """The newest result of stage `name` in the run that `path` (`spec.data.from`) names; which one is pinned for this key.
 
     Raises BadRequest if the run has none, Gone if it is no longer what was pinned.
@@ -29,7 +29,7 @@ def result_of(stage: Stage, reference: Reference, name: StageName, path: str) ->
     return Finished(stage.store, parse_manifest(data, f"{stage.store.url}/{place}"), stage.work / "from")
 
 
-def newest(stage: Stage, run: str, name: StageName, path: str) -> tuple[Manifest, bytes]:
+def newest(stage: Stage, run: str, name: str, path: str) -> tuple[Manifest, bytes]:
     """The newest finished result of a stage in a run of the same store: its manifest, read and as it is stored. Raises BadRequest."""
     found: list[tuple[Manifest, bytes]] = []
     for entry in stage.store.list(f"{run}/{name}/"):
@@ -43,7 +43,7 @@ def newest(stage: Stage, run: str, name: StageName, path: str) -> tuple[Manifest
     return max(found, key=lambda pair: (pair[0].created, pair[0].key))
 
 
-def _pin(stage: Stage, run: str, name: StageName, path: str) -> Pin:
+def _pin(stage: Stage, run: str, name: str, path: str) -> Pin:
     manifest, data = newest(stage, run, name, path)
     return Pin(
         uri=f"{stage.store.url}/{stage_folder(run, name, manifest.key)}",

@@ -2,14 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from tunesmith.manifest import File, Manifest
+from tunesmith.stages import PARTS
 
-Part = Literal["dataset", "adapter", "model", "report"]
-PARTS: tuple[Part, ...] = get_args(Part)
-STAGE_OF: Mapping[Part, str] = {"dataset": "generate", "adapter": "train", "model": "merge", "report": "evaluate"}
-_BELOW: Mapping[Part, str] = {"adapter": "adapter/", "model": "model/"}  # only these files, without this beginning
 _CARD = "README.md"
 
 
@@ -27,15 +23,16 @@ class Item:
         return f"{self.manifest.folder}/{self.file.path}"
 
 
-def items(part: Part, manifests: Mapping[str, Manifest]) -> list[Item]:
+def items(part: str, manifests: Mapping[str, Manifest]) -> list[Item]:
     """The files of a part; empty if its stage is not done. `manifests`: stage name -> manifest.
 
     The model's card is evaluate's, which has the comparison with the base model, as soon as there is one.
     """
-    manifest = manifests.get(STAGE_OF[part])
+    stage, wanted = PARTS[part]
+    manifest = manifests.get(stage)
     if manifest is None:
         return []
-    below = _BELOW.get(part, "")
+    below = f"{wanted.folder}/" if wanted.folder else ""
     found = {
         file.path.removeprefix(below): Item(file.path.removeprefix(below), manifest, file)
         for file in manifest.files

@@ -20,12 +20,12 @@ from typing import Any, NoReturn
 from tunesmith.errors import BadRequest, ExitCode, Gone, Refused, TunesmithError, Usage
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
 from tunesmith.pace import Pace
-from tunesmith.plan import STAGES
 from tunesmith.resolve import Snapshot, read_snapshot
-from tunesmith_jobs.attempt import REQUEST
+from tunesmith.stages import ORDER, PARTS
+from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import read_manifest
-from tunesmith_jobs.results import PARTS, STAGE_OF, Item, items
+from tunesmith_jobs.results import Item, items
 from tunesmith_jobs.storage import NotFound, Store, open_store
 from tunesmith_jobs.storage.folder import FolderStore
 from tunesmith_jobs.storage.local import file_digest
@@ -76,13 +76,13 @@ def _of_run(store: Store, run: str) -> list[Manifest]:
     keys = [(stage, key) for stage, key in _finished_keys(entry.path.split("/") for entry in store.list(f"{_run_name(run)}/"))]
     manifests = [manifest for stage, key in keys if (manifest := read_manifest(store, run, stage, key)) is not None]
     manifests.sort(key=lambda manifest: manifest.created, reverse=True)
-    return sorted(manifests, key=lambda manifest: STAGES.index(manifest.stage))
+    return sorted(manifests, key=lambda manifest: ORDER.index(manifest.stage))
 
 
 def _finished_keys(paths: Iterator[list[str]]) -> Iterator[tuple[str, str]]:
     for path in paths:
         match path:
-            case [_, stage, key, "manifest.json"] if stage in STAGES:
+            case [_, stage, key, "manifest.json"] if stage in ORDER:
                 yield stage, key
 
 
@@ -98,15 +98,15 @@ def _list(store: Store, _arguments: argparse.Namespace) -> Any:
     return [
         _summary(store, run, paths, oldest[run])
         for run, paths in sorted(below.items())
-        if any(path[1:] == [REQUEST] or path[1] in STAGES for path in paths)
+        if any(path[1:] == [SNAPSHOT_FILE] or path[1] in ORDER for path in paths)
     ]
 
 
 def _summary(store: Store, run: str, paths: list[list[str]], oldest: float) -> dict[str, Any]:
-    done = sorted(_finished_keys(iter(paths)), key=lambda pair: STAGES.index(pair[0]))
+    done = sorted(_finished_keys(iter(paths)), key=lambda pair: ORDER.index(pair[0]))
     snapshot = None
     with contextlib.suppress(NotFound, BadRequest):
-        snapshot = read_snapshot(store.read(f"{run}/{REQUEST}").decode("utf-8", "replace"))
+        snapshot = read_snapshot(store.read(f"{run}/{SNAPSHOT_FILE}").decode("utf-8", "replace"))
     wanted = [(entry.name, entry.key) for entry in snapshot.stages] if snapshot else []
     reached = [pair for pair in wanted if pair in done] if snapshot else done
     return {
@@ -125,7 +125,7 @@ def _fetch(store: Store, arguments: argparse.Namespace) -> Any:
     parts = [part for part in PARTS if arguments.only in (None, part)]
     wanted = {part: items(part, manifests) for part in parts}
     if not any(wanted.values()):
-        missing = " and ".join(STAGE_OF[part] for part in parts)
+        missing = " and ".join(PARTS[part][0] for part in parts)
         raise Gone(f"run {arguments.run} has nothing to fetch: {missing} not done", reason="NotDone", remedy="run it to its end first")
     to = Path(arguments.to).absolute()
     total = sum(item.file.size for found in wanted.values() for item in found)
@@ -179,7 +179,7 @@ def _delete(store: Store, arguments: argparse.Namespace) -> Any:
     prefix = f"{_run_name(arguments.run)}/"
     paths = [entry.path for entry in store.list(prefix)]
     # Manifests first: a run that is half deleted has no finished stage that lacks files. The request last: it names the run.
-    paths.sort(key=lambda path: (path.endswith(f"/{REQUEST}"), not path.endswith(f"/{MANIFEST}")))
+    paths.sort(key=lambda path: (path.endswith(f"/{SNAPSHOT_FILE}"), not path.endswith(f"/{MANIFEST}")))
     store.delete(paths)
     store.abort_uploads(prefix)
     return {"run": arguments.run, "deleted": len(paths)}
@@ -239,7 +239,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     fetch.add_argument("--progress", action="store_true", help="print progress lines")
     delete = verbs.add_parser("delete", help="remove a run with all its results")
     log = verbs.add_parser("log", help="what the attempts at a stage said")
-    log.add_argument("--stage", required=True, choices=STAGES)
+    log.add_argument("--stage", required=True, choices=ORDER)
     log.add_argument("--key", required=True)
     for verb in (manifests, fetch, delete, log):
         verb.add_argument("--run", required=True)

@@ -24,11 +24,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import tunesmith
+from tunesmith import wire
 from tunesmith.errors import BadRequest, ExitCode, Problem, TunesmithError, Usage
 from tunesmith.events import Result
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
 from tunesmith.resolve import Snapshot, read_snapshot, unknown_wishes
-from tunesmith.settings import StageName
 from tunesmith_jobs.attempt import Outcome, Stage, new_attempt, print_line, silence
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import Finished, read_manifest
@@ -38,14 +38,13 @@ from tunesmith_jobs.storage import open_store
 __all__ = ["Finished", "Outcome", "Stage", "new_attempt", "read_manifest", "run_stage"]
 
 _ORPHAN_SECONDS = 120.0  # that a stage whose runner was killed gets to save its state
-_TELEMETRY_OFF = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 _ATTEMPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?")
 
 
-def run_stage(name: StageName, work: Callable[[Stage], Outcome], argv: Sequence[str] | None = None, *, kind: type[Stage] = Stage) -> int:
+def run_stage(name: str, work: Callable[[Stage], Outcome], argv: Sequence[str] | None = None, *, kind: type[Stage] = Stage) -> int:
     """Run a stage's work from the command line's arguments; returns the exit code. `kind`: what its work is given."""
     arguments = _arguments(name, argv)
-    for variable, value in _TELEMETRY_OFF.items():
+    for variable, value in wire.TELEMETRY_OFF.items():
         os.environ.setdefault(variable, value)
     began = time.monotonic()
     stop = _Stop()
@@ -68,7 +67,7 @@ def run_stage(name: StageName, work: Callable[[Stage], Outcome], argv: Sequence[
 
 def _done_or_run(stage: Stage, work: Callable[[Stage], Outcome]) -> Result:
     earlier = stage.committed()
-    if os.environ.get("TUNESMITH_KEEP_REQUEST") == "1":
+    if os.environ.get(wire.KEEP_REQUEST) == "1":
         stage.keep_request()
     if earlier is not None:
         return _adopted(stage, earlier)
@@ -119,7 +118,7 @@ def _evaluated(stage: Stage, done: Mapping[str, str]) -> dict[str, float]:
     return {}
 
 
-def _failed(name: StageName, stage: Stage | None, error: BaseException, seconds: float) -> Result:
+def _failed(name: str, stage: Stage | None, error: BaseException, seconds: float) -> Result:
     known, text = explained(name, error)
     if stage is not None and not _is_of_the_store(known.reason):
         # Another attempt may have finished meanwhile and removed what this one was using.
@@ -171,7 +170,7 @@ class _Stop:
             yield
             return
         before = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
-        if os.environ.get("TUNESMITH_STOP_ON_EOF") == "1":
+        if os.environ.get(wire.STOP_ON_EOF) == "1":
             threading.Thread(target=_stop_on_end_of_input, name="stdin", daemon=True).start()
         try:
             yield
@@ -208,7 +207,7 @@ def _scratch(name: str, folder: str | None) -> Iterator[Path]:
     yield place
 
 
-def _snapshot(file: str, name: StageName) -> Snapshot:
+def _snapshot(file: str, name: str) -> Snapshot:
     try:
         text = Path(file).read_text(encoding="utf-8")
     except OSError as error:
@@ -232,9 +231,9 @@ def _snapshot(file: str, name: StageName) -> Snapshot:
 
 
 def _attempt_name() -> str:
-    prefix = os.environ.get("TUNESMITH_ATTEMPT", "")
+    prefix = os.environ.get(wire.ATTEMPT_NAME, "")
     if not _ATTEMPT.fullmatch(prefix):
-        raise Usage(f"TUNESMITH_ATTEMPT is no name: {prefix!r}", remedy="use letters, digits, `.`, `_`, `-`")
+        raise Usage(f"{wire.ATTEMPT_NAME} is no name: {prefix!r}", remedy="use letters, digits, `.`, `_`, `-`")
     return new_attempt(prefix)
 
 
@@ -250,7 +249,7 @@ def _arguments(name: str, argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _write_termination_message(result: Result) -> None:
-    path = Path(os.environ.get("TUNESMITH_TERMINATION_LOG", "/dev/termination-log"))
+    path = Path(os.environ.get(wire.TERMINATION_LOG_FILE, wire.TERMINATION_LOG))
     with contextlib.suppress(OSError):
         if path.exists():
             path.write_text(result.termination_message(), encoding="utf-8")

@@ -10,8 +10,8 @@ import kubernetes
 import pytest
 from control_plane import ControlPlane, control_plane
 
-from tunesmith.crd import PLURAL, custom_resource_definition
-from tunesmith.request import GROUP, VERSION
+from tunesmith.crd import custom_resource_definition
+from tunesmith.wire import GROUP, PLURAL, VERSION
 
 __all__ = ["control_plane"]
 

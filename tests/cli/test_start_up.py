@@ -4,7 +4,6 @@ import json
 import resource
 import subprocess
 import sys
-from typing import get_args
 
 import pytest
 
@@ -88,13 +87,6 @@ def test_completion_names_the_runs_of_the_store(cli):
         (cli.store / run).mkdir(parents=True)
     cli.env = {"_TUNESMITH_COMPLETE": "complete_bash", "COMP_WORDS": "tunesmith report ri", "COMP_CWORD": "2"}
     assert cli(real=True).stdout.split() == ["riddles"]
-
-
-def test_the_stages_to_choose_are_those_of_the_contract():
-    from tunesmith.settings import StageName
-    from tunesmith_cli.commands.options import StageChoice
-
-    assert tuple(StageChoice) == get_args(StageName)
 
 
 def completed(cli, words):

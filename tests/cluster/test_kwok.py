@@ -7,13 +7,13 @@ import pytest
 import yaml
 from kwok import PREFIX, Behaviour
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.events import Result, parse
 
 
 def job(name: str, *, stage: str = "", key: str = "k1", gpus: int = 0, **annotations: str) -> dict:
-    labels = {children.STAGE: stage, children.KEY: key, children.ATTEMPT: "2"} if stage else {}
-    container = {"name": children.CONTAINER, "image": "x", "resources": {"limits": {"nvidia.com/gpu": gpus}} if gpus else {}}
+    labels = {wire.STAGE: stage, wire.KEY: key, wire.ATTEMPT: "2"} if stage else {}
+    container = {"name": wire.CONTAINER, "image": "x", "resources": {"limits": {"nvidia.com/gpu": gpus}} if gpus else {}}
     told = {PREFIX + name.replace("_", "-"): value for name, value in annotations.items()}
     pod = {"metadata": {"labels": labels, "annotations": told}, "spec": {"restartPolicy": "Never", "containers": [container]}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": pod}}
@@ -60,8 +60,8 @@ def test_a_pod_ends_as_its_annotations_say(control_plane, fake_nodes, manifest, 
 
 def test_pods_of_others_do_as_the_test_says_for_as_long_as_it_says(control_plane, fake_nodes):
     namespace = control_plane.namespace()
-    told = Behaviour({children.STAGE: "train"}, namespace, seconds=0.2, exit_code=78, message='ümlaut `{{ "x"')
-    with fake_nodes.behave(told, Behaviour({children.STAGE: "merge"}, metrics={"shards": 3.0})):
+    told = Behaviour({wire.STAGE: "train"}, namespace, seconds=0.2, exit_code=78, message='ümlaut `{{ "x"')
+    with fake_nodes.behave(told, Behaviour({wire.STAGE: "merge"}, metrics={"shards": 3.0})):
         for name, stage in (("t", "train"), ("m", "merge"), ("g", "generate")):
             control_plane.kubectl("apply", "-n", namespace, "-f", "-", stdin=yaml.safe_dump(job(name, stage=stage)))
         ends = [ended(control_plane, namespace, name) for name in ("t", "m", "g")]

@@ -12,7 +12,8 @@ from control_plane import free_ports, spawn
 from kwok import STAGES
 
 from tunesmith.profile import Profile
-from tunesmith_cli.cluster.pod import SESSION, pod
+from tunesmith.wire import SESSION
+from tunesmith_cli.cluster.pod import pod
 
 NODE = "node-of-sessions"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}

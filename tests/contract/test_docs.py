@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tunesmith import wire
 from tunesmith.crd import schema_of
 from tunesmith.presets import DATA, TRAINING
 from tunesmith.request import Spec
@@ -70,6 +71,7 @@ def _words(node: ast.AST | None) -> set[str]:
         return set()
     parts = {part for child in ast.walk(node) if isinstance(child, ast.JoinedStr) for part in ast.walk(child)}
     found = {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and child not in parts}
+    found |= {getattr(wire, child.id, None) for child in ast.walk(node) if isinstance(child, ast.Name)}
     return {value for value in found if isinstance(value, str) and WORD.fullmatch(value)}
 
 
@@ -108,7 +110,9 @@ def test_the_reasons_of_the_controller_are_found_in_its_code():
 
 
 def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_way_round():
-    code = "".join(path.read_text(encoding="utf-8") for folder in ("tunesmith", "jobs") for path in (ROOT / folder).rglob("*.py"))
+    code = "".join(
+        path.read_text(encoding="utf-8") for folder in ("tunesmith", "command", "jobs") for path in (ROOT / folder).rglob("*.py")
+    )
     reasons = set(re.findall(r'(?:reason|default_reason) ?= ?"([A-Z][A-Za-z]+)"', code)) - {"Done"}
     reasons |= set(_reasons_of_the_controller())
     page = (ROOT / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8")

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from requests_for_tests import document
 
-from tunesmith.plan import STAGES, concerns, graph, next_stages
+from tunesmith.plan import concerns, graph, next_stages
 from tunesmith.request import Spec, parse
 from tunesmith.resolve import leaves, resolve
+from tunesmith.stages import ORDER
 
 
 def keys(changes=None):
@@ -16,10 +17,10 @@ def keys(changes=None):
 
 def moved(changes, base=None):
     before, after = keys(base), keys({**(base or {}), **changes})
-    return [name for name in STAGES if before.get(name) != after.get(name)]
+    return [name for name in ORDER if before.get(name) != after.get(name)]
 
 
-ALL, FROM_TRAIN, FROM_MERGE, EVALUATE, NONE = list(STAGES[:4]), list(STAGES[1:4]), list(STAGES[2:4]), ["evaluate"], []
+ALL, FROM_TRAIN, FROM_MERGE, EVALUATE, NONE = list(ORDER[:4]), list(ORDER[1:4]), list(ORDER[2:4]), ["evaluate"], []
 MOVES = {  # changes -> stages whose key moves
     "task": ({"task": "another"}, ALL),
     "examples": ({"data.examples": 101}, ALL),
@@ -156,10 +157,10 @@ def test_changing_one_field_of_any_request_moves_its_stage_and_the_later_ones_an
     value = data.draw(NUMBERS[path])
     spec = {**base, path: value}
     old, new = keys(base), keys(spec)
-    changed = [name for name in STAGES if old.get(name) != new.get(name)]
+    changed = [name for name in ORDER if old.get(name) != new.get(name)]
     same_value = resolve(parse(document(base)))[0] == resolve(parse(document(spec)))[0]
     stage = concerns(path)
-    expected = [] if same_value or stage is None else list(STAGES[STAGES.index(stage) : 4])
+    expected = [] if same_value or stage is None else list(ORDER[ORDER.index(stage) : 4])
     assert changed == expected
 
 

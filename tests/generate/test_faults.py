@@ -7,9 +7,10 @@ import pytest
 from scripted import PATIENT, QUICK, spec, teacher
 
 from tunesmith.errors import BadData, BadRequest, ExitCode, Refused, TryAgain, TunesmithError
+from tunesmith.wire import TEACHER_API_KEY
 from tunesmith_jobs.generate.runner import Patience
 from tunesmith_jobs.generate.stage import generate
-from tunesmith_jobs.generate.teacher import API_KEY, check_teacher
+from tunesmith_jobs.generate.teacher import check_teacher
 
 FAULTS = {  # what the endpoint does -> exit code, reason, part of the message
     "the key is refused": ("refuse", ExitCode.REFUSED, "TeacherKeyRefused", "401"),
@@ -115,7 +116,7 @@ def test_money_without_prices_is_a_bad_request(stage_for):
 
 
 def test_openais_own_endpoint_needs_a_key(stage_for, monkeypatch):
-    monkeypatch.delenv(API_KEY, raising=False)
+    monkeypatch.delenv(TEACHER_API_KEY, raising=False)
     with pytest.raises(Refused, match="no API key"):
         generate(stage_for({"data": {"teacher": {"model": "gpt-4.1"}}}), QUICK)
 

@@ -6,6 +6,7 @@ import time
 import pytest
 from scripted import spec, teacher
 
+from tunesmith.wire import TEACHER_RATE_FILE
 from tunesmith_jobs.generate import live_rate
 from tunesmith_jobs.generate.gates import make_gates
 from tunesmith_jobs.generate.stage import generate
@@ -52,7 +53,7 @@ def test_a_limit_holds_from_now_on_beside_the_requests_own_until_it_is_lifted():
 def test_a_file_that_changes_is_followed_and_one_that_breaks_keeps_what_was(tmp_path, monkeypatch):
     file, told = tmp_path / "rate", []
     file.write_text("30")
-    monkeypatch.setenv(live_rate.RATE_FILE, str(file))
+    monkeypatch.setenv(TEACHER_RATE_FILE, str(file))
 
     async def change():
         following = asyncio.create_task(live_rate.follow(told.append, lambda _: None, seconds=0.01))
@@ -66,13 +67,13 @@ def test_a_file_that_changes_is_followed_and_one_that_breaks_keeps_what_was(tmp_
 
 
 def test_without_a_file_there_is_nothing_to_follow(monkeypatch):
-    monkeypatch.delenv(live_rate.RATE_FILE, raising=False)
+    monkeypatch.delenv(TEACHER_RATE_FILE, raising=False)
     asyncio.run(asyncio.wait_for(live_rate.follow(lambda _: pytest.fail("told a rate"), print, seconds=0.01), 1))
 
 
 def test_the_stage_obeys_the_file_from_its_first_request_on(stage_for, tmp_path, monkeypatch):
     (tmp_path / "rate").write_text("300")
-    monkeypatch.setenv(live_rate.RATE_FILE, str(tmp_path / "rate"))
+    monkeypatch.setenv(TEACHER_RATE_FILE, str(tmp_path / "rate"))
     begun = time.monotonic()
     with teacher() as server:
         stage_for(spec(server.url, 20))

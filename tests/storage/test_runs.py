@@ -10,7 +10,7 @@ from stages import run_module, snapshot_for
 
 from tunesmith.errors import Gone
 from tunesmith.manifest import Manifest
-from tunesmith.plan import STAGES
+from tunesmith.stages import ORDER
 from tunesmith_jobs import runs
 from tunesmith_jobs.deliver.work import work as deliver
 from tunesmith_jobs.stage import Outcome, Stage, new_attempt
@@ -98,7 +98,7 @@ def test_runs_are_listed_with_what_they_reached(ask, finish, store):
 
 
 def test_fetch_copies_each_part_checked_and_takes_evaluates_card(ask, finish, tmp_path):
-    _, file = finish(*STAGES[:4])
+    _, file = finish(*ORDER[:4])
     to = tmp_path / "a folder"
     fetch = ("fetch", "--run", "r", "--snapshot", str(file), "--to", str(to))
     answer = json.loads(ask(*fetch))
@@ -117,7 +117,7 @@ def test_fetch_copies_each_part_checked_and_takes_evaluates_card(ask, finish, tm
 
 
 def test_fetch_goes_on_where_it_was_stopped(ask, finish, tmp_path):
-    _, file = finish(*STAGES[:4])
+    _, file = finish(*ORDER[:4])
     to = tmp_path / "to"
     fetch = ("fetch", "--run", "r", "--snapshot", str(file), "--to", str(to), "--only", "model")
     ask(*fetch)
@@ -175,7 +175,7 @@ assert not {"torch", "boto3", "openai", "transformers"} & set(sys.modules)
 def test_deliver_copies_the_model_with_card_and_report_and_its_marker_last(finish, url, s3_env, tmp_path, to):
     output = f"file://{tmp_path}/delivered" if to == "folder" else s3_env.new_url()
     target = open_store(output)
-    snapshot, _ = finish(*STAGES[:4], spec={"output": output})
+    snapshot, _ = finish(*ORDER[:4], spec={"output": output})
     ended = run_module("tunesmith_jobs.deliver", snapshot, url, tmp_path)
     assert ended.returncode == 0, ended.stderr
     names = ["README.md", "config.json", "model.safetensors", "report.html"]
@@ -191,7 +191,7 @@ def test_deliver_replaces_an_older_model_and_leaves_what_is_not_its_own(finish, 
     target.write("my notes.txt", b"mine")
     old = FILES | {"merge": FILES["merge"] | {"model/model-00002.safetensors": b"second shard"}}
     for spec, files in (({"merge": {"dtype": "float32"}}, old), ({}, FILES)):
-        snapshot, _ = finish(*STAGES[:4], spec={"output": output, **spec}, files=files)
+        snapshot, _ = finish(*ORDER[:4], spec={"output": output, **spec}, files=files)
         stage = Stage("deliver", snapshot, store, tmp_path / "work", new_attempt())
         outcome = deliver(stage)
     assert outcome.metrics["files"] == 4
@@ -201,7 +201,7 @@ def test_deliver_replaces_an_older_model_and_leaves_what_is_not_its_own(finish, 
 
 
 def test_deliver_never_copies_a_damaged_model(finish, store, tmp_path):
-    snapshot, _ = finish(*STAGES[:4], spec={"output": f"file://{tmp_path}/delivered"})
+    snapshot, _ = finish(*ORDER[:4], spec={"output": f"file://{tmp_path}/delivered"})
     (entry,) = [entry for entry in store.list("r/") if entry.path.endswith("model.safetensors") and "/merge/" in entry.path]
     store.write(entry.path, b"x" * entry.size)
     with pytest.raises(Gone, match="is not what was stored"):

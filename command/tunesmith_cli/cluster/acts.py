@@ -7,7 +7,6 @@ from typing import Any
 from tunesmith.errors import Usage
 from tunesmith.request import Rerun
 from tunesmith.reruns import once_more
-from tunesmith.settings import StageName
 from tunesmith.status import Status
 from tunesmith_cli.cluster.requests import ended
 
@@ -51,7 +50,7 @@ def stuck(status: Status) -> str:
     return next((reason for reason in reasons if reason and reason not in _ON_ITS_WAY), "")
 
 
-def rerun(request: Mapping[str, Any], status: Status, stage: StageName, identity: str) -> Patch:
+def rerun(request: Mapping[str, Any], status: Status, stage: str, identity: str) -> Patch:
     """Run a stage and all later ones again; what earlier reruns made of the stages before it stays. Raises Usage."""
     name = request["metadata"]["name"]
     if status.stages and all(row.name != stage for row in status.stages):

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from tunesmith import wire
 from tunesmith.errors import Gone, TunesmithError
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import Snapshot
-from tunesmith.settings import StageName
 from tunesmith_cli.cluster.api import Api, absent
 from tunesmith_cli.cluster.lenient import frozen
 from tunesmith_cli.cluster.requests import status_of
@@ -32,7 +32,7 @@ class Runs(Protocol):
     def snapshot(self, run: str) -> Snapshot | None:
         """What a run was last asked to do."""
 
-    def manifests(self, snapshot: Snapshot) -> dict[StageName, Manifest]:
+    def manifests(self, snapshot: Snapshot) -> dict[str, Manifest]:
         """The finished stages."""
 
     def read(self, path: str) -> bytes:
@@ -104,7 +104,7 @@ def own_runs(data: RunData, environ: Mapping[str, str], toolbox: Toolbox, say: S
         return None
     store = data.profile.store
     style = "" if store.addressing_style == "auto" else store.addressing_style
-    known = {"AWS_REGION": store.region, "AWS_DEFAULT_REGION": store.region, "TUNESMITH_S3_ADDRESSING_STYLE": style}
+    known = {"AWS_REGION": store.region, "AWS_DEFAULT_REGION": store.region, wire.S3_ADDRESSING_STYLE: style}
     if not any(environ.get(name) for name in _ENDPOINTS):
         known["AWS_ENDPOINT_URL_S3"] = store.endpoint
     runs = OwnRuns(data.store, {name: value for name, value in known.items() if value} | dict(environ), toolbox)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.errors import BadRequest, Gone, Problem, Refused, TryAgain, TunesmithError
-from tunesmith.request import GROUP
+from tunesmith.wire import GROUP, PLURAL
 
 _VERBS: Mapping[str, str] = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 _PASSES = frozenset({408, 429, 500, 502, 503, 504})
-_WORDS: Mapping[str, str] = {"trainingrequests": "request", "pods": "pod", "configmaps": "ConfigMap", "jobs": "Job", "events": "events"}
+_WORDS: Mapping[str, str] = {PLURAL: "request", "pods": "pod", "configmaps": "ConfigMap", "jobs": "Job", "events": "events"}
 
 
 class Conflict(TunesmithError):

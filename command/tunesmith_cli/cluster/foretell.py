@@ -6,10 +6,11 @@ from typing import Any
 
 from tunesmith.changes import Change, changes
 from tunesmith.children import run_name
-from tunesmith.plan import STAGES, graph, references, snapshot
+from tunesmith.plan import graph, references, snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import TrainingRequest, parse
 from tunesmith.resolve import Snapshot
+from tunesmith.stages import ORDER
 from tunesmith_cli.cluster.requests import status_of
 
 
@@ -34,9 +35,9 @@ def after(request: Mapping[str, Any], changed: Mapping[str, Any], before: Snapsh
     made = snapshot(parse(document), run=run, profile=profile, cluster=True)
     finished = {(one.stage, one.key) for one in status_of(request).finished} if made.run == before.run else set()
     # What comes from a request that was not named before depends on that one's run.
-    unknown = min((STAGES.index(stage) for _, stage in references(made.spec)), default=len(STAGES))
+    unknown = min((ORDER.index(stage) for _, stage in references(made.spec)), default=len(ORDER))
     stages = tuple(
-        (one.name, "" if STAGES.index(one.name) >= unknown else one.key, "reuse" if (one.name, one.key) in finished else "run")
+        (one.name, "" if ORDER.index(one.name) >= unknown else one.key, "reuse" if (one.name, one.key) in finished else "run")
         for one in made.stages
     )
     return Foretold(stages, tuple(changes(before, made)))

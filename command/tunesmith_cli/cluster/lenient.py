@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 
-from tunesmith.children import FROZEN_FILE, SNAPSHOT_FILE
 from tunesmith.errors import TunesmithError
 from tunesmith.newer import read_known
 from tunesmith.profile import Profile
 from tunesmith.resolve import Snapshot
+from tunesmith.wire import FROZEN_FILE, SNAPSHOT_FILE
 
 
 def frozen(data: Mapping[str, str], name: str) -> tuple[Snapshot, Profile]:

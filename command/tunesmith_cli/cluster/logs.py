@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.errors import BadRequest, Gone, TryAgain, TunesmithError
 from tunesmith.status import Status
 from tunesmith_cli.cluster.api import Api
@@ -35,21 +35,21 @@ class Said:
 
 def pods(api: Api, namespace: str, uid: str, name: str, stages: Sequence[str]) -> list[Mapping[str, Any]]:
     """The pods of a request's stages, the oldest first. `uid`: of the request, as an earlier one may have had its name."""
-    selector = f"{children.REQUEST}={name},{children.STAGE} in ({','.join(stages)})"
+    selector = f"{wire.REQUEST}={name},{wire.STAGE} in ({','.join(stages)})"
     found = api.get(f"/api/v1/namespaces/{namespace}/pods", [("labelSelector", selector)]).get("items") or []
     jobs = _jobs(api, namespace, uid, selector)
     mine = [pod for pod in found if any(owner["uid"] in jobs for owner in pod["metadata"].get("ownerReferences") or ())]
-    return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], stages.index(_label(pod, children.STAGE))))
+    return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], stages.index(_label(pod, wire.STAGE))))
 
 
 def lines(api: Api, namespace: str, pod: Mapping[str, Any], *, follow: bool, after: Moment = ("", "")) -> Iterator[Said]:
     """A pod's lines after a moment; with `follow` until its container ends, also over connections that break off."""
     name = pod["metadata"]["name"]
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
-    stage, attempt = _label(pod, children.STAGE), _label(pod, children.ATTEMPT)
+    stage, attempt = _label(pod, wire.STAGE), _label(pod, wire.ATTEMPT)
     while True:
         again_from = after  # seen before the connection broke off
-        query = [("container", children.CONTAINER), ("timestamps", "true"), *([("follow", "true")] if follow else [])]
+        query = [("container", wire.CONTAINER), ("timestamps", "true"), *([("follow", "true")] if follow else [])]
         if after[0]:
             query.append(("sinceTime", f"{after[0]}Z"))
         for line in api.lines(f"{path}/log", query, seconds=QUIET_SECONDS):
@@ -119,7 +119,7 @@ def following(api: Api, namespace: str, name: str, stages: Sequence[str], say: C
 
 def stage_of(pod: Mapping[str, Any]) -> str:
     """The stage that a pod belongs to."""
-    return _label(pod, children.STAGE)
+    return _label(pod, wire.STAGE)
 
 
 def unread(pod: Mapping[str, Any], error: TunesmithError) -> str:
@@ -156,7 +156,7 @@ def _jobs(api: Api, namespace: str, uid: str, selector: str) -> set[str]:
 
 def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    return next((one.get("state") or {} for one in statuses if one["name"] == children.CONTAINER), {})
+    return next((one.get("state") or {} for one in statuses if one["name"] == wire.CONTAINER), {})
 
 
 def _has_started(pod: Mapping[str, Any]) -> bool:

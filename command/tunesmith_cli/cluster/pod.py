@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import tunesmith
-from tunesmith import children, podspec
+from tunesmith import children, podspec, wire
 from tunesmith.profile import Profile
-from tunesmith.request import API_VERSION, KIND
 from tunesmith.resolve import Snapshot
+from tunesmith.wire import API_VERSION, KIND
 
 Purpose = Literal["data", "infer"]
 CONTAINER = "session"
 PORT = 8080
-SESSION = "tunesmith.dev/session"  # label: what the pod is for
 _DEADLINE_SECONDS = 6 * 3600
 _SCRATCH_SIZE = "50Gi"  # a ceiling, not a reservation
 _DATA_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
@@ -36,7 +35,7 @@ def pod(
         "image": profile.images.train if infer else profile.images.generate,
         "imagePullPolicy": profile.images.pull_policy,
         "command": ["python", "-m", "tunesmith_jobs.serve", "--store", store, "--work", podspec.SCRATCH, "--port", str(PORT)],
-        "env": podspec.env(values | (podspec.hub(snapshot, profile) if infer else {}) | {"TUNESMITH_SESSION": digest}),
+        "env": podspec.env(values | (podspec.hub(snapshot, profile) if infer else {}) | {wire.SESSION_DIGEST: digest}),
         "resources": _infer_resources(snapshot) if infer else _DATA_RESOURCES,
         "volumeMounts": [mount for _, mount in volumes],
         "securityContext": podspec.confined(),
@@ -57,7 +56,7 @@ def pod(
             "namespace": metadata["namespace"],
             # Not the controller's: what it makes is managed by `tunesmith`, and this is none of its pods.
             "labels": children.labels(metadata["name"], "session", tunesmith.__version__)
-            | {children.MANAGED_BY: "tunesmith-cli", SESSION: purpose},
+            | {wire.MANAGED_BY: "tunesmith-cli", wire.SESSION: purpose},
             **({"ownerReferences": [owner]} if owned else {}),
         },
         "spec": spec | (podspec.placement(snapshot.spec.stages.evaluate, profile.pods.evaluate) if infer else {}),

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tunesmith
-from tunesmith.crd import PLURAL, custom_resource_definition, field_paths, schema_in
+from tunesmith.crd import custom_resource_definition, field_paths, schema_in
 from tunesmith.documents import read_documents
 from tunesmith.errors import TunesmithError
-from tunesmith.request import API_VERSION, GROUP, KIND
+from tunesmith.wire import API_VERSION, GROUP, KIND, PLURAL
 from tunesmith_cli.cluster.api import Api
 
 UNKNOWN = "unknown"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tunesmith.errors import BadData, BadRequest, Gone, Refused, TryAgain, TunesmithError, Usage
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import Snapshot, read_snapshot
-from tunesmith.settings import StageName
+from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_cli.cluster.tunnel import NoPortForward
 from tunesmith_cli.local.events import Listener
 
@@ -45,11 +45,11 @@ class RemoteRuns:
     def snapshot(self, run: str) -> Snapshot | None:
         """What the run was last asked to do, as the store has it."""
         try:
-            return read_snapshot(self.read(f"{run}/request.json").decode())
+            return read_snapshot(self.read(f"{run}/{SNAPSHOT_FILE}").decode())
         except Gone:
             return None
 
-    def manifests(self, snapshot: Snapshot) -> dict[StageName, Manifest]:
+    def manifests(self, snapshot: Snapshot) -> dict[str, Manifest]:
         """The finished stages among those of the snapshot."""
         found = [Manifest.model_validate(item) for item in self.contents(snapshot)["manifests"]]
         by_name = {manifest.stage: manifest for manifest in found}

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tunesmith.errors import Gone, TryAgain, TunesmithError
-from tunesmith.request import API_VERSION, GROUP
 from tunesmith.status import Status
+from tunesmith.wire import API_VERSION, GROUP, PLURAL
 from tunesmith_cli.cluster.api import Api, Object, Query, absent
 
-PLURAL = "trainingrequests"
 QUALIFIED = f"trainingrequest.{GROUP}"  # as `-o name` says it
 WATCH_SECONDS = 300.0
 _ANSWER_SECONDS = 60.0

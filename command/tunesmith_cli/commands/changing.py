@@ -13,7 +13,6 @@ from tunesmith_cli.commands.place import RequestName, Where, on_cluster
 from tunesmith_cli.commands.running import new_id
 
 if TYPE_CHECKING:
-    from tunesmith.settings import StageName
     from tunesmith.status import Status
     from tunesmith_cli.cluster.api import Api
     from tunesmith_cli.cluster.foretell import Foretold
@@ -105,7 +104,7 @@ def retry_there(where: Where, name: str, dry_run: Dry, form: Changed) -> int:
     return _change(where, name, lambda request, status: acts.retry(request, status, new_id()), "retried", dry_run, form)
 
 
-def rerun_there(where: Where, name: str, stage: "StageName", identity: str, dry_run: Dry, form: Changed) -> int:
+def rerun_there(where: Where, name: str, stage: "str", identity: str, dry_run: Dry, form: Changed) -> int:
     """`rerun` on the cluster."""
     from tunesmith_cli.cluster import acts
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tunesmith_cli.local.processes import Toolbox
 
 
-def show(where: Where, name: str, stages: list[str], toolbox: "Toolbox", *, follow: bool) -> int:
+def show(where: Where, name: str, stages: Sequence[str], toolbox: "Toolbox", *, follow: bool) -> int:
     """`logs` there."""
     from tunesmith_cli.cluster import logs
     from tunesmith_cli.cluster.requests import get
@@ -83,7 +83,7 @@ def _print(said: "Iterable[Said]", *, several: bool, draw: bool = True) -> None:
                 shown(event)
 
 
-def _from_store(where: Where, request: Mapping[str, Any], stages: list[str], toolbox: "Toolbox", *, several: bool) -> None:
+def _from_store(where: Where, request: Mapping[str, Any], stages: Sequence[str], toolbox: "Toolbox", *, several: bool) -> None:
     from tunesmith_cli.cluster.data import opened, run_data
 
     api, name = where.api(), request["metadata"]["name"]

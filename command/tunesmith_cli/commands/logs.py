@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunesmith.errors import ExitCode, Gone
-from tunesmith_cli.commands.options import Name, StageChoice, Store
+from tunesmith.stages import ORDER, KindName
+from tunesmith_cli.commands.options import Name, Store
 from tunesmith_cli.commands.place import Where, either
 from tunesmith_cli.commands.running import open_runs, stored_run
 from tunesmith_cli.commands.terminal import printable
@@ -26,7 +27,7 @@ def logs(
     name: Name,
     *,
     where: Where,
-    stage: Annotated[StageChoice | None, typer.Option(help="Only this stage.")] = None,
+    stage: Annotated[KindName | None, typer.Option(help="Only this stage.")] = None,
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on as it is written, across stages and tries, until the run ends.")
     ] = False,
@@ -41,11 +42,11 @@ def logs(
     if where.cluster:
         from tunesmith_cli.commands import cluster_logs
 
-        stages = [stage.value] if stage else [choice.value for choice in StageChoice]
+        stages = (stage,) if stage else ORDER
         return cluster_logs.show(where, name, stages, context.obj, follow=follow)
     runs = open_runs(context, store)
     place = run_place(runs.url, name, os.environ)
-    chosen = [stage.value] if stage else [choice.value for choice in StageChoice]
+    chosen = (stage,) if stage else ORDER
     if follow and _at_work(place):
         for text in _following(place, chosen):
             print(printable(text), flush=True)
@@ -83,7 +84,7 @@ def _at_work(place: "RunPlace") -> bool:
     return lock.holder(place.lock) is not None
 
 
-def _following(place: "RunPlace", stages: list[str]) -> Iterator[str]:
+def _following(place: "RunPlace", stages: Sequence[str]) -> Iterator[str]:
     """Lines of the logs, also of those that begin later, until the run is no longer at work."""
     positions = dict.fromkeys(stages, 0)
     at_work = True

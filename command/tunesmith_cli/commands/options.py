@@ -10,16 +10,7 @@ from urllib.parse import unquote, urlsplit
 import typer
 
 from tunesmith.errors import TunesmithError
-
-
-class StageChoice(StrEnum):
-    """The stages; a test holds it to `tunesmith.request.StageName`, which would cost pydantic's start-up here."""
-
-    GENERATE = "generate"
-    TRAIN = "train"
-    MERGE = "merge"
-    EVALUATE = "evaluate"
-    DELIVER = "deliver"
+from tunesmith.wire import STORE
 
 
 class Output(StrEnum):
@@ -109,7 +100,7 @@ Sets = Annotated[
 Store = Annotated[
     str,
     typer.Option(
-        envvar="TUNESMITH_STORE",
+        envvar=STORE,
         metavar="URL",
         help="Store of this machine: s3://bucket/prefix, file:///folder or a folder. Built-in: runs/ in the user's data folder.",
         show_default=False,

@@ -9,11 +9,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tunesmith.errors import ExitCode, Gone
+from tunesmith.stages import PartName
 from tunesmith_cli.commands.options import AsJson, AsOutput, Name, Output, Store
 from tunesmith_cli.commands.place import Where, either
 from tunesmith_cli.commands.running import open_runs, stored_run
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from tunesmith.resolve import Snapshot
     from tunesmith_cli.cluster.data import Runs
     from tunesmith_cli.cluster.session import RunData
-
-Part = Literal["dataset", "adapter", "model", "report"]
 
 
 @either
@@ -106,7 +105,7 @@ def fetch(
     *,
     where: Where,
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder that the files are copied to.")],
-    only: Annotated[Part | None, typer.Option(help="Just this part.")] = None,
+    only: Annotated[PartName | None, typer.Option(help="Just this part.")] = None,
     store: Store = "",
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.errors import BadRequest, ExitCode, Gone, Problem, TunesmithError, Usage
+from tunesmith.stages import KindName
 from tunesmith_cli.commands.options import (
     AsChanged,
     AsJson,
@@ -23,7 +24,6 @@ from tunesmith_cli.commands.options import (
     Name,
     Output,
     Sets,
-    StageChoice,
     Store,
     Verbose,
 )
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tunesmith.resolve import Snapshot
     from tunesmith_cli.local.store import RunStore
 
-Only = Annotated[StageChoice | None, typer.Option(help="Run just this stage; the earlier ones must be done.")]
+Only = Annotated[KindName | None, typer.Option(help="Run just this stage; the earlier ones must be done.")]
 
 
 def run(
@@ -45,7 +45,7 @@ def run(
     store: Store = "",
     only: Only = None,
     from_: Annotated[
-        StageChoice | None, typer.Option("--from", help="Run this stage and the later ones again, though they are finished.")
+        KindName | None, typer.Option("--from", help="Run this stage and the later ones again, though they are finished.")
     ] = None,
     name: Annotated[str, typer.Option("--run", metavar="NAME", help="Name of the run in the store. Built-in: the request's name.")] = "",
     dry_run: DryRun = Dry.NONE,
@@ -75,7 +75,7 @@ def run(
         before = _last(runs, snapshot.run)
         snapshot = keeping_rerun(snapshot, before)
         if from_ is not None:
-            snapshot = with_rerun(snapshot, from_.value, new_id())
+            snapshot = with_rerun(snapshot, from_, new_id())
         if _is_dry(dry_run):
             _foretell(runs, snapshot, before, in_json=as_json or output is Output.JSON)
             continue
@@ -120,7 +120,7 @@ def retry(
 def rerun(
     context: typer.Context,
     name: Name,
-    from_: Annotated[StageChoice, typer.Option("--from", help="First stage to run again; the later ones follow.")],
+    from_: Annotated[KindName, typer.Option("--from", help="First stage to run again; the later ones follow.")],
     *,
     where: Where,
     identity: Annotated[str, typer.Option("--id", help="Any string; the same once more runs nothing again. Built-in: the time.")] = "",
@@ -140,11 +140,11 @@ def rerun(
     if where.cluster:
         from tunesmith_cli.commands.changing import rerun_there
 
-        return rerun_there(where, name, from_.value, identity, dry_run, _form_there(output, as_json=as_json, verbose=verbose))
+        return rerun_there(where, name, from_, identity, dry_run, _form_there(output, as_json=as_json, verbose=verbose))
     in_json = _in_json_here(output, as_json=as_json)
     runs = open_runs(context, store)
     stored = stored_run(runs, name)
-    snapshot = with_rerun(refreshed(stored, os.environ), from_.value, identity or new_id())
+    snapshot = with_rerun(refreshed(stored, os.environ), from_, identity or new_id())
     if _is_dry(dry_run):
         return _foretell(runs, snapshot, stored, in_json=in_json)
     return _execute(context, runs, snapshot, stored, None, verbose=verbose, in_json=in_json)
@@ -229,7 +229,7 @@ def _execute(
     runs: "RunStore",
     snapshot: "Snapshot",
     before: "Snapshot | None",
-    only: StageChoice | None,
+    only: KindName | None,
     *,
     verbose: bool,
     in_json: bool,
@@ -245,7 +245,7 @@ def _execute(
     place = run_place(runs.url, snapshot.run, os.environ)
     with screen(verbose=verbose) as shown:
         runner = Runner(snapshot, before, runs, place, os.environ, context.obj, shown)
-        end = run_or_follow(runner, only.value if only else None)
+        end = run_or_follow(runner, only or None)
     if runner.followed:
         with contextlib.suppress(TunesmithError):  # how it ended counts more
             runner.done = runs.manifests(snapshot)

@@ -13,33 +13,32 @@ from urllib.parse import unquote
 from tunesmith import gate
 from tunesmith.errors import TunesmithError
 from tunesmith.gate import WORDS
+from tunesmith.stages import PARTS
+from tunesmith.wire import STORE
 from tunesmith_cli.commands.terminal import duration, fancy, own_command, printable, table, width
 
 if TYPE_CHECKING:
     from tunesmith.manifest import Manifest
     from tunesmith.resolve import Snapshot
-    from tunesmith.settings import StageName
     from tunesmith_cli.cluster.data import Runs
     from tunesmith_cli.local.events import Ended
 
 FORMAT = 1
-PLACES: "Mapping[str, tuple[StageName, str]]" = {
-    "dataset": ("generate", ""),
-    "adapter": ("train", "/adapter"),
-    "model": ("merge", "/model"),
-    "report": ("evaluate", "/report.html"),
-}
 SHOWN_ANSWERS = 3
 SHOWN_CHARACTERS = 600  # of an answer
 SIDE_BY_SIDE = 80  # columns
 
 
-def places(runs: "Runs", done: "Mapping[StageName, Manifest]") -> dict[str, str]:
+def places(runs: "Runs", done: "Mapping[str, Manifest]") -> dict[str, str]:
     """Where dataset, adapter, model and report are, of those that are there."""
-    return {name: f"{runs.url}/{done[stage].folder}{end}" for name, (stage, end) in PLACES.items() if stage in done}
+    found: dict[str, str] = {}
+    for name, (stage, part) in PARTS.items():
+        if stage in done:
+            found[name] = "/".join(filter(None, (runs.url, done[stage].folder, part.place)))
+    return found
 
 
-def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]") -> dict[str, Any]:
+def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]") -> dict[str, Any]:
     """A run as its manifests show it."""
     metrics = done["evaluate"].metrics if "evaluate" in done else {}
     verdict = gate.judge(snapshot.spec.evaluation.gate, metrics) if "evaluate" in done else None
@@ -66,7 +65,7 @@ def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manif
 
 
 def result_json(
-    runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended", reused: "tuple[StageName, ...]" = ()
+    runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]", end: "Ended", reused: "tuple[str, ...]" = ()
 ) -> dict[str, Any]:
     """How a `run` ended; of each stage also whether it was reused."""
     result = run_json(runs, snapshot, done)
@@ -81,7 +80,7 @@ def end_json(end: "Ended") -> dict[str, Any]:
     return said | {"stage": end.stage, "log": end.log}
 
 
-def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]", end: "Ended") -> None:
+def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]", end: "Ended") -> None:
     """On standard output: places, figures, answers, and what to do next."""
     spent = sum(manifest.seconds for manifest in done.values())
     whole = all(entry.name in done for entry in snapshot.stages)
@@ -102,14 +101,14 @@ def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, 
     sys.stdout.flush()
 
 
-def next_commands(runs: "Runs", snapshot: "Snapshot", done: "Mapping[StageName, Manifest]") -> list[str]:
+def next_commands(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]") -> list[str]:
     """What a person may want to type now."""
     import os
 
     from tunesmith_cli.local.places import store_url
 
     try:
-        usual = store_url(os.environ.get("TUNESMITH_STORE"), os.environ) == runs.url
+        usual = store_url(os.environ.get(STORE), os.environ) == runs.url
     except TunesmithError:
         usual = False
     store = "" if usual else f" --store {shlex.quote(shown(runs.url))}"

@@ -39,14 +39,14 @@ def version(
     libraries = {} if client else _libraries()
     cluster = None if client else _cluster(where)
     if as_json or output is Output.JSON:
-        from tunesmith.plan import FORMATS
-        from tunesmith.request import API_VERSION
+        from tunesmith.stages import STAGES
+        from tunesmith.wire import API_VERSION
 
         document = {
             "format": 1,
             "tunesmith": __version__,
             "apiVersion": API_VERSION,
-            "stageFormats": dict(FORMATS),
+            "stageFormats": {name: kind.format for name, kind in STAGES.items()},
             "python": platform.python_version(),
             "platform": f"{platform.system()}-{platform.machine()}",
             "libraries": libraries,

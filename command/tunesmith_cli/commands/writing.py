@@ -21,7 +21,8 @@ def create(
     output: AsDocument = Document.YAML,
 ) -> None:
     """Print a request, to be kept in Git: `tunesmith create riddles --task "…" > riddles.yaml`. Nothing is run or sent."""
-    from tunesmith.request import API_VERSION, KIND, parse
+    from tunesmith.request import parse
+    from tunesmith.wire import API_VERSION, KIND
 
     start = {"preset": preset} if preset else {}
     spec = {"task": task, **({"data": start} if start else {}), "model": {"base": base}, **({"training": start} if start else {})}

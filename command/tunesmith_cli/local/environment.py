@@ -7,9 +7,11 @@ names its own endpoint names its own secret too, or none is sent.
 import re
 from collections.abc import Mapping
 
+from tunesmith import wire
 from tunesmith.errors import BadRequest, Problem, Refused
 from tunesmith.resolve import Snapshot
-from tunesmith.settings import SecretKey, StageName
+from tunesmith.settings import SecretKey
+from tunesmith.stages import STAGES
 from tunesmith.variables import never_a_requests
 
 _PASSED = frozenset(
@@ -54,13 +56,12 @@ _PASSED = frozenset(
 _PASSED_PREFIXES = ("AWS_", "TUNESMITH_S3_", "CUDA_", "NVIDIA_", "LC_")
 _TRACKERS = {"wandb": "WANDB_", "mlflow": "MLFLOW_", "trackio": "TRACKIO_", "tensorboard": "TENSORBOARD_"}
 _ALWAYS = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
+    **wire.TELEMETRY_OFF,
     "PYTHONUNBUFFERED": "1",
     "PYTHONSAFEPATH": "1",  # a user's folder may hold a random.py
     "PYTHONUTF8": "1",
     "PYDANTIC_DISABLE_PLUGINS": "__all__",
-    "TUNESMITH_STOP_ON_EOF": "1",  # a runner that is killed takes its stage along
+    wire.STOP_ON_EOF: "1",  # a runner that is killed takes its stage along
 }
 
 
@@ -69,7 +70,7 @@ def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)} | _ALWAYS
 
 
-def stage_environment(stage: StageName, snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, str]:
+def stage_environment(stage: str, snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, str]:
     """For a stage. Raises Refused if a secret that it needs is not in the environment, BadRequest for a forbidden `stages.<name>.env`."""
     env = plain_environment(environ)
     env |= {
@@ -80,16 +81,16 @@ def stage_environment(stage: StageName, snapshot: Snapshot, environ: Mapping[str
         problems = [Problem(f"spec.stages.{stage}.env.{name}", "decides where secrets go or what is run") for name in forbidden]
         raise BadRequest("a request may not set these variables", remedy="set them where you start `tunesmith run`", problems=problems)
     env |= own
-    if stage == "generate" and (key := _teacher_key(snapshot, environ)):
-        env["TUNESMITH_TEACHER_API_KEY"] = key
-    if stage != "deliver" and (token := _hub_token(snapshot, environ)):
+    if "teacher" in STAGES[stage].secrets and (key := _teacher_key(snapshot, environ)):
+        env[wire.TEACHER_API_KEY] = key
+    if "hub" in STAGES[stage].secrets and (token := _hub_token(snapshot, environ)):
         env["HF_TOKEN"] = token
     return env
 
 
 def secret_variable(secret: SecretKey) -> str:
     """The variable that holds a secret locally: TUNESMITH_SECRET_<NAME>_<KEY>."""
-    return re.sub(r"[^A-Z0-9]", "_", f"TUNESMITH_SECRET_{secret.name}_{secret.key}".upper())
+    return re.sub(r"[^A-Z0-9]", "_", f"{wire.SECRET_PREFIX}{secret.name}_{secret.key}".upper())
 
 
 def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 
-from tunesmith.settings import StageName
 from tunesmith_cli.local import lock
 from tunesmith_cli.local.events import Begun, Ended, Event, Note, read_event
 from tunesmith_cli.local.places import RunPlace
@@ -13,7 +12,7 @@ from tunesmith_cli.local.stopping import Stopping
 _POLL_SECONDS = 0.3
 
 
-def run_or_follow(runner: Runner, only: StageName | None = None) -> Ended:
+def run_or_follow(runner: Runner, only: str | None = None) -> Ended:
     """Run it, or follow who runs it already; the end either way."""
     while True:
         try:

@@ -8,12 +8,11 @@ from tunesmith.plan import graph
 from tunesmith.request import Rerun
 from tunesmith.reruns import once_more
 from tunesmith.resolve import Snapshot
-from tunesmith.settings import StageName
 
 AGAIN = "rerun"  # provenance
 
 
-def with_rerun(snapshot: Snapshot, stage: StageName, identity: str) -> Snapshot:
+def with_rerun(snapshot: Snapshot, stage: str, identity: str) -> Snapshot:
     """The snapshot with new keys from a stage on; those before it stay, as an earlier rerun made them. Raises Usage."""
     if all(entry.name != stage for entry in snapshot.stages):
         raise Usage(f"run {snapshot.run} has no stage {stage}", remedy=f"it has {', '.join(entry.name for entry in snapshot.stages)}")

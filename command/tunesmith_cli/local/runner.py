@@ -16,7 +16,6 @@ from tunesmith.errors import ExitCode, Gone, TunesmithError
 from tunesmith.manifest import Manifest
 from tunesmith.plan import next_stages
 from tunesmith.resolve import Snapshot, StageKey
-from tunesmith.settings import StageName
 from tunesmith_cli.local.attempts import StageJob, work_off
 from tunesmith_cli.local.environment import stage_environment
 from tunesmith_cli.local.events import Begun, Ended, Event, Line, Listener, event_line
@@ -38,11 +37,11 @@ class Runner:
     environ: Mapping[str, str]
     toolbox: Toolbox
     tell: Listener
-    done: dict[StageName, Manifest] = field(default_factory=dict)
-    reused: tuple[StageName, ...] = ()
+    done: dict[str, Manifest] = field(default_factory=dict)
+    reused: tuple[str, ...] = ()
     followed: bool = False  # another process ran it
 
-    def run(self, lock: int, only: StageName | None = None) -> Ended:
+    def run(self, lock: int, only: str | None = None) -> Ended:
         """Run what is not done. `lock`: descriptor of the held lock. Known faults come back as the end, not as exceptions."""
         stopping = Stopping()
         with self.place.events.open("w", encoding="utf-8") as journal, stopping.watching(), snapshot_file(self.snapshot) as request:
@@ -63,7 +62,7 @@ class Runner:
             tell(end)
         return end
 
-    def _run(self, lock: int, only: StageName | None, stopping: Stopping, tell: Listener, request: Path) -> Ended:
+    def _run(self, lock: int, only: str | None, stopping: Stopping, tell: Listener, request: Path) -> Ended:
         self.done = self.store.manifests(self.snapshot)
         self.reused = tuple(entry.name for entry in self.snapshot.stages if entry.name in self.done)
         tell(
@@ -105,18 +104,18 @@ class Runner:
             if change.stage or self.snapshot.provenance.get(change.path) != ENVIRONMENT:
                 yield str(change)
 
-    def _environments(self, only: StageName | None) -> dict[StageName, dict[str, str]]:
+    def _environments(self, only: str | None) -> dict[str, dict[str, str]]:
         """Of every stage that is to run: whatever is missing is said before anything is spent."""
         todo = [entry.name for entry in self.snapshot.stages if entry.name not in self.done and only in (None, entry.name)]
         return {name: stage_environment(name, self.snapshot, self.environ) for name in todo}
 
-    def _look_again(self, finished: set[StageName]) -> None:
+    def _look_again(self, finished: set[str]) -> None:
         """Take the finished stages' manifests from the store."""
         self.done = self.store.manifests(self.snapshot)
         if missing := sorted(finished.difference(self.done)):
             raise TunesmithError(f"{' and '.join(missing)} ended well, and the store {self.store.url} holds no manifest of it")
 
-    def _ready(self, finished: Collection[StageName], only: StageName | None) -> StageKey | Ended:
+    def _ready(self, finished: Collection[str], only: str | None) -> StageKey | Ended:
         """The next stage; or how the run ends, since there is none."""
         ready = next_stages(self.snapshot.stages, [(entry.name, entry.key) for entry in self.snapshot.stages if entry.name in finished])
         verdict = gate.judge(self.snapshot.spec.evaluation.gate, self.done["evaluate"].metrics) if "evaluate" in self.done else None
@@ -135,7 +134,7 @@ class Runner:
             return Ended(exit_code=ExitCode.DONE, message=str(verdict) if verdict else "")
         return ready[0]
 
-    def _job(self, name: StageName, env: Mapping[str, str], lock: int, request: Path) -> StageJob:
+    def _job(self, name: str, env: Mapping[str, str], lock: int, request: Path) -> StageJob:
         settings = getattr(self.snapshot.spec.stages, name)
         shutil.rmtree(self.place.work, ignore_errors=True)  # what a killed stage left
         return StageJob(

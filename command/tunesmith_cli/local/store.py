@@ -13,7 +13,7 @@ from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Refused, TryAg
 from tunesmith.events import parse
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import Snapshot, read_snapshot
-from tunesmith.settings import StageName
+from tunesmith.wire import SNAPSHOT_FILE, STOP_ON_EOF
 from tunesmith_cli.local.environment import plain_environment
 from tunesmith_cli.local.events import Listener
 from tunesmith_cli.local.processes import Toolbox
@@ -32,15 +32,15 @@ class RunStore:
     def snapshot(self, run: str) -> Snapshot | None:
         """What the run was last asked to do, or None if there is no such run."""
         try:
-            return read_snapshot(self._ask("cat", "--path", f"{run}/request.json").decode())
+            return read_snapshot(self._ask("cat", "--path", f"{run}/{SNAPSHOT_FILE}").decode())
         except Gone:
             return None
 
     def keep(self, snapshot: Snapshot) -> None:
         """Write down what the run is asked to do, so that its name is enough from now on."""
-        self._ask("write", "--path", f"{snapshot.run}/request.json", data=snapshot.to_json().encode())
+        self._ask("write", "--path", f"{snapshot.run}/{SNAPSHOT_FILE}", data=snapshot.to_json().encode())
 
-    def manifests(self, snapshot: Snapshot) -> dict[StageName, Manifest]:
+    def manifests(self, snapshot: Snapshot) -> dict[str, Manifest]:
         """The finished stages among those of the snapshot."""
         with snapshot_file(snapshot) as file:
             answer = self._json("manifests", "--run", snapshot.run, "--snapshot", str(file))
@@ -79,7 +79,7 @@ class RunStore:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env=plain_environment(self.environ) | {"TUNESMITH_STOP_ON_EOF": "0"},
+                env=plain_environment(self.environ) | {STOP_ON_EOF: "0"},
                 start_new_session=True,  # a Ctrl-C is the runner's
             )
             try:
@@ -118,6 +118,6 @@ def _answer(process: "subprocess.Popen[bytes]", data: bytes, tell: Listener | No
 def snapshot_file(snapshot: Snapshot) -> Iterator[Path]:
     """The snapshot as a file for a process."""
     with tempfile.TemporaryDirectory(prefix="tunesmith-") as folder:
-        file = Path(folder) / "request.json"
+        file = Path(folder) / SNAPSHOT_FILE
         file.write_text(snapshot.to_json(), encoding="utf-8")
         yield file

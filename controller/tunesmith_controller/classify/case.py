@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.children import CONTAINER
 from tunesmith.events import Result, parse
+from tunesmith.wire import CONTAINER
 from tunesmith_controller.model import Event, Object
 
 _LONGEST = 400  # characters of a message of somebody else's

@@ -2,6 +2,7 @@
 
 import re
 
+from tunesmith.stages import STAGES
 from tunesmith_controller.classify.case import Finding, PodFacts, shortened
 
 _IMAGE = frozenset(
@@ -40,7 +41,9 @@ def image(pod: PodFacts) -> Finding | None:
     name = pod.container.get("image") or "the image"
     if reason == "InvalidImageName":
         return pod.finding(
-            "InvalidImageName", f"{name!r} is no name of an image", f"mend images.{image_of(pod.stage)} in the profile, then set spec.retry"
+            "InvalidImageName",
+            f"{name!r} is no name of an image",
+            f"mend images.{STAGES[pod.stage].image} in the profile, then set spec.retry",
         )
     if reason not in _IMAGE:
         return None
@@ -51,17 +54,12 @@ def image(pod: PodFacts) -> Finding | None:
     return pod.finding("ImagePullFailed", f"image {name} cannot be pulled: {shortened(_cause(why)) or reason}", _image_remedy(why, pod))
 
 
-def image_of(stage: str) -> str:
-    """The profile's word for a stage's image."""
-    return {"evaluate": "train", "deliver": "merge"}.get(stage, stage)
-
-
 def _image_remedy(why: str, pod: PodFacts) -> str:
     lower = why.lower()
     if any(word in lower for word in ("unauthorized", "authorization failed", "denied", "no basic auth", "forbidden")):
         return "give the profile a pull Secret of this namespace (`images.pullSecrets`), then set spec.retry"
     if any(word in lower for word in ("not found", "manifest unknown", "does not exist")):
-        return f"push the image, or name one that exists by images.{image_of(pod.stage)} in the profile, then set spec.retry"
+        return f"push the image, or name one that exists by images.{STAGES[pod.stage].image} in the profile, then set spec.retry"
     if "never" in lower:
         return "load the image into the node, or set images.pullPolicy to IfNotPresent in the profile"
     return f"check that node {pod.node or 'of the pod'} reaches the registry; the pod then goes on by itself"

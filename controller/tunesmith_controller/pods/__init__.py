@@ -8,25 +8,21 @@ import hashlib
 import json
 from typing import Any
 
-from tunesmith import children, podspec
+from tunesmith import children, podspec, wire
 from tunesmith.profile import Pod
-from tunesmith.request import API_VERSION, KIND, StageSettings
-from tunesmith.settings import StageName
+from tunesmith.request import StageSettings
+from tunesmith.stages import FIELDS_READ, STAGES
+from tunesmith.wire import API_VERSION, KIND
 from tunesmith_controller.model import Object, SnapshotMap
 from tunesmith_controller.pods import environment, failures, resources, volumes
-from tunesmith_controller.pods.volumes import TEACHER_RATE
 
-__all__ = ["TEACHER_RATE", "build_job", "gpus", "template_hash"]
+__all__ = ["build_job", "gpus", "template_hash"]
 
 KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"  # label of a Job
 
-_IMAGE = {"generate": "generate", "train": "train", "merge": "merge", "evaluate": "train", "deliver": "merge"}
-# Of the resolved spec, what a stage reads from its snapshot: an edit of the rest needs no new pod.
-_READ = {"task", "data", "model", "training", "merge", "evaluation", "output"}
-
 
 def build_job(
-    request: Object, stage: StageName, attempt: int, snapshot: SnapshotMap, *, teacher_rate: int = 0, base_bytes: int = 0, version: str
+    request: Object, stage: str, attempt: int, snapshot: SnapshotMap, *, teacher_rate: int = 0, base_bytes: int = 0, version: str
 ) -> dict[str, Any]:
     """The Job of an attempt. `base_bytes`: size of the base model once it is known, which the scratch volume is sized by.
 
@@ -41,7 +37,7 @@ def build_job(
     template = {
         "metadata": {
             "labels": {**pod.labels, **labels},
-            "annotations": {**pod.annotations, **({TEACHER_RATE: str(teacher_rate)} if stage == "generate" else {})},
+            "annotations": {**pod.annotations, **({wire.TEACHER_RATE: str(teacher_rate)} if stage == "generate" else {})},
         },
         "spec": _pod(meta["namespace"], stage, attempt, snapshot, base_bytes),
     }
@@ -53,7 +49,7 @@ def build_job(
             "name": children.job_name(meta["name"], meta["uid"], stage, key, attempt),
             "namespace": meta["namespace"],
             "labels": {**labels, **({KUEUE_QUEUE: queue} if queue else {})},
-            "annotations": {children.TEMPLATE: _hash(template, snapshot)},
+            "annotations": {wire.TEMPLATE: _hash(template, snapshot)},
             "ownerReferences": [children.owner_reference({"name": meta["name"], "uid": meta["uid"]}, API_VERSION, KIND)],
         },
         "spec": {
@@ -72,7 +68,7 @@ def template_hash(job: Object) -> str:
 
     The same for all attempts and teacher's rates, and for edits that neither the pod nor its stage would notice.
     """
-    return str((job["metadata"].get("annotations") or {}).get(children.TEMPLATE, ""))
+    return str((job["metadata"].get("annotations") or {}).get(wire.TEMPLATE, ""))
 
 
 def gpus(job: Object) -> int:
@@ -83,22 +79,22 @@ def gpus(job: Object) -> int:
 def _labels(request: str, stage: str, key: str, attempt: int, profile: str, version: str) -> dict[str, str]:
     return {
         **children.labels(request, stage, version),
-        children.STAGE: stage,
-        children.KEY: key,
-        children.ATTEMPT: str(attempt),
-        children.PROFILE: profile,
+        wire.STAGE: stage,
+        wire.KEY: key,
+        wire.ATTEMPT: str(attempt),
+        wire.PROFILE: profile,
     }
 
 
-def _pod(namespace: str, stage: StageName, attempt: int, snapshot: SnapshotMap, base_bytes: int) -> dict[str, Any]:
+def _pod(namespace: str, stage: str, attempt: int, snapshot: SnapshotMap, base_bytes: int) -> dict[str, Any]:
     spec, profile = snapshot.snapshot.spec, snapshot.frozen.profile
     settings: StageSettings = getattr(spec.stages, stage)
     pod: Pod = getattr(profile.pods, stage)
     asked = resources.container(stage, settings, spec.training.device, pod.scratch, base_bytes, cached=bool(profile.cache_claim))
     processes = resources.processes(stage, asked, spec.training.device)
     container = {
-        "name": children.CONTAINER,
-        "image": getattr(profile.images, _IMAGE[stage]),
+        "name": wire.CONTAINER,
+        "image": getattr(profile.images, STAGES[stage].image),
         "imagePullPolicy": profile.images.pull_policy,
         "command": _command(stage, profile.store.of(namespace), processes),
         "env": environment.variables(stage, attempt, snapshot, asked, processes),
@@ -118,7 +114,7 @@ def _pod(namespace: str, stage: StageName, attempt: int, snapshot: SnapshotMap, 
     }
 
 
-def _command(stage: StageName, store: str, processes: int) -> list[str]:
+def _command(stage: str, store: str, processes: int) -> list[str]:
     """The stage's command line. Several processes: one for each GPU, started by the stage's own launcher."""
     launcher = [f"--processes={processes}"] if processes > 1 else []
     module = f"tunesmith_jobs.{stage}.launch" if processes > 1 else f"tunesmith_jobs.{stage}"
@@ -127,7 +123,8 @@ def _command(stage: StageName, store: str, processes: int) -> list[str]:
 
 def _hash(template: dict[str, Any], snapshot: SnapshotMap) -> str:
     text = json.dumps(_without_what_varies(template), sort_keys=True)
-    read = snapshot.snapshot.spec.model_dump_json(by_alias=True, include=_READ, exclude={"evaluation": {"gate"}})
+    # An edit of what no stage reads needs no new pod.
+    read = snapshot.snapshot.spec.model_dump_json(by_alias=True, include=set(FIELDS_READ), exclude={"evaluation": {"gate"}})
     return hashlib.sha256(f"{text}\0{read}".encode()).hexdigest()[:16]
 
 
@@ -138,8 +135,8 @@ def _without_what_varies(template: dict[str, Any]) -> dict[str, Any]:
     spec = template["spec"]
     (container,) = spec["containers"]
     return {
-        "labels": {name: value for name, value in labels if name not in (children.ATTEMPT, "app.kubernetes.io/version")},
-        "annotations": {name: value for name, value in annotations if name != TEACHER_RATE},
+        "labels": {name: value for name, value in labels if name not in (wire.ATTEMPT, "app.kubernetes.io/version")},
+        "annotations": {name: value for name, value in annotations if name != wire.TEACHER_RATE},
         "spec": spec | {"containers": [], "volumes": [volume for volume in spec["volumes"] if volume["name"] != volumes.REQUEST]},
-        "container": container | {"env": [entry for entry in container["env"] if entry["name"] != environment.ATTEMPT]},
+        "container": container | {"env": [entry for entry in container["env"] if entry["name"] != wire.ATTEMPT_NAME]},
     }

@@ -6,20 +6,20 @@ Order, the later ones winning: built-in, the profile's `env`, the request's `env
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith import podspec
+from tunesmith import podspec, wire
 from tunesmith.podspec import Values
 from tunesmith.profile import Profile
 from tunesmith.resolve import BUILT_IN, Snapshot
-from tunesmith.settings import SecretKey, StageName
+from tunesmith.settings import SecretKey
+from tunesmith.stages import STAGES
 from tunesmith_controller.model import SnapshotMap
 from tunesmith_controller.pods import resources
-from tunesmith_controller.pods.volumes import POD, TEACHER_RATE_FILE
+from tunesmith_controller.pods.volumes import POD, RATE_FILE
 
-ATTEMPT = "TUNESMITH_ATTEMPT"
 _TRACKERS = {"wandb": "WANDB_", "mlflow": "MLFLOW_", "trackio": "TRACKIO_", "tensorboard": "TENSORBOARD_"}
 
 
-def variables(stage: StageName, attempt: int, snapshot: SnapshotMap, asked: Mapping[str, Any], processes: int) -> list[dict[str, Any]]:
+def variables(stage: str, attempt: int, snapshot: SnapshotMap, asked: Mapping[str, Any], processes: int) -> list[dict[str, Any]]:
     """`env` of the container, each name once. `asked`: its resources; `processes`: how many share them."""
     profile, spec = snapshot.frozen.profile, snapshot.snapshot.spec
     found: Values = {**podspec.folders(profile), **_threads(asked, processes), **podspec.clients(profile)}
@@ -37,22 +37,23 @@ def _threads(asked: Mapping[str, Any], processes: int) -> Values:
     return {"OMP_NUM_THREADS": str(threads)} if threads else {}
 
 
-def _fixed(stage: StageName, attempt: int) -> Values:
+def _fixed(stage: str, attempt: int) -> Values:
     """What the stage relies on."""
-    found = podspec.process() | {ATTEMPT: f"a{attempt}", "TUNESMITH_KEEP_REQUEST": "1"}
+    found = podspec.process() | {wire.ATTEMPT_NAME: f"a{attempt}", wire.KEEP_REQUEST: "1"}
     if stage == "generate":
-        found["TUNESMITH_TEACHER_RATE_FILE"] = f"{POD}/{TEACHER_RATE_FILE}"
+        found[wire.TEACHER_RATE_FILE] = f"{POD}/{RATE_FILE}"
     return found
 
 
-def _secrets(stage: StageName, snapshot: Snapshot, profile: Profile) -> Values:
+def _secrets(stage: str, snapshot: Snapshot, profile: Profile) -> Values:
     found: Values = {}
-    if stage == "generate" and (key := teacher_secret(snapshot, profile)) is not None:
+    seen = STAGES[stage].secrets
+    if "teacher" in seen and (key := teacher_secret(snapshot, profile)) is not None:
         # Own data with its system message asks no teacher, and the stage knows whether it needs a key.
-        found["TUNESMITH_TEACHER_API_KEY"] = podspec.secret(key, optional=snapshot.spec.data.source is not None)
-    if stage != "deliver":
+        found[wire.TEACHER_API_KEY] = podspec.secret(key, optional=snapshot.spec.data.source is not None)
+    if "hub" in seen:
         found |= podspec.hub(snapshot, profile)
-    if stage == "train":
+    if "trackers" in seen:
         wanted = tuple(_TRACKERS[name] for name in snapshot.spec.training.report_to)
         found |= {name: podspec.secret(key) for name, key in profile.tracker_secrets.items() if name.startswith(wanted)}
     return found

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tunesmith.children import CONTAINER
 from tunesmith.errors import ExitCode
+from tunesmith.wire import CONTAINER
 
 
 def policy() -> dict[str, Any]:

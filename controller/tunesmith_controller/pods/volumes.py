@@ -3,10 +3,10 @@
 from typing import Any
 
 from tunesmith import podspec
-from tunesmith.children import SNAPSHOT_FILE
 from tunesmith.podspec import SCRATCH, TMP
 from tunesmith.profile import Pod, Profile
-from tunesmith.settings import StageName
+from tunesmith.stages import STAGES
+from tunesmith.wire import SNAPSHOT_FILE, TEACHER_RATE
 from tunesmith_controller.model import SnapshotMap
 from tunesmith_controller.pods import resources
 
@@ -14,13 +14,12 @@ REQUEST = "request"
 SNAPSHOT_PATH = f"/etc/tunesmith/{SNAPSHOT_FILE}"
 POD = "/etc/tunesmith-pod"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a volume of the pod's own
-TEACHER_RATE = "tunesmith.dev/teacher-requests-per-minute"  # annotation of a generate pod, which the stage reads as a file while it runs
-TEACHER_RATE_FILE = "teacher-requests-per-minute"
+RATE_FILE = "teacher-requests-per-minute"
 _TMP_SIZE = "1Gi"
 _SHARED_MEMORY_SIZE = "1Gi"  # NCCL's, between the processes of one pod; the runtime's own 64 MiB are too little for several GPUs
 
 
-def mounts(stage: StageName, profile: Profile) -> list[dict[str, Any]]:
+def mounts(stage: str, profile: Profile) -> list[dict[str, Any]]:
     """Volume mounts of the container."""
     found: list[dict[str, Any]] = [
         {"name": REQUEST, "mountPath": "/etc/tunesmith", "readOnly": True},
@@ -34,7 +33,7 @@ def mounts(stage: StageName, profile: Profile) -> list[dict[str, Any]]:
     return found + [mount for _, mount in _shared(stage, profile)]
 
 
-def volumes(stage: StageName, snapshot: SnapshotMap, base_bytes: int) -> list[dict[str, Any]]:
+def volumes(stage: str, snapshot: SnapshotMap, base_bytes: int) -> list[dict[str, Any]]:
     """Volumes of the pod, in the order of `mounts`."""
     profile = snapshot.frozen.profile
     pod: Pod = getattr(profile.pods, stage)
@@ -48,10 +47,10 @@ def volumes(stage: StageName, snapshot: SnapshotMap, base_bytes: int) -> list[di
     if stage == "train":
         found.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY_SIZE}})
     if stage == "generate":
-        rate = {"path": TEACHER_RATE_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{TEACHER_RATE}']"}}
+        rate = {"path": RATE_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{TEACHER_RATE}']"}}
         found.append({"name": "pod", "downwardAPI": {"items": [rate]}})
     return found + [volume for volume, _ in _shared(stage, profile)]
 
 
-def _shared(stage: StageName, profile: Profile) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    return (podspec.cache(profile) if stage != "deliver" else []) + podspec.certificates(profile)
+def _shared(stage: str, profile: Profile) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return (podspec.cache(profile) if "hub" in STAGES[stage].secrets else []) + podspec.certificates(profile)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.resolve import Snapshot, StageKey
 from tunesmith.status import FinishedStage, StageStatus, Status
 from tunesmith_controller.model import Object
@@ -35,8 +35,8 @@ def _entry(job: Object, pods: Sequence[Object]) -> tuple[FinishedStage, list[Fin
     now = read_time(ended)
     seconds = running_seconds(mine, now) if now else 0.0
     entry = FinishedStage(
-        stage=label(job, children.STAGE),
-        key=label(job, children.KEY),
+        stage=label(job, wire.STAGE),
+        key=label(job, wire.KEY),
         completionTime=ended,
         seconds=round(said.seconds if said and said.seconds else seconds, 3),
         metrics=finite(said.metrics) if said and said.exit_code == 0 else {},

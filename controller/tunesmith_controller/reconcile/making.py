@@ -1,15 +1,16 @@
 """The Job of the stage at work: when one is out of date, the one to make, what its pods are told. Pure; what is in it is in pods."""
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.errors import BadRequest
 from tunesmith.request import StageSettings
 from tunesmith.resolve import StageKey
 from tunesmith.status import StageStatus
+from tunesmith.wire import GENERATION, RETRY, TEACHER_RATE, WAITING_FOR_GPU
 from tunesmith_controller.model import Config, Object, Share, SnapshotMap, World
-from tunesmith_controller.pods import TEACHER_RATE, build_job, gpus, template_hash
+from tunesmith_controller.pods import build_job, gpus, template_hash
 from tunesmith_controller.reconcile import objects
 from tunesmith_controller.reconcile.finished import Finished
-from tunesmith_controller.reconcile.objects import GENERATION, RETRY, Identity, name_of
+from tunesmith_controller.reconcile.objects import Identity, name_of
 from tunesmith_controller.reconcile.outlook import Hold
 from tunesmith_controller.reconcile.stages import Wish
 
@@ -25,7 +26,7 @@ def wish_of(stage: StageKey, who: Identity, world: World, held: SnapshotMap, don
         wanted = _built(world, who, stage, objects.attempt_of(job), held, done, config)
         if job["spec"].get("backoffLimit") != wanted["spec"]["backoffLimit"]:
             return True
-        return objects.annotation(job, children.TEMPLATE) != template_hash(wanted)
+        return objects.annotation(job, wire.TEMPLATE) != template_hash(wanted)
 
     settings: StageSettings = getattr(held.snapshot.spec.stages, stage.name)
     return Wish(suspend=suspend, outdated=outdated, deadline=settings.active_deadline_seconds)
@@ -41,7 +42,7 @@ def next_job(
     except BadRequest as error:
         return None, Hold("Failed", error.reason, str(error), refused=True)
     if gpus(job) and not world.turn.gpu:
-        return None, Hold("Queued", "WaitingForGPU", f"{stage.name} waits for a GPU: {world.turn.gpu_why}")
+        return None, Hold("Queued", WAITING_FOR_GPU, f"{stage.name} waits for a GPU: {world.turn.gpu_why}")
     return job, None
 
 

@@ -10,15 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result, parse
 from tunesmith.newer import read_known
 from tunesmith.status import Status
+from tunesmith.wire import GENERATION
 from tunesmith_controller.model import Object
 
-GENERATION = "tunesmith.dev/generation"  # annotation of a Job: generation of the request that it was made for
-RETRY = "tunesmith.dev/retry"  # annotation of a Job: `spec.retry` then
 _GIVES_UP = frozenset(code.value for code in ExitCode if code.final)
 
 
@@ -74,13 +73,13 @@ def label(thing: Object, key: str) -> str:
 
 def attempt_of(job: Object) -> int:
     """The attempt that a Job is; 0 if it does not say."""
-    text = label(job, children.ATTEMPT)
+    text = label(job, wire.ATTEMPT)
     return int(text) if text.isdigit() else 0
 
 
 def stage_of(job: Object) -> str:
     """The stage that a Job is of."""
-    return label(job, children.STAGE)
+    return label(job, wire.STAGE)
 
 
 def annotation(thing: Object, key: str) -> str:
@@ -143,7 +142,7 @@ def _runs(pods: Iterable[Object]) -> Iterator[tuple[datetime, datetime | None]]:
     for pod in pods:
         for container in (pod.get("status") or {}).get("containerStatuses") or ():
             state = container.get("state") or {}
-            if container.get("name") != children.CONTAINER:
+            if container.get("name") != wire.CONTAINER:
                 continue
             if "running" in state and (start := read_time(state["running"].get("startedAt") or "")):
                 yield start, None
@@ -176,7 +175,7 @@ def result(pods: Sequence[Object]) -> Result | None:
     for pod in reversed(pods):
         for container in (pod.get("status") or {}).get("containerStatuses") or ():
             message = ((container.get("state") or {}).get("terminated") or {}).get("message") or ""
-            if container.get("name") == children.CONTAINER and isinstance(found := parse(message.strip()), Result):
+            if container.get("name") == wire.CONTAINER and isinstance(found := parse(message.strip()), Result):
                 return found
     return None
 
@@ -185,7 +184,7 @@ def fails_its_job(pods: Sequence[Object]) -> bool:
     """Whether the newest pod has ended with a code on which its Job gives up by itself, as soon as it has seen it."""
     for container in ((pods[-1].get("status") or {}).get("containerStatuses") or ()) if pods else ():
         code = ((container.get("state") or {}).get("terminated") or {}).get("exitCode")
-        if container.get("name") == children.CONTAINER and code in _GIVES_UP:
+        if container.get("name") == wire.CONTAINER and code in _GIVES_UP:
             return True
     return False
 

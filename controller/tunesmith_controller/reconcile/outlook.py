@@ -8,17 +8,10 @@ from typing import Literal
 from tunesmith.gate import Verdict
 from tunesmith.manifest import stage_folder
 from tunesmith.resolve import Snapshot
-from tunesmith.settings import StageName
+from tunesmith.stages import PARTS, STAGES, StageKind
 from tunesmith.status import Condition, ConditionType, Outputs, Phase, StageStatus, Status
 from tunesmith_controller.reconcile.objects import Identity, rfc3339
 
-CONDITION_OF: dict[StageName, ConditionType] = {
-    "generate": "Generated",
-    "train": "Trained",
-    "merge": "Merged",
-    "evaluate": "Evaluated",
-    "deliver": "Delivered",
-}
 FINAL: tuple[Phase, ...] = ("Succeeded", "Failed")
 
 
@@ -126,13 +119,10 @@ def _loss(rows: Iterable[StageStatus]) -> str:
 
 def _outputs(seen: Outlook) -> Outputs:
     done = {row.name: row.output for row in seen.rows if row.phase == "Succeeded"}
-    delivered = seen.snapshot.spec.output if seen.snapshot and "deliver" in done else ""
-    return Outputs(
-        dataset=done.get("generate", ""),
-        adapter=done.get("train", ""),
-        model=delivered or done.get("merge", ""),
-        report=done.get("evaluate", ""),
-    )
+    found = {name: done.get(stage, "") for name, (stage, _) in PARTS.items()}
+    if seen.snapshot is not None and "deliver" in done:
+        found["model"] = seen.snapshot.spec.output
+    return Outputs.model_validate(found)
 
 
 @dataclass(frozen=True)
@@ -171,7 +161,7 @@ def _conditions(judged: _Judge, seen: Outlook, phase: Phase, reason: str, messag
     progressing = reason if reconciling else "Started" if started and not over else phase
     return (
         judged("Accepted", accepted, "Accepted" if accepted else reason, "" if accepted else message),
-        *(_of_stage(judged, kind, rows.get(stage)) for stage, kind in CONDITION_OF.items()),
+        *(_of_stage(judged, kind, rows.get(name)) for name, kind in STAGES.items()),
         judged("Complete", {"Succeeded": True, "Failed": False}.get(phase), reason, message if over else ""),
         judged("Failed", {"Succeeded": False, "Failed": True}.get(phase), reason, message if over else ""),
         judged("Reconciling", reconciling, progressing, message if reconciling else ""),
@@ -179,10 +169,11 @@ def _conditions(judged: _Judge, seen: Outlook, phase: Phase, reason: str, messag
     )
 
 
-def _of_stage(judged: _Judge, kind: ConditionType, row: StageStatus | None) -> Condition:
+def _of_stage(judged: _Judge, stage: StageKind, row: StageStatus | None) -> Condition:
+    kind = stage.condition
     match row:
         case None:
-            return judged(kind, None, "NotRequested" if kind == "Delivered" else "Pending")
+            return judged(kind, None, "NotRequested" if stage.asked_by else "Pending")
         case StageStatus(phase="Succeeded"):
             return judged(kind, True, "Succeeded", row.output)  # noqa: FBT003
         case StageStatus(phase="Failed"):

@@ -5,13 +5,14 @@ from itertools import takewhile
 
 from pydantic import JsonValue
 
-from tunesmith import children, plan
+from tunesmith import children, plan, wire
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.newer import read_known
 from tunesmith.profile import Allow, Profile
-from tunesmith.request import API_VERSION, KIND, Rerun, TrainingRequest
+from tunesmith.request import Rerun, TrainingRequest
 from tunesmith.reruns import latest
 from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve
+from tunesmith.wire import API_VERSION, KIND
 from tunesmith_controller.model import Config, Frozen, Object, Other, SnapshotMap
 from tunesmith_controller.reconcile.accept import Refused, Waiting
 from tunesmith_controller.reconcile.objects import Identity
@@ -101,7 +102,7 @@ def config_map(who: Identity, held: SnapshotMap, version: str) -> Object:
             "ownerReferences": [children.owner_reference({"name": who.name, "uid": who.uid}, API_VERSION, KIND)],
         },
         "immutable": True,
-        "data": {children.SNAPSHOT_FILE: held.snapshot.to_json(), children.FROZEN_FILE: _text(held.frozen)},
+        "data": {wire.SNAPSHOT_FILE: held.snapshot.to_json(), wire.FROZEN_FILE: _text(held.frozen)},
     }
 
 
@@ -110,8 +111,8 @@ def read_map(thing: Object) -> SnapshotMap:
     ValueError if it is none.
     """
     data = thing["data"]
-    snapshot = read_known(Snapshot, data[children.SNAPSHOT_FILE])
-    return SnapshotMap(thing["metadata"]["name"], snapshot, read_known(Frozen, data[children.FROZEN_FILE]))
+    snapshot = read_known(Snapshot, data[wire.SNAPSHOT_FILE])
+    return SnapshotMap(thing["metadata"]["name"], snapshot, read_known(Frozen, data[wire.FROZEN_FILE]))
 
 
 def runs(who: Identity, request: TrainingRequest, others: Mapping[str, Other]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.events import Progress
 from tunesmith.resolve import StageKey
 from tunesmith.status import FinishedStage, StageStatus
@@ -72,7 +72,7 @@ def later(stage: StageKey, row: StageStatus | None) -> StageStatus:
 
 def advance(stage: StageKey, old: StageStatus | None, who: Identity, world: World, wish: Wish, now: datetime) -> Step:
     """The stage at work: not done, and all before it are."""
-    mine = [job for job in world.jobs if objects.label(job, children.STAGE) == stage.name and objects.label(job, children.KEY) == stage.key]
+    mine = [job for job in world.jobs if objects.label(job, wire.STAGE) == stage.name and objects.label(job, wire.KEY) == stage.key]
     row = _taken_up(old or StageStatus(name=stage.name, key=stage.key), who, mine)
     if row.phase == "Failed":
         return Step(row)

@@ -1,10 +1,11 @@
 """Whether a request is at work, as its status tells: what admission counts, also before anything was reconciled."""
 
 from tunesmith.status import Status
+from tunesmith.wire import WAITING_FOR_GPU
 
 # A request that waits for a GPU between two stages keeps its place; a suspended, refused or finished one has none.
 _PHASES = ("Pending", "Queued", "Running")
-_HOLDING = ("WaitingForGPU",)
+_HOLDING = (WAITING_FOR_GPU,)
 
 
 def holds_a_place(status: Status) -> bool:

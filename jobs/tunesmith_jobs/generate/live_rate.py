@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-RATE_FILE = "TUNESMITH_TEACHER_RATE_FILE"
+from tunesmith.wire import TEACHER_RATE_FILE
+
 SECONDS = 5.0  # between two looks
 
 
@@ -23,7 +24,7 @@ def read_rate(file: Path) -> int | None:
 
 async def follow(limit: Callable[[int], None], say: Callable[[str], None], seconds: float = SECONDS) -> None:
     """Tell `limit` the rate now and whenever it changes, until cancelled; without the variable at once done."""
-    if not (name := os.environ.get(RATE_FILE)):
+    if not (name := os.environ.get(TEACHER_RATE_FILE)):
         return
     known = 0
     while True:

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tunesmith.errors import BadData, BadRequest, Stopped, TryAgain, TunesmithError
+from tunesmith.wire import TEACHER_TIMEOUT
 from tunesmith_jobs.generate.budget import Ledger
 from tunesmith_jobs.generate.calls import Answer, Call
 from tunesmith_jobs.generate.gates import Gates, backoff
 from tunesmith_jobs.generate.journal import Journal
 from tunesmith_jobs.generate.teacher import Endpoint, Passing, Throttled, Unsupported
 
-TIMEOUT = "TUNESMITH_TEACHER_TIMEOUT"
 T = TypeVar("T")
 
 
@@ -39,7 +39,7 @@ class Patience:
     @classmethod
     def from_environment(cls) -> "Patience":
         """Defaults, with the request's time limit from TUNESMITH_TEACHER_TIMEOUT (seconds)."""
-        given = os.environ.get(TIMEOUT, "")
+        given = os.environ.get(TEACHER_TIMEOUT, "")
         if not given:
             return cls()
         try:
@@ -47,7 +47,9 @@ class Patience:
         except ValueError:
             seconds = math.nan
         if not 0 < seconds < math.inf:
-            raise BadRequest(f"{TIMEOUT} is no number of seconds: {given!r}", remedy="set it to a number above 0 in stages.generate.env")
+            raise BadRequest(
+                f"{TEACHER_TIMEOUT} is no number of seconds: {given!r}", remedy="set it to a number above 0 in stages.generate.env"
+            )
         return cls(request=seconds)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from tunesmith.errors import BadRequest, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.request import Spec
 from tunesmith.settings import Teacher as Settings
+from tunesmith.wire import TEACHER_API_KEY
 from tunesmith_jobs.generate.calls import Answer, Call, read_answer
 from tunesmith_jobs.generate.dialect import Dialect
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-API_KEY = "TUNESMITH_TEACHER_API_KEY"
 OPENAI_URL = "https://api.openai.com/v1"
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated")
 _NO_KEY = "none"  # what an endpoint without keys is sent
@@ -131,7 +131,7 @@ _FILTERED = json.dumps({"choices": [{"finish_reason": "content_filter", "message
 
 def api_key(settings: Settings) -> str:
     """The key from the environment. Raises Refused where OpenAI's own endpoint is asked without one."""
-    key = os.environ.get(API_KEY, "").strip()
+    key = os.environ.get(TEACHER_API_KEY, "").strip()
     if not key and not settings.base_url:
         raise Refused(
             "there is no API key for the teacher",

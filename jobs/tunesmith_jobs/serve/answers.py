@@ -15,8 +15,10 @@ from typing import IO, Any
 
 from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Refused, TryAgain, TunesmithError, Usage
 from tunesmith.resolve import Snapshot, read_snapshot
+from tunesmith.stages import PARTS
+from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_jobs.finished import read_manifest
-from tunesmith_jobs.results import PARTS, items
+from tunesmith_jobs.results import items
 from tunesmith_jobs.storage import Store
 
 VERBS = ("list", "log", "delete")  # of tunesmith_jobs.runs; what is asked for often has a way without a process of its own
@@ -83,7 +85,7 @@ def infer(store: str, work: str, question: Mapping[str, Any]) -> Iterator[dict[s
 
 def _infer(snapshot: Snapshot, store: str, work: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="tunesmith-", dir=work) as folder:
-        file = Path(folder) / "request.json"
+        file = Path(folder) / SNAPSHOT_FILE
         file.write_text(snapshot.to_json(), encoding="utf-8")
         kept = str(Path(work) / "infer")  # a second question finds the model there
         command = [sys.executable, "-m", "tunesmith_jobs.infer", "--request", str(file), "--store", store, "--work", kept, *arguments]

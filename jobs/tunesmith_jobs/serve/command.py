@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tunesmith.errors import BadRequest, ExitCode, TunesmithError
+from tunesmith.wire import SESSION_DIGEST
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.serve.server import SessionServer
 from tunesmith_jobs.storage import open_store
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     signal.signal(signal.SIGTERM, _end)
     try:
-        digest = os.environ.get("TUNESMITH_SESSION", "")
+        digest = os.environ.get(SESSION_DIGEST, "")
         if not _DIGEST.fullmatch(digest):
             raise BadRequest("TUNESMITH_SESSION holds no sha256", remedy="set it to the sha256 of the session's token, in hex")
         server = SessionServer(("127.0.0.1", arguments.port), open_store(arguments.store), digest, arguments.work)

@@ -19,6 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from tunesmith import wire
 from tunesmith.errors import BadRequest
 from tunesmith_jobs.storage.s3_faults import FAULTS, Place, fault, passes
 
@@ -40,15 +41,15 @@ _ENCRYPTED = frozenset({"put_object", "copy_object", "create_multipart_upload"})
 
 def client_config(environ: Mapping[str, str]) -> Config:
     """Settings of the client. Raises BadRequest for an addressing style that there is none of."""
-    style = environ.get("TUNESMITH_S3_ADDRESSING_STYLE", "")
+    style = environ.get(wire.S3_ADDRESSING_STYLE, "")
     if style not in ("", "auto", "path", "virtual"):
-        raise BadRequest(f"TUNESMITH_S3_ADDRESSING_STYLE is {style!r}", reason="StoreUnusable", remedy="set it to path or virtual")
+        raise BadRequest(f"{wire.S3_ADDRESSING_STYLE} is {style!r}", reason="StoreUnusable", remedy="set it to path or virtual")
     return _CONFIG.merge(Config(s3={"addressing_style": style})) if style else _CONFIG
 
 
 def encryption(environ: Mapping[str, str]) -> dict[str, str]:
     """Arguments by which every new object is asked to be encrypted on the server."""
-    given = {"ServerSideEncryption": "TUNESMITH_S3_ENCRYPTION", "SSEKMSKeyId": "TUNESMITH_S3_KMS_KEY"}
+    given = {"ServerSideEncryption": wire.S3_ENCRYPTION, "SSEKMSKeyId": wire.S3_KMS_KEY}
     return {argument: environ[name] for argument, name in given.items() if environ.get(name)}
 
 

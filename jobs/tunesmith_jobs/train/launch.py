@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result, parse
+from tunesmith.wire import TERMINATION_LOG, TERMINATION_LOG_FILE
 
-_LOG = "TUNESMITH_TERMINATION_LOG"
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 10.0  # for the others once one has decided how it ends: they wait for it, and have nothing to save
 _SETTLE_SECONDS = 1.0  # in which processes that lost one of their number have crashed too
@@ -49,7 +49,7 @@ class _Launch:
             result.touch()
             self._running[rank] = subprocess.Popen(
                 [sys.executable, "-m", "tunesmith_jobs.train", *_arguments(arguments, rank)],
-                env=environment(os.environ, rank, processes, port) | {_LOG: str(result)},
+                env=environment(os.environ, rank, processes, port) | {TERMINATION_LOG_FILE: str(result)},
                 stdin=subprocess.DEVNULL,
                 stdout=None if rank == 0 else subprocess.DEVNULL,  # the leader alone speaks; faults are on standard error
             )
@@ -90,7 +90,7 @@ class _Launch:
         text = self._results[rank].read_text(encoding="utf-8")
         if rank and isinstance(parse(text), Result):
             print(text, flush=True)
-        place = Path(os.environ.get(_LOG, "/dev/termination-log"))
+        place = Path(os.environ.get(TERMINATION_LOG_FILE, TERMINATION_LOG))
         with contextlib.suppress(OSError):
             if text and place.exists():
                 place.write_text(text, encoding="utf-8")

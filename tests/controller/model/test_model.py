@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lagging_leader import KINDS, Leader, stage_key
 from small_cluster import Cluster, Conflict
 
-from tunesmith import children
+from tunesmith import wire
 from tunesmith.events import Result
 from tunesmith_controller.reconcile import objects, read_map
 
@@ -240,7 +240,7 @@ class Anything(RuleBasedStateMachine):
             return
         seen = set()
         for job in self._jobs():
-            whose = (job["metadata"]["ownerReferences"][0]["uid"], children.KEY, *stage_key(job))
+            whose = (job["metadata"]["ownerReferences"][0]["uid"], wire.KEY, *stage_key(job))
             assert whose not in seen, f"two live Jobs for {stage_key(job)}"
             seen.add(whose)
 

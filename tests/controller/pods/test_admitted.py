@@ -7,7 +7,7 @@ import pytest
 
 from tests.controller.pods.built_jobs import REQUEST, held
 from tests.controller.pods.test_job import EVERYTHING, OUTPUT, PLACED
-from tunesmith.plan import STAGES
+from tunesmith.stages import ORDER
 from tunesmith_controller.pods import build_job
 
 SECONDS = 60  # until the Job controller has made a pod
@@ -30,7 +30,7 @@ def namespace(control_plane):
 @pytest.mark.parametrize(("spec", "profile"), [(OUTPUT, {}), (OUTPUT | PLACED, EVERYTHING)], ids=["the least", "all there is"])
 def test_the_job_of_every_stage_is_taken_as_it_is_and_its_pod_let_in(control_plane, namespace, spec, profile):
     owner = {"metadata": REQUEST["metadata"] | {"namespace": namespace}}
-    jobs = {stage: build_job(owner, stage, 2 if profile else 1, held(spec, profile), version="1.2.3") for stage in STAGES}
+    jobs = {stage: build_job(owner, stage, 2 if profile else 1, held(spec, profile), version="1.2.3") for stage in ORDER}
     for job in jobs.values():
         # No TrainingRequest is there to own it, and the garbage collector would take the Job away for that.
         own = {**job, "metadata": {name: value for name, value in job["metadata"].items() if name != "ownerReferences"}}

@@ -5,8 +5,9 @@ import pytest
 
 from tests.controller.pods.built_jobs import REQUEST, container_of, held, pod_of
 from tunesmith.errors import ExitCode
-from tunesmith.plan import STAGES
-from tunesmith_controller.pods import TEACHER_RATE, build_job, gpus, template_hash
+from tunesmith.stages import ORDER
+from tunesmith.wire import TEACHER_RATE
+from tunesmith_controller.pods import build_job, gpus, template_hash
 
 OUTPUT = {"output": "s3://models/riddles"}
 EVERYTHING = {
@@ -38,7 +39,7 @@ EVERYTHING = {
                 }
             },
         }
-        for stage in STAGES
+        for stage in ORDER
     },
     "cacheClaim": "models",
     "caBundle": {"name": "corp-ca"},
@@ -53,7 +54,7 @@ PLACED = {
         "priorityClassName": "high",
         "env": {"MINE": "2"},
     }
-    for stage in STAGES
+    for stage in ORDER
 }
 SHAPES = {
     "the least": (OUTPUT, {}),
@@ -62,7 +63,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize(("spec", "profile"), SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ORDER)
 def test_every_job_is_valid_by_kubernetes_own_schema_without_an_unknown_field(job, stage, spec, profile):
     built = job(stage, spec, profile, base_bytes=16 << 30)
     assert kubernetes_validate.validate(built, "1.37", strict=True)
@@ -71,7 +72,7 @@ def test_every_job_is_valid_by_kubernetes_own_schema_without_an_unknown_field(jo
 
 
 @pytest.mark.parametrize(("spec", "profile"), SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ORDER)
 def test_every_pod_runs_without_root_rights_token_or_a_writable_root(job, stage, spec, profile):
     built = job(stage, spec, profile)
     pod = pod_of(built)

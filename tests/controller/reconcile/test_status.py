@@ -10,9 +10,9 @@ from small_cluster import START, config, profile
 from tunesmith.events import Progress
 from tunesmith.profile import Allow
 from tunesmith.status import Outputs
+from tunesmith.wire import TEACHER_RATE
 from tunesmith_controller.executor import status_json
 from tunesmith_controller.model import Event, Note, Share, Turn
-from tunesmith_controller.pods import TEACHER_RATE
 from tunesmith_controller.reconcile.objects import rfc3339
 
 ALL = [look, stage_done(), stage_done({"loss": 1.25}), stage_done(), stage_done({"lossGain": 0.5, "lossGainLow": 0.2, "rows": 10})]

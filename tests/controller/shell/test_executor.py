@@ -10,12 +10,12 @@ from control_plane import ControlPlane
 from controller.shell import real
 
 from tunesmith.status import Condition, StageStatus, Status
+from tunesmith.wire import TEACHER_RATE
 from tunesmith_controller.api import AlreadyExists, Call, Conflict, NotFound
 from tunesmith_controller.executor import Executor, NotLeading
 from tunesmith_controller.gather import Caches
 from tunesmith_controller.model import Delete, Note, Plan, Share
 from tunesmith_controller.notes import Notes
-from tunesmith_controller.pods import TEACHER_RATE
 from tunesmith_controller.rights import JOBS
 from tunesmith_controller.snapshots import Snapshots
 

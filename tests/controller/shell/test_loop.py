@@ -16,10 +16,10 @@ from controller.shell.played_server import Answer, Asked, Play, PlayedServer, pl
 from requests_for_tests import document
 from small_cluster import config, profile
 
-from tunesmith import children
+from tunesmith import children, wire
 from tunesmith.events import Progress
 from tunesmith.profile import Limits
-from tunesmith.request import API_VERSION
+from tunesmith.wire import API_VERSION
 from tunesmith_controller.api import Api
 from tunesmith_controller.executor import Executor
 from tunesmith_controller.gather import Caches
@@ -168,7 +168,7 @@ def test_progress_of_a_thousand_running_requests_costs_at_most_fifty_writes_a_se
             one.caches.jobs.put(again(one.caches.jobs.all()[0]))
             one.caches.pods.put(again(one.caches.pods.all()[0]))
             item, held = again(one.caches.requests.get(("a", "zebra-0"))), again(snapshot)
-            name, content = f"zebra-{number}", held["data"][children.SNAPSHOT_FILE] + held["data"][children.FROZEN_FILE]
+            name, content = f"zebra-{number}", held["data"][wire.SNAPSHOT_FILE] + held["data"][wire.FROZEN_FILE]
             held["metadata"]["name"] = item["status"]["snapshot"] = children.snapshot_name(name, f"uid-{name}", content)
             assert one.snapshots.remember(item, held)
             one.caches.requests.put(item)
