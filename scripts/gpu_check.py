@@ -25,8 +25,9 @@ from tests.stages import put_dataset, snapshot_for
 from tests.tiny import tiny_model
 from tunesmith.errors import BadRequest, ExitCode
 from tunesmith.resolve import Snapshot
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.chat import conversation
-from tunesmith_jobs.stage import Finished, Stage, read_manifest
+from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.storage import open_store
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -76,12 +77,12 @@ class Bench:
 
     def run(self, snapshot: Snapshot, url: str, folder: Path) -> Finished:
         """Run the train stage in this process, to its commit."""
-        from tunesmith_jobs.train.recipe import work
+        from tunesmith_jobs.train.work import work
 
-        stage = Stage("train", snapshot, open_store(url), folder / "work", f"a{time.monotonic_ns()}")
-        stage.work.mkdir(exist_ok=True)
-        manifest, _ = stage.commit(work(stage))
-        return Finished(stage.store, manifest, folder / "read")
+        attempt = Attempt("train", snapshot, open_store(url), folder / "work", f"a{time.monotonic_ns()}")
+        attempt.work.mkdir(exist_ok=True)
+        manifest, _ = attempt.commit(work(attempt))
+        return Finished(attempt.store, manifest, folder / "read")
 
 
 def adapter_digest(finished: Finished) -> str:
@@ -229,8 +230,8 @@ def kill(snapshot: Snapshot, url: str, folder: Path) -> None:
             process.send_signal(signal.SIGKILL)
             break
     process.wait()
-    stage = Stage("train", snapshot, open_store(url), folder, "reader")
-    if process.returncode != -signal.SIGKILL or read_manifest(stage.store, snapshot.run, "train", stage.key):
+    attempt = Attempt("train", snapshot, open_store(url), folder, "reader")
+    if process.returncode != -signal.SIGKILL or read_manifest(attempt.store, snapshot.run, "train", attempt.key):
         raise Failed("\n".join(["the training could not be killed half-way:", *lines[-5:]]))
 
 

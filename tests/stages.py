@@ -14,7 +14,7 @@ from tunesmith.plan import snapshot
 from tunesmith.request import parse as parse_request
 from tunesmith.resolve import Snapshot
 from tunesmith.wire import API_VERSION, KIND
-from tunesmith_jobs.stage import Outcome, Stage, new_attempt
+from tunesmith_jobs.attempt import Attempt, Outcome, new_attempt
 from tunesmith_jobs.storage import open_store
 
 _SPEC = {"task": "Answer in JSON.", "model": {"base": "hf://org/tiny"}}
@@ -80,11 +80,11 @@ def put_dataset(
     snapshot: Snapshot, store_url: str, work: Path, *, train: Rows, test: Rows = (), validation: Rows = (), system: str = ""
 ) -> None:
     """Commit a dataset as generate would: rows as mappings with prompt and response (`id` is added where there is none)."""
-    stage = Stage("generate", snapshot, open_store(store_url), work, new_attempt())
+    attempt = Attempt("generate", snapshot, open_store(store_url), work, new_attempt())
     for split, rows in (("train", train), ("validation", validation), ("test", test)):
         if rows or split != "validation":
             lines = [json.dumps({"id": f"{split}-{number}"} | dict(row), ensure_ascii=False) for number, row in enumerate(rows)]
-            stage.put_bytes(f"{split}.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    stage.put_bytes("system_message.txt", system.encode())
-    stage.put_bytes("report.json", b"{}\n")
-    stage.commit(Outcome())
+            attempt.put_bytes(f"{split}.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    attempt.put_bytes("system_message.txt", system.encode())
+    attempt.put_bytes("report.json", b"{}\n")
+    attempt.commit(Outcome())

@@ -9,35 +9,36 @@ from pathlib import Path
 
 from tunesmith.errors import BadData, Problem
 from tunesmith.manifest import Pin
-from tunesmith_jobs.stage import Outcome, Stage, run_stage
+from tunesmith_jobs.attempt import Attempt, Outcome
+from tunesmith_jobs.stage import run_stage
 
 TOY = os.environ.get("TOY", "works")
 
 
-def until_stopped(stage: Stage) -> None:
+def until_stopped(attempt: Attempt) -> None:
     for step in range(600):
-        stage.progress(step, 600, "steps", loss=1.0)
-        if stage.stopping:
-            stage.store.write(f"{stage.folder}/checkpoints/1-{stage.attempt}/state", b"state")
-        stage.check_stop()
+        attempt.progress(step, 600, "steps", loss=1.0)
+        if attempt.stopping:
+            attempt.store.write(f"{attempt.folder}/checkpoints/1-{attempt.id}/state", b"state")
+        attempt.check_stop()
         time.sleep(0.05)
 
 
-def tell_secrets(stage: Stage) -> None:
+def tell_secrets(attempt: Attempt) -> None:
     secrets = " ".join(os.environ[name] for name in ("TUNESMITH_TEACHER_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"))
-    stage.say(f"the teacher said: {json.dumps({'error': secrets})} {secrets}")
+    attempt.say(f"the teacher said: {json.dumps({'error': secrets})} {secrets}")
     if TOY.startswith("fails"):
         raise BadData(secrets, problems=[Problem(secrets, secrets, secrets)], remedy=secrets)
     if TOY.startswith("breaks"):
         raise ZeroDivisionError(secrets)
 
 
-def work(stage: Stage) -> Outcome:
-    stage.say(f"attempt {stage.attempt} 开始")
-    stage.pin("source", lambda: Pin(uri="x", revision=stage.attempt))
-    stage.store.write(f"{stage.folder}/checkpoints/0-{stage.attempt}/state", b"state")
+def work(attempt: Attempt) -> Outcome:
+    attempt.say(f"attempt {attempt.id} 开始")
+    attempt.pin("source", lambda: Pin(uri="x", revision=attempt.id))
+    attempt.store.write(f"{attempt.folder}/checkpoints/0-{attempt.id}/state", b"state")
     if TOY == "waits":
-        until_stopped(stage)
+        until_stopped(attempt)
     if TOY == "races":
         while not Path(os.environ["TOY_GATE"]).exists():
             time.sleep(0.01)
@@ -46,24 +47,24 @@ def work(stage: Stage) -> Outcome:
     if TOY == "breaks":
         raise ZeroDivisionError("a bug of ours")
     if TOY.endswith("its secrets"):
-        tell_secrets(stage)
+        tell_secrets(attempt)
     if TOY == "fills the disk":
-        raise OSError(errno.ENOSPC, "No space left on device", str(stage.work / "weights"))
+        raise OSError(errno.ENOSPC, "No space left on device", str(attempt.work / "weights"))
     if TOY == "dies after the commit":
-        stage.clean_up = lambda _winner: os.kill(os.getpid(), 9)  # type: ignore[method-assign]
+        attempt.clean_up = lambda _winner: os.kill(os.getpid(), 9)  # type: ignore[method-assign]
     if TOY == "is told to stop while it commits":
-        create = stage.store.create
+        create = attempt.store.create
 
         def slow(path: str, data: bytes) -> bool:
             os.kill(os.getpid(), 15)
             return create(path, data)
 
-        stage.store.create = slow  # type: ignore[method-assign]
-    stage.put_bytes("folder/answer.txt", f"by {stage.attempt}".encode())
-    with stage.writer("big.bin") as out:
+        attempt.store.create = slow  # type: ignore[method-assign]
+    attempt.put_bytes("folder/answer.txt", f"by {attempt.id}".encode())
+    with attempt.writer("big.bin") as out:
         out.write(b"x" * 100_000)
-    stage.progress(1, 1, "rows", loss=float("nan"))
-    return Outcome(metrics={"loss": 0.5, "perplexity": float("inf")}, details={"who": stage.attempt})
+    attempt.progress(1, 1, "rows", loss=float("nan"))
+    return Outcome(metrics={"loss": 0.5, "perplexity": float("inf")}, details={"who": attempt.id})
 
 
 if __name__ == "__main__":

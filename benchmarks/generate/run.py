@@ -50,12 +50,12 @@ def measure(kind: str, url: str, rows: int) -> dict[str, float]:
     return found
 
 
-def stage(url: str, rows: int) -> int:
+def attempt(url: str, rows: int) -> int:
     """Our stage, from reading the journal to the files of the dataset, in a folder store."""
     from tunesmith.plan import snapshot
     from tunesmith.request import parse
-    from tunesmith_jobs.generate.stage import generate
-    from tunesmith_jobs.stage import Stage
+    from tunesmith_jobs.attempt import Attempt
+    from tunesmith_jobs.generate.work import generate
     from tunesmith_jobs.storage import open_store
 
     data = {"examples": rows, "teacher": {"model": "scripted", "baseURL": url}}
@@ -67,7 +67,7 @@ def stage(url: str, rows: int) -> int:
     }
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder, "store").as_uri())
-        outcome = generate(Stage("generate", snapshot(parse(document), run="r"), store, Path(folder), "a"))
+        outcome = generate(Attempt("generate", snapshot(parse(document), run="r"), store, Path(folder), "a"))
     return int(outcome.metrics["rows"])
 
 
@@ -94,7 +94,7 @@ def child(kind: str, url: str, rows: int) -> None:
     import openai  # noqa: F401 - counts as start-up for both
 
     begun = time.time()
-    done = stage(url, rows) if kind == "stage" else one_by_one(url, rows)
+    done = attempt(url, rows) if kind == "stage" else one_by_one(url, rows)
     now = time.time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"start": begun - float(os.environ[BORN]), "run": now - begun, "peak": peak, "rows": done}))

@@ -8,8 +8,8 @@ import synthetic  # type: ignore[import-not-found]  # beside this file, which is
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
 from tunesmith.wire import API_VERSION, KIND
+from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import find_base
-from tunesmith_jobs.stage import Outcome, Stage
 from tunesmith_jobs.storage import open_store
 
 
@@ -24,10 +24,10 @@ def store(base: str, adapter: str, out: str) -> None:
     spec = {"task": "-", "model": {"base": f"file://{base}"}}
     request = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "benchmark"}, "spec": spec}
     resolved = snapshot(parse(request), run="benchmark")
-    generated = Stage("generate", resolved, open_store(f"file://{out}"), Path(out), "a")
+    generated = Attempt("generate", resolved, open_store(f"file://{out}"), Path(out), "a")
     generated.put_bytes("system_message.txt", b"Given $INPUT, you will answer.")
     generated.commit(Outcome())
-    trained = Stage("train", resolved, open_store(f"file://{out}"), Path(out), "a")
+    trained = Attempt("train", resolved, open_store(f"file://{out}"), Path(out), "a")
     trained.pin("base", lambda: find_base(f"file://{base}"))
     for path in Path(adapter).iterdir():
         trained.put_file(f"adapter/{path.name}", path)

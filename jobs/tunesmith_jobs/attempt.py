@@ -50,17 +50,17 @@ class _Phase:
     said: float
 
 
-class Stage:
+class Attempt:
     """One attempt at a stage: what it works on, and where its results go."""
 
-    def __init__(self, name: str, snapshot: Snapshot, store: Store, work: Path, attempt: str) -> None:
-        self.name = name
+    def __init__(self, stage: str, snapshot: Snapshot, store: Store, work: Path, name: str) -> None:
+        self.stage = stage
         self.snapshot = snapshot
         self.store = store
         self.work = work  # scratch, removed by whoever gave it
-        self.attempt = attempt
-        self.key = snapshot.key(name)
-        self.folder = stage_folder(snapshot.run, name, self.key)
+        self.id = name
+        self.key = snapshot.key(stage)
+        self.folder = stage_folder(snapshot.run, stage, self.key)
         self.started = time.monotonic()
         self.inputs: dict[str, str] = {}
         self.pins: dict[str, Pin] = {}
@@ -84,7 +84,7 @@ class Stage:
     def about(self) -> dict[str, str]:
         """What its log lines are about."""
         who = self.snapshot
-        return {"namespace": who.namespace, "request": who.name, "stage": self.name, "attempt": attempt_number(self.attempt)}
+        return {"namespace": who.namespace, "request": who.name, "stage": self.stage, "attempt": attempt_number(self.id)}
 
     def say(self, text: str) -> None:
         """A log line for people."""
@@ -108,7 +108,7 @@ class Stage:
         gained = done - current.done
         eta = metrics.pop("eta", (now - current.began) / gained * (total - done) if gained else None)
         numbers = {name: value for name, value in metrics.items() if math.isfinite(value)}  # JSON has no NaN
-        event = Progress(stage=self.name, done=done, total=total, unit=unit, phase=phase, eta=eta, metrics=numbers)
+        event = Progress(stage=self.stage, done=done, total=total, unit=unit, phase=phase, eta=eta, metrics=numbers)
         if done >= total or now - self._last_kept_progress >= LOG_PROGRESS_SECONDS:
             self._last_kept_progress = now
             self.keep(event.line())
@@ -140,7 +140,7 @@ class Stage:
     def check_stop(self) -> None:
         """Raise Stopped if told to stop. Call between steps, with what a restart needs already saved."""
         if self.stopping:
-            raise Stopped(f"{self.name} was told to stop; what it had is saved", remedy="run again to go on from there")
+            raise Stopped(f"{self.stage} was told to stop; what it had is saved", remedy="run again to go on from there")
 
     # What it reads
 
@@ -194,7 +194,7 @@ class Stage:
         self._files[file.path] = file
 
     def _place(self, name: str) -> str:
-        return f"{self.folder}/attempts/{self.attempt}/{name}"
+        return f"{self.folder}/attempts/{self.id}/{name}"
 
     def commit(self, outcome: Outcome) -> tuple[Manifest, bool]:
         """Write the manifest. Returns the one that counts, and whether it is another attempt's, which then is adopted."""
@@ -203,9 +203,9 @@ class Stage:
             self.say(f"left out of the metrics, being no finite numbers: {', '.join(left_out)}")
         manifest = Manifest(
             run=self.snapshot.run,
-            stage=self.name,
+            stage=self.stage,
             key=self.key,
-            attempt=self.attempt,
+            attempt=self.id,
             created=datetime.now(UTC),
             seconds=round(time.monotonic() - self.started, 3),
             files=tuple(self._files[name] for name in sorted(self._files)),
@@ -226,7 +226,7 @@ class Stage:
 
     def committed(self) -> Manifest | None:
         """The manifest of this key, whoever wrote it."""
-        return read_manifest(self.store, self.snapshot.run, self.name, self.key)
+        return read_manifest(self.store, self.snapshot.run, self.stage, self.key)
 
     def clean_up(self, winner: Manifest) -> None:
         """Remove what only an unfinished key needs: losing attempts, checkpoints, unfinished uploads. A fault here costs space only."""
@@ -250,7 +250,7 @@ class Stage:
     def keep_log(self) -> None:
         """Keep what the attempt said in the store, beside the attempts; a fault here is not the stage's."""
         with contextlib.suppress(TunesmithError):
-            self.store.write(f"{self.folder}/logs/{self.attempt}.log", ("\n".join(self._kept) + "\n").encode("utf-8", "backslashreplace"))
+            self.store.write(f"{self.folder}/logs/{self.id}.log", ("\n".join(self._kept) + "\n").encode("utf-8", "backslashreplace"))
 
 
 def print_line(text: str) -> None:

@@ -1,6 +1,6 @@
 """What every stage does around its work: request, signals, commit, result, exit code.
 
-A stage is a function from a `Stage` (what it reads and where it puts things) to an `Outcome`. `run_stage` runs it:
+A stage is a function from an `Attempt` (what it reads and where it puts things) to an `Outcome`. `run_stage` runs it:
 
     python -m tunesmith_jobs.<stage> --request FILE --store URL [--work DIR]
 
@@ -29,110 +29,108 @@ from tunesmith.errors import BadRequest, ExitCode, Problem, TunesmithError, Usag
 from tunesmith.events import Result
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
 from tunesmith.resolve import Snapshot, read_snapshot, unknown_wishes
-from tunesmith_jobs.attempt import Outcome, Stage, new_attempt, print_line, silence
+from tunesmith_jobs.attempt import Attempt, Outcome, new_attempt, print_line, silence
 from tunesmith_jobs.failures import complain, explained
-from tunesmith_jobs.finished import Finished, read_manifest
+from tunesmith_jobs.finished import read_manifest
 from tunesmith_jobs.log_lines import without_secrets
 from tunesmith_jobs.storage import open_store
-
-__all__ = ["Finished", "Outcome", "Stage", "new_attempt", "read_manifest", "run_stage"]
 
 _ORPHAN_SECONDS = 120.0  # that a stage whose runner was killed gets to save its state
 _ATTEMPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?")
 
 
-def run_stage(name: str, work: Callable[[Stage], Outcome], argv: Sequence[str] | None = None, *, kind: type[Stage] = Stage) -> int:
+def run_stage(name: str, work: Callable[[Attempt], Outcome], argv: Sequence[str] | None = None, *, kind: type[Attempt] = Attempt) -> int:
     """Run a stage's work from the command line's arguments; returns the exit code. `kind`: what its work is given."""
     arguments = _arguments(name, argv)
     for variable, value in wire.TELEMETRY_OFF.items():
         os.environ.setdefault(variable, value)
     began = time.monotonic()
     stop = _Stop()
-    stage: Stage | None = None
+    attempt: Attempt | None = None
     with stop.on_signals():
         try:
             with _scratch(name, arguments.work) as scratch:
-                stage = kind(name, _snapshot(arguments.request, name), open_store(arguments.store), scratch, _attempt_name())
-                stop.tell(stage)
-                result = _done_or_run(stage, work)
+                attempt = kind(name, _snapshot(arguments.request, name), open_store(arguments.store), scratch, _attempt_name())
+                stop.tell(attempt)
+                result = _done_or_run(attempt, work)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: what is known has a class of its own
-            result = _failed(name, stage, error, time.monotonic() - began)
-        if stage is not None and not _is_of_the_store(result.reason):
-            stage.keep(result.line())
-            stage.keep_log()
+            result = _failed(name, attempt, error, time.monotonic() - began)
+        if attempt is not None and not _is_of_the_store(result.reason):
+            attempt.keep(result.line())
+            attempt.keep_log()
         print_line(result.line())
         _write_termination_message(result)
     return result.exit_code
 
 
-def _done_or_run(stage: Stage, work: Callable[[Stage], Outcome]) -> Result:
-    earlier = stage.committed()
+def _done_or_run(attempt: Attempt, work: Callable[[Attempt], Outcome]) -> Result:
+    earlier = attempt.committed()
     if os.environ.get(wire.KEEP_REQUEST) == "1":
-        stage.keep_request()
+        attempt.keep_request()
     if earlier is not None:
-        return _adopted(stage, earlier)
-    stage.check_stop()
-    manifest, adopted = stage.commit(work(stage))
-    return _done(stage, manifest, adopted=adopted)
+        return _adopted(attempt, earlier)
+    attempt.check_stop()
+    manifest, adopted = attempt.commit(work(attempt))
+    return _done(attempt, manifest, adopted=adopted)
 
 
-def _adopted(stage: Stage, manifest: Manifest) -> Result:
-    stage.clean_up(manifest)  # again: who committed it may have been killed before that
-    return _done(stage, manifest, adopted=True)
+def _adopted(attempt: Attempt, manifest: Manifest) -> Result:
+    attempt.clean_up(manifest)  # again: who committed it may have been killed before that
+    return _done(attempt, manifest, adopted=True)
 
 
-def _done(stage: Stage, manifest: Manifest, *, adopted: bool) -> Result:
-    later = _done_later(stage)
+def _done(attempt: Attempt, manifest: Manifest, *, adopted: bool) -> Result:
+    later = _done_later(attempt)
     return Result(
-        stage=stage.name,
-        key=stage.key,
+        stage=attempt.stage,
+        key=attempt.key,
         attempt=manifest.attempt,
         message="already done" if adopted else "done",
-        manifest=f"{stage.store.url}/{stage.folder}/{MANIFEST}",
+        manifest=f"{attempt.store.url}/{attempt.folder}/{MANIFEST}",
         adopted=adopted,
         done_keys=later,
-        evaluated=_evaluated(stage, later),
+        evaluated=_evaluated(attempt, later),
         metrics=manifest.metrics,
         seconds=manifest.seconds,
     )
 
 
-def _done_later(stage: Stage) -> dict[str, str]:
+def _done_later(attempt: Attempt) -> dict[str, str]:
     """Later stages of this run that the store already holds, so that nobody runs them again."""
-    names = [entry.name for entry in stage.snapshot.stages]
+    names = [entry.name for entry in attempt.snapshot.stages]
     found: dict[str, str] = {}
     with contextlib.suppress(TunesmithError):  # a hint only: this stage is done, whatever happens here
-        for entry in stage.snapshot.stages[names.index(stage.name) + 1 :]:
-            if stage.store.size(f"{stage_folder(stage.snapshot.run, entry.name, entry.key)}/{MANIFEST}") is not None:
+        for entry in attempt.snapshot.stages[names.index(attempt.stage) + 1 :]:
+            if attempt.store.size(f"{stage_folder(attempt.snapshot.run, entry.name, entry.key)}/{MANIFEST}") is not None:
                 found[entry.name] = entry.key
     return found
 
 
-def _evaluated(stage: Stage, done: Mapping[str, str]) -> dict[str, float]:
+def _evaluated(attempt: Attempt, done: Mapping[str, str]) -> dict[str, float]:
     """What an earlier evaluation found, which the gate is judged by without running it again."""
     if "evaluate" not in done:
         return {}
     with contextlib.suppress(TunesmithError):  # a hint only
-        manifest = read_manifest(stage.store, stage.snapshot.run, "evaluate", done["evaluate"])
+        manifest = read_manifest(attempt.store, attempt.snapshot.run, "evaluate", done["evaluate"])
         return manifest.metrics if manifest else {}
     return {}
 
 
-def _failed(name: str, stage: Stage | None, error: BaseException, seconds: float) -> Result:
+def _failed(name: str, attempt: Attempt | None, error: BaseException, seconds: float) -> Result:
     known, text = explained(name, error)
-    if stage is not None and not _is_of_the_store(known.reason):
+    if attempt is not None and not _is_of_the_store(known.reason):
         # Another attempt may have finished meanwhile and removed what this one was using.
         with contextlib.suppress(TunesmithError):
-            if (winner := stage.committed()) is not None:
-                stage.say(f"another attempt finished {name}; its result is used")
-                return _adopted(stage, winner)
-    complain(text, stage.about if stage else {"stage": name})
-    if stage is not None:
-        stage.keep(text)
+            if (winner := attempt.committed()) is not None:
+                attempt.say(f"another attempt finished {name}; its result is used")
+                return _adopted(attempt, winner)
+    complain(text, attempt.about if attempt else {"stage": name})
+    if attempt is not None:
+        attempt.keep(text)
     return Result(
         stage=name,
-        key=stage.key if stage else "",
-        attempt=stage.attempt if stage else "",
+        key=attempt.key if attempt else "",
+        attempt=attempt.id if attempt else "",
         exit_code=known.exit_code,
         reason=known.reason,
         message=without_secrets("\n".join([known.message, *(str(problem) for problem in known.problems)])),
@@ -151,17 +149,17 @@ class _Stop:
 
     def __init__(self) -> None:
         self._told = False
-        self._stage: Stage | None = None
+        self._attempt: Attempt | None = None
 
-    def tell(self, stage: Stage) -> None:
-        self._stage = stage
+    def tell(self, attempt: Attempt) -> None:
+        self._attempt = attempt
         if self._told:
-            stage.stop()
+            attempt.stop()
 
     def _receive(self, _signal: int, _frame: object) -> None:
         self._told = True
-        if self._stage is not None:
-            self._stage.stop()
+        if self._attempt is not None:
+            self._attempt.stop()
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:

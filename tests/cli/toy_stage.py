@@ -11,35 +11,38 @@ import sys
 import time
 
 from tunesmith.errors import BadData, BadRequest, Gone, Refused, TryAgain
-from tunesmith_jobs.stage import Outcome, Stage, run_stage
+from tunesmith_jobs.attempt import Attempt, Outcome
+from tunesmith_jobs.stage import run_stage
 
 FAULTS = {65: BadData, 66: Gone, 75: TryAgain, 77: Refused, 78: BadRequest}
 
 
-def work(stage: Stage) -> Outcome:
+def work(attempt: Attempt) -> Outcome:
     env = os.environ
-    stage.say(env.get("TOY_SAY", f"toy {stage.name}"))
-    tries = sum(1 for _ in stage.store.list(f"{stage.folder}/tries/"))
-    stage.store.write(f"{stage.folder}/tries/{tries}", b"")
+    attempt.say(env.get("TOY_SAY", f"toy {attempt.stage}"))
+    tries = sum(1 for _ in attempt.store.list(f"{attempt.folder}/tries/"))
+    attempt.store.write(f"{attempt.folder}/tries/{tries}", b"")
     codes = [int(code) for code in env.get("TOY_CODES", "").split()]
     if tries < len(codes):
         fail(codes[tries])
     steps = int(env.get("TOY_STEPS", "2"))
     for step in range(steps):
-        if stage.store.size(f"{stage.folder}/steps/{step}") is not None:
+        if attempt.store.size(f"{attempt.folder}/steps/{step}") is not None:
             continue
-        stage.check_stop()
+        attempt.check_stop()
         time.sleep(float(env.get("TOY_SECONDS", "0")) / steps)
-        stage.store.write(f"{stage.folder}/steps/{step}", b"")
-        stage.progress(step + 1, steps, "steps", phase="toy", loss=1 / (step + 1))
-    for name in {"generate": ["train.jsonl"], "train": ["adapter/adapter_config.json"], "merge": ["model/config.json"]}.get(stage.name, []):
-        stage.put_bytes(name, b"{}\n")
-    if stage.name != "evaluate":
+        attempt.store.write(f"{attempt.folder}/steps/{step}", b"")
+        attempt.progress(step + 1, steps, "steps", phase="toy", loss=1 / (step + 1))
+    for name in {"generate": ["train.jsonl"], "train": ["adapter/adapter_config.json"], "merge": ["model/config.json"]}.get(
+        attempt.stage, []
+    ):
+        attempt.put_bytes(name, b"{}\n")
+    if attempt.stage != "evaluate":
         return Outcome(details={"tries": tries + 1})
-    stage.put_bytes("report.html", b"<p>toy</p>")
-    stage.put_bytes("report.json", b'{"toy": true}\n')
+    attempt.put_bytes("report.html", b"<p>toy</p>")
+    attempt.put_bytes("report.json", b'{"toy": true}\n')
     answer = '{"prompt": "Hi [bold]", "base": "\\u001b[31mno", "merged": "yes 是", "expected": "yes"}\n'
-    stage.put_bytes("answers.jsonl", answer.encode() * 5)
+    attempt.put_bytes("answers.jsonl", answer.encode() * 5)
     gain = float(env.get("TOY_GAIN", "1"))
     metrics = {"rows": 12.0, "lossBase": 2.0, "lossMerged": 2.0 - gain, "lossGain": gain, "lossGainLow": gain / 2}
     return Outcome(metrics=metrics)

@@ -11,7 +11,7 @@ from stages import snapshot_for
 from tiny import tiny_model
 
 from tunesmith.resolve import Snapshot
-from tunesmith_jobs.attempt import Outcome, Stage
+from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import find_base, inspect_base
 from tunesmith_jobs.merge.card import card_facts
 from tunesmith_jobs.model_card import render
@@ -108,7 +108,7 @@ def snapshot(models: Models, evaluation: dict | None = None, **spec: object) -> 
 def fabricate(shot: Snapshot, models: Models, url: str, work: Path, rows: Sequence[Row] = ROWS, report: dict | None = None) -> None:
     """Store finished generate, train and merge of this run."""
     store = open_store(url)
-    data = Stage("generate", shot, store, work, "g1")
+    data = Attempt("generate", shot, store, work, "g1")
     data.put_bytes("train.jsonl", write_rows(rows))
     data.put_bytes("test.jsonl", write_rows(rows))
     data.put_bytes("system_message.txt", SYSTEM.encode())
@@ -116,7 +116,7 @@ def fabricate(shot: Snapshot, models: Models, url: str, work: Path, rows: Sequen
     generated, _ = data.commit(Outcome(metrics={"rows": 60.0, "rowsTrain": 54.0, "rowsTest": 6.0, "calls": 62.0}))
 
     pin = find_base(f"file://{models.base}")
-    trained = Stage("train", shot, store, work, "t1")
+    trained = Attempt("train", shot, store, work, "t1")
     trained.pins["base"] = pin
     trained.put_bytes("history.jsonl", "".join(json.dumps(entry) + "\n" for entry in HISTORY).encode())
     statistics = {"rows": 54, "total": 3210, "p50": 58, "p95": 71, "max": 80, "trained": 700, "truncated": 0, "masked": 0}
@@ -125,7 +125,7 @@ def fabricate(shot: Snapshot, models: Models, url: str, work: Path, rows: Sequen
     )
     train, _ = trained.commit(Outcome())
 
-    merged = Stage("merge", shot, store, work, "m1")
+    merged = Attempt("merge", shot, store, work, "m1")
     for path in sorted(models.tuned.iterdir()):
         merged.put_file(f"model/{path.name}", path)
     merged.put_bytes("model/system_message.txt", SYSTEM.encode())

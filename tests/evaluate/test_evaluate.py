@@ -10,8 +10,9 @@ from finished_runs import ROWS, SYSTEM, fabricate, snapshot
 from stages import Ran, run_module, start_module
 
 from tunesmith.events import Progress, parse
-from tunesmith_jobs.evaluate.compare import evaluate
-from tunesmith_jobs.stage import read_manifest, run_stage
+from tunesmith_jobs.evaluate.work import work as evaluate
+from tunesmith_jobs.finished import read_manifest
+from tunesmith_jobs.stage import run_stage
 from tunesmith_jobs.storage import open_store
 
 

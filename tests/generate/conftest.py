@@ -3,7 +3,7 @@
 import pytest
 from stages import snapshot_for
 
-from tunesmith_jobs.stage import Stage
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.storage import open_store
 
 
@@ -17,6 +17,6 @@ def stage_for(tmp_path):
         work = tmp_path / f"work{number}"
         work.mkdir()
         store = open_store((tmp_path / "store").as_uri())
-        return Stage("generate", snapshot_for(wish, run), store, work, attempt or f"a{number:03d}")
+        return Attempt("generate", snapshot_for(wish, run), store, work, attempt or f"a{number:03d}")
 
     return make

@@ -3,7 +3,7 @@
 from scripted import spec, teacher
 from tiny import tiny_model
 
-from tunesmith_jobs.generate.stage import work
+from tunesmith_jobs.generate.work import work
 
 
 def test_the_result_says_how_much_disk_the_base_model_takes(stage_for, tmp_path):

@@ -9,8 +9,8 @@ from scripted import PATIENT, QUICK, spec, teacher
 from tunesmith.errors import BadData, BadRequest, ExitCode, Refused, TryAgain, TunesmithError
 from tunesmith.wire import TEACHER_API_KEY
 from tunesmith_jobs.generate.runner import Patience
-from tunesmith_jobs.generate.stage import generate
 from tunesmith_jobs.generate.teacher import check_teacher
+from tunesmith_jobs.generate.work import generate
 
 FAULTS = {  # what the endpoint does -> exit code, reason, part of the message
     "the key is refused": ("refuse", ExitCode.REFUSED, "TeacherKeyRefused", "401"),

@@ -19,7 +19,7 @@ from stages import snapshot_for
 
 from tunesmith.errors import BadData, Stopped
 from tunesmith.events import parse
-from tunesmith_jobs.generate.stage import generate
+from tunesmith_jobs.generate.work import generate
 from tunesmith_jobs.rows import read_rows
 from tunesmith_jobs.storage import open_store
 
@@ -202,7 +202,7 @@ def test_told_to_stop_it_does_not_wait_for_an_endpoint_that_hangs(stage_for):
 
 CHILD = """
 import sys
-from tunesmith_jobs.generate.stage import generate
+from tunesmith_jobs.generate.work import generate
 from tunesmith_jobs.stage import run_stage
 sys.exit(run_stage("generate", generate))
 """

@@ -9,7 +9,7 @@ from scripted import spec, teacher
 from tunesmith.wire import TEACHER_RATE_FILE
 from tunesmith_jobs.generate import live_rate
 from tunesmith_jobs.generate.gates import make_gates
-from tunesmith_jobs.generate.stage import generate
+from tunesmith_jobs.generate.work import generate
 
 TEXTS = {"90": 90, "0": 0, " 12\n": 12, "": None, "-1": None, "many": None, "1.5": None}
 

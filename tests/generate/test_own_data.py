@@ -7,7 +7,7 @@ import pytest
 from tunesmith.errors import BadData, Gone
 from tunesmith.settings import Source
 from tunesmith_jobs.generate.own_data import check_source, parse_source
-from tunesmith_jobs.generate.stage import generate
+from tunesmith_jobs.generate.work import generate
 from tunesmith_jobs.rows import Row, Turn, read_rows
 
 TEXT = "Où est la clé? “Là” – 谜语"

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 from tunesmith.manifest import File
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import Merge
+from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import find_base
 from tunesmith_jobs.merge.adapter import read_adapter
 from tunesmith_jobs.merge.blocks import Kept
@@ -24,7 +25,6 @@ from tunesmith_jobs.merge.files import read_base, read_tensors
 from tunesmith_jobs.merge.folder import beside, index, merged_config, read_config
 from tunesmith_jobs.merge.plan import plan
 from tunesmith_jobs.merge.stream import write_shard
-from tunesmith_jobs.stage import Outcome, Stage
 from tunesmith_jobs.storage import open_store
 
 SYSTEM = "Given a question, you will answer.\nBriefly: 简短。"
@@ -124,10 +124,10 @@ def trained_run(url: str, base: Path, adapter: Path, work: Path, **settings: Any
     """A store in which generate and train have finished with this adapter; the request's snapshot."""
     spec = {"model": {"base": f"file://{base}"}, "merge": settings, "task": "Answer.\nIn *two* lines."}
     snapshot = snapshot_for(spec)
-    generated = Stage("generate", snapshot, open_store(url), work, "a")
+    generated = Attempt("generate", snapshot, open_store(url), work, "a")
     generated.put_bytes("system_message.txt", SYSTEM.encode())
     generated.commit(Outcome(metrics={"rowsTrain": 9, "rowsTest": 1}))
-    trained = Stage("train", snapshot, open_store(url), work, "a")
+    trained = Attempt("train", snapshot, open_store(url), work, "a")
     trained.pin("base", lambda: find_base(f"file://{base}"))
     for path in adapter.glob("adapter_*"):
         trained.put_file(f"adapter/{path.name}", path)

@@ -19,10 +19,11 @@ from tiny import tiny_model
 
 from tunesmith.errors import ExitCode
 from tunesmith.manifest import MANIFEST, stage_folder
+from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.merge.stream import write_shard
-from tunesmith_jobs.merge.work import merge
+from tunesmith_jobs.merge.work import work as merge
 from tunesmith_jobs.model_card import Facts, render
-from tunesmith_jobs.stage import Finished, Stage, read_manifest
 from tunesmith_jobs.storage import open_store
 
 MODULE = "tunesmith_jobs.merge"
@@ -134,7 +135,7 @@ def test_a_merge_that_was_killed_goes_on_at_the_first_missing_shard(moment, run,
 
     monkeypatch.setattr("tunesmith_jobs.merge.work.write_shard", dies)
     with pytest.raises(_Killed):
-        merge(Stage("merge", snapshot, open_store(url_here), tmp_path / "one", "first"))
+        merge(Attempt("merge", snapshot, open_store(url_here), tmp_path / "one", "first"))
     monkeypatch.undo()
     ended = run_module(MODULE, snapshot, url_here, tmp_path)
     assert ended.returncode == 0, ended.stderr
@@ -180,10 +181,10 @@ def _kill_once(snapshot, url, tmp_path, when):
 def test_sigterm_ends_with_143_and_nothing_half_in_the_store(bases, tmp_path, monkeypatch):
     url = f"file://{tmp_path / 'store'}"
     snapshot = trained_run(url, bases("half"), make_adapter(bases("half"), tmp_path / "adapter"), tmp_path)
-    stage = Stage("merge", snapshot, open_store(url), tmp_path, "first")
-    stage.stop()
+    attempt = Attempt("merge", snapshot, open_store(url), tmp_path, "first")
+    attempt.stop()
     with pytest.raises(Exception, match="told to stop") as stopped:
-        merge(stage)
+        merge(attempt)
     assert stopped.value.exit_code == ExitCode.STOPPED
     assert not list(open_store(url).list(f"{stage_folder('r', 'merge', snapshot.key('merge'))}/"))
 

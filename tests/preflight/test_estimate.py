@@ -5,7 +5,7 @@ import pytest
 from tunesmith.errors import BadRequest
 from tunesmith.settings import Data, Training
 from tunesmith_jobs.base import BaseFacts, find_base, inspect_base
-from tunesmith_jobs.preflight.estimate import GIB, check_fits, store_bytes, teacher_use, trained_elements, training_bytes
+from tunesmith_jobs.estimate import GIB, check_fits, store_bytes, teacher_use, trained_elements, training_bytes
 from tunesmith_tryout.demo_model import packaged
 
 

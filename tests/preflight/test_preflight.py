@@ -13,10 +13,10 @@ from tiny import tiny_model
 from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.manifest import MANIFEST, Manifest, Pin, stage_folder
 from tunesmith_jobs import trackers
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.base import find_base
 from tunesmith_jobs.preflight import preflight
 from tunesmith_jobs.preflight.run import combined
-from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import open_store
 
 ROWS = "".join(json.dumps({"prompt": f"question {number}", "response": f"answer {number}"}) + "\n" for number in range(10))
@@ -38,9 +38,9 @@ def own_data(tmp_path: Path) -> dict:
 def stage_of(tmp_path: Path):
     """A stage generate with this spec, on a store of its own."""
 
-    def make(store: str = "", **spec: object) -> Stage:
+    def make(store: str = "", **spec: object) -> Attempt:
         snapshot = snapshot_for(spec, run="own")
-        return Stage("generate", snapshot, open_store(store or f"file://{tmp_path / 'store'}"), tmp_path / "work", "a")
+        return Attempt("generate", snapshot, open_store(store or f"file://{tmp_path / 'store'}"), tmp_path / "work", "a")
 
     return make
 
@@ -72,21 +72,21 @@ def endpoint():
     server.server_close()
 
 
-def trained(stage: Stage, run: str, pin: Pin) -> None:
+def trained(attempt: Attempt, run: str, pin: Pin) -> None:
     """Leave the manifest of a finished training in the store."""
     manifest = Manifest(run=run, stage="train", key="k", attempt="a", created=datetime.now(UTC), seconds=1.0, files=(), pins={"base": pin})
-    stage.store.create(f"{stage_folder(run, 'train', 'k')}/{MANIFEST}", manifest.to_bytes())
+    attempt.store.create(f"{stage_folder(run, 'train', 'k')}/{MANIFEST}", manifest.to_bytes())
 
 
 def test_a_good_request_passes_says_what_it_will_need_and_leaves_nothing(stage_of, base, endpoint, monkeypatch, capsys):
     monkeypatch.setenv("TUNESMITH_TEACHER_API_KEY", "sk-good")
-    stage = stage_of(model={"base": base}, data={"teacher": {"model": "big", "baseURL": endpoint}})
-    facts = preflight(stage)
+    attempt = stage_of(model={"base": base}, data={"teacher": {"model": "big", "baseURL": endpoint}})
+    facts = preflight(attempt)
     assert facts.disk_bytes == facts.total_bytes > sum(tensor.bytes for tensor in facts.tensors.values()), "weights and what goes with them"
     said = capsys.readouterr().out
     assert "102 calls" in said
     assert "GPU memory" in said
-    assert list(stage.store.list("")) == []
+    assert list(attempt.store.list("")) == []
 
 
 def test_a_budget_below_the_estimate_is_a_warning_and_one_that_cannot_be_kept_an_error(stage_of, base, endpoint, monkeypatch, capsys):
@@ -111,7 +111,7 @@ def test_own_data_needs_no_teacher(stage_of, base, own_data, monkeypatch, capsys
 def test_everything_that_is_wrong_is_said_at_once(stage_of, base, endpoint, monkeypatch, tmp_path):
     monkeypatch.setenv("TUNESMITH_TEACHER_API_KEY", "sk-bad")
     (tmp_path / "file").write_text("not a folder")
-    stage = stage_of(
+    attempt = stage_of(
         model={"base": base},
         data={"teacher": {"model": "big", "baseURL": endpoint}, "budget": {"maxRequests": 7}},
         training={"loraTargetModules": ["q_prj"], "from": {"run": "nowhere"}, "maxLength": 4096},
@@ -119,13 +119,13 @@ def test_everything_that_is_wrong_is_said_at_once(stage_of, base, endpoint, monk
         output=f"file://{tmp_path / 'file' / 'out'}",
     )
     with pytest.raises(BadRequest) as caught:
-        preflight(stage)
+        preflight(attempt)
     said = str(caught.value)
     assert (caught.value.exit_code, caught.value.reason) == (ExitCode.BAD_REQUEST, "PreflightFailed")
     for part in ("refuses the key", "'q_prj'", "'q_proj'", "nowhere", "4096", "objekt", str(tmp_path / "file"), "maxRequests"):
         assert part in said
     assert len(caught.value.problems) == 7
-    assert list(stage.store.list("")) == []
+    assert list(attempt.store.list("")) == []
 
 
 def test_a_single_fault_keeps_its_own_reason(stage_of, own_data):
@@ -153,22 +153,22 @@ def test_a_dataset_of_a_run_that_is_not_there_is_a_bad_request(stage_of, base):
 
 @pytest.mark.parametrize(("revision", "fits"), [("", True), ("0" * 64, False)])
 def test_an_adapter_must_be_for_this_very_model(stage_of, base, own_data, revision, fits):
-    stage = stage_of(model={"base": base}, data=own_data, training={"from": {"run": "earlier"}})
+    attempt = stage_of(model={"base": base}, data=own_data, training={"from": {"run": "earlier"}})
     pin = find_base(base)
-    trained(stage, "earlier", pin.model_copy(update={"revision": revision}) if revision else pin)
+    trained(attempt, "earlier", pin.model_copy(update={"revision": revision}) if revision else pin)
     if fits:
-        preflight(stage)
+        preflight(attempt)
         return
     with pytest.raises(BadRequest, match="earlier") as caught:
-        preflight(stage)
+        preflight(attempt)
     assert caught.value.reason == "AdapterForOtherModel"
 
 
 def test_a_gated_model_is_found_before_the_teacher_is_paid(hub, stage_of, base, own_data):
     hub.push("org/gated", Path(base.removeprefix("file://")), gated=True)
-    stage = stage_of(model={"base": "hf://org/gated"}, data=own_data)
+    attempt = stage_of(model={"base": "hf://org/gated"}, data=own_data)
     with pytest.raises(BadRequest, match="HF_TOKEN") as caught:
-        preflight(stage)
+        preflight(attempt)
     assert caught.value.reason == "ModelGated"
 
 
@@ -203,12 +203,12 @@ def test_a_fault_that_two_checks_see_is_said_once():
 
 
 def test_a_tracker_that_is_not_installed_is_refused_where_this_environment_would_train(stage_of, base, own_data, monkeypatch):
-    stage = stage_of(model={"base": base}, data=own_data, training={"reportTo": ["tensorboard", "mlflow"]})
+    attempt = stage_of(model={"base": base}, data=own_data, training={"reportTo": ["tensorboard", "mlflow"]})
     with pytest.raises(BadRequest) as caught:
-        preflight(stage)
+        preflight(attempt)
     [problem] = caught.value.problems
     assert (caught.value.reason, problem.path, problem.value) == ("TrackerMissing", "spec.training.reportTo", "mlflow")
     assert "use tensorboard" in problem.remedy
     there = trackers.find_spec
     monkeypatch.setattr(trackers, "find_spec", lambda name: None if name in ("transformers", "tensorboard") else there(name))
-    assert preflight(stage) is not None, "generate's image cannot know what train's has"
+    assert preflight(attempt) is not None, "generate's image cannot know what train's has"

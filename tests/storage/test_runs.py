@@ -12,8 +12,8 @@ from tunesmith.errors import Gone
 from tunesmith.manifest import Manifest
 from tunesmith.stages import ORDER
 from tunesmith_jobs import runs
+from tunesmith_jobs.attempt import Attempt, Outcome, new_attempt
 from tunesmith_jobs.deliver.work import work as deliver
-from tunesmith_jobs.stage import Outcome, Stage, new_attempt
 from tunesmith_jobs.storage import open_store
 
 FILES = {
@@ -50,12 +50,12 @@ def finish(store, tmp_path):
     def finish(*names, spec=None, files=FILES):
         snapshot = snapshot_for(spec or {})
         for name in names:
-            stage = Stage(name, snapshot, store, tmp_path / "work", new_attempt())
-            stage.keep(f"{name} 开始")
+            attempt = Attempt(name, snapshot, store, tmp_path / "work", new_attempt())
+            attempt.keep(f"{name} 开始")
             for path, data in files[name].items():
-                stage.put_bytes(path, data)
-            stage.commit(Outcome(metrics={"rows": 3}))
-            stage.keep_log()
+                attempt.put_bytes(path, data)
+            attempt.commit(Outcome(metrics={"rows": 3}))
+            attempt.keep_log()
         file = tmp_path / f"{snapshot.key('generate')}.json"
         file.write_text(snapshot.to_json())
         return snapshot, file
@@ -192,8 +192,8 @@ def test_deliver_replaces_an_older_model_and_leaves_what_is_not_its_own(finish, 
     old = FILES | {"merge": FILES["merge"] | {"model/model-00002.safetensors": b"second shard"}}
     for spec, files in (({"merge": {"dtype": "float32"}}, old), ({}, FILES)):
         snapshot, _ = finish(*ORDER[:4], spec={"output": output, **spec}, files=files)
-        stage = Stage("deliver", snapshot, store, tmp_path / "work", new_attempt())
-        outcome = deliver(stage)
+        attempt = Attempt("deliver", snapshot, store, tmp_path / "work", new_attempt())
+        outcome = deliver(attempt)
     assert outcome.metrics["files"] == 4
     assert [entry.path for entry in target.list("")] == [
         *("README.md", "config.json", "model.safetensors", "my notes.txt", "report.html", "tunesmith-manifest.json")
@@ -205,5 +205,5 @@ def test_deliver_never_copies_a_damaged_model(finish, store, tmp_path):
     (entry,) = [entry for entry in store.list("r/") if entry.path.endswith("model.safetensors") and "/merge/" in entry.path]
     store.write(entry.path, b"x" * entry.size)
     with pytest.raises(Gone, match="is not what was stored"):
-        deliver(Stage("deliver", snapshot, store, tmp_path / "work", new_attempt()))
+        deliver(Attempt("deliver", snapshot, store, tmp_path / "work", new_attempt()))
     assert open_store(snapshot.spec.output).size("tunesmith-manifest.json") is None

@@ -18,7 +18,7 @@ from tunesmith.events import Result, parse
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import read_snapshot
 from tunesmith_controller.logs import JsonLines
-from tunesmith_jobs.stage import Finished, read_manifest
+from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.storage import open_store
 
 TOY = Path(__file__).parents[1] / "toy_stage.py"

@@ -11,7 +11,8 @@ import torch
 from tests.stages import put_dataset, snapshot_for
 from tests.tiny import tiny_model
 from tunesmith.manifest import Manifest
-from tunesmith_jobs.stage import Finished, Stage
+from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.storage import open_store
 
 torch.set_num_threads(1)  # a tiny model only loses by two
@@ -28,7 +29,7 @@ class Killed(BaseException):
     """Stands for kill -9: nothing of ours catches it, nothing is saved after it."""
 
 
-class FragileStage(Stage):
+class FragileAttempt(Attempt):
     """A stage that dies, or is told to stop, at the end of a step."""
 
     kill_at: int | None = None
@@ -56,31 +57,31 @@ class Training:
         self.attempts = 0
         put_dataset(self.snapshot, self.url, folder / "data", **({"train": ROWS, "test": ROWS[:4], "system": "Sort it."} | data))
 
-    def stage(self) -> FragileStage:
+    def attempt(self) -> FragileAttempt:
         self.attempts += 1
         work = self.folder / f"work-{self.attempts}"
         work.mkdir(parents=True)
-        return FragileStage("train", self.snapshot, open_store(self.url), work, f"attempt-{self.attempts}")
+        return FragileAttempt("train", self.snapshot, open_store(self.url), work, f"attempt-{self.attempts}")
 
     def kill(self, step: int) -> None:
-        from tunesmith_jobs.train.recipe import work
+        from tunesmith_jobs.train.work import work
 
-        stage = self.stage()
-        stage.kill_at = step
+        attempt = self.attempt()
+        attempt.kill_at = step
         with pytest.raises(Killed):
-            work(stage)
+            work(attempt)
 
-    def run(self, stage: FragileStage | None = None) -> Finished:
-        from tunesmith_jobs.train.recipe import work
+    def run(self, attempt: FragileAttempt | None = None) -> Finished:
+        from tunesmith_jobs.train.work import work
 
-        stage = stage or self.stage()
-        manifest, _ = stage.commit(work(stage))
-        return Finished(stage.store, manifest, self.folder / "read")
+        attempt = attempt or self.attempt()
+        manifest, _ = attempt.commit(work(attempt))
+        return Finished(attempt.store, manifest, self.folder / "read")
 
     def checkpoints(self) -> list[str]:
-        stage = self.stage()
-        prefix = f"{stage.folder}/checkpoints/"
-        return [entry.path.removeprefix(prefix) for entry in stage.store.list(prefix)]
+        attempt = self.attempt()
+        prefix = f"{attempt.folder}/checkpoints/"
+        return [entry.path.removeprefix(prefix) for entry in attempt.store.list(prefix)]
 
 
 def digests(manifest: Manifest) -> dict[str, str]:

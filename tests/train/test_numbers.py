@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tests.stages import snapshot_for
-from tunesmith_jobs.train import adapter, fourbit, head, recipe, tokens
+from tunesmith_jobs.device import Device
+from tunesmith_jobs.train import adapter, fourbit, head, tokens, work
 from tunesmith_jobs.train.batches import GroupedByLength
-from tunesmith_jobs.train.device import Device
 from tunesmith_jobs.train.splits import Splits
 
 CPU = Device("cpu", "CPU", 2**34, bf16=False)
@@ -47,10 +47,10 @@ def _output_and_gradient(layer: torch.nn.Module, given: torch.Tensor) -> tuple[t
 def trainer(model, tmp_path):
     def make(rows=None, **values):
         wish = settings(**values)
-        tokenizer = recipe.load_tokenizer(model, wish)
+        tokenizer = work.load_tokenizer(model, wish)
         rows = rows or [tokens.Encoded(str(n), [1, *range(5, 8 + n), 2], [-100, -100, *range(6, 8 + n), 2], 4 + n) for n in range(8)]
-        return recipe.build_trainer(
-            recipe.add_adapter(recipe.load_model(model, wish, CPU), wish),
+        return work.build_trainer(
+            work.add_adapter(work.load_model(model, wish, CPU), wish),
             tokenizer,
             Splits(rows, [], rows, [], "", True, {}, []),
             wish,
@@ -67,9 +67,9 @@ def test_leaving_out_positions_without_loss_changes_no_loss(trainer, monkeypatch
 
     built = trainer()
     rows = [tokens.Encoded("a", list(range(3, 40)), [-100] * 20 + list(range(23, 40)), 37)]
-    short = recipe.test_loss(built, rows)
+    short = work.test_loss(built, rows)
     monkeypatch.setattr(utils, "_use_triton", lambda device: False)
-    assert recipe.test_loss(built, rows) == pytest.approx(short, rel=1e-6)
+    assert work.test_loss(built, rows) == pytest.approx(short, rel=1e-6)
     logits = built.model(input_ids=torch.tensor([rows[0].ids])).logits[0, :-1]
     plain = torch.nn.functional.cross_entropy(logits, torch.tensor(rows[0].labels[1:]))
     assert short == pytest.approx(plain.item(), rel=1e-6)
@@ -77,9 +77,9 @@ def test_leaving_out_positions_without_loss_changes_no_loss(trainer, monkeypatch
 
 
 def test_the_test_loss_weighs_tokens_alike_whatever_the_batches(trainer) -> None:
-    one = recipe.test_loss(trainer(perDeviceEvalBatchSize=1), _rows())
-    assert recipe.test_loss(trainer(perDeviceEvalBatchSize=3), _rows()) == pytest.approx(one, rel=1e-6)
-    assert recipe.test_loss(trainer(paddingSide="left"), _rows()) == pytest.approx(one, rel=1e-6)
+    one = work.test_loss(trainer(perDeviceEvalBatchSize=1), _rows())
+    assert work.test_loss(trainer(perDeviceEvalBatchSize=3), _rows()) == pytest.approx(one, rel=1e-6)
+    assert work.test_loss(trainer(paddingSide="left"), _rows()) == pytest.approx(one, rel=1e-6)
 
 
 def _rows() -> list[tokens.Encoded]:
@@ -93,7 +93,7 @@ def test_packed_rows_do_not_see_each_other(trainer) -> None:
     packed.model.eval()
     with torch.no_grad():
         together = packed.model(**batch, fused_lm_head=True)
-    apart = recipe.test_loss(trainer(), _rows())
+    apart = work.test_loss(trainer(), _rows())
     assert together.label_mask.sum() == sum(row.trained for row in _rows())
     assert float(-together.log_probs.sum() / together.label_mask.sum()) == pytest.approx(apart, rel=1e-5)
 

@@ -43,10 +43,10 @@ def test_killed_trainings_give_the_bytes_of_an_undisturbed_one(settings, trainin
 def test_a_training_told_to_stop_saves_that_step_and_goes_on_from_it(training, capsys) -> None:
     undisturbed = digests(training(LONG).run().manifest)
     stopped = training(LONG)
-    stage = stopped.stage()
-    stage.stop_at = 5
+    attempt = stopped.attempt()
+    attempt.stop_at = 5
     with pytest.raises(Stopped):
-        stopped.run(stage)
+        stopped.run(attempt)
     assert any(name.startswith("5-") for name in stopped.checkpoints())
     finished = stopped.run()
     assert digests(finished.manifest) == undisturbed
@@ -58,13 +58,13 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(training, capsys
     undisturbed = digests(training(LONG).run().manifest)
     damaged = training(LONG)
     damaged.kill(7)
-    stage = damaged.stage()
+    attempt = damaged.attempt()
     newest = max(name for name in damaged.checkpoints() if name.startswith("6-") and name.endswith("optimizer.pt"))
-    path = f"{stage.folder}/checkpoints/{newest}"
-    data = bytearray(stage.store.read(path))
+    path = f"{attempt.folder}/checkpoints/{newest}"
+    data = bytearray(attempt.store.read(path))
     data[len(data) // 2] ^= 1
-    stage.store.write(path, bytes(data))
-    assert digests(damaged.run(stage).manifest) == undisturbed
+    attempt.store.write(path, bytes(data))
+    assert digests(damaged.run(attempt).manifest) == undisturbed
     said = capsys.readouterr().out
     assert "is not whole and is passed over" in said
     assert "going on from the checkpoint of step 4" in said

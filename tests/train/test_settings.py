@@ -7,8 +7,8 @@ import pytest
 from tests.stages import snapshot_for
 from tunesmith.presets import TRAINING
 from tunesmith.settings import Training
+from tunesmith_jobs.device import Device, problems
 from tunesmith_jobs.train import arguments
-from tunesmith_jobs.train.device import Device, problems
 
 CPU = Device("cpu", "CPU", 2**34, bf16=False)
 GPU = Device("cuda", "Some GPU", 2**34, bf16=True)
@@ -74,18 +74,18 @@ def test_the_table_names_every_setting() -> None:
 @pytest.fixture(scope="module")
 def read_back(model: Path, tmp_path_factory):
     """Builds a trainer from settings and flattens what it says of itself to dotted names."""
-    from tunesmith_jobs.train import recipe, tokens
+    from tunesmith_jobs.train import tokens, work
     from tunesmith_jobs.train.report import settings_read_back
     from tunesmith_jobs.train.splits import Splits
 
     def build(**values):
         wish = settings(**values)
-        tokenizer = recipe.load_tokenizer(model, wish)
+        tokenizer = work.load_tokenizer(model, wish)
         rows = [tokens.Encoded("a", [1, 5, 6, 2], [-100, -100, 6, 2], 4)]
         splits = Splits(rows, rows, rows, [], "", True, {}, [])
-        peft_model = recipe.add_adapter(recipe.load_model(model, wish, CPU), wish)
+        peft_model = work.add_adapter(work.load_model(model, wish, CPU), wish)
         folder = tmp_path_factory.mktemp("trainer")
-        trainer = recipe.build_trainer(peft_model, tokenizer, splits, wish, CPU, folder, wish.max_length or 512)
+        trainer = work.build_trainer(peft_model, tokenizer, splits, wish, CPU, folder, wish.max_length or 512)
         found = settings_read_back(trainer)
         batch = trainer.data_collator([{"input_ids": [5], "labels": [5]}, {"input_ids": [5, 6], "labels": [5, 6]}])["input_ids"].tolist()
         side = "left" if batch[0][0] != 5 else "right"

@@ -11,7 +11,7 @@ import pytest
 from tests.train.conftest import QUICK, ROWS, Training, digests, read_jsonl
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result, parse
-from tunesmith_jobs.stage import Finished, read_manifest
+from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.storage import open_store
 from tunesmith_jobs.train.launch import decides, environment
 

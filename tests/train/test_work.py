@@ -9,7 +9,8 @@ from safetensors import safe_open
 from tests.tiny import tiny_model
 from tests.train.conftest import CATEGORIES, ROWS, digests, read_jsonl
 from tunesmith.errors import BadData, BadRequest, Gone, TryAgain
-from tunesmith_jobs.train import device, recipe
+from tunesmith_jobs import device
+from tunesmith_jobs.train import work as train
 
 
 def test_what_a_training_leaves(training, model) -> None:
@@ -105,7 +106,7 @@ def test_an_adapter_of_another_base_or_shape_is_refused(training, tmp_path) -> N
 
 
 def _copy_run(source, target) -> None:
-    here, there = source.stage().store, target.stage().store
+    here, there = source.attempt().store, target.attempt().store
     for entry in here.list("r/train/"):
         there.write(entry.path, here.read(entry.path))
 
@@ -157,6 +158,6 @@ def test_cuda_without_a_gpu_is_tried_again_elsewhere_with_the_drivers_facts(trai
 
 def test_out_of_memory_on_a_gpu_is_an_error_with_a_name() -> None:
     gpu = device.Device("cuda", "Some GPU", 2**34, bf16=True)
-    with pytest.raises(BadRequest, match=r"Some GPU ran out of memory \(16.0 GiB\)") as caught, recipe._out_of_memory_has_a_name(gpu):
+    with pytest.raises(BadRequest, match=r"Some GPU ran out of memory \(16.0 GiB\)") as caught, train._out_of_memory_has_a_name(gpu):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
     assert caught.value.reason == "OutOfMemory"

@@ -12,30 +12,31 @@ from pydantic import ValidationError
 
 from tunesmith.errors import TryAgain
 from tunesmith.manifest import Manifest
+from tunesmith_jobs.attempt import Attempt, Outcome
+from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.results import Item, items
-from tunesmith_jobs.stage import Finished, Outcome, Stage
 from tunesmith_jobs.storage import NotFound, Store, open_store
 
 MARKER = "tunesmith-manifest.json"
 _REPORT = "report.html"
 
 
-def work(stage: Stage) -> Outcome:
+def work(attempt: Attempt) -> Outcome:
     """Copy, each file checked on the way in and on the way out."""
-    target = open_store(stage.spec.output)
-    finished = {name: stage.finished(name) for name in ("merge", "evaluate")}
+    target = open_store(attempt.spec.output)
+    finished = {name: attempt.finished(name) for name in ("merge", "evaluate")}
     wanted = _wanted({name: one.manifest for name, one in finished.items()})
     earlier = _marker(target)
-    if earlier is None or earlier.key != stage.key:
+    if earlier is None or earlier.key != attempt.key:
         target.delete([MARKER])
-        _copy(stage, target, wanted, finished)
+        _copy(attempt, target, wanted, finished)
         if earlier is not None:
             target.delete([file.path for file in earlier.files if file.path not in {item.path for item in wanted}])
-        target.write(MARKER, _manifest(stage, wanted).to_bytes())
+        target.write(MARKER, _manifest(attempt, wanted).to_bytes())
     total = sum(item.file.size for item in wanted)
-    stage.put_bytes(MARKER, _manifest(stage, wanted).to_bytes())
-    stage.say(f"delivered {len(wanted)} files to {target.url}")
-    return Outcome(metrics={"files": len(wanted), "bytes": total}, details={"output": stage.spec.output})
+    attempt.put_bytes(MARKER, _manifest(attempt, wanted).to_bytes())
+    attempt.say(f"delivered {len(wanted)} files to {target.url}")
+    return Outcome(metrics={"files": len(wanted), "bytes": total}, details={"output": attempt.spec.output})
 
 
 def _wanted(manifests: dict[str, Manifest]) -> list[Item]:
@@ -44,12 +45,12 @@ def _wanted(manifests: dict[str, Manifest]) -> list[Item]:
     return items("model", manifests) + beside
 
 
-def _copy(stage: Stage, target: Store, wanted: list[Item], finished: dict[str, Finished]) -> None:
+def _copy(attempt: Attempt, target: Store, wanted: list[Item], finished: dict[str, Finished]) -> None:
     total = sum(item.file.size for item in wanted)
     done = 0
     for item in wanted:
-        stage.check_stop()
-        stage.progress(done, total, "bytes", phase="deliver")
+        attempt.check_stop()
+        attempt.progress(done, total, "bytes", phase="deliver")
         source = finished[item.manifest.stage].path(item.file.path)
         stored = target.upload(item.path, source)
         if (stored.size, stored.sha256) != (item.file.size, item.file.sha256) or target.size(item.path) != item.file.size:
@@ -58,7 +59,7 @@ def _copy(stage: Stage, target: Store, wanted: list[Item], finished: dict[str, F
             )
         source.unlink()  # a shard at a time in scratch, not the whole model
         done += item.file.size
-    stage.progress(total, total, "bytes", phase="deliver")
+    attempt.progress(total, total, "bytes", phase="deliver")
 
 
 def _marker(target: Store) -> Manifest | None:
@@ -67,14 +68,14 @@ def _marker(target: Store) -> Manifest | None:
     return None
 
 
-def _manifest(stage: Stage, wanted: list[Item]) -> Manifest:
+def _manifest(attempt: Attempt, wanted: list[Item]) -> Manifest:
     return Manifest(
-        run=stage.snapshot.run,
-        stage=stage.name,
-        key=stage.key,
-        attempt=stage.attempt,
+        run=attempt.snapshot.run,
+        stage=attempt.stage,
+        key=attempt.key,
+        attempt=attempt.id,
         created=datetime.now(UTC),
-        seconds=round(time.monotonic() - stage.started, 3),
+        seconds=round(time.monotonic() - attempt.started, 3),
         files=tuple(item.file.model_copy(update={"path": item.path}) for item in wanted),
-        inputs=dict(stage.inputs),
+        inputs=dict(attempt.inputs),
     )

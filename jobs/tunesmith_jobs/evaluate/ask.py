@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from tunesmith.errors import BadData, TryAgain
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.chat import Message, conversation, question
 from tunesmith_jobs.evaluate.kept import Kept, Kind, Said, Which
 from tunesmith_jobs.evaluate.model import LanguageModel, batches
 from tunesmith_jobs.rows import Row
-from tunesmith_jobs.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,21 @@ class Questions:
         return question(self.system, asked, system_role=system_role)
 
 
-def ask(stage: Stage, kept: Kept, which: Which, asked: Questions, folder: Callable[[], Path], device: str) -> None:
+def ask(attempt: Attempt, kept: Kept, which: Which, asked: Questions, folder: Callable[[], Path], device: str) -> None:
     """Get every result of one model that is not there yet. `folder`: opens the model; not called if nothing is missing."""
     if not any(kept.missing(which, kind, asked.count(kind)) for kind in ("loss", "test", "prompt")):
         return
     name = "base model" if which == "base" else "new model"
     path = folder()
-    stage.check_stop()
-    with LanguageModel(path, torch.device(device), stopping=lambda: stage.stopping) as model:
-        stage.say(f"{name}: {model.dtype} on {device}")
+    attempt.check_stop()
+    with LanguageModel(path, torch.device(device), stopping=lambda: attempt.stopping) as model:
+        attempt.say(f"{name}: {model.dtype} on {device}")
         try:
-            for kind, said in _results(kept, which, asked, model, stage):
+            for kind, said in _results(kept, which, asked, model, attempt):
                 kept.add(said)
                 phase = f"{name}, {'loss' if kind == 'loss' else 'answers'}"
-                stage.progress(len(kept), 2 * asked.total, "results", phase=phase)
-                stage.check_stop()
+                attempt.progress(len(kept), 2 * asked.total, "results", phase=phase)
+                attempt.check_stop()
         except torch.OutOfMemoryError as error:
             raise TryAgain(
                 f"{name}: out of GPU memory: {str(error).splitlines()[0]}",
@@ -62,8 +62,8 @@ def ask(stage: Stage, kept: Kept, which: Which, asked: Questions, folder: Callab
             ) from error
 
 
-def _results(kept: Kept, which: Which, asked: Questions, model: LanguageModel, stage: Stage) -> Iterator[tuple[Kind, list[Said]]]:
-    size = stage.spec.evaluation.per_device_eval_batch_size
+def _results(kept: Kept, which: Which, asked: Questions, model: LanguageModel, attempt: Attempt) -> Iterator[tuple[Kind, list[Said]]]:
+    size = attempt.spec.evaluation.per_device_eval_batch_size
     for said in _losses(kept.missing(which, "loss", len(asked.rows)), which, asked, model, size):
         yield "loss", said
     kinds: tuple[Kind, ...] = ("test", "prompt")
@@ -71,8 +71,8 @@ def _results(kept: Kept, which: Which, asked: Questions, model: LanguageModel, s
         todo = kept.missing(which, kind, asked.count(kind))
         tokens = [model.question_tokens(asked.messages(kind, row, system_role=model.system_role)) for row in todo]
         for batch in batches([len(one) for one in tokens], size):
-            texts = _answers(model, [tokens[at] for at in batch], stage.spec.evaluation.max_new_tokens)
-            stage.check_stop()  # answers that were cut off by the stop are not kept
+            texts = _answers(model, [tokens[at] for at in batch], attempt.spec.evaluation.max_new_tokens)
+            attempt.check_stop()  # answers that were cut off by the stop are not kept
             yield kind, [Said(model=which, kind=kind, row=todo[at], text=text) for at, text in zip(batch, texts, strict=True)]
 
 

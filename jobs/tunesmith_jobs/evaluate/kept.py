@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.evaluate.scoring import RowLoss
-from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import NotFound
 
 Which = Literal["base", "merged"]
@@ -30,14 +30,14 @@ class Said(BaseModel):
 class Kept:
     """All results of all attempts at this key; `add` stores more. The first result for a row counts."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
         self._said: dict[tuple[Which, Kind, int], Said] = {}
-        self._folder = f"{stage.folder}/partial/"
+        self._folder = f"{attempt.folder}/partial/"
         self._next = 0
-        for entry in list(stage.store.list(self._folder)):
+        for entry in list(attempt.store.list(self._folder)):
             with contextlib.suppress(NotFound):  # another attempt has committed meanwhile, and cleaned up
-                self._take(_read(stage.store.read(entry.path)))
+                self._take(_read(attempt.store.read(entry.path)))
 
     def __len__(self) -> int:
         return len(self._said)
@@ -46,7 +46,7 @@ class Kept:
         """Keep a batch."""
         batch = list(said)
         data = "".join(one.model_dump_json(exclude_defaults=True) + "\n" for one in batch).encode()
-        self._stage.store.write(f"{self._folder}{self._stage.attempt}-{self._next:05}.jsonl", data)
+        self._attempt.store.write(f"{self._folder}{self._attempt.id}-{self._next:05}.jsonl", data)
         self._next += 1
         self._take(batch)
 

@@ -1,6 +1,6 @@
 import sys
 
-from tunesmith_jobs.generate.stage import work
+from tunesmith_jobs.generate.work import work
 from tunesmith_jobs.stage import run_stage
 
 if __name__ == "__main__":

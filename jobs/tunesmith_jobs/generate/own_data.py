@@ -18,9 +18,9 @@ from typing import Any
 from tunesmith.errors import BadData, Gone, Problem, TryAgain, TunesmithError
 from tunesmith.manifest import Pin
 from tunesmith.settings import Fields, Source
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate.dataset import Dataset, turns
 from tunesmith_jobs.rows import Row
-from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import NotFound, open_store
 
 SHOWN = 20  # bad lines named in a message
@@ -56,12 +56,12 @@ class Read:
         )
 
 
-def own_rows(stage: Stage) -> Dataset:
+def own_rows(attempt: Attempt) -> Dataset:
     """The dataset of `data.source`. Raises BadData with all bad lines, Gone if the source is not what was pinned."""
-    source = _source(stage)
+    source = _source(attempt)
     data = fetch(source.uri)
     digest = hashlib.sha256(data).hexdigest()
-    pin = stage.pin("source", lambda: Pin(uri=source.uri, revision=digest, size=len(data)))
+    pin = attempt.pin("source", lambda: Pin(uri=source.uri, revision=digest, size=len(data)))
     if pin.revision != digest:
         raise Gone(
             f"{source.uri} has changed since this run first read it (sha256 {pin.revision[:12]}… then, {digest[:12]}… now)",
@@ -71,18 +71,18 @@ def own_rows(stage: Stage) -> Dataset:
     read = parse_source(data, source)
     if problems := read.problems(source.uri):
         raise BadData(f"{source.uri} cannot be used as it is", reason="BadRows", problems=problems, remedy="correct the file and run again")
-    dataset = Dataset(stage.spec.data.near_duplicates)
-    dataset.system_message, rows = _system_message(stage, read.rows)
+    dataset = Dataset(attempt.spec.data.near_duplicates)
+    dataset.system_message, rows = _system_message(attempt, read.rows)
     for row in rows:
         dataset.offer(row)
     return dataset
 
 
-def check_source(stage: Stage) -> list[Problem]:
+def check_source(attempt: Attempt) -> list[Problem]:
     """What is wrong with `data.source`, for the preflight; nothing where there is none."""
-    if stage.spec.data.source is None:
+    if attempt.spec.data.source is None:
         return []
-    source = _source(stage)
+    source = _source(attempt)
     try:
         return parse_source(fetch(source.uri), source).problems(source.uri)
     except TryAgain:
@@ -144,8 +144,8 @@ def decode(data: bytes, encoding: str, name: str) -> str:
     raise BadData(f"{name} cannot be decoded", reason="BadEncoding", problems=[problem])
 
 
-def _source(stage: Stage) -> Source:
-    source = stage.spec.data.source
+def _source(attempt: Attempt) -> Source:
+    source = attempt.spec.data.source
     assert source is not None
     return source
 
@@ -252,11 +252,11 @@ def _alternating(messages: list[tuple[str, str]], field: str) -> list[tuple[str,
     return messages
 
 
-def _system_message(stage: Stage, rows: list[Row]) -> tuple[str, list[Row]]:
+def _system_message(attempt: Attempt, rows: list[Row]) -> tuple[str, list[Row]]:
     """The dataset's system message: the request's, else the one that all rows share, else the task. Others stay with their rows."""
-    if (given := stage.spec.data.system_message) is not None:
+    if (given := attempt.spec.data.system_message) is not None:
         return given, [row.model_copy(update={"system": None}) for row in rows]
     own = {row.system for row in rows}
     if len(own) == 1 and (shared := own.pop()) is not None:
         return shared, [row.model_copy(update={"system": None}) for row in rows]
-    return stage.spec.task, rows
+    return attempt.spec.task, rows

@@ -70,9 +70,9 @@ def _ask(
     with collector_paused():
         import torch
 
+        from tunesmith_jobs.device import find_device
         from tunesmith_jobs.evaluate.model import LanguageModel
         from tunesmith_jobs.infer.stream import PrintedStream
-        from tunesmith_jobs.train.device import find_device
 
     device = find_device(snapshot.spec.training.device).kind
     with LanguageModel(folder, torch.device(device)) as model:

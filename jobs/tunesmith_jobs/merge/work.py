@@ -16,7 +16,9 @@ from pydantic import BaseModel, JsonValue
 
 from tunesmith.errors import Gone
 from tunesmith.manifest import File
+from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import inspect_base, open_base
+from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.merge.adapter import read_adapter
 from tunesmith_jobs.merge.blocks import Kept
 from tunesmith_jobs.merge.card import card_facts
@@ -25,7 +27,6 @@ from tunesmith_jobs.merge.folder import beside, index, merged_config, read_confi
 from tunesmith_jobs.merge.plan import Plan, Shard, plan
 from tunesmith_jobs.merge.stream import write_shard
 from tunesmith_jobs.model_card import render
-from tunesmith_jobs.stage import Finished, Outcome, Stage
 from tunesmith_jobs.storage import NotFound
 
 MODEL = "model"
@@ -40,73 +41,73 @@ class _Mark(BaseModel):
     kept: Kept
 
 
-def merge(stage: Stage) -> Outcome:
+def work(attempt: Attempt) -> Outcome:
     """Merge the run's adapter into the base model that it was trained on."""
-    data, trained = stage.finished("generate"), stage.finished("train")
+    data, trained = attempt.finished("generate"), attempt.finished("train")
     if (pin := trained.manifest.pins.get("base")) is None:
         raise Gone("train's manifest does not say which base model it used", remedy="set `rerun: {from: train, id: <new>}`")
-    stage.pins["base"] = pin
+    attempt.pins["base"] = pin
     token = os.environ.get("HF_TOKEN")
-    stage.say(f"opening the base model {pin.uri} at {pin.revision}")
-    base = open_base(pin, stage.work, token=token)
-    todo, changed = _plan(stage, base, trained)
-    report = _merge_weights(stage, todo, changed)
+    attempt.say(f"opening the base model {pin.uri} at {pin.revision}")
+    base = open_base(pin, attempt.work, token=token)
+    todo, changed = _plan(attempt, base, trained)
+    report = _merge_weights(attempt, todo, changed)
 
     config = (base / "config.json").read_bytes()
-    stage.put_bytes(f"{MODEL}/config.json", merged_config(config, dtype=stage.spec.merge.dtype, untied=todo.untied))
+    attempt.put_bytes(f"{MODEL}/config.json", merged_config(config, dtype=attempt.spec.merge.dtype, untied=todo.untied))
     if (table := index(todo)) is not None:
-        stage.put_bytes(f"{MODEL}/model.safetensors.index.json", table)
+        attempt.put_bytes(f"{MODEL}/model.safetensors.index.json", table)
     for name, path in beside(base):
-        stage.put_file(f"{MODEL}/{name}", path)
+        attempt.put_file(f"{MODEL}/{name}", path)
     system = data.read("system_message.txt")
-    stage.put_bytes(f"{MODEL}/system_message.txt", system)
+    attempt.put_bytes(f"{MODEL}/system_message.txt", system)
     facts = card_facts(
-        stage.snapshot, inspect_base(pin, token=token), pin, data.manifest, trained.manifest, system.decode(errors="replace")
+        attempt.snapshot, inspect_base(pin, token=token), pin, data.manifest, trained.manifest, system.decode(errors="replace")
     )
-    stage.put_bytes(f"{MODEL}/README.md", render(facts).encode())
-    stage.put_bytes("report.json", (json.dumps(report, indent=1) + "\n").encode())
+    attempt.put_bytes(f"{MODEL}/README.md", render(facts).encode())
+    attempt.put_bytes("report.json", (json.dumps(report, indent=1) + "\n").encode())
     return Outcome(
         metrics={name: float(value) for name, value in report.items() if isinstance(value, int | float) and not isinstance(value, bool)},
         details={"modelCard": facts.model_dump(mode="json"), "report": report},
     )
 
 
-def _plan(stage: Stage, base: Path, trained: Finished) -> tuple[Plan, int]:
+def _plan(attempt: Attempt, base: Path, trained: Finished) -> tuple[Plan, int]:
     """What to write, and how many tensors the adapter changes."""
     adapter = trained.path("adapter/adapter_model.safetensors")
     trained.path("adapter/adapter_config.json")
     config = read_config(adapter.parent, "adapter_config.json")
     changes = read_adapter(config, read_tensors(adapter))
     square_transposed = bool(config.get("fan_in_fan_out"))
-    return plan(read_base(base), read_config(base), changes, stage.spec.merge, square_transposed=square_transposed), len(changes)
+    return plan(read_base(base), read_config(base), changes, attempt.spec.merge, square_transposed=square_transposed), len(changes)
 
 
-def _merge_weights(stage: Stage, todo: Plan, changed: int) -> dict[str, JsonValue]:
+def _merge_weights(attempt: Attempt, todo: Plan, changed: int) -> dict[str, JsonValue]:
     """Write all shards that no attempt has left whole; returns the report."""
     total = sum(shard.size for shard in todo.shards)
-    marks = _marks(stage)
+    marks = _marks(attempt)
     kept = Kept()
     found = written = 0
     began = time.monotonic()
 
     def wrote(size: int) -> None:
         nonlocal written
-        stage.check_stop()
+        attempt.check_stop()
         written += size
         left = (time.monotonic() - began) / written * (total - found - written)
-        stage.progress((found + written) // MEGABYTE, total // MEGABYTE, "MB", phase="merging", eta=left)
+        attempt.progress((found + written) // MEGABYTE, total // MEGABYTE, "MB", phase="merging", eta=left)
 
     with ThreadPoolExecutor(1) as behind:  # while a shard reaches disk or bucket, the next one is computed
         stored: list[Future[_Mark]] = []
         for shard in todo.shards:
             mark = marks.get(f"{MODEL}/{shard.file}")
-            if mark is not None and stage.store.size(_place(stage, mark)) == mark.file.size == shard.size:
-                stage.adopt(mark.file, mark.attempt)
-                stage.say(f"{shard.file} is there already, from attempt {mark.attempt}")
+            if mark is not None and attempt.store.size(_place(attempt, mark)) == mark.file.size == shard.size:
+                attempt.adopt(mark.file, mark.attempt)
+                attempt.say(f"{shard.file} is there already, from attempt {mark.attempt}")
                 found += shard.size
                 kept.add(mark.kept)
             else:
-                stored.append(_write(stage, shard, wrote, behind))
+                stored.append(_write(attempt, shard, wrote, behind))
         for future in stored:
             kept.add(future.result().kept)
 
@@ -128,32 +129,32 @@ def _merge_weights(stage: Stage, todo: Plan, changed: int) -> dict[str, JsonValu
     }
 
 
-def _write(stage: Stage, shard: Shard, wrote: Callable[[int], None], behind: Executor) -> "Future[_Mark]":
+def _write(attempt: Attempt, shard: Shard, wrote: Callable[[int], None], behind: Executor) -> "Future[_Mark]":
     """Merge a shard; what remains is to end the upload and to mark it, which is done `behind`."""
     name = f"{MODEL}/{shard.file}"
     with ExitStack() as stack:
-        out = stack.enter_context(stage.writer(name))
-        kept = write_shard(shard, out, seed=stage.spec.merge.seed, wrote=wrote)
+        out = stack.enter_context(attempt.writer(name))
+        kept = write_shard(shard, out, seed=attempt.spec.merge.seed, wrote=wrote)
         upload = stack.pop_all()
 
     def finish() -> _Mark:
         upload.close()
-        mark = _Mark(attempt=stage.attempt, file=out.digest.model_copy(update={"path": name}), kept=kept)
-        stage.store.write(f"{stage.folder}/shards/{stage.attempt}-{shard.file}.json", mark.model_dump_json().encode())
+        mark = _Mark(attempt=attempt.id, file=out.digest.model_copy(update={"path": name}), kept=kept)
+        attempt.store.write(f"{attempt.folder}/shards/{attempt.id}-{shard.file}.json", mark.model_dump_json().encode())
         return mark
 
     return behind.submit(finish)
 
 
-def _marks(stage: Stage) -> dict[str, _Mark]:
+def _marks(attempt: Attempt) -> dict[str, _Mark]:
     """The shards that are whole, by their names in the result; of several the first."""
     found: dict[str, _Mark] = {}
-    for entry in stage.store.list(f"{stage.folder}/shards/"):
+    for entry in attempt.store.list(f"{attempt.folder}/shards/"):
         with suppress(NotFound):  # another attempt has committed meanwhile, and cleaned up
-            mark = _Mark.model_validate_json(stage.store.read(entry.path))
+            mark = _Mark.model_validate_json(attempt.store.read(entry.path))
             found.setdefault(mark.file.path, mark)
     return found
 
 
-def _place(stage: Stage, mark: _Mark) -> str:
-    return f"{stage.folder}/attempts/{mark.attempt}/{mark.file.path}"
+def _place(attempt: Attempt, mark: _Mark) -> str:
+    return f"{attempt.folder}/attempts/{mark.attempt}/{mark.file.path}"

@@ -10,7 +10,7 @@ from tunesmith.settings import Training
 from tunesmith_jobs.base import BaseFacts, find_base, inspect_base
 from tunesmith_jobs.base.architectures import CAUSAL_LM, GGUF
 from tunesmith_jobs.chat import Message, takes_system_role, template_renderer
-from tunesmith_jobs.preflight.estimate import ends_with
+from tunesmith_jobs.estimate import ends_with
 
 _BASE = "spec.model.base"
 _LOADABLE = {"F32", "F16", "BF16", "F64"}

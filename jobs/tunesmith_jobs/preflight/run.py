@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from tunesmith.errors import BadData, BadRequest, Gone, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.manifest import Pin
 from tunesmith.request import Spec
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.base import BaseFacts
+from tunesmith_jobs.estimate import TeacherUse, in_words, store_bytes, teacher_use, training_bytes
 from tunesmith_jobs.other_run import newest
-from tunesmith_jobs.preflight.estimate import TeacherUse, in_words, store_bytes, teacher_use, training_bytes
 from tunesmith_jobs.preflight.model import look_at_base
-from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.storage import open_store
 from tunesmith_jobs.trackers import check_trackers_if_this_trains
 
@@ -27,23 +27,23 @@ class _Base:
     errors: list[TunesmithError]
 
 
-def preflight(stage: Stage) -> BaseFacts | None:
+def preflight(attempt: Attempt) -> BaseFacts | None:
     """Check the whole request; returns what the base model is.
 
     Raises one error with everything that is wrong: 78 if anything is, else 77, 65, 66, 75.
     """
     with ThreadPoolExecutor() as pool:
-        base = pool.submit(lambda: _Base(*look_at_base(stage.spec, os.environ.get("HF_TOKEN") or None)))
-        others = [pool.submit(_found, check, stage) for check in (_store, _teacher, _data, _output, _format, _trackers)]
+        base = pool.submit(lambda: _Base(*look_at_base(attempt.spec, os.environ.get("HF_TOKEN") or None)))
+        others = [pool.submit(_found, check, attempt) for check in (_store, _teacher, _data, _output, _format, _trackers)]
         looked = base.result()
         errors = [error for check in others for error in check.result()] + looked.errors
-    errors += _found(lambda stage: _adapter(stage, looked.pin), stage)
-    use = teacher_use(stage.spec.task, stage.spec.data)
-    errors += _budget(stage.spec, use)
+    errors += _found(lambda attempt: _adapter(attempt, looked.pin), attempt)
+    use = teacher_use(attempt.spec.task, attempt.spec.data)
+    errors += _budget(attempt.spec, use)
     if errors:
         raise combined(errors)
-    for line in needs(stage.spec, looked.facts, use):
-        stage.say(line)
+    for line in needs(attempt.spec, looked.facts, use):
+        attempt.say(line)
     return looked.facts
 
 
@@ -81,44 +81,44 @@ def needs(spec: Spec, facts: BaseFacts | None, use: TeacherUse) -> Iterable[str]
             yield f"note: {facts.uri} does not say under which licence it is"
 
 
-def _found(check: Callable[[Stage], Iterable[TunesmithError]], stage: Stage) -> list[TunesmithError]:
+def _found(check: Callable[[Attempt], Iterable[TunesmithError]], attempt: Attempt) -> list[TunesmithError]:
     try:
-        return list(check(stage))
+        return list(check(attempt))
     except TunesmithError as error:
         return [error]
 
 
-def _store(stage: Stage) -> Iterable[TunesmithError]:
-    stage.store.probe()
+def _store(attempt: Attempt) -> Iterable[TunesmithError]:
+    attempt.store.probe()
     return ()
 
 
-def _teacher(stage: Stage) -> Iterable[TunesmithError]:
-    if stage.spec.data.source is not None or stage.spec.data.from_ is not None:
+def _teacher(attempt: Attempt) -> Iterable[TunesmithError]:
+    if attempt.spec.data.source is not None or attempt.spec.data.from_ is not None:
         return ()
     from tunesmith_jobs.generate.teacher import check_teacher
 
-    return check_teacher(stage.spec)
+    return check_teacher(attempt.spec)
 
 
-def _data(stage: Stage) -> Iterable[TunesmithError]:
-    data = stage.spec.data
+def _data(attempt: Attempt) -> Iterable[TunesmithError]:
+    data = attempt.spec.data
     if data.source is not None:
         from tunesmith_jobs.generate.own_data import check_source
 
-        if problems := check_source(stage):
+        if problems := check_source(attempt):
             yield BadData(f"{data.source.uri} cannot be used as it is", reason="BadRows", problems=problems)
     if data.from_ is not None:
-        newest(stage, data.from_.run or data.from_.request, "generate", "spec.data.from")
+        newest(attempt, data.from_.run or data.from_.request, "generate", "spec.data.from")
 
 
-def _adapter(stage: Stage, pin: Pin | None) -> Iterable[TunesmithError]:
+def _adapter(attempt: Attempt, pin: Pin | None) -> Iterable[TunesmithError]:
     """The adapter to start from must have been trained on this very base model."""
-    reference = stage.spec.training.from_
+    reference = attempt.spec.training.from_
     if reference is None:
         return
     run = reference.run or reference.request
-    trained, _ = newest(stage, run, "train", "spec.training.from")
+    trained, _ = newest(attempt, run, "train", "spec.training.from")
     other = trained.pins.get("base")
     if pin is not None and other is not None and other.revision != pin.revision:
         why = f"the adapter of run {run} was trained on {other.uri} at {other.revision[:12]}, which is not {pin.uri} at {pin.revision[:12]}"
@@ -127,14 +127,14 @@ def _adapter(stage: Stage, pin: Pin | None) -> Iterable[TunesmithError]:
         yield BadRequest("the adapter to start from is for another model", reason="AdapterForOtherModel", problems=[problem])
 
 
-def _output(stage: Stage) -> Iterable[TunesmithError]:
-    if stage.spec.output:
-        open_store(stage.spec.output).probe()
+def _output(attempt: Attempt) -> Iterable[TunesmithError]:
+    if attempt.spec.output:
+        open_store(attempt.spec.output).probe()
     return ()
 
 
-def _format(stage: Stage) -> Iterable[TunesmithError]:
-    answer = stage.spec.evaluation.format
+def _format(attempt: Attempt) -> Iterable[TunesmithError]:
+    answer = attempt.spec.evaluation.format
     if answer is None or answer.json_schema is None:
         return
     try:
@@ -149,8 +149,8 @@ def _format(stage: Stage) -> Iterable[TunesmithError]:
         yield BadRequest("the format of the answers cannot be checked", reason="BadSchema", problems=[problem])
 
 
-def _trackers(stage: Stage) -> Iterable[TunesmithError]:
-    check_trackers_if_this_trains(stage.spec.training.report_to)
+def _trackers(attempt: Attempt) -> Iterable[TunesmithError]:
+    check_trackers_if_this_trains(attempt.spec.training.report_to)
     return ()
 
 

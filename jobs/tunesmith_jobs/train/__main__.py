@@ -8,9 +8,10 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # `deterministic` n
 from tunesmith_jobs.process import collector_paused, leave
 
 with collector_paused():
-    from tunesmith_jobs.stage import Stage, run_stage
-    from tunesmith_jobs.train.recipe import work
+    from tunesmith_jobs.attempt import Attempt
+    from tunesmith_jobs.stage import run_stage
     from tunesmith_jobs.train.together import Follower
+    from tunesmith_jobs.train.work import work
 
 if __name__ == "__main__":
-    leave(run_stage("train", work, kind=Follower if int(os.environ.get("RANK", "0")) else Stage))
+    leave(run_stage("train", work, kind=Follower if int(os.environ.get("RANK", "0")) else Attempt))

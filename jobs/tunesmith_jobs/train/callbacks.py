@@ -8,10 +8,10 @@ from typing import Any
 from safetensors.torch import save_file
 from transformers import TrainerCallback
 
-from tunesmith_jobs.stage import Stage
+from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.device import Device
 from tunesmith_jobs.train import adapter
 from tunesmith_jobs.train.checkpoints import Checkpoints
-from tunesmith_jobs.train.device import Device
 from tunesmith_jobs.train.history import best_step, patience_is_over
 from tunesmith_jobs.train.together import Together
 
@@ -23,8 +23,8 @@ NOTES = "notes.json"  # what was found before the first step, so that a resumed 
 class ShowProgress(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
     """A progress event per step, with the latest loss and the time left; speed and memory into the log."""
 
-    def __init__(self, stage: Stage, device: Device) -> None:
-        self._stage = stage
+    def __init__(self, attempt: Attempt, device: Device) -> None:
+        self._attempt = attempt
         self._device = device
         self._began = (time.monotonic(), 0, 0)
         self._metrics: dict[str, float] = {}
@@ -40,15 +40,15 @@ class ShowProgress(TrainerCallback):  # type: ignore[misc]  # transformers ships
             speed = round(tokens / seconds, 1)
             state.log_history[-1] |= {"tokens_per_second": speed, "peak_memory_bytes": self._device.peak_memory()}
             self._metrics = {"loss": float(logs["loss"]), "tokensPerSecond": speed}
-            self._stage.say(f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}, {speed:.0f} tokens/s")
+            self._attempt.say(f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}, {speed:.0f} tokens/s")
         elif logs and "eval_loss" in logs:
-            self._stage.say(f"step {state.global_step} of {state.max_steps}: validation loss {logs['eval_loss']:.4f}")
+            self._attempt.say(f"step {state.global_step} of {state.max_steps}: validation loss {logs['eval_loss']:.4f}")
 
     def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """One line, at the stage's bounded rate."""
         seconds, steps = time.monotonic() - self._began[0], state.global_step - self._began[1]
         eta = seconds / steps * (state.max_steps - state.global_step)
-        self._stage.progress(state.global_step, state.max_steps, "steps", phase="train", eta=eta, **self._metrics)
+        self._attempt.progress(state.global_step, state.max_steps, "steps", phase="train", eta=eta, **self._metrics)
 
 
 class SameOrder(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
@@ -62,15 +62,15 @@ class SameOrder(TrainerCallback):  # type: ignore[misc]  # transformers ships no
 class StopWhenTold(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
     """Told to stop: a checkpoint at the end of this step, and no further one. All processes stop at the same step."""
 
-    def __init__(self, stage: Stage, together: Together) -> None:
-        self._stage = stage
+    def __init__(self, attempt: Attempt, together: Together) -> None:
+        self._attempt = attempt
         self._together = together
         self.stopped = False
 
     def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
         """An evaluation that is due at this step still happens, so that a resumed run has had the same ones."""
-        if self._together.any(wish=self._stage.stopping) and state.global_step < state.max_steps:
-            self._stage.stop()  # another process may have been told first
+        if self._together.any(wish=self._attempt.stopping) and state.global_step < state.max_steps:
+            self._attempt.stop()  # another process may have been told first
             self.stopped = control.should_save = control.should_training_stop = True
 
 
@@ -101,8 +101,8 @@ class KeepCheckpoints(TrainerCallback):  # type: ignore[misc]  # transformers sh
 class StopEarly(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
     """Keeps the adapter with the least validation loss; ends training when it has not got better for a while."""
 
-    def __init__(self, stage: Stage, patience: int, together: Together) -> None:
-        self._stage = stage
+    def __init__(self, attempt: Attempt, patience: int, together: Together) -> None:
+        self._attempt = attempt
         self._together = together
         self._patience = patience
         self.stopped = False
@@ -112,5 +112,5 @@ class StopEarly(TrainerCallback):  # type: ignore[misc]  # transformers ships no
         if self._together.leads and best_step(state.log_history) == state.global_step:
             save_file(adapter.weights(model), Path(args.output_dir) / BEST)
         if patience_is_over(state.log_history, self._patience):
-            self._stage.say(f"the validation loss has not fallen for {self._patience} evaluations: stopping at step {state.global_step}")
+            self._attempt.say(f"the validation loss has not fallen for {self._patience} evaluations: stopping at step {state.global_step}")
             self.stopped = control.should_training_stop = True

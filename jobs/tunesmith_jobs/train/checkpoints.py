@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tunesmith.errors import Gone, TryAgain
 from tunesmith.manifest import File
-from tunesmith_jobs.stage import Stage
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.storage import NotFound
 
 # Of what the trainer saves, only this is needed to go on (the rest: tokenizer, a model card, pickled arguments).
@@ -55,12 +55,12 @@ def names(paths: Iterable[str]) -> list[Name]:
 class Checkpoints:
     """The checkpoints of one key."""
 
-    def __init__(self, stage: Stage, limit: int) -> None:
-        self._stage = stage
-        self._store = stage.store
-        self._prefix = f"{stage.folder}/checkpoints/"
+    def __init__(self, attempt: Attempt, limit: int) -> None:
+        self._attempt = attempt
+        self._store = attempt.store
+        self._prefix = f"{attempt.folder}/checkpoints/"
         self._limit = limit  # kept in the store
-        self._writer = f"{stage.attempt}-{secrets.token_hex(2)}"
+        self._writer = f"{attempt.id}-{secrets.token_hex(2)}"
 
     def save(self, folder: Path, step: int) -> None:
         """Put the trainer's checkpoint folder into the store, then drop surplus older ones. Raises TryAgain, Refused."""
@@ -79,7 +79,7 @@ class Checkpoints:
         try:
             self.save(folder, step)
         except TryAgain as error:
-            self._stage.say(f"checkpoint of step {step} could not be stored, training goes on: {error.message}")
+            self._attempt.say(f"checkpoint of step {step} could not be stored, training goes on: {error.message}")
             return False
         return True
 
@@ -94,7 +94,7 @@ class Checkpoints:
                 for file in marker.files:
                     self._store.download(f"{self._prefix}{name}/{file.path}", target / file.path, file)
             except (NotFound, Gone, ValueError) as error:
-                self._stage.say(f"checkpoint {name} is not whole and is passed over: {error}")
+                self._attempt.say(f"checkpoint {name} is not whole and is passed over: {error}")
                 shutil.rmtree(target)
                 continue
             return target

@@ -7,9 +7,9 @@ import torch
 
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.settings import Training
-from tunesmith_jobs.stage import Stage
+from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.device import Device, free_memory
 from tunesmith_jobs.train import arguments, fourbit
-from tunesmith_jobs.train.device import Device, free_memory
 
 _UNPACKED_SHARE = 0.5  # of the free memory that unpacked 4-bit weights may take on a CPU
 
@@ -25,7 +25,7 @@ def load_tokenizer(folder: Path, settings: Training) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path, settings: Training, device: Device, stage: Stage | None = None) -> Any:
+def load_model(folder: Path, settings: Training, device: Device, attempt: Attempt | None = None) -> Any:
     """The base model, frozen, in 4 bits if asked for; on a CPU with its 4-bit values unpacked where memory allows (fourbit.py)."""
     from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -55,8 +55,8 @@ def load_model(folder: Path, settings: Training, device: Device, stage: Stage | 
             fourbit.unpack(model)
         else:
             fourbit.keep_packed(model)
-            if stage:
-                stage.say(f"4-bit weights stay packed ({needed / 2**30:.1f} GiB unpacked, {free / 2**30:.1f} GiB free): slower steps")
+            if attempt:
+                attempt.say(f"4-bit weights stay packed ({needed / 2**30:.1f} GiB unpacked, {free / 2**30:.1f} GiB free): slower steps")
     return model
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.rows import Row, read_rows
-from tunesmith_jobs.stage import Stage
 from tunesmith_jobs.train import tokens
 
 
@@ -22,9 +22,9 @@ class Splits:
     preview: list[dict[str, str | bool]]
 
 
-def read_splits(stage: Stage, tokenizer: Any, max_length: int) -> Splits:
+def read_splits(attempt: Attempt, tokenizer: Any, max_length: int) -> Splits:
     """Encode generate's rows, and say in numbers what was cut or left out. Raises BadData if nothing can be trained on."""
-    dataset = stage.finished("generate")
+    dataset = attempt.finished("generate")
     system = dataset.read("system_message.txt").decode()
     role = tokens.has_system_role(tokenizer)
     found: dict[str, list[Row]] = {}
@@ -39,7 +39,7 @@ def read_splits(stage: Stage, tokenizer: Any, max_length: int) -> Splits:
     for split, numbers in statistics.items():
         cut = f", {numbers['truncated']} cut at {max_length}" if numbers["truncated"] else ""
         left = f", {numbers['masked']} left out (no token of the answer within the limit)" if numbers["masked"] else ""
-        stage.say(f"{split}: {numbers['rows']} rows, {numbers['total']} tokens, longest {numbers['max']}{cut}{left}")
+        attempt.say(f"{split}: {numbers['rows']} rows, {numbers['total']} tokens, longest {numbers['max']}{cut}{left}")
     train = tokens.usable(encoded["train"], "train", max_length)
     kept = {split: [row for row in rows if row.trained] for split, rows in encoded.items()}
     preview = tokens.preview(tokenizer, train[0])

@@ -6,20 +6,21 @@ from typing import Any
 
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.manifest import Pin
+from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.other_run import result_of
-from tunesmith_jobs.stage import Finished, Stage
 from tunesmith_jobs.train import adapter
 
 
-def adapter_to_start_from(stage: Stage, base: Pin) -> Finished | None:
+def adapter_to_start_from(attempt: Attempt, base: Pin) -> Finished | None:
     """The newest finished training of the run that `training.from` names, which is pinned; None without one.
 
     Raises BadRequest if there is none or if it is of another base model, Gone if it is not what was pinned.
     """
-    reference = stage.spec.training.from_
+    reference = attempt.spec.training.from_
     if reference is None:
         return None
-    start = result_of(stage, reference, "train", "spec.training.from")
+    start = result_of(attempt, reference, "train", "spec.training.from")
     other = start.manifest.pins["base"]
     if other.revision != base.revision:
         raise BadRequest(

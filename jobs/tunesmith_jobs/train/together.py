@@ -18,21 +18,21 @@ import torch.distributed as dist
 
 from tunesmith.errors import TryAgain
 from tunesmith.manifest import Manifest
-from tunesmith_jobs.stage import Outcome, Stage
+from tunesmith_jobs.attempt import Attempt, Outcome
 
 T = TypeVar("T")
 _TIMEOUT = timedelta(hours=24)  # of waiting for the leader, who may download a large model; a process that dies is the launcher's to see
 
 
-class Follower(Stage):
-    """A stage that leaves nothing."""
+class Follower(Attempt):
+    """An attempt that leaves nothing."""
 
     def commit(self, outcome: Outcome) -> tuple[Manifest, bool]:
         """Nothing: the leader commits."""
         metrics = {name: value for name, value in outcome.metrics.items() if math.isfinite(value)}
         done = datetime.now(UTC)
         manifest = Manifest(
-            run=self.snapshot.run, stage=self.name, key=self.key, attempt=self.attempt, created=done, seconds=0, files=(), metrics=metrics
+            run=self.snapshot.run, stage=self.stage, key=self.key, attempt=self.id, created=done, seconds=0, files=(), metrics=metrics
         )
         return manifest, False
 

@@ -14,8 +14,9 @@ from pydantic import JsonValue
 from tunesmith.errors import Gone
 from tunesmith.manifest import Pin
 from tunesmith_jobs import model_card
-from tunesmith_jobs.attempt import versions
+from tunesmith_jobs.attempt import Attempt, Outcome, versions
 from tunesmith_jobs.base import open_base
+from tunesmith_jobs.device import find_device
 from tunesmith_jobs.evaluate import page, report
 from tunesmith_jobs.evaluate.ask import Questions, ask
 from tunesmith_jobs.evaluate.kept import Kept
@@ -31,38 +32,37 @@ from tunesmith_jobs.evaluate.scoring import (
     metrics,
 )
 from tunesmith_jobs.evaluate.verdict import Verdict, judge
+from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.rows import read_rows
-from tunesmith_jobs.stage import Finished, Outcome, Stage
-from tunesmith_jobs.train.device import find_device
 
 _TABLE = {"loss": "loss on the test rows (nats per token)", "exactMatch": "exactly right", "formatValid": "in the wanted form"}
 
 
-def evaluate(stage: Stage) -> Outcome:
+def work(attempt: Attempt) -> Outcome:
     """Ask both models, compare them, and leave report.html, report.json, answers.jsonl and the model card."""
-    device = find_device(stage.spec.training.device)
-    data, trained, merged = stage.finished("generate"), stage.finished("train"), stage.finished("merge")
+    device = find_device(attempt.spec.training.device)
+    data, trained, merged = attempt.finished("generate"), attempt.finished("train"), attempt.finished("merge")
     if (pin := trained.manifest.pins.get("base")) is None:
         raise Gone("train's manifest does not say which base model it used", remedy="set `rerun: {from: train, id: <new>}`")
-    stage.pins["base"] = pin
-    wanted = stage.spec.evaluation
+    attempt.pins["base"] = pin
+    wanted = attempt.spec.evaluation
     judged = format_judge(wanted.format)
     rows = read_rows(data.read("test.jsonl"), "test.jsonl")
     system = data.read("system_message.txt").decode()
     asked = Questions(system, rows, answered=min(wanted.answers, len(rows)), prompts=wanted.prompts)
 
-    kept = Kept(stage)
+    kept = Kept(attempt)
     if len(kept):
-        stage.say(f"{len(kept)} of {2 * asked.total} results are there from an earlier attempt")
-    ask(stage, kept, "base", asked, lambda: open_base(pin, stage.work, token=os.environ.get("HF_TOKEN")), device.kind)
-    ask(stage, kept, "merged", asked, lambda: merged.folder("model/"), device.kind)
+        attempt.say(f"{len(kept)} of {2 * asked.total} results are there from an earlier attempt")
+    ask(attempt, kept, "base", asked, lambda: open_base(pin, attempt.work, token=os.environ.get("HF_TOKEN")), device.kind)
+    ask(attempt, kept, "merged", asked, lambda: merged.folder("model/"), device.kind)
 
     answers = _answers(asked, kept, judged)
     comparisons = _compare(kept, asked, answers, seed=wanted.seed)
     verdict = judge(comparisons["loss"], comparisons["exactMatch"], comparisons["formatValid"])
-    stage.say(verdict.sentence)
-    found = _report(stage, data, trained, merged, pin, answers, comparisons, verdict, system, device.name)
-    _leave(stage, merged, found, comparisons)
+    attempt.say(verdict.sentence)
+    found = _report(attempt, data, trained, merged, pin, answers, comparisons, verdict, system, device.name)
+    _leave(attempt, merged, found, comparisons)
     rest = {"rows": float(len(rows)), "answers": float(asked.answered)}
     return Outcome(metrics=metrics(comparisons) | rest, details={"verdict": report.spoken(verdict)})
 
@@ -123,7 +123,7 @@ def _compare(kept: Kept, asked: Questions, answers: Sequence[Answer], *, seed: i
 
 
 def _report(
-    stage: Stage,
+    attempt: Attempt,
     data: Finished,
     trained: Finished,
     merged: Finished,
@@ -140,19 +140,19 @@ def _report(
     asked = figures.get("teacher")
     own = report.StageFacts(
         name="evaluate",
-        key=stage.key,
-        attempt=stage.attempt,
-        seconds=round(time.monotonic() - stage.started, 3),
+        key=attempt.key,
+        attempt=attempt.id,
+        seconds=round(time.monotonic() - attempt.started, 3),
         bytes=0,
         created=None,
         versions=versions(),
     )
     return Report(
-        name=stage.snapshot.name,
-        run=stage.snapshot.run,
-        namespace=stage.snapshot.namespace,
+        name=attempt.snapshot.name,
+        run=attempt.snapshot.run,
+        namespace=attempt.snapshot.namespace,
         created=datetime.now(UTC),
-        task=stage.spec.task,
+        task=attempt.spec.task,
         system_message=system,
         level=verdict.level,
         lead=verdict.lead,
@@ -167,12 +167,12 @@ def _report(
         ),
         training=_json(trained, "report.json"),
         merge=_json(merged, "report.json"),
-        settings=report.settings(stage.snapshot),
+        settings=report.settings(attempt.snapshot),
         stages=(*(report.stage_facts(one.manifest) for one in (data, trained, merged)), own),
         pins={**data.manifest.pins, "base": pin},
         model_files=tuple(file for file in merged.manifest.files if file.path.startswith("model/")),
         device=device,
-        max_new_tokens=stage.spec.evaluation.max_new_tokens,
+        max_new_tokens=attempt.spec.evaluation.max_new_tokens,
     )
 
 
@@ -182,15 +182,15 @@ def _json(finished: Finished, name: str) -> dict[str, JsonValue]:
     return found if isinstance(found, dict) else {}
 
 
-def _leave(stage: Stage, merged: Finished, found: Report, comparisons: Mapping[str, Comparison | None]) -> None:
-    stage.put_bytes("report.json", found.to_bytes())
-    stage.put_bytes("report.html", page.render(found).encode())
+def _leave(attempt: Attempt, merged: Finished, found: Report, comparisons: Mapping[str, Comparison | None]) -> None:
+    attempt.put_bytes("report.json", found.to_bytes())
+    attempt.put_bytes("report.html", page.render(found).encode())
     lines = (answer.model_dump_json(by_alias=True, exclude_none=True) for answer in found.answers)
-    stage.put_bytes("answers.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    attempt.put_bytes("answers.jsonl", "".join(f"{line}\n" for line in lines).encode())
     if (facts := merged.manifest.details.get("modelCard")) is not None:
         table = [
             model_card.Comparison(_TABLE[name], one.gain.n, one.base, one.merged, one.gain.value, one.gain.low, one.gain.high)
             for name, one in comparisons.items()
             if one is not None
         ]
-        stage.put_bytes("README.md", model_card.render(model_card.Facts.model_validate(facts), table).encode())
+        attempt.put_bytes("README.md", model_card.render(model_card.Facts.model_validate(facts), table).encode())

@@ -20,14 +20,15 @@ import torch
 
 from tunesmith.manifest import Pin
 from tunesmith.settings import Training
+from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import find_base, inspect_base, open_base
-from tunesmith_jobs.preflight.estimate import check_fits
+from tunesmith_jobs.device import Device, check, find_device, out_of_memory
+from tunesmith_jobs.estimate import check_fits
+from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.process import collector_paused
-from tunesmith_jobs.stage import Finished, Outcome, Stage
 from tunesmith_jobs.trackers import check_trackers, event_files
 from tunesmith_jobs.train import adapter, arguments, history, tokens
 from tunesmith_jobs.train.checkpoints import Checkpoints
-from tunesmith_jobs.train.device import Device, check, find_device, out_of_memory
 from tunesmith_jobs.train.load import add_adapter, load_model, load_tokenizer
 from tunesmith_jobs.train.report import metrics, settings_read_back
 from tunesmith_jobs.train.splits import Splits, read_splits
@@ -35,31 +36,31 @@ from tunesmith_jobs.train.start import adapter_to_start_from, load_start
 from tunesmith_jobs.train.together import Together, together
 
 
-def work(stage: Stage) -> Outcome:
+def work(attempt: Attempt) -> Outcome:
     """The stage: see the module's docstring."""
-    settings = stage.spec.training
+    settings = attempt.spec.training
     with together(settings.device) as all_of_us:
-        return _work(stage, settings, all_of_us)
+        return _work(attempt, settings, all_of_us)
 
 
-def _work(stage: Stage, settings: Training, us: Together) -> Outcome:
+def _work(attempt: Attempt, settings: Training, us: Together) -> Outcome:
     check_trackers(settings.report_to)
     device = find_device(settings.device)
     check(settings, device)
-    stage.say(f"training on {f'{us.processes} x ' if us.processes > 1 else ''}{device.name}")
+    attempt.say(f"training on {f'{us.processes} x ' if us.processes > 1 else ''}{device.name}")
     token = os.environ.get("HF_TOKEN") or None
-    pin = us.share(lambda: stage.pin("base", lambda: find_base(stage.spec.model.base, token=token)))
+    pin = us.share(lambda: attempt.pin("base", lambda: find_base(attempt.spec.model.base, token=token)))
     if device.kind == "cuda":
         check_fits(inspect_base(pin, token=token), settings, device.memory, device.name)
-    folder = us.share(lambda: open_base(pin, stage.work, token=token))
+    folder = us.share(lambda: open_base(pin, attempt.work, token=token))
     with us.leader_first():
-        start = adapter_to_start_from(stage, pin)
-    stage.check_stop()
+        start = adapter_to_start_from(attempt, pin)
+    attempt.check_stop()
     with _out_of_memory_has_a_name(device):
-        return _train(stage, settings, device, us, pin, folder, start)
+        return _train(attempt, settings, device, us, pin, folder, start)
 
 
-def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: Pin, folder: Path, start: Finished | None) -> Outcome:
+def _train(attempt: Attempt, settings: Training, device: Device, us: Together, pin: Pin, folder: Path, start: Finished | None) -> Outcome:
     with collector_paused():
         _quiet()
         from tunesmith_jobs.train.callbacks import BEST, KeepCheckpoints, SameOrder, ShowProgress, StopEarly, StopWhenTold
@@ -68,21 +69,25 @@ def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: 
     # Load
     _repeatable(settings, device)
     tokenizer = load_tokenizer(folder, settings)
-    model = load_model(folder, settings, device, stage)
+    model = load_model(folder, settings, device, attempt)
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     max_length = tokens.longest(settings.max_length, tokenizer.model_max_length, context)
 
     # Prepare
-    splits = read_splits(stage, tokenizer, max_length)
+    splits = read_splits(attempt, tokenizer, max_length)
     model = add_adapter(model, settings)
     if start is not None:
         load_start(model, start)
-    output = us.share(lambda: _emptied(stage.work / "trainer"))
+    output = us.share(lambda: _emptied(attempt.work / "trainer"))
     trainer = build_trainer(model, tokenizer, splits, settings, device, output, max_length)
     if arguments.warmup_is_ignored(settings):
-        stage.say(f"lrSchedulerType {settings.lr_scheduler_type} does no warmup; constant_with_warmup would")
-    progress, stop, early = ShowProgress(stage, device), StopWhenTold(stage, us), StopEarly(stage, settings.early_stopping_patience, us)
-    checkpoints = Checkpoints(stage, settings.save_total_limit)
+        attempt.say(f"lrSchedulerType {settings.lr_scheduler_type} does no warmup; constant_with_warmup would")
+    progress, stop, early = (
+        ShowProgress(attempt, device),
+        StopWhenTold(attempt, us),
+        StopEarly(attempt, settings.early_stopping_patience, us),
+    )
+    checkpoints = Checkpoints(attempt, settings.save_total_limit)
     for callback in (SameOrder(), progress, early, stop, KeepCheckpoints(checkpoints, stop, us)):
         if callback is not early or settings.early_stopping_patience:
             trainer.add_callback(callback)
@@ -92,18 +97,18 @@ def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: 
     done = _state(checkpoint)
     loss_before = us.share(lambda: _loss_before(trainer, splits, output, checkpoint))
     if checkpoint is not None:
-        stage.say(f"going on from the checkpoint of step {done['global_step']}")
+        attempt.say(f"going on from the checkpoint of step {done['global_step']}")
     if not history.patience_is_over(done["log_history"], settings.early_stopping_patience):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         done = {"global_step": trainer.state.global_step, "log_history": trainer.state.log_history}
     if stop.stopped and not early.stopped:
-        stage.check_stop()
+        attempt.check_stop()
     if not us.leads:
         return Outcome()
     best = history.best_step(done["log_history"]) if settings.early_stopping_patience else None
     if best is not None:
         adapter.load(trainer.model, output / BEST)
-        stage.say(f"taking the adapter of step {best}, the best on the validation split")
+        attempt.say(f"taking the adapter of step {best}, the best on the validation split")
 
     # Test
     if splits.validation and settings.eval_steps == 0:
@@ -111,23 +116,25 @@ def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: 
         done = {**done, "log_history": [*done["log_history"], at_the_end]}
     loss_after = test_loss(trainer, splits.test)
     numbers = metrics(done, loss_before, loss_after, trainer, splits)
-    stage.say(f"loss on the test split: {loss_before:.4f} before, {loss_after:.4f} after" if splits.test else "no test split, no test loss")
+    attempt.say(
+        f"loss on the test split: {loss_before:.4f} before, {loss_after:.4f} after" if splits.test else "no test split, no test loss"
+    )
     shown = samples(
         trainer.model,
         tokenizer,
         splits.system,
         splits.test_rows,
         system_role=splits.system_role,
-        max_new_tokens=stage.spec.evaluation.max_new_tokens,
+        max_new_tokens=attempt.spec.evaluation.max_new_tokens,
     )
 
     # Save
-    _put_adapter(stage, trainer.model, pin)
+    _put_adapter(attempt, trainer.model, pin)
     lines = [json.dumps(entry) for entry in history.entries(done["log_history"])]
-    stage.put_bytes("history.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    stage.put_bytes("samples.json", _json(shown))
+    attempt.put_bytes("history.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    attempt.put_bytes("samples.json", _json(shown))
     for name, file in event_files(output):
-        stage.put_file(name, file)
+        attempt.put_file(name, file)
     report = {
         "device": device.name,
         "base": pin.model_dump(mode="json", by_alias=True),
@@ -139,7 +146,7 @@ def _train(stage: Stage, settings: Training, device: Device, us: Together, pin: 
         "bestStep": best,
         "trainer": settings_read_back(trainer),
     }
-    stage.put_bytes("report.json", _json(report))
+    attempt.put_bytes("report.json", _json(report))
     return Outcome(metrics=numbers, details={"device": device.name, "maxLength": max_length, "bestStep": best})
 
 
@@ -243,10 +250,10 @@ def test_loss(trainer: Any, rows: Sequence[tokens.Encoded]) -> float:
 # Save
 
 
-def _put_adapter(stage: Stage, model: Any, pin: Pin) -> None:
-    folder = adapter.save(model, stage.work / "adapter", pin)
+def _put_adapter(attempt: Attempt, model: Any, pin: Pin) -> None:
+    folder = adapter.save(model, attempt.work / "adapter", pin)
     for name in (adapter.CONFIG, adapter.WEIGHTS):
-        stage.put_file(f"adapter/{name}", folder / name)
+        attempt.put_file(f"adapter/{name}", folder / name)
 
 
 def _json(value: object) -> bytes:
