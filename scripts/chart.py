@@ -23,7 +23,11 @@ from tunesmith_controller.rights import RIGHTS, Right
 
 CHART = Path(__file__).resolve().parents[1] / "helm" / "tunesmith"
 PROFILES = "profiles"  # the `schema:` of values whose shape is the Profile model's
-TYPES = {"tag:yaml.org,2002:str": "string", "tag:yaml.org,2002:int": "integer", "tag:yaml.org,2002:bool": "boolean"}
+TYPES = {
+    "tag:yaml.org,2002:str": "string",
+    "tag:yaml.org,2002:int": "integer",
+    "tag:yaml.org,2002:bool": "boolean",
+}
 WHERE = {"requests": "requests", "lease": "release", "cluster": "cluster"}
 INTRO = """\
 <!-- Written by scripts/chart.py; `make chart` writes it again. -->
@@ -86,9 +90,15 @@ def _comment(lines: list[str], line: int, column: int, path: str) -> tuple[str, 
     while line > 0 and lines[line - 1].startswith(mark):
         line -= 1
         above.insert(0, lines[line].removeprefix(mark))
-    schema = yaml.safe_load(above.pop().removeprefix("schema:")) if above and above[-1].startswith("schema:") else None
+    schema = (
+        yaml.safe_load(above.pop().removeprefix("schema:"))
+        if above and above[-1].startswith("schema:")
+        else None
+    )
     if not above:
-        raise Undescribed(f"{path}: no comment above it; say what it means, its default, an example, the danger")
+        raise Undescribed(
+            f"{path}: no comment above it; say what it means, its default, an example, the danger"
+        )
     return " ".join(above), schema
 
 
@@ -138,10 +148,15 @@ def profile_definitions() -> dict[str, Any]:
     spec = _described(Spec, "#/$defs/Spec.{model}")
     root = {key: part for key, part in profile.items() if key != "$defs"}
     root["properties"] = {key: part for key, part in root["properties"].items() if key != "name"}
-    root["properties"]["defaults"] = {"$ref": "#/$defs/Spec", "description": root["properties"]["defaults"]["description"]}
+    root["properties"]["defaults"] = {
+        "$ref": "#/$defs/Spec",
+        "description": root["properties"]["defaults"]["description"],
+    }
     parts = {f"Spec.{name}": part for name, part in spec.pop("$defs").items()}
     parts["Spec"] = spec
-    partial = {name: {key: field for key, field in part.items() if key != "required"} for name, part in parts.items()}
+    partial = {
+        name: {key: field for key, field in part.items() if key != "required"} for name, part in parts.items()
+    }
     return {"Profile": root, **profile["$defs"], **partial}
 
 
@@ -167,14 +182,21 @@ def _untitled(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_untitled(part) for part in schema]
     if isinstance(schema, dict):
-        return {key: _untitled(part) for key, part in schema.items() if key != "title" or not isinstance(part, str)}
+        return {
+            key: _untitled(part)
+            for key, part in schema.items()
+            if key != "title" or not isinstance(part, str)
+        }
     return schema
 
 
 def readme(found: list[Value]) -> str:
     """The page: what it is, the rights, a table of values per part."""
     lines = ["| resource | verb | where | why |", "| --- | --- | --- | --- |"]
-    lines += [f"| `{right.resource.name}` | {right.verb} | {WHERE[right.scope]} | {_cell(right.why)} |" for right in RIGHTS]
+    lines += [
+        f"| `{right.resource.name}` | {right.verb} | {WHERE[right.scope]} | {_cell(right.why)} |"
+        for right in RIGHTS
+    ]
     lines += ["", "## Values", ""]
     parts: dict[str, list[Value]] = {}
     for value in found:
@@ -213,7 +235,11 @@ def rights_template() -> str:
     ]
     for (group, resource), rights in verbs.items():
         lines += [f"# {right.verb}: {right.why}" for right in rights]
-        lines += [f'- apiGroups: ["{group}"]', f"  resources: [{resource}]", f"  verbs: [{', '.join(right.verb for right in rights)}]"]
+        lines += [
+            f'- apiGroups: ["{group}"]',
+            f"  resources: [{resource}]",
+            f"  verbs: [{', '.join(right.verb for right in rights)}]",
+        ]
     return "\n".join([*lines, "{{- end -}}", ""])
 
 
@@ -235,7 +261,11 @@ def main() -> int:
         "templates/rbac/_rights.tpl": rights_template(),
         "files/crd.yaml": crd(),
     }
-    stale = [name for name, text in files.items() if not (CHART / name).exists() or (CHART / name).read_text(encoding="utf-8") != text]
+    stale = [
+        name
+        for name, text in files.items()
+        if not (CHART / name).exists() or (CHART / name).read_text(encoding="utf-8") != text
+    ]
     if "--check" in sys.argv:
         if stale:
             print(f"stale in helm/tunesmith: {', '.join(stale)}; run `make chart`")

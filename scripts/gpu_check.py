@@ -34,7 +34,13 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISAB
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/reference/gpu-check.md"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
-ROWS = [{"prompt": f"message {number} " + "and more " * (number % 9), "response": json.dumps({"kind": number % 3})} for number in range(64)]
+ROWS = [
+    {
+        "prompt": f"message {number} " + "and more " * (number % 9),
+        "response": json.dumps({"kind": number % 3}),
+    }
+    for number in range(64)
+]
 STEPS = 12
 # ~0.9e9 weights, as 4-bit layers of 2048 x 2048 and 2048 x 4096.
 LARGE = {"layers": 24, "hidden": 2048, "heads": 16, "context": 1024, "deviation": 0.02}
@@ -63,13 +69,26 @@ class Bench:
     model: Path
     count: int = 0
 
-    def training(self, model: Path | None = None, rows: list[dict[str, str]] = ROWS, **settings: Any) -> tuple[Snapshot, str, Path]:
+    def training(
+        self, model: Path | None = None, rows: list[dict[str, str]] = ROWS, **settings: Any
+    ) -> tuple[Snapshot, str, Path]:
         """A request with its dataset in a store of its own: snapshot, the store's URL, its folder."""
         self.count += 1
         folder = self.folder / f"run-{self.count}"
-        wish = {"device": self.device, "maxSteps": STEPS, "saveSteps": 4, "loggingSteps": 2, "learningRate": 1e-3, "deterministic": True}
+        wish = {
+            "device": self.device,
+            "maxSteps": STEPS,
+            "saveSteps": 4,
+            "loggingSteps": 2,
+            "learningRate": 1e-3,
+            "deterministic": True,
+        }
         snapshot = snapshot_for(
-            {"model": {"base": f"file://{model or self.model}"}, "training": wish | settings, "evaluation": {"maxNewTokens": 4}}
+            {
+                "model": {"base": f"file://{model or self.model}"},
+                "training": wish | settings,
+                "evaluation": {"maxNewTokens": 4},
+            }
         )
         url = f"file://{folder / 'store'}"
         put_dataset(snapshot, url, folder / "data", train=rows, test=rows[:4], system="Sort it.")
@@ -98,7 +117,9 @@ def nf4_values(bench: Bench) -> str:
     weight = torch.randn(512, 768, generator=torch.Generator().manual_seed(0))
     values = []
     for place in ("cpu", bench.device):
-        packed, state = quantised.quantize_4bit(weight.to(place), quant_type="nf4", blocksize=64, compress_statistics=False)
+        packed, state = quantised.quantize_4bit(
+            weight.to(place), quant_type="nf4", blocksize=64, compress_statistics=False
+        )
         values.append(quantised.dequantize_4bit(packed, state).float().cpu())
     differing = int((values[0] != values[1]).sum())
     if differing > weight.numel() // 1000:
@@ -114,7 +135,9 @@ def adapter_is_float32(bench: Bench) -> str:
     snapshot, url, folder = bench.training()
     kill(snapshot, url, folder)
     finished = bench.run(snapshot, url, folder)
-    kinds = {str(tensor.dtype) for tensor in load_file(finished.path("adapter/adapter_model.safetensors")).values()}
+    kinds = {
+        str(tensor.dtype) for tensor in load_file(finished.path("adapter/adapter_model.safetensors")).values()
+    }
     kinds |= set(json.loads(finished.read("report.json"))["trainer"]["adapterDtype"])
     if kinds != {"torch.float32"}:
         raise Failed(f"found {', '.join(sorted(kinds))}")
@@ -139,7 +162,9 @@ def paged_optimizer(bench: Bench) -> str:
     metrics = finished.manifest.metrics
     name = json.loads(finished.read("report.json"))["trainer"]["optimizer"]
     if not metrics["testLossAfter"] < metrics["testLossBefore"]:
-        raise Failed(f"{name}: test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after")
+        raise Failed(
+            f"{name}: test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after"
+        )
     return f"{name}: test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after"
 
 
@@ -147,7 +172,9 @@ def mixed_precision(bench: Bench) -> str:
     """bf16 outside the 4-bit layers trains too."""
     metrics = bench.run(*bench.training(bf16=True)).manifest.metrics
     if not metrics["testLossAfter"] < metrics["testLossBefore"]:
-        raise Failed(f"test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after")
+        raise Failed(
+            f"test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after"
+        )
     return f"test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after"
 
 
@@ -176,33 +203,55 @@ def speed(bench: Bench) -> str:
     large = tiny_model(bench.folder / "large", **(LARGE if bench.device == "cuda" else {}))  # type: ignore[arg-type]  # numbers by name
     rows = [{"prompt": "word " * 60, "response": "answer " * 10}] * 64  # some 400 tokens each
     steps = SPEED_STEPS if bench.device == "cuda" else 3
-    trainer = {"per_device_train_batch_size": 8, "learning_rate": 1e-4, "logging_steps": steps, "bf16": False, "seed": 42}
+    trainer = {
+        "per_device_train_batch_size": 8,
+        "learning_rate": 1e-4,
+        "logging_steps": steps,
+        "bf16": False,
+        "seed": 42,
+    }
     wish = {
         "model": str(large),
         "device": bench.device,
         "steps": steps,
         "folder": str(bench.folder / "plain"),
-        "rows": [{"prompt": prompt, "completion": completion} for prompt, completion in (conversation("Sort it.", row) for row in rows)],
+        "rows": [
+            {"prompt": prompt, "completion": completion}
+            for prompt, completion in (conversation("Sort it.", row) for row in rows)
+        ],
         "trainer": trainer,
         "lora": {"r": 16, "lora_alpha": 32},
     }
     settings = bench.folder / "plain.json"
     settings.write_text(json.dumps(wish))
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks/train/plain.py"), str(settings)], capture_output=True, text=True, check=False, timeout=200
+        [sys.executable, str(ROOT / "benchmarks/train/plain.py"), str(settings)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
     )
     if done.returncode:
         raise Failed(f"the plain script ended with {done.returncode}: {done.stderr.strip().splitlines()[-1]}")
     plain = json.loads(done.stdout.splitlines()[-1])["secondsPerStep"]
     snapshot, url, folder = bench.training(
-        large, rows, maxSteps=steps, saveSteps=1000, loggingSteps=steps, perDeviceTrainBatchSize=8, learningRate=1e-4, deterministic=False
+        large,
+        rows,
+        maxSteps=steps,
+        saveSteps=1000,
+        loggingSteps=steps,
+        perDeviceTrainBatchSize=8,
+        learningRate=1e-4,
+        deterministic=False,
     )
     finished = bench.run(snapshot, url, folder)
     last = json.loads(finished.read("history.jsonl").splitlines()[-1])
     ours = last["tokens"] / last["tokensPerSecond"] / last["step"]
     if ours > 1.25 * plain:
         raise Failed(f"{ours:.3f} s a step, the plain script {plain:.3f}")
-    return f"{ours:.3f} s a step, the plain script {plain:.3f}; peak {last['peakMemoryBytes'] / 2**30:.2f} GiB"
+    return (
+        f"{ours:.3f} s a step, the plain script {plain:.3f}; peak {last['peakMemoryBytes'] / 2**30:.2f} GiB"
+    )
 
 
 CHECKS = (
@@ -231,15 +280,20 @@ def kill(snapshot: Snapshot, url: str, folder: Path) -> None:
             break
     process.wait()
     attempt = Attempt("train", snapshot, open_store(url), folder, "reader")
-    if process.returncode != -signal.SIGKILL or read_manifest(attempt.store, snapshot.run, "train", attempt.key):
+    if process.returncode != -signal.SIGKILL or read_manifest(
+        attempt.store, snapshot.run, "train", attempt.key
+    ):
         raise Failed("\n".join(["the training could not be killed half-way:", *lines[-5:]]))
 
 
-def page(card: str, results: list[tuple[str, bool, str]], seconds: float, today: str, versions: dict[str, str]) -> str:
+def page(
+    card: str, results: list[tuple[str, bool, str]], seconds: float, today: str, versions: dict[str, str]
+) -> str:
     """The reference page, as Markdown. `results`: claim, whether it held, what was seen."""
     held = sum(ok for _, ok, _ in results)
     rows = [
-        f"| {claim} | {'held' if ok else '**did not hold**'} | {seen.splitlines()[0].replace('|', '/')} |" for claim, ok, seen in results
+        f"| {claim} | {'held' if ok else '**did not hold**'} | {seen.splitlines()[0].replace('|', '/')} |"
+        for claim, ok, seen in results
     ]
     return "\n".join(
         [
@@ -266,11 +320,17 @@ HEAD = (
 
 def main() -> int:
     """Run all checks; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rehearse", action="store_true", help="run on a CPU what can run there; writes no page")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rehearse", action="store_true", help="run on a CPU what can run there; writes no page"
+    )
     rehearse = parser.parse_args().rehearse
     os.environ |= OFFLINE
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products; read once, when CUDA starts
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # deterministic matrix products; read once, when CUDA starts
     import torch
 
     if not torch.cuda.is_available() and not rehearse:
@@ -291,7 +351,10 @@ def main() -> int:
         card = torch.cuda.get_device_name(0)
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
         PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(page(card, results, time.monotonic() - began, f"{datetime.now(UTC):%Y-%m-%d}", versions), encoding="utf-8")
+        PAGE.write_text(
+            page(card, results, time.monotonic() - began, f"{datetime.now(UTC):%Y-%m-%d}", versions),
+            encoding="utf-8",
+        )
     return 0 if all(held for _, held, _ in results) else 1
 
 

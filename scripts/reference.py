@@ -14,7 +14,7 @@ import typer.main
 import yaml
 from typer.testing import CliRunner
 
-from tunesmith import places
+from tunesmith import url_patterns
 from tunesmith.crd import schema_of
 from tunesmith.plan import concerns
 from tunesmith.presets import DATA, TRAINING
@@ -50,7 +50,14 @@ def request_page() -> str:
             parts.setdefault(part, []).append(_row(path, field))
     for part, rows in parts.items():
         title = "Top level" if part == "spec" else f"`{part}`"
-        lines += [f"## {title}", "", "| field | type | stage | meaning |", "| --- | --- | --- | --- |", *rows, ""]
+        lines += [
+            f"## {title}",
+            "",
+            "| field | type | stage | meaning |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
     lines += ["## Presets", "", "`original` gives the settings of GPT-LLM-Trainer's notebook:", ""]
     lines += ["| field | value |", "| --- | --- |"]
     for part, preset in (("data", DATA["original"]), ("training", TRAINING["original"])):
@@ -109,7 +116,9 @@ def exit_codes_page() -> str:
     ]
     for code, meaning in EXIT_CODES.items():
         anchor = f'<a id="exit-{int(code)}"></a>'
-        lines.append(f"| {anchor}{int(code)} | {code.name} | {meaning.text} | {meaning.remedy} | {meaning.retried} |")
+        lines.append(
+            f"| {anchor}{int(code)} | {code.name} | {meaning.text} | {meaning.remedy} | {meaning.retried} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -135,7 +144,11 @@ def commands_page() -> str:
     """The help text of every command, as `--help` prints it on a terminal of 100 columns."""
     lines = [GENERATED, "# Commands", ""]
     for words in _commands(typer.main.get_command(app), ()):
-        help_text = CliRunner().invoke(app, [*words, "--help"], terminal_width=100, prog_name="tunesmith").output.strip()
+        help_text = (
+            CliRunner()
+            .invoke(app, [*words, "--help"], terminal_width=100, prog_name="tunesmith")
+            .output.strip()
+        )
         lines += [f"## {' '.join(['tunesmith', *words])}", "", "```", help_text, "```", ""]
     return "\n".join(lines)
 
@@ -161,7 +174,7 @@ def profile_page() -> str:
         *_parts_of(schema_of(Profile), {"name"}),
         "## Patterns of `allow`",
         "",
-        inspect.cleandoc(places.__doc__ or "").partition("\n\n")[2],
+        inspect.cleandoc(url_patterns.__doc__ or "").partition("\n\n")[2],
         "",
         "`{namespace}` in a pattern is the request's own namespace.",
         "",
@@ -195,7 +208,9 @@ def _parts_of(schema: Mapping[str, Any], without: Collection[str]) -> Iterator[s
         if path == top and ("properties" in field or "properties" in field.get("items", {})):
             parts[top] = (field.get("description", ""), [])
         elif "properties" not in field:
-            (parts[top][1] if top in parts else plain).append(f"| `{path}` | {_type(field)} | {_meaning(field)} |")
+            (parts[top][1] if top in parts else plain).append(
+                f"| `{path}` | {_type(field)} | {_meaning(field)} |"
+            )
     head = ["| field | type | meaning |", "| --- | --- | --- |"]
     yield from [*head, *plain, ""]
     for name, (about, rows) in parts.items():
@@ -212,7 +227,12 @@ def argocd_files() -> dict[str, str]:
             continue  # Argo CD does not ask about what is being deleted
         seen = state["status"]["observedGeneration"] == state["metadata"]["generation"]
         message = state["status"]["message"] if seen else "waiting for the controller"
-        tests.append({"healthStatus": {"status": state["argo"], "message": message}, "inputPath": f"testdata/{path.stem}.yaml"})
+        tests.append(
+            {
+                "healthStatus": {"status": state["argo"], "message": message},
+                "inputPath": f"testdata/{path.stem}.yaml",
+            }
+        )
         thing = {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -245,7 +265,11 @@ def main() -> int:
         f"{PAGES}/json.md": json_page(),
         f"{PAGES}/commands.md": commands_page(),
     } | argocd_files()
-    stale = [name for name, text in files.items() if not (ROOT / name).exists() or (ROOT / name).read_text(encoding="utf-8") != text]
+    stale = [
+        name
+        for name, text in files.items()
+        if not (ROOT / name).exists() or (ROOT / name).read_text(encoding="utf-8") != text
+    ]
     if "--check" in sys.argv:
         if stale:
             print(f"stale: {', '.join(stale)}; run `make docs`")

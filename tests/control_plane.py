@@ -45,7 +45,9 @@ class ControlPlane:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._namespaces = 0
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator. A failure raises with what it said, unless `check` is False."""
         return kubectl(self.kubeconfig, *arguments, stdin=stdin, check=check)
 
@@ -53,9 +55,15 @@ class ControlPlane:
         """A new namespace with its default ServiceAccount. It is left behind: the whole control plane goes at the end."""
         self._namespaces += 1
         name = f"test-{self._namespaces}"
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": dict(labels or {})},
+        }
         self.kubectl("create", "-f", "-", stdin=json.dumps(body))
-        self._until(f"the ServiceAccount of namespace {name}", lambda: self._exists("serviceaccount", "default", name))
+        self._until(
+            f"the ServiceAccount of namespace {name}", lambda: self._exists("serviceaccount", "default", name)
+        )
         return name
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
@@ -69,8 +77,12 @@ class ControlPlane:
         match user.split(":"):
             case ["system", "serviceaccount", namespace, name]:
                 if groups:
-                    raise ValueError(f"{user}: the groups of a ServiceAccount are the API server's to say; leave `groups` out")
-                token = self.kubectl("create", "token", name, "-n", namespace, "--duration=10h").stdout.strip()
+                    raise ValueError(
+                        f"{user}: the groups of a ServiceAccount are the API server's to say; leave `groups` out"
+                    )
+                token = self.kubectl(
+                    "create", "token", name, "-n", namespace, "--duration=10h"
+                ).stdout.strip()
                 return self._programs.write_kubeconfig(folder / "kubeconfig", {"token": token}, namespace)
             case _:
                 certificate = self._programs.client_certificate(user, tuple(groups), folder)
@@ -131,8 +143,12 @@ class ControlPlane:
         """Status of a GET as the administrator; None without a connection. Spares the 0.1 s that a kubectl takes."""
         try:
             trust = create_default_context(cafile=str(self.certificate))
-            request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self._token}"})
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+            request = urllib.request.Request(
+                self.url + path, headers={"Authorization": f"Bearer {self._token}"}
+            )
+            opener = urllib.request.build_opener(
+                urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+            )
             with opener.open(request, timeout=5) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
@@ -145,14 +161,18 @@ class ControlPlane:
         return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
 
 
-def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+def kubectl(
+    kubeconfig: Path, *arguments: str, stdin: str | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run kubectl with a kubeconfig, in English, without the caller's own settings."""
     command = [str(client("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     env = kept | {"HOME": str(kubeconfig.parent), "LANG": "C.UTF-8"}
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=env, check=False)
     if check and done.returncode:
-        raise RuntimeError(f"kubectl {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        raise RuntimeError(
+            f"kubectl {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        )
     return done
 
 
@@ -198,12 +218,16 @@ def running(folder: Path) -> Iterator[ControlPlane]:
     for attempt in (1, 2, 3):
         state = folder / f"control-plane-{attempt}"
         state.mkdir()
-        plane = ControlPlane(state, ControlPlanePrograms(state, "127.0.0.1", ControlPlanePorts(*free_ports(3))))
+        plane = ControlPlane(
+            state, ControlPlanePrograms(state, "127.0.0.1", ControlPlanePorts(*free_ports(3)))
+        )
         try:
             plane.start()
         except NotStarted as error:
             plane.stop()
-            if attempt == 3 or "address already in use" not in str(error):  # somebody took the port in between
+            if attempt == 3 or "address already in use" not in str(
+                error
+            ):  # somebody took the port in between
                 raise
             continue
         except BaseException:

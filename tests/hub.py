@@ -37,25 +37,43 @@ class Hub:
         self.repos: dict[str, Repo] = {}
         self.cuts: dict[str, int] = {}  # file name -> how many more answers break off half way
         self.failures: list[int] = []  # statuses of the next answers
-        self.requests: list[tuple[str, str, Mapping[str, str]]] = []  # method, path, headers (names in lower case)
+        self.requests: list[
+            tuple[str, str, Mapping[str, str]]
+        ] = []  # method, path, headers (names in lower case)
         self.url = ""
         self.cdn = ""
 
     def push(
-        self, name: str, files: Path | Mapping[str, bytes], *, gated: bool = False, private: bool = False, branch: str = "main"
+        self,
+        name: str,
+        files: Path | Mapping[str, bytes],
+        *,
+        gated: bool = False,
+        private: bool = False,
+        branch: str = "main",
     ) -> str:
         """A new commit on a branch; the branch moves to it. Returns the commit."""
         if isinstance(files, Path):
-            files = {path.relative_to(files).as_posix(): path.read_bytes() for path in files.rglob("*") if path.is_file()}
+            files = {
+                path.relative_to(files).as_posix(): path.read_bytes()
+                for path in files.rglob("*")
+                if path.is_file()
+            }
         repo = self.repos.setdefault(name, Repo(gated, private))
-        commit = hashlib.sha1(repr(sorted(files.items())).encode() + str(len(repo.commits)).encode()).hexdigest()
+        commit = hashlib.sha1(
+            repr(sorted(files.items())).encode() + str(len(repo.commits)).encode()
+        ).hexdigest()
         repo.commits[commit] = dict(files)
         repo.refs[branch] = commit
         return commit
 
     def bytes_sent(self, name: str) -> list[str]:
         """The ranges asked of a file's content, in order: `` for all of it."""
-        return [headers.get("range", "") for method, path, headers in self.requests if method == "GET" and path.endswith(name)]
+        return [
+            headers.get("range", "")
+            for method, path, headers in self.requests
+            if method == "GET" and path.endswith(name)
+        ]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -73,7 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.hub.requests.append((self.command, path, {key.lower(): value for key, value in self.headers.items()}))
+        self.hub.requests.append(
+            (self.command, path, {key.lower(): value for key, value in self.headers.items()})
+        )
         if self.hub.failures:
             self._send(self.hub.failures.pop(0))
             return
@@ -87,7 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._info("/".join(parts[2:4]), revision, token)
             return
         if parts[0] == "cdn":
-            self._content(self.hub.repos["/".join(parts[1:3])].commits[parts[3]]["/".join(parts[4:])], parts[-1])
+            self._content(
+                self.hub.repos["/".join(parts[1:3])].commits[parts[3]]["/".join(parts[4:])], parts[-1]
+            )
             return
         if parts[2:3] == ["resolve"]:
             self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]), token)
@@ -110,8 +132,18 @@ class _Handler(BaseHTTPRequestHandler):
         if (found := self._find(name, revision, token)) is None:
             return
         repo, commit = found
-        files = [{"rfilename": file, "size": len(data), "blobId": _etag(data)} for file, data in sorted(repo.commits[commit].items())]
-        info = {"id": name, "modelId": name, "sha": commit, "private": repo.private, "gated": "manual" if repo.gated else False, "tags": []}
+        files = [
+            {"rfilename": file, "size": len(data), "blobId": _etag(data)}
+            for file, data in sorted(repo.commits[commit].items())
+        ]
+        info = {
+            "id": name,
+            "modelId": name,
+            "sha": commit,
+            "private": repo.private,
+            "gated": "manual" if repo.gated else False,
+            "tags": [],
+        }
         body = json.dumps({**info, "downloads": 0, "likes": 0, "siblings": files}).encode()
         self._send(200, {"Content-Type": "application/json"}, body)
 
@@ -120,7 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         repo, commit = found
         if repo.gated and token != TOKEN:
-            self._send(403 if token else 401, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to this model is restricted"})
+            self._send(
+                403 if token else 401,
+                {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to this model is restricted"},
+            )
             return
         data = repo.commits[commit].get(file)
         about = {"X-Repo-Commit": commit}
@@ -141,9 +176,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         part = data[int(first) : int(last) + 1 if last else None]
-        self._send(206, headers | {"Content-Range": f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"}, part, name)
+        self._send(
+            206,
+            headers | {"Content-Range": f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"},
+            part,
+            name,
+        )
 
-    def _send(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"", name: str = "") -> None:
+    def _send(
+        self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"", name: str = ""
+    ) -> None:
         self.send_response(status)
         for key, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(key, value)
@@ -184,7 +226,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
     # The client reads the environment once, at its import, which another test may have caused.
     monkeypatch.setattr(constants, "ENDPOINT", found.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", found.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", found.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
     yield found

@@ -42,7 +42,11 @@ class Behaviour:
 
     def annotations(self) -> dict[str, str]:
         """The same, as annotations of a pod."""
-        told = {"exit-code": str(self.exit_code), "metrics": json.dumps(dict(self.metrics)), "reason": self.reason}
+        told = {
+            "exit-code": str(self.exit_code),
+            "metrics": json.dumps(dict(self.metrics)),
+            "reason": self.reason,
+        }
         if self.message is not None:
             told["message"] = self.message
         return {PREFIX + name: value for name, value in told.items() if value}
@@ -109,11 +113,13 @@ def stages(behaviours: tuple[Behaviour, ...] = ()) -> list[dict]:
         if behaviour.labels:
             spec["selector"]["matchLabels"] = dict(behaviour.labels)
         if behaviour.namespace:
-            spec["selector"]["matchExpressions"].append({"key": ".metadata.namespace", "operator": "In", "values": [behaviour.namespace]})
-        told = json.dumps(
-            json.dumps(behaviour.annotations(), ensure_ascii=False), ensure_ascii=False
-        )  # a string of the template's language
-        template, count = re.subn(r'fromJson "\{\}" \}\}', lambda _: f"fromJson {told} }}}}", spec["next"]["statusTemplate"], count=1)  # noqa: B023
+            spec["selector"]["matchExpressions"].append(
+                {"key": ".metadata.namespace", "operator": "In", "values": [behaviour.namespace]}
+            )
+        annotations = json.dumps(behaviour.annotations(), ensure_ascii=False)
+        told = json.dumps(annotations, ensure_ascii=False)  # a string of the template's language
+        filled = f"fromJson {told} }}}}".replace("\\", r"\\")
+        template, count = re.subn(r'fromJson "\{\}" \}\}', filled, spec["next"]["statusTemplate"], count=1)
         assert count == 1, "stages.yaml: pod-finish no longer begins with what it was told"
         spec["next"]["statusTemplate"] = template
         documents.append(stage)
@@ -122,12 +128,22 @@ def stages(behaviours: tuple[Behaviour, ...] = ()) -> list[dict]:
 
 def node() -> dict:
     """The fake node: room for what a large cluster holds."""
-    room = {"cpu": "100k", "memory": "100Ti", "ephemeral-storage": "1Pi", "pods": "10k", "nvidia.com/gpu": "8k"}
+    room = {
+        "cpu": "100k",
+        "memory": "100Ti",
+        "ephemeral-storage": "1Pi",
+        "pods": "10k",
+        "nvidia.com/gpu": "8k",
+    }
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": NODE, "labels": {"kubernetes.io/os": "linux", "kubernetes.io/hostname": NODE}},
-        "status": {"capacity": room, "allocatable": room, "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}]},
+        "status": {
+            "capacity": room,
+            "allocatable": room,
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        },
     }
 
 

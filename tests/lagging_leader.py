@@ -23,7 +23,11 @@ class Leader:
     def start(self):
         """As after a restart: everything is listed anew."""
         self.cache = {kind: copy.deepcopy(self.truth.kept[kind]) for kind in KINDS}
-        self.seen = {(kind, name): int(thing["metadata"]["resourceVersion"]) for kind in KINDS for name, thing in self.cache[kind].items()}
+        self.seen = {
+            (kind, name): int(thing["metadata"]["resourceVersion"])
+            for kind in KINDS
+            for name, thing in self.cache[kind].items()
+        }
         self.at = dict.fromkeys(KINDS, len(self.truth.log))
 
     def deliver(self, kind, count):
@@ -59,10 +63,18 @@ class Leader:
         if request is None:
             return None
         for row in request["status"].get("stages", ()):
-            if row["phase"] in ("Running", "Stopping") and row.get("job") and row["job"] not in self.cache["job"]:
+            if (
+                row["phase"] in ("Running", "Stopping")
+                and row.get("job")
+                and row["job"] not in self.cache["job"]
+            ):
                 self.answered("job", row["job"])
         uid = request["metadata"]["uid"]
-        jobs = [copy.deepcopy(job) for job in self.cache["job"].values() if job["metadata"]["ownerReferences"][0]["uid"] == uid]
+        jobs = [
+            copy.deepcopy(job)
+            for job in self.cache["job"].values()
+            if job["metadata"]["ownerReferences"][0]["uid"] == uid
+        ]
         pods = [copy.deepcopy(pod) for pod in self.cache["pod"].values() if pod_belongs(pod, request, jobs)]
         kept = self.truth.kept["map"].get(request["status"].get("snapshot", ""))
         owned = kept is not None and kept["metadata"]["ownerReferences"][0]["uid"] == uid

@@ -114,7 +114,13 @@ def unconditional(endpoint: str, access_key: str, secret_key: str) -> Iterator[s
             connection.close()
             self.send_response(answer.status)
             for name, value in answer.getheaders():
-                if name.lower() not in {"content-length", "transfer-encoding", "connection", "date", "server"}:
+                if name.lower() not in {
+                    "content-length",
+                    "transfer-encoding",
+                    "connection",
+                    "date",
+                    "server",
+                }:
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

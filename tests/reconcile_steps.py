@@ -63,7 +63,9 @@ def made(plan):
 
 def rows(plan):
     """`stage phase[ attempt]` for each row."""
-    return [f"{row.name} {row.phase}" + (f" {row.attempt}" if row.attempt else "") for row in plan.status.stages]
+    return [
+        f"{row.name} {row.phase}" + (f" {row.attempt}" if row.attempt else "") for row in plan.status.stages
+    ]
 
 
 def line(plan):

@@ -6,7 +6,10 @@ LEAST = {
     "apiVersion": "tunesmith.dev/v1alpha1",
     "kind": "TrainingRequest",
     "metadata": {"name": "riddles"},
-    "spec": {"task": "answer riddles", "model": {"base": "hf://org/model@0123456789abcdef0123456789abcdef01234567"}},
+    "spec": {
+        "task": "answer riddles",
+        "model": {"base": "hf://org/model@0123456789abcdef0123456789abcdef01234567"},
+    },
 }
 
 

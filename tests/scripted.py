@@ -8,15 +8,23 @@ from tunesmith_jobs.generate.runner import Patience
 from tunesmith_tryout.scripted_teacher.faults import read_faults
 from tunesmith_tryout.scripted_teacher.server import Server, started
 
-SUPPORT = "A support desk assistant: turns a customer's message into JSON with category, priority and product."
-QUICK = Patience(request=0.6, tries=3, silence=1.2, drain=1.0, base=0.02)  # for a teacher that fails: a busy machine may look like one
+SUPPORT = (
+    "A support desk assistant: turns a customer's message into JSON with category, priority and product."
+)
+QUICK = Patience(
+    request=0.6, tries=3, silence=1.2, drain=1.0, base=0.02
+)  # for a teacher that fails: a busy machine may look like one
 PATIENT = Patience(request=20.0, tries=3, silence=20.0, drain=1.0, base=0.02)  # for one that answers
 
 
 @contextlib.contextmanager
 def teacher(*faults, latency=0.0, requests_per_second=0.0):
     """A running scripted teacher; `.url` and its counts."""
-    server = Server(latency=latency, faults=[read_faults(text) for text in faults], requests_per_second=requests_per_second)
+    server = Server(
+        latency=latency,
+        faults=[read_faults(text) for text in faults],
+        requests_per_second=requests_per_second,
+    )
     loop = asyncio.new_event_loop()
     ready, end = threading.Event(), asyncio.Event()
 
@@ -39,4 +47,11 @@ def teacher(*faults, latency=0.0, requests_per_second=0.0):
 
 def spec(url, rows=20, task=SUPPORT, teacher=None, **data):
     """A spec that has `rows` rows written by the teacher at `url`."""
-    return {"task": task, "data": {"examples": rows, "teacher": {"model": "scripted", "baseURL": url, **(teacher or {})}, **data}}
+    return {
+        "task": task,
+        "data": {
+            "examples": rows,
+            "teacher": {"model": "scripted", "baseURL": url, **(teacher or {})},
+            **data,
+        },
+    }

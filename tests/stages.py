@@ -22,7 +22,12 @@ _SPEC = {"task": "Answer in JSON.", "model": {"base": "hf://org/tiny"}}
 
 def snapshot_for(spec: Mapping[str, Any], run: str = "r") -> Snapshot:
     """The snapshot of a request with this spec (`task` and `model.base` have values of their own if it says none)."""
-    document = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "r"}, "spec": _SPEC | dict(spec)}
+    document = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": "r"},
+        "spec": _SPEC | dict(spec),
+    }
     return snapshot(parse_request(document), run=run)
 
 
@@ -45,7 +50,9 @@ class Ran:
         return result
 
 
-def start_module(module: str, snapshot: Snapshot, store_url: str, tmp_path: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen:
+def start_module(
+    module: str, snapshot: Snapshot, store_url: str, tmp_path: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen:
     """Start a stage (`tunesmith_jobs.train`) and leave it running; its output is on the process's pipes, as text."""
     request = tmp_path / "snapshot.json"
     request.write_text(snapshot.to_json(), encoding="utf-8")
@@ -62,7 +69,12 @@ def start_module(module: str, snapshot: Snapshot, store_url: str, tmp_path: Path
 
 
 def run_module(
-    module: str, snapshot: Snapshot, store_url: str, tmp_path: Path, env: Mapping[str, str] | None = None, timeout: float = 240
+    module: str,
+    snapshot: Snapshot,
+    store_url: str,
+    tmp_path: Path,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 240,
 ) -> Ran:
     """Run a stage to its end. `env` is added to this process's environment."""
     process = start_module(module, snapshot, store_url, tmp_path, env)
@@ -77,13 +89,23 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def put_dataset(
-    snapshot: Snapshot, store_url: str, work: Path, *, train: Rows, test: Rows = (), validation: Rows = (), system: str = ""
+    snapshot: Snapshot,
+    store_url: str,
+    work: Path,
+    *,
+    train: Rows,
+    test: Rows = (),
+    validation: Rows = (),
+    system: str = "",
 ) -> None:
     """Commit a dataset as generate would: rows as mappings with prompt and response (`id` is added where there is none)."""
     attempt = Attempt("generate", snapshot, open_store(store_url), work, new_attempt())
     for split, rows in (("train", train), ("validation", validation), ("test", test)):
         if rows or split != "validation":
-            lines = [json.dumps({"id": f"{split}-{number}"} | dict(row), ensure_ascii=False) for number, row in enumerate(rows)]
+            lines = [
+                json.dumps({"id": f"{split}-{number}"} | dict(row), ensure_ascii=False)
+                for number, row in enumerate(rows)
+            ]
             attempt.put_bytes(f"{split}.jsonl", "".join(f"{line}\n" for line in lines).encode())
     attempt.put_bytes("system_message.txt", system.encode())
     attempt.put_bytes("report.json", b"{}\n")

@@ -25,7 +25,9 @@ def told(**progress):
 
     def step(cluster):
         pod = next(pod for pod in cluster.pods() if pod["status"]["phase"] == "Running")
-        cluster.progress = {pod["metadata"]["uid"]: Progress(stage=pod["metadata"]["labels"][wire.STAGE], **progress)}
+        cluster.progress = {
+            pod["metadata"]["uid"]: Progress(stage=pod["metadata"]["labels"][wire.STAGE], **progress)
+        }
 
     return step
 
@@ -45,7 +47,11 @@ def no_image(cluster):
 def no_node(cluster):
     message = "0/4 nodes are available: 4 Insufficient nvidia.com/gpu."
     cluster.later(30)
-    cluster.add_pod(conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}])
+    cluster.add_pod(
+        conditions=[
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        ]
+    )
 
 
 def is_deleted(cluster):
@@ -57,7 +63,15 @@ GATE = {"evaluation.gate": {"leastGain": 0.5}}
 GENERATED = [look, runs, look, later(60), done({"rows": 128.0}), look]
 TRAINS = [GENERATED, runs, look, later(60), told(**STEPS), look]
 TRAINED = [TRAINS, later(60), done({"loss": 0.4121}), look]
-ALL = [TRAINED, stage_done(), runs, look, later(30), done({"lossGain": 0.5, "lossGainLow": 0.2, "rows": 13.0}), look]
+ALL = [
+    TRAINED,
+    stage_done(),
+    runs,
+    look,
+    later(30),
+    done({"lossGain": 0.5, "lossGainLow": 0.2, "rows": 13.0}),
+    look,
+]
 OUT_OF_MEMORY = [GENERATED, out_of_memory, look, out_of_memory, look]
 
 # name -> what it is, by kstatus, by Argo CD, the spec, what has happened
@@ -113,13 +127,26 @@ def state(name):
     about, kstatus, argo, spec, steps = STATES[name]
     cluster, _ = play(steps, spec=spec)
     request = cluster.request
-    kept = {key: request["metadata"][key] for key in ("generation", "deletionTimestamp") if key in request["metadata"]}
+    kept = {
+        key: request["metadata"][key]
+        for key in ("generation", "deletionTimestamp")
+        if key in request["metadata"]
+    }
     given = {key: value for key, value in request["spec"].items() if key not in ("task", "model")}
-    return {"about": about, "kstatus": kstatus, "argo": argo, "metadata": kept, "spec": given, "status": request["status"]}
+    return {
+        "about": about,
+        "kstatus": kstatus,
+        "argo": argo,
+        "metadata": kept,
+        "spec": given,
+        "status": request["status"],
+    }
 
 
 if __name__ == "__main__":
     for old in FOLDER.glob("*.json"):
         old.unlink()
     for each in STATES:
-        FOLDER.joinpath(f"{each}.json").write_text(json.dumps(state(each), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        FOLDER.joinpath(f"{each}.json").write_text(
+            json.dumps(state(each), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )

@@ -8,7 +8,11 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-CORPUS = ("system user assistant", "a support message becomes a JSON object with category, priority and product", '{"category": "billing"}')
+CORPUS = (
+    "system user assistant",
+    "a support message becomes a JSON object with category, priority and product",
+    '{"category": "billing"}',
+)
 VOCABULARY = 320
 
 
@@ -54,7 +58,9 @@ def tiny_model(
     generator = torch.Generator().manual_seed(seed)
     kind = getattr(torch, dtype)
     tensors = {
-        name: (torch.ones(shape) if "norm" in name else torch.randn(shape, generator=generator) * deviation).to(kind)
+        name: (
+            torch.ones(shape) if "norm" in name else torch.randn(shape, generator=generator) * deviation
+        ).to(kind)
         for name, shape in shapes.items()
     }
     _write_weights(folder, tensors, shards, save_file)
@@ -98,7 +104,9 @@ def _write_weights(folder: Path, tensors: dict, shards: int, save_file) -> None:
         save_file({name: tensors[name] for name in part}, folder / file, metadata={"format": "pt"})
         where |= dict.fromkeys(part, file)
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    _write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": where})
+    _write_json(
+        folder / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": where}
+    )
 
 
 def _write_tokenizer(folder: Path, context: int, template: str | None) -> None:

@@ -25,7 +25,9 @@ def until_stopped(attempt: Attempt) -> None:
 
 
 def tell_secrets(attempt: Attempt) -> None:
-    secrets = " ".join(os.environ[name] for name in ("TUNESMITH_TEACHER_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"))
+    secrets = " ".join(
+        os.environ[name] for name in ("TUNESMITH_TEACHER_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN")
+    )
     attempt.say(f"the teacher said: {json.dumps({'error': secrets})} {secrets}")
     if TOY.startswith("fails"):
         raise BadData(secrets, problems=[Problem(secrets, secrets, secrets)], remedy=secrets)

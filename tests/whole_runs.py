@@ -50,7 +50,12 @@ class Bench:
 
     def write(self) -> Path:
         path = self.folder / "a request.yaml"
-        document = {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest", "metadata": {"name": self.name}, "spec": self.spec}
+        document = {
+            "apiVersion": "tunesmith.dev/v1alpha1",
+            "kind": "TrainingRequest",
+            "metadata": {"name": self.name},
+            "spec": self.spec,
+        }
         path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
         return path
 
@@ -58,7 +63,11 @@ class Bench:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-        return kept | {"HOME": str(home), "OPENAI_BASE_URL": self.teacher.url, "OPENAI_API_KEY": "scripted"} | self.env
+        return (
+            kept
+            | {"HOME": str(home), "OPENAI_BASE_URL": self.teacher.url, "OPENAI_API_KEY": "scripted"}
+            | self.env
+        )
 
     def start(self, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -99,7 +108,9 @@ def digests(store_folder: Path, run: str) -> dict:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         for file in manifest["files"]:
             name = file["path"]
-            if name.endswith((".safetensors", "train.jsonl", "test.jsonl", "system_message.txt", "adapter_config.json")):
+            if name.endswith(
+                (".safetensors", "train.jsonl", "test.jsonl", "system_message.txt", "adapter_config.json")
+            ):
                 found[f"{manifest['stage']}/{name}"] = file["sha256"]
     return found
 

@@ -36,7 +36,9 @@ def changes(before: Snapshot, after: Snapshot) -> list[Change]:
         if old.get(path) != new.get(path)
     ]
     order = [entry.name for entry in after.stages]
-    return sorted(found, key=lambda change: order.index(change.stage) if change.stage in order else len(order))
+    return sorted(
+        found, key=lambda change: order.index(change.stage) if change.stage in order else len(order)
+    )
 
 
 def moved(before: Snapshot, after: Snapshot) -> list[str]:
@@ -47,9 +49,14 @@ def moved(before: Snapshot, after: Snapshot) -> list[str]:
 
 def _stage(path: str, before: Snapshot, after: Snapshot) -> str | None:
     if path == "rerun":
-        return next((stage for stage in ORDER if id_of(before.spec.rerun, stage) != id_of(after.spec.rerun, stage)), None)
+        return next(
+            (stage for stage in ORDER if id_of(before.spec.rerun, stage) != id_of(after.spec.rerun, stage)),
+            None,
+        )
     return concerns(path)
 
 
 def _leaves(snapshot: Snapshot) -> Mapping[str, Any]:
-    return {".".join(path): value for path, value in leaves(snapshot.spec.model_dump(mode="json", by_alias=True))}
+    return {
+        ".".join(path): value for path, value in leaves(snapshot.spec.model_dump(mode="json", by_alias=True))
+    }

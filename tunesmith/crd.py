@@ -30,7 +30,10 @@ _KEPT = (
 )
 _ANY = {"$ref": "#/$defs/JsonValue"}
 _FROZEN = ("profile", "queueName")
-_MAP_LISTS = {"conditions": "type", "stages": "name"}  # lists of the status that server-side apply merges by a key
+_MAP_LISTS = {
+    "conditions": "type",
+    "stages": "name",
+}  # lists of the status that server-side apply merges by a key
 
 
 def custom_resource_definition() -> dict[str, Any]:
@@ -39,7 +42,9 @@ def custom_resource_definition() -> dict[str, Any]:
     for rule in RULES:
         if rule.cel:
             place = {"fieldPath": f".{rule.field}"} if rule.field else {}
-            _at(spec, rule.path).setdefault("x-kubernetes-validations", []).append({"rule": rule.cel, "message": rule.message} | place)
+            _at(spec, rule.path).setdefault("x-kubernetes-validations", []).append(
+                {"rule": rule.cel, "message": rule.message} | place
+            )
     for field in _FROZEN:
         spec.setdefault("x-kubernetes-validations", []).append(
             {
@@ -191,10 +196,14 @@ def _convert(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
     if "items" in schema:
         result["items"] = _convert(schema["items"], definitions)
     if "properties" in schema:
-        result["properties"] = {name: _field(field, definitions) for name, field in schema["properties"].items()}
+        result["properties"] = {
+            name: _field(field, definitions) for name, field in schema["properties"].items()
+        }
     elif (values := schema.get("additionalProperties")) and values != _ANY:
         result["additionalProperties"] = _convert(values, definitions)
-    elif result.get("type") == "object" or "type" not in result:  # a map of anything: CEL sees that it is there, not what is in it
+    elif (
+        result.get("type") == "object" or "type" not in result
+    ):  # a map of anything: CEL sees that it is there, not what is in it
         result["x-kubernetes-preserve-unknown-fields"] = True
     return result
 

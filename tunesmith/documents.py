@@ -76,11 +76,15 @@ def _tagged(_loader: _Loader, node: yaml.ScalarNode) -> Any:
         value = scalar(node.value)
         if type(value) in kinds:
             return value
-    raise yaml.constructor.ConstructorError(None, None, f"{node.value!r} is no {node.tag.rpartition(':')[2]}", node.start_mark)
+    raise yaml.constructor.ConstructorError(
+        None, None, f"{node.value!r} is no {node.tag.rpartition(':')[2]}", node.start_mark
+    )
 
 
 def _refused(_loader: _Loader, node: yaml.Node) -> Any:
-    raise yaml.constructor.ConstructorError(None, None, f"JSON has no !!{node.tag.rpartition(':')[2]}", node.start_mark)
+    raise yaml.constructor.ConstructorError(
+        None, None, f"JSON has no !!{node.tag.rpartition(':')[2]}", node.start_mark
+    )
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
@@ -97,13 +101,22 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
         elif not isinstance(key, str):
             raise yaml.constructor.ConstructorError(None, None, "a key must be a string", key_node.start_mark)
         if key in result:
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {key!r} is given twice", key_node.start_mark
+            )
         result[key] = loader.construct_object(value_node, deep=True)
     return result
 
 
-_Loader.yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("<<$"))]}  # nothing else is typed by PyYAML
-_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
+_Loader.yaml_implicit_resolvers = {
+    "<": [("tag:yaml.org,2002:merge", re.compile("<<$"))]
+}  # nothing else is typed by PyYAML
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "null": (type(None),),
+}
 _Loader.add_constructor(_UNTAGGED, _plain)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 for _kind in _KINDS:

@@ -57,7 +57,9 @@ class TunesmithError(Exception):
     exit_code = ExitCode.BUG
     default_reason = "InternalError"
 
-    def __init__(self, message: str, *, reason: str = "", remedy: str = "", problems: Sequence[Problem] = ()) -> None:
+    def __init__(
+        self, message: str, *, reason: str = "", remedy: str = "", problems: Sequence[Problem] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason or self.default_reason

@@ -16,7 +16,9 @@ _FIRST = '{"event":'
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
 
     def line(self) -> str:
         """The event as one line of JSON, without the newline."""
@@ -49,8 +51,12 @@ class Result(_Event):
     remedy: str = ""
     manifest: str = ""  # URL of the stage's manifest, if it is done
     adopted: bool = False  # an earlier attempt had committed the same key; nothing was computed
-    done_keys: dict[str, str] = Field(default_factory=dict)  # later stages of this run which the store already holds: name -> key
-    evaluated: dict[str, float] = Field(default_factory=dict)  # metrics of evaluate, if it is among `done_keys`
+    done_keys: dict[str, str] = Field(
+        default_factory=dict
+    )  # later stages of this run which the store already holds: name -> key
+    evaluated: dict[str, float] = Field(
+        default_factory=dict
+    )  # metrics of evaluate, if it is among `done_keys`
     metrics: dict[str, float] = Field(default_factory=dict)
     seconds: float = 0.0
 
@@ -70,7 +76,9 @@ class Result(_Event):
         return slim.line()
 
 
-_events: TypeAdapter[Progress | Result] = TypeAdapter(Annotated[Progress | Result, Field(discriminator="event")])
+_events: TypeAdapter[Progress | Result] = TypeAdapter(
+    Annotated[Progress | Result, Field(discriminator="event")]
+)
 
 
 def parse(line: str) -> Progress | Result | None:

@@ -17,14 +17,24 @@ def json_schema() -> dict[str, Any]:
     root["properties"] |= {
         "apiVersion": root["properties"]["apiVersion"] | {"enum": [API_VERSION]},
         "kind": root["properties"]["kind"] | {"enum": [KIND]},
-        "metadata": {"type": "object", "description": "Name, namespace, labels, annotations.", "required": ["name"]},
+        "metadata": {
+            "type": "object",
+            "description": "Name, namespace, labels, annotations.",
+            "required": ["name"],
+        },
     }
-    return {"$schema": _DRAFT, "title": KIND} | root | {"required": ["apiVersion", "kind", "metadata", "spec"]}
+    return (
+        {"$schema": _DRAFT, "title": KIND} | root | {"required": ["apiVersion", "kind", "metadata", "spec"]}
+    )
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Without what only Kubernetes knows; a bound that is no part of the range as JSON Schema says it; no unknown fields."""
-    result = {name: value for name, value in schema.items() if not name.startswith("x-kubernetes-") and name != "format"}
+    result = {
+        name: value
+        for name, value in schema.items()
+        if not name.startswith("x-kubernetes-") and name != "format"
+    }
     for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if result.pop(exclusive, False):
             result[exclusive] = result.pop(bound)

@@ -21,7 +21,9 @@ FORMAT = 1
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
 
     def to_bytes(self) -> bytes:
         """Indented JSON, for people who look into a bucket."""
@@ -60,7 +62,9 @@ class Manifest(_Stored):
     pins: dict[str, Pin] = Field(default_factory=dict)  # "base", "source", ...
     metrics: dict[str, float] = Field(default_factory=dict)
     details: dict[str, JsonValue] = Field(default_factory=dict)  # what later stages and reports need to know
-    versions: dict[str, str] = Field(default_factory=dict)  # of tunesmith, Python and the libraries that made it
+    versions: dict[str, str] = Field(
+        default_factory=dict
+    )  # of tunesmith, Python and the libraries that made it
 
     @property
     def folder(self) -> str:

@@ -32,4 +32,6 @@ class Pace:
         """How far a fetch is."""
         rate = self.rate()
         eta, metrics = ((total - done) / rate, {"bytesPerSecond": rate}) if rate else (None, {})
-        return Progress(stage="fetch", done=done, total=total, unit="bytes", phase=part, eta=eta, metrics=metrics)
+        return Progress(
+            stage="fetch", done=done, total=total, unit="bytes", phase=part, eta=eta, metrics=metrics
+        )

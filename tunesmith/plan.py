@@ -42,7 +42,10 @@ NEUTRAL = frozenset(
     }
 )
 
-LEAST: Mapping[str, Any] = {"task": "-", "model": {"base": "-"}}  # what a spec has to say at least; all else is built in then
+LEAST: Mapping[str, Any] = {
+    "task": "-",
+    "model": {"base": "-"},
+}  # what a spec has to say at least; all else is built in then
 
 
 def snapshot(
@@ -76,10 +79,22 @@ def graph(spec: Spec) -> tuple[StageKey, ...]:
     for name, kind in STAGES.items():
         if kind.asked_by and not getattr(spec, kind.asked_by):
             continue
-        fields = {path: value for path, value in values.items() if concerns(path) == name and value != defaults.get(path)}
+        fields = {
+            path: value
+            for path, value in values.items()
+            if concerns(path) == name and value != defaults.get(path)
+        }
         direct = [stages[need] for need in kind.needs]
         after = [stage.key for stage in direct]
-        key = _hash({"format": kind.format, "stage": name, "fields": fields, "after": after, "rerun": id_of(spec.rerun, name)})
+        key = _hash(
+            {
+                "format": kind.format,
+                "stage": name,
+                "fields": fields,
+                "after": after,
+                "rerun": id_of(spec.rerun, name),
+            }
+        )
         stages[name] = StageKey(name=name, kind=name, key=key, needs=_all_needs(direct))
     return tuple(stages.values())
 
@@ -100,7 +115,9 @@ def references(spec: Spec) -> tuple[tuple[str, str], ...]:
 
     Empty once they are replaced by their runs (`resolve` with `runs`).
     """
-    return tuple((reference.request, stage) for stage, reference in borrowed(spec).items() if reference.request)
+    return tuple(
+        (reference.request, stage) for stage, reference in borrowed(spec).items() if reference.request
+    )
 
 
 def concerns(path: str) -> str | None:

@@ -17,7 +17,12 @@ CACHE = "/cache"
 CERTIFICATES = "/etc/tunesmith-ca"
 TMP = "/tmp"  # noqa: S108 - a volume of the pod's own
 GPU = "nvidia.com/gpu"
-_BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")  # of Python's ssl and httpx, requests, curl, boto3
+_BUNDLE = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+)  # of Python's ssl and httpx, requests, curl, boto3
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15} | {
     unit: 1 << (10 * power) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), start=1)
 }
@@ -28,7 +33,8 @@ Values = dict[str, str | dict[str, Any]]  # of variables: a text, or a `valueFro
 def env(values: Values) -> list[dict[str, Any]]:
     """`env` of a container."""
     return [
-        {"name": name, "value": value} if isinstance(value, str) else {"name": name, "valueFrom": value} for name, value in values.items()
+        {"name": name, "value": value} if isinstance(value, str) else {"name": name, "valueFrom": value}
+        for name, value in values.items()
     ]
 
 
@@ -83,8 +89,13 @@ def store(store: S3) -> Values:
     }
     found: Values = {name: value for name, value in given.items() if value}
     if store.secret:
-        found |= {name: secret(SecretKey(name=store.secret, key=name)) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-        found["AWS_SESSION_TOKEN"] = secret(SecretKey(name=store.secret, key="AWS_SESSION_TOKEN"), optional=True)
+        found |= {
+            name: secret(SecretKey(name=store.secret, key=name))
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        }
+        found["AWS_SESSION_TOKEN"] = secret(
+            SecretKey(name=store.secret, key="AWS_SESSION_TOKEN"), optional=True
+        )
     return found
 
 
@@ -109,7 +120,10 @@ def certificates(profile: Profile) -> list[tuple[dict[str, Any], dict[str, Any]]
     if profile.ca_bundle is None:
         return []
     bundle = profile.ca_bundle
-    volume = {"name": "ca", "configMap": {"name": bundle.name, "items": [{"key": bundle.key, "path": "ca.crt"}]}}
+    volume = {
+        "name": "ca",
+        "configMap": {"name": bundle.name, "items": [{"key": bundle.key, "path": "ca.crt"}]},
+    }
     return [(volume, {"name": "ca", "mountPath": CERTIFICATES, "readOnly": True})]
 
 
@@ -125,7 +139,11 @@ def scratch(size: str, storage_class: str) -> dict[str, Any]:
     """The scratch volume: on the node's own disk, or one that lives as long as the pod."""
     if not storage_class:
         return {"name": "scratch", "emptyDir": {"sizeLimit": size}}
-    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class, "resources": {"requests": {"storage": size}}}
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": storage_class,
+        "resources": {"requests": {"storage": size}},
+    }
     return {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
 
 
@@ -151,15 +169,25 @@ def identity(profile: Profile) -> dict[str, Any]:
 
 def confined() -> dict[str, Any]:
     """`securityContext` of a container."""
-    return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
 
 
 def placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
     """Where the pod may run: the request's (or its profile's defaults), affinity and runtime class the profile's."""
-    tolerations = [one.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True) for one in settings.tolerations]
+    tolerations = [
+        one.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
+        for one in settings.tolerations
+    ]
     found = {
         "nodeSelector": dict(settings.node_selector),
-        "tolerations": [{"operator": one.operator, **chosen} for one, chosen in zip(settings.tolerations, tolerations, strict=True)],
+        "tolerations": [
+            {"operator": one.operator, **chosen}
+            for one, chosen in zip(settings.tolerations, tolerations, strict=True)
+        ],
         "affinity": dict(pod.affinity),
         "priorityClassName": settings.priority_class_name,
         "runtimeClassName": pod.runtime_class_name,
@@ -176,7 +204,9 @@ def amounts(wanted: Resources, *, gpu: bool) -> tuple[dict[str, str], dict[str, 
     limits = {name: value for name, value in wanted.requests.items() if is_gpu(name)} | dict(wanted.limits)
     if gpu and not any(map(is_gpu, limits)):
         limits[GPU] = "1"
-    return requests, {name: value for name, value in limits.items() if not is_gpu(name) or quantity(value) > 0}
+    return requests, {
+        name: value for name, value in limits.items() if not is_gpu(name) or quantity(value) > 0
+    }
 
 
 def is_gpu(name: str) -> bool:

@@ -27,7 +27,10 @@ TRAINING: Mapping[str, Mapping[str, Any]] = {
         "loraAlpha": 16.0,
         "loraDropout": 0.1,
         "loraBias": "none",
-        "loraTargetModules": ["q_proj", "v_proj"],  # peft's own choice for Llama, since the notebook names none
+        "loraTargetModules": [
+            "q_proj",
+            "v_proj",
+        ],  # peft's own choice for Llama, since the notebook names none
         "numTrainEpochs": 1.0,
         "maxSteps": -1,
         "fp16": False,
@@ -53,4 +56,6 @@ TRAINING: Mapping[str, Mapping[str, Any]] = {
     }
 }
 
-MERGE: Mapping[str, Mapping[str, Any]] = {"original": {"dtype": "float16", "rounding": "nearest"}}  # follows `training.preset`
+MERGE: Mapping[str, Mapping[str, Any]] = {
+    "original": {"dtype": "float16", "rounding": "nearest"}
+}  # follows `training.preset`

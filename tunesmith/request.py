@@ -195,18 +195,26 @@ def parse(document: object) -> TrainingRequest:
 def without_nulls(value: Any) -> Any:
     """The value without members that are null, as the API server prunes them: null means not set. In a JSON Schema it is a value."""
     if isinstance(value, Mapping):
-        return {key: member if key == _JSON_SCHEMA else without_nulls(member) for key, member in value.items() if member is not None}
+        return {
+            key: member if key == _JSON_SCHEMA else without_nulls(member)
+            for key, member in value.items()
+            if member is not None
+        }
     if isinstance(value, list):
         return [without_nulls(item) for item in value]
     return value
 
 
 _JSON_SCHEMA = "jsonSchema"
-_SPEC_BYTES = 600_000  # of a ConfigMap's 1 MiB; the rest is for resolved values, where they came from, and the profile
+_SPEC_BYTES = (
+    600_000  # of a ConfigMap's 1 MiB; the rest is for resolved values, where they came from, and the profile
+)
 
 
 def _too_large(spec: Mapping[str, Any]) -> Iterator[Problem]:
-    size = len(json.dumps([spec], ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))  # as a snapshot writes it
+    size = len(
+        json.dumps([spec], ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
+    )  # as a snapshot writes it
     if size > _SPEC_BYTES:
         why = f"has {size:,} bytes, more than the {_SPEC_BYTES:,} that fit into a snapshot"
         yield Problem("spec", why, remedy="give long data by data.source")
@@ -234,16 +242,25 @@ def _problem(details: ErrorDetails) -> Problem:
         field = str(details["loc"][-1])
         guess = difflib.get_close_matches(_camel(field), _names_at(details["loc"][:-1]), n=1, cutoff=0.6)
         return Problem(
-            path, "unknown field", remedy=f"did you mean {guess[0]!r}?" if guess else "see docs/reference/request.md for the fields"
+            path,
+            "unknown field",
+            remedy=f"did you mean {guess[0]!r}?" if guess else "see docs/reference/request.md for the fields",
         )
     if details["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", details["ctx"]["expected"])
         guess = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.6)
-        return Problem(path, f"must be one of {', '.join(allowed)}", value, f"did you mean {guess[0]!r}?" if guess else "")
+        return Problem(
+            path,
+            f"must be one of {', '.join(allowed)}",
+            value,
+            f"did you mean {guess[0]!r}?" if guess else "",
+        )
     if details["type"] == "missing":
         return Problem(path, "is missing", remedy="add it")
     if details["type"] == "too_long":
-        return Problem(path, f"must have at most {(most := details['ctx']['max_length'])} item{'s' * (most != 1)}", value)
+        return Problem(
+            path, f"must have at most {(most := details['ctx']['max_length'])} item{'s' * (most != 1)}", value
+        )
     text = _WORDS.get(details["type"])
     if text is None:
         text = details["msg"][:1].lower() + details["msg"][1:]

@@ -13,8 +13,8 @@ from pydantic.alias_generators import to_camel
 
 from tunesmith import presets
 from tunesmith.errors import BadRequest, Problem
-from tunesmith.newer import known, read_known
 from tunesmith.profile import Profile
+from tunesmith.pruning import pruned, read_pruned
 from tunesmith.request import Spec, TrainingRequest
 from tunesmith.rules import broken_rules
 from tunesmith.stages import FIELDS_READ
@@ -44,13 +44,17 @@ class StageKey(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_plain_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {field: value for field, value in serialize(self).items() if field != "kind" or value != self.name}
+        return {
+            field: value for field, value in serialize(self).items() if field != "kind" or value != self.name
+        }
 
 
 class Snapshot(BaseModel):
     """The resolved request of one generation, as stages read it from `--request`. `provenance`: field path -> source."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
 
     api_version: Literal["tunesmith.dev/v1alpha1"] = "tunesmith.dev/v1alpha1"
     kind: Literal["Snapshot"] = "Snapshot"
@@ -76,10 +80,11 @@ class Snapshot(BaseModel):
 def read_snapshot(text: str) -> Snapshot:
     """The snapshot in a file, without what only a newer release knows. Raises BadRequest if it is none."""
     try:
-        return read_known(Snapshot, text)
+        return read_pruned(Snapshot, text)
     except ValueError as error:
         raise BadRequest(
-            "the file given by --request is no snapshot", remedy="write one with `tunesmith validate FILE --snapshot`"
+            "the file given by --request is no snapshot",
+            remedy="write one with `tunesmith validate FILE --snapshot`",
         ) from error
 
 
@@ -89,17 +94,27 @@ def unknown_wishes(text: str) -> list[str]:
     provenance: Mapping[str, str] = document.get("provenance", {})
     return [
         path
-        for path in known(Snapshot, document)[1]
-        if path.startswith("spec.") and path.split(".")[1] in FIELDS_READ and _is_set(path.removeprefix("spec."), provenance)
+        for path in pruned(Snapshot, document)[1]
+        if path.startswith("spec.")
+        and path.split(".")[1] in FIELDS_READ
+        and _is_set(path.removeprefix("spec."), provenance)
     ]
 
 
 def _is_set(path: str, provenance: Mapping[str, str]) -> bool:
-    return any(source != BUILT_IN for leaf, source in provenance.items() if leaf == path or leaf.startswith(f"{path}."))
+    return any(
+        source != BUILT_IN
+        for leaf, source in provenance.items()
+        if leaf == path or leaf.startswith(f"{path}.")
+    )
 
 
 def resolve(
-    request: TrainingRequest, profile: Profile | None = None, *, cluster: bool = False, runs: Mapping[str, str] | None = None
+    request: TrainingRequest,
+    profile: Profile | None = None,
+    *,
+    cluster: bool = False,
+    runs: Mapping[str, str] | None = None,
 ) -> tuple[Spec, dict[str, str]]:
     """The spec with every value filled in, and for each leaf's path (`training.learningRate`) the source of its value.
 
@@ -129,10 +144,14 @@ def resolve(
     try:
         spec = Spec.model_validate_json(json.dumps(merged))
     except ValueError as error:
-        raise BadRequest("preset and profile give a spec that cannot be used", problems=[Problem("spec", str(error))]) from error
+        raise BadRequest(
+            "preset and profile give a spec that cannot be used", problems=[Problem("spec", str(error))]
+        ) from error
     spec = _choices(spec)
     filled = spec.model_dump(mode="json", by_alias=True)
-    return spec, {path: sources.get(path, BUILT_IN) for path in (".".join(path) for path, _ in leaves(filled))}
+    return spec, {
+        path: sources.get(path, BUILT_IN) for path in (".".join(path) for path, _ in leaves(filled))
+    }
 
 
 def _name_runs(merged: Mapping[str, Any], runs: Mapping[str, str]) -> None:

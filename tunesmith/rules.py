@@ -81,8 +81,13 @@ def _impossible_toleration(stage: Part) -> bool:
 
 
 def _too_much_text(spec: Part) -> bool:
-    data, evaluation = (part if isinstance(part := spec.get(name), Mapping) else {} for name in ("data", "evaluation"))
-    lists = [part if isinstance(part, list | tuple) else [] for part in (data.get("seeds"), evaluation.get("prompts"))]
+    data, evaluation = (
+        part if isinstance(part := spec.get(name), Mapping) else {} for name in ("data", "evaluation")
+    )
+    lists = [
+        part if isinstance(part, list | tuple) else []
+        for part in (data.get("seeds"), evaluation.get("prompts"))
+    ]
     texts = [spec.get("task"), data.get("systemMessage"), *lists[0], *lists[1]]
     return sum(len(text) for text in texts if isinstance(text, str)) > _TEXT
 
@@ -119,8 +124,20 @@ RULES = (
         _both("source", "from"),
         "!(has(self.source) && has(self.from))",
     ),
-    Rule("data.from", "must name either a request or a run", "give exactly one of the two", _not_one("request", "run"), _ONE_REFERENCE),
-    Rule("training.from", "must name either a request or a run", "give exactly one of the two", _not_one("request", "run"), _ONE_REFERENCE),
+    Rule(
+        "data.from",
+        "must name either a request or a run",
+        "give exactly one of the two",
+        _not_one("request", "run"),
+        _ONE_REFERENCE,
+    ),
+    Rule(
+        "training.from",
+        "must name either a request or a run",
+        "give exactly one of the two",
+        _not_one("request", "run"),
+        _ONE_REFERENCE,
+    ),
     Rule(
         "data.split",
         "test and validation leave nothing to train on",
@@ -178,4 +195,6 @@ def broken_rules(spec: Part) -> Iterator[Problem]:
         for step in filter(None, rule.path.split(".")):
             part = part.get(step) if isinstance(part, Mapping) else None
         if isinstance(part, Mapping) and rule.broken(part):
-            yield Problem(".".join(filter(None, ("spec", rule.path, rule.field))), rule.why, remedy=rule.remedy)
+            yield Problem(
+                ".".join(filter(None, ("spec", rule.path, rule.field))), rule.why, remedy=rule.remedy
+            )

@@ -40,7 +40,15 @@ HINTS = {  # pattern -> what to write
     _LOCATION: "s3://bucket/prefix, without blanks",
 }
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
-Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adafactor", "sgd"]
+Optimizer = Literal[
+    "adamw_torch",
+    "adamw_torch_fused",
+    "adamw_8bit",
+    "paged_adamw_8bit",
+    "paged_adamw_32bit",
+    "adafactor",
+    "sgd",
+]
 Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"]
 
 
@@ -205,7 +213,9 @@ class Training(Settings):
     """Quantise the base model to 4 bits while training (QLoRA)."""
     bnb_4bit_quant_type: Annotated[Literal["nf4", "fp4"], Field(alias="bnb4bitQuantType")] = "nf4"
     """4-bit data type."""
-    bnb_4bit_compute_dtype: Annotated[Literal["auto", "float32", "float16", "bfloat16"], Field(alias="bnb4bitComputeDtype")] = "auto"
+    bnb_4bit_compute_dtype: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"], Field(alias="bnb4bitComputeDtype")
+    ] = "auto"
     """Type that 4-bit weights are multiplied in. Built-in: bfloat16 on a GPU that has it, else float16; float32 on a CPU."""
     bnb_4bit_use_double_quant: Annotated[bool, Field(alias="bnb4bitUseDoubleQuant")] = True
     """Quantise the quantisation constants too (saves 0.4 bits a weight)."""

@@ -117,7 +117,9 @@ ORDER: tuple[str, ...] = tuple(STAGES)
 JUDGED: KindName = "evaluate"
 """The stage whose metrics the gate is judged on."""
 
-PARTS: Mapping[str, tuple[str, Part]] = {kind.part.name: (kind.name, kind.part) for kind in _KINDS if kind.part is not None}
+PARTS: Mapping[str, tuple[str, Part]] = {
+    kind.part.name: (kind.name, kind.part) for kind in _KINDS if kind.part is not None
+}
 """Each part by its name, with the stage that makes it."""
 
 FIELDS_READ = tuple(sorted({path.partition(".")[0] for kind in _KINDS for path in kind.fields}))

@@ -9,7 +9,16 @@ from tunesmith.settings import Settings
 Phase = Literal["Pending", "Queued", "Running", "Suspended", "Succeeded", "Failed"]
 StagePhase = Literal["Pending", "Running", "Stopping", "Succeeded", "Failed"]
 ConditionType = Literal[
-    "Accepted", "Generated", "Trained", "Merged", "Evaluated", "Delivered", "Complete", "Failed", "Reconciling", "Stalled"
+    "Accepted",
+    "Generated",
+    "Trained",
+    "Merged",
+    "Evaluated",
+    "Delivered",
+    "Complete",
+    "Failed",
+    "Reconciling",
+    "Stalled",
 ]
 
 

@@ -26,7 +26,9 @@ SESSION = f"{GROUP}/session"  # what a pod of the command line is for
 TEMPLATE = f"{GROUP}/template"  # of a Job: hash of its pod template, which tells whether an edit concerns it
 GENERATION = f"{GROUP}/generation"  # of a Job: generation of the request that it was made for
 RETRY = f"{GROUP}/retry"  # of a Job: `spec.retry` then
-TEACHER_RATE = f"{GROUP}/teacher-requests-per-minute"  # of a generate pod, which the stage reads as a file while it runs
+TEACHER_RATE = (
+    f"{GROUP}/teacher-requests-per-minute"  # of a generate pod, which the stage reads as a file while it runs
+)
 
 # Containers and files.
 CONTAINER = "stage"  # the container of a stage's pod

@@ -56,13 +56,20 @@ def requests_of(space: str, count: int) -> str:
     """The documents that a user applies."""
     spec = {"task": "Answer riddles.", "model": {"base": "hf://org/base"}}
     head = {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest"}
-    items = [{**head, "metadata": {"name": f"r{number}", "namespace": space}, "spec": spec} for number in range(count)]
+    items = [
+        {**head, "metadata": {"name": f"r{number}", "namespace": space}, "spec": spec}
+        for number in range(count)
+    ]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
 def config(limit: int) -> str:
     """The controller's: one profile with a limit."""
-    profile = {"store": {"url": "s3://bucket/runs"}, "limits": {"requests": limit}, "defaults": {"training": {"device": "cpu"}}}
+    profile = {
+        "store": {"url": "s3://bucket/runs"},
+        "limits": {"requests": limit},
+        "defaults": {"training": {"device": "cpu"}},
+    }
     images = dict.fromkeys(("generate", "train", "merge"), "localhost/none:1")
     return json.dumps({"images": images, "profiles": {"default": profile}})
 
@@ -78,7 +85,11 @@ def calls_of(replica: Replica) -> Counter[tuple[str, str]]:
 
 def looks_of(replica: Replica) -> Counter[str]:
     """Looks at requests by how they ended."""
-    lines = [line for line in replica.get("/metrics")[1].splitlines() if line.startswith("tunesmith_reconcile_total{")]
+    lines = [
+        line
+        for line in replica.get("/metrics")[1].splitlines()
+        if line.startswith("tunesmith_reconcile_total{")
+    ]
     return Counter({line.split('"')[1]: int(float(line.rsplit(" ", 1)[1])) for line in lines})
 
 
@@ -101,7 +112,9 @@ def complaints(replicas: Replicas) -> Iterator[str]:
             yield from (f"{level}: {line}" for line in one.logged(level))
 
 
-def measure(plane: ControlPlane, folder: Path, requests: int, namespaces: int, limit: int, flags: list[str]) -> Found:
+def measure(
+    plane: ControlPlane, folder: Path, requests: int, namespaces: int, limit: int, flags: list[str]
+) -> Found:
     """One run, to the last request."""
     real.install(plane)
     plane.kubectl("create", "-f", "-", stdin=json.dumps(node()))
@@ -119,13 +132,20 @@ def measure(plane: ControlPlane, folder: Path, requests: int, namespaces: int, l
         idle, begun, loads = calls_of(leader), time.monotonic(), [os.getloadavg()[0]]
         with ThreadPoolExecutor(namespaces) as users:
             for done in [
-                users.submit(plane.kubectl, "create", "-f", "-", stdin=requests_of(space, requests // namespaces)) for space in spaces
+                users.submit(
+                    plane.kubectl, "create", "-f", "-", stdin=requests_of(space, requests // namespaces)
+                )
+                for space in spaces
             ]:
                 done.result()
         seen.judging = True
         print(f"all applied after {time.monotonic() - begun:.0f} s", flush=True)
         while seen.phases() != {"Succeeded": requests}:
-            if time.monotonic() - begun > 3600 or "Failed" in seen.phases() or leader.process.poll() is not None:
+            if (
+                time.monotonic() - begun > 3600
+                or "Failed" in seen.phases()
+                or leader.process.poll() is not None
+            ):
                 break
             time.sleep(2)
             loads.append(os.getloadavg()[0])
@@ -163,7 +183,8 @@ def wrong(found: Found, requests: int, limit: int) -> list[str]:
         f"not all Succeeded: {found.seen.phases()}": found.seen.phases() == {"Succeeded": requests},
         f"{found.jobs} Jobs for {requests * STAGES} stages": found.jobs == requests * STAGES,
         f"{found.seen.most_jobs} Jobs at once, limit {limit}": found.seen.most_jobs <= limit,
-        f"a namespace was more than one turn behind for {found.seen.longest_behind:.1f} s": found.seen.longest_behind < WRITTEN,
+        f"a namespace was more than one turn behind for {found.seen.longest_behind:.1f} s": found.seen.longest_behind
+        < WRITTEN,
         f"a namespace stayed more than one turn behind: {found.seen.still_behind()}": not found.seen.still_behind(),
         f"{found.peak:.0f} MiB": found.peak <= 300,
         **dict.fromkeys(found.complaints, False),
@@ -174,7 +195,9 @@ def wrong(found: Found, requests: int, limit: int) -> list[str]:
 def table(found: Found, requests: int, namespaces: int, limit: int, flags: list[str]) -> list[str]:
     """The page of results."""
     total = found.calls.total()
-    writes = sum(count for (verb, _), count in found.calls.items() if verb in ("create", "patch", "update", "delete"))
+    writes = sum(
+        count for (verb, _), count in found.calls.items() if verb in ("create", "patch", "update", "delete")
+    )
     behind = found.seen.behind
     return [
         f"# Controller: {requests} requests in {namespaces} namespaces, {found.jobs} Jobs, at most {limit} requests at work",
@@ -202,7 +225,10 @@ def table(found: Found, requests: int, namespaces: int, limit: int, flags: list[
         "",
         "| call | count | per request |",
         "| --- | --- | --- |",
-        *(f"| {verb} {resource} | {count} | {count / requests:.2f} |" for (verb, resource), count in found.calls.most_common()),
+        *(
+            f"| {verb} {resource} | {count} | {count / requests:.2f} |"
+            for (verb, resource), count in found.calls.most_common()
+        ),
     ]
 
 
@@ -216,7 +242,9 @@ def main() -> None:
     parser.add_argument("flags", nargs="*", help="more flags of the controller, after --")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as plane:
-        found = measure(plane, plane.folder, arguments.requests, arguments.namespaces, arguments.limit, arguments.flags)
+        found = measure(
+            plane, plane.folder, arguments.requests, arguments.namespaces, arguments.limit, arguments.flags
+        )
     lines = table(found, arguments.requests, arguments.namespaces, arguments.limit, arguments.flags)
     print("\n".join(lines))
     if not arguments.no_write:

@@ -29,12 +29,20 @@ def main() -> None:
         print(json.dumps(_SIDES[arguments.side](arguments.model, arguments.rows, arguments.new_tokens)))
         return
     print(f"{arguments.rows} rows, {arguments.new_tokens} new tokens at most")
-    print(f"{'':12}{'total s':>9}{'import s':>10}{'load s':>8}{'loss s':>8}{'answers s':>11}{'tokens/s':>10}{'peak MiB':>10}")
-    environment = os.environ | before_torch.missing(os.environ)  # as the stage; without it both are several times slower when busy
+    print(
+        f"{'':12}{'total s':>9}{'import s':>10}{'load s':>8}{'loss s':>8}{'answers s':>11}{'tokens/s':>10}{'peak MiB':>10}"
+    )
+    environment = os.environ | before_torch.missing(
+        os.environ
+    )  # as the stage; without it both are several times slower when busy
     for side in _SIDES:
         command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
         began = time.monotonic()
-        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()[-1])
+        found = json.loads(
+            subprocess.run(
+                command, capture_output=True, text=True, check=True, env=environment
+            ).stdout.splitlines()[-1]
+        )
         total = time.monotonic() - began
         speed = found["tokens"] / found["answers"]
         print(
@@ -45,7 +53,10 @@ def main() -> None:
 
 
 def _prompts(rows: int) -> list[str]:
-    return [f"Order {number}: I was charged twice for PhotoBox this month, please refund the second payment." for number in range(rows)]
+    return [
+        f"Order {number}: I was charged twice for PhotoBox this month, please refund the second payment."
+        for number in range(rows)
+    ]
 
 
 def _ours(folder: Path, rows: int, new_tokens: int) -> dict[str, float]:
@@ -96,12 +107,20 @@ def _figures(times: Sequence[float], tokens: int) -> dict[str, float]:
 _SIDES = {"tunesmith": _ours, "pipeline": _pipeline}
 
 
-_DEMO_MODEL = Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"  # `make demo` writes it
+_DEMO_MODEL = (
+    Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"
+)  # `make demo` writes it
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate against a loop over transformers' pipeline.")
-    parser.add_argument("model", type=Path, nargs="?", default=_DEMO_MODEL, help="folder of a chat model (default: the demo's)")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        default=_DEMO_MODEL,
+        help="folder of a chat model (default: the demo's)",
+    )
     parser.add_argument("--rows", type=int, default=13)
     parser.add_argument("--new-tokens", type=int, default=48)
     parser.add_argument("--side", choices=_SIDES, help=argparse.SUPPRESS)

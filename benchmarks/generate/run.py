@@ -31,7 +31,15 @@ CASES = (  # what the endpoint does, latency in s, requests a second (0: any), f
 @contextlib.contextmanager
 def teacher(latency: float, rate: float, faults: tuple[str, ...]) -> Iterator[str]:
     """The address of a scripted teacher in a process of its own."""
-    command = [sys.executable, "-m", "tunesmith_tryout.scripted_teacher", "--latency", str(latency), "--rate", str(rate)]
+    command = [
+        sys.executable,
+        "-m",
+        "tunesmith_tryout.scripted_teacher",
+        "--latency",
+        str(latency),
+        "--rate",
+        str(rate),
+    ]
     command += [f"--fail={fault}" for fault in faults]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -83,8 +91,15 @@ def one_by_one(url: str, rows: int) -> int:
     answers: list[str] = []
     for number in range(rows):
         messages = [{"role": "system", "content": CHAIN}, {"role": "user", "content": f"{TASK} ({number})"}]
-        messages += [{"role": "assistant", "content": text} for text in random.sample(answers, min(10, len(answers)))]
-        reply = client.chat.completions.create(model="scripted", messages=messages, temperature=0.4, max_tokens=1354)  # type: ignore[arg-type] # plain dicts
+        messages += [
+            {"role": "assistant", "content": text} for text in random.sample(answers, min(10, len(answers)))
+        ]
+        reply = client.chat.completions.create(
+            model="scripted",
+            messages=messages,  # type: ignore[arg-type] # plain dicts
+            temperature=0.4,
+            max_tokens=1354,
+        )
         answers.append(reply.choices[0].message.content or "")
     return len(set(answers))
 
@@ -97,7 +112,9 @@ def child(kind: str, url: str, rows: int) -> None:
     done = attempt(url, rows) if kind == "stage" else one_by_one(url, rows)
     now = time.time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"start": begun - float(os.environ[BORN]), "run": now - begun, "peak": peak, "rows": done}))
+    print(
+        json.dumps({"start": begun - float(os.environ[BORN]), "run": now - begun, "peak": peak, "rows": done})
+    )
 
 
 def main() -> None:
@@ -125,7 +142,11 @@ def main() -> None:
         for kind in ("stage", "one-by-one"):
             with teacher(latency, rate, faults) as url:
                 figures.append(measure(kind, url, arguments.rows))
-        cells = [f"{figure[part]:.{digits}f}" for figure in figures for part, digits in (("start", 2), ("run", 2), ("peak", 0))]
+        cells = [
+            f"{figure[part]:.{digits}f}"
+            for figure in figures
+            for part, digits in (("start", 2), ("run", 2), ("peak", 0))
+        ]
         line = f"| {name} | {least(arguments.rows):.1f} | {' | '.join(cells)} | {figures[1]['run'] / figures[0]['run']:.1f} |"
         print(line, flush=True)
         lines.append(line)

@@ -38,7 +38,9 @@ class Run(NamedTuple):
 
 def main() -> None:
     """Measure and write results.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--skip-7b", action="store_true")
@@ -50,21 +52,33 @@ def main() -> None:
         base, adapter = make("1.1B", scratch, shards=5)
         for number in range(options.rounds):
             for name in ("tunesmith", "peft", "copy"):
-                run = stage(base, adapter, scratch / "out") if name == "tunesmith" else peer(name, base, adapter, scratch / "out")
+                run = (
+                    stage(base, adapter, scratch / "out")
+                    if name == "tunesmith"
+                    else peer(name, base, adapter, scratch / "out")
+                )
                 runs[name].append(run)
-                print(f"1.1B round {number + 1} {name}: {run.seconds:.1f} s ({run.cpu:.1f} s CPU), {run.mib:.0f} MiB", flush=True)
+                print(
+                    f"1.1B round {number + 1} {name}: {run.seconds:.1f} s ({run.cpu:.1f} s CPU), {run.mib:.0f} MiB",
+                    flush=True,
+                )
         shutil.rmtree(base)
         if not options.skip_7b:
             base, adapter = make("7B", scratch, shards=3)
             large = stage(base, adapter, scratch / "out")
-            print(f"7B tunesmith: {large.seconds:.1f} s ({large.cpu:.1f} s CPU), {large.mib:.0f} MiB", flush=True)
+            print(
+                f"7B tunesmith: {large.seconds:.1f} s ({large.cpu:.1f} s CPU), {large.mib:.0f} MiB",
+                flush=True,
+            )
     (HERE / "results.md").write_text(results(runs, large), encoding="utf-8")
 
 
 def make(size: str, scratch: Path, shards: int) -> tuple[Path, Path]:
     """A synthetic base and an adapter for it."""
     if (free := shutil.disk_usage(scratch).free) < NEEDED[size]:
-        raise SystemExit(f"{scratch} has {free / 1e9:.0f} GB free; {size} needs {NEEDED[size] / 1e9:.0f}. Give another --scratch.")
+        raise SystemExit(
+            f"{scratch} has {free / 1e9:.0f} GB free; {size} needs {NEEDED[size] / 1e9:.0f}. Give another --scratch."
+        )
     base, adapter = scratch / f"base-{size}", scratch / f"adapter-{size}"
     prepare("model", size, base, shards, adapter, RANK)
     os.sync()
@@ -80,7 +94,9 @@ def stage(base: Path, adapter: Path, out: Path) -> Run:
     """The stage as the runner starts it, after stages that left this adapter."""
     prepare("store", base, adapter, out)
     snapshot = str(out / "snapshot.json")
-    run = measured([sys.executable, "-m", "tunesmith_jobs.merge", "--request", snapshot, "--store", f"file://{out}"], out)
+    run = measured(
+        [sys.executable, "-m", "tunesmith_jobs.merge", "--request", snapshot, "--store", f"file://{out}"], out
+    )
     shutil.rmtree(out)
     return run
 
@@ -101,7 +117,9 @@ def measured(command: list[str], out: Path) -> Run:
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{log.read_text(errors='replace')[-3000:]}")
+        raise SystemExit(
+            f"{' '.join(command)} ended with {process.returncode}:\n{log.read_text(errors='replace')[-3000:]}"
+        )
     return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
@@ -113,7 +131,10 @@ def results(runs: dict[str, list[Run]], large: Run | None) -> str:
         "# merge: results",
         "",
         f"`python benchmarks/merge/run.py --rounds {len(runs['peft'])}`, {datetime.now(UTC):%Y-%m-%d}, {machine()}.",
-        ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "numpy", "peft", "transformers", "safetensors"))
+        ", ".join(
+            f"{name} {importlib.metadata.version(name)}"
+            for name in ("torch", "numpy", "peft", "transformers", "safetensors")
+        )
         + f", Python {platform.python_version()}.",
         "",
         f"1.1B Llama (22 layers, 2048 wide, bfloat16, 2.2 GB in 5 files), adapter of rank {RANK} on all linear layers. Medians; in brackets"
@@ -150,7 +171,10 @@ def results(runs: dict[str, list[Run]], large: Run | None) -> str:
 def machine() -> str:
     """Cores and memory, in words."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-    name = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    name = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
     return f"{len(os.sched_getaffinity(0))} cores ({name}), {memory:.0f} GiB memory, load {os.getloadavg()[2]:.1f} over the last 15 minutes"
 
 

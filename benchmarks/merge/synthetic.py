@@ -29,7 +29,9 @@ def shapes(size: str) -> dict[str, tuple[int, ...]]:
         found |= {f"{at}.self_attn.{name}.weight": (kv, hidden) for name in ("k_proj", "v_proj")}
         found |= {f"{at}.mlp.{name}.weight": (inner, hidden) for name in ("gate_proj", "up_proj")}
         found |= {f"{at}.mlp.down_proj.weight": (hidden, inner)}
-        found |= {f"{at}.{name}.weight": (hidden,) for name in ("input_layernorm", "post_attention_layernorm")}
+        found |= {
+            f"{at}.{name}.weight": (hidden,) for name in ("input_layernorm", "post_attention_layernorm")
+        }
     return found | {"model.norm.weight": (hidden,), "lm_head.weight": (vocabulary, hidden)}
 
 
@@ -38,7 +40,9 @@ def write_base(size: str, folder: Path, shards: int) -> None:
     folder.mkdir(parents=True)
     hidden, inner, layers, heads, kv_heads, vocabulary = SIZES[size]
     names = shapes(size)
-    noise = _bfloat16(np.random.default_rng(0).standard_normal(_PIECE + 4096, dtype=np.float32) * np.float32(0.02))
+    noise = _bfloat16(
+        np.random.default_rng(0).standard_normal(_PIECE + 4096, dtype=np.float32) * np.float32(0.02)
+    )
     where: dict[str, str] = {}
     for index, part in enumerate(_parts(names, shards), start=1):
         file = f"model-{index:05}-of-{shards:05}.safetensors"
@@ -79,7 +83,9 @@ def write_adapter(size: str, folder: Path, rank: int) -> None:
     tensors = {}
     for module, (rows, columns) in modules.items():
         for part, shape in (("lora_A", (rank, columns)), ("lora_B", (rows, rank))):
-            tensors[f"base_model.model.{module}.{part}.weight"] = draw.standard_normal(shape, dtype=np.float32) * np.float32(0.02)
+            tensors[f"base_model.model.{module}.{part}.weight"] = draw.standard_normal(
+                shape, dtype=np.float32
+            ) * np.float32(0.02)
     save_file(tensors, folder / "adapter_model.safetensors")
     config = {
         "peft_type": "LORA",

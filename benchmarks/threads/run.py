@@ -18,7 +18,9 @@ WAITING = {
     "sleeps at once (OMP_WAIT_POLICY=passive)": {"OMP_WAIT_POLICY": "passive"},
     "sleeps soon (GOMP_SPINCOUNT=2000)": {"GOMP_SPINCOUNT": "2000"},
 }
-_DEMO_MODEL = Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"  # `make demo` writes it
+_DEMO_MODEL = (
+    Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"
+)  # `make demo` writes it
 
 
 def main() -> None:
@@ -40,7 +42,9 @@ def main() -> None:
 
 def _side_by_side(waiting: str, processes: int) -> float:
     """Seconds a step, of the slowest process."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))
+    }
     environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1"} | WAITING[waiting]
     command = [sys.executable, __file__, *sys.argv[1:], "--one"]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(processes)]
@@ -71,7 +75,13 @@ def _steps(model: Path, steps: int) -> float:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What a waiting thread costs, alone and side by side.")
-    parser.add_argument("model", type=Path, nargs="?", default=_DEMO_MODEL, help="folder of a chat model (default: the demo's)")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        default=_DEMO_MODEL,
+        help="folder of a chat model (default: the demo's)",
+    )
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)

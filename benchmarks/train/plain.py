@@ -5,7 +5,11 @@ import os
 import sys
 import time
 
-os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+os.environ |= {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 
 import torch
 from datasets import Dataset
@@ -22,7 +26,10 @@ def main(path: str) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         wish["model"],
         quantization_config=BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=kind, bnb_4bit_use_double_quant=True
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=kind,
+            bnb_4bit_use_double_quant=True,
         ),
         dtype=torch.float32,
         device_map={"": wish["device"]},

@@ -52,25 +52,55 @@ def tickets(count: int, seed: int) -> list[dict[str, str]]:
     """Made-up support messages with the JSON object that sorts them."""
     draw = random.Random(seed)
     texts = {
-        "billing": ["I was charged twice for {}", "My invoice for {} shows the wrong amount", "Please refund my {} payment"],
-        "bug": ["{} crashes when I click export", "The {} page shows error 500", "Search in {} returns nothing"],
-        "account": ["I cannot log in to {}", "How do I change the email of my {} account", "Please delete my {} account"],
-        "feature": ["Could {} support dark mode", "Please add CSV import to {}", "Can {} send weekly reports"],
+        "billing": [
+            "I was charged twice for {}",
+            "My invoice for {} shows the wrong amount",
+            "Please refund my {} payment",
+        ],
+        "bug": [
+            "{} crashes when I click export",
+            "The {} page shows error 500",
+            "Search in {} returns nothing",
+        ],
+        "account": [
+            "I cannot log in to {}",
+            "How do I change the email of my {} account",
+            "Please delete my {} account",
+        ],
+        "feature": [
+            "Could {} support dark mode",
+            "Please add CSV import to {}",
+            "Can {} send weekly reports",
+        ],
     }
-    moods = [(" This is urgent, our team is blocked.", "high"), (" Please look at it this week.", "medium"), (" No rush at all.", "low")]
+    moods = [
+        (" This is urgent, our team is blocked.", "high"),
+        (" Please look at it this week.", "medium"),
+        (" No rush at all.", "low"),
+    ]
     rows = []
     for _ in range(count):
-        category, product = draw.choice(list(texts)), draw.choice(["Atlas", "Beacon", "Cobalt", "Drift", "Ember"])
+        category, product = (
+            draw.choice(list(texts)),
+            draw.choice(["Atlas", "Beacon", "Cobalt", "Drift", "Ember"]),
+        )
         mood, priority = draw.choice(moods)
         answer = {"category": category, "priority": priority, "product": product}
-        rows.append({"prompt": draw.choice(texts[category]).format(product) + "." + mood, "response": json.dumps(answer)})
+        rows.append(
+            {
+                "prompt": draw.choice(texts[category]).format(product) + "." + mood,
+                "response": json.dumps(answer),
+            }
+        )
     return rows
 
 
 def run(command: list[str], kill_at: str = "") -> Run:
     """Run a process to its end, or kill it as soon as a line holds `kill_at`."""
     began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+    )
     lines = []
     assert process.stdout is not None
     for line in process.stdout:
@@ -83,10 +113,18 @@ def run(command: list[str], kill_at: str = "") -> Run:
     if process.returncode and not kill_at:
         assert process.stderr is not None
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{process.stderr.read()}")
-    return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, process.returncode, lines)
+    return Run(
+        time.monotonic() - began,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss // 1024,
+        process.returncode,
+        lines,
+    )
 
 
-def stage(work: Path, name: str, model: Path, rows: list[dict[str, str]], steps: int, **training: Any) -> tuple[list[str], Path]:
+def stage(
+    work: Path, name: str, model: Path, rows: list[dict[str, str]], steps: int, **training: Any
+) -> tuple[list[str], Path]:
     """A run of its own in a store of its own: the command for its train stage, and the store's folder."""
     spec = {
         "model": {"base": f"file://{model}"},
@@ -103,10 +141,20 @@ def stage(work: Path, name: str, model: Path, rows: list[dict[str, str]], steps:
         },
     }
     snapshot, folder = snapshot_for(spec), work / name
-    put_dataset(snapshot, f"file://{folder}", work / f"{name}-data", train=rows, test=tickets(12, 2), system=SYSTEM)
+    put_dataset(
+        snapshot, f"file://{folder}", work / f"{name}-data", train=rows, test=tickets(12, 2), system=SYSTEM
+    )
     request = work / f"{name}.json"
     request.write_text(snapshot.to_json(), encoding="utf-8")
-    return [sys.executable, "-m", "tunesmith_jobs.train", "--request", str(request), "--store", f"file://{folder}"], folder
+    return [
+        sys.executable,
+        "-m",
+        "tunesmith_jobs.train",
+        "--request",
+        str(request),
+        "--store",
+        f"file://{folder}",
+    ], folder
 
 
 def digest(store: Path) -> str:
@@ -117,13 +165,18 @@ def digest(store: Path) -> str:
 
 def history(store: Path) -> tuple[float, float]:
     """Seconds per step, from the speed that the stage logged, and the last loss."""
-    entries = [json.loads(line) for line in next(store.glob("r/train/*/attempts/*/history.jsonl")).read_text().splitlines()]
+    entries = [
+        json.loads(line)
+        for line in next(store.glob("r/train/*/attempts/*/history.jsonl")).read_text().splitlines()
+    ]
     return entries[-1]["tokens"] / entries[-1]["tokensPerSecond"] / entries[-1]["step"], entries[-1]["loss"]
 
 
 def main() -> None:
     """Run both, and write results.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, default=Path("examples/models/SmolLM2-135M-Instruct"))
     parser.add_argument("--steps", type=int, default=12)
     arguments = parser.parse_args()
@@ -146,7 +199,14 @@ def main() -> None:
         said = json.loads(plain.lines[-1])
         ours = {}
         for name, checkpointing in (("same settings", True), ("gradientCheckpointing: false", False)):
-            command, store = stage(work, f"ours-{checkpointing}", model, rows, arguments.steps, gradientCheckpointing=checkpointing)
+            command, store = stage(
+                work,
+                f"ours-{checkpointing}",
+                model,
+                rows,
+                arguments.steps,
+                gradientCheckpointing=checkpointing,
+            )
             ours[name] = (run(command), store)
         command, store = stage(work, "killed", model, rows, arguments.steps, gradientCheckpointing=False)
         killed = run(command, kill_at=f"step {TRAINER['logging_steps']} of")
@@ -156,7 +216,10 @@ def main() -> None:
         read = {name: (ran, history(place)) for name, (ran, place) in ours.items()}
     table = [
         ("plain trl script", said["secondsPerStep"], plain.seconds, plain.cpu, plain.memory, said["loss"]),
-        *((f"stage, {name}", history_of[0], ran.seconds, ran.cpu, ran.memory, history_of[1]) for name, (ran, history_of) in read.items()),
+        *(
+            (f"stage, {name}", history_of[0], ran.seconds, ran.cpu, ran.memory, history_of[1])
+            for name, (ran, history_of) in read.items()
+        ),
     ]
     text = "\n".join(
         [

@@ -17,7 +17,19 @@ from typing import Annotated
 import typer
 
 from tunesmith.errors import ExitCode, TunesmithError
-from tunesmith_cli.commands import about, changing, checking, deleting, logs, reading, running, status, version, waiting, writing
+from tunesmith_cli.commands import (
+    about,
+    changing,
+    checking,
+    deleting,
+    logs,
+    reading,
+    running,
+    status,
+    version,
+    waiting,
+    writing,
+)
 from tunesmith_cli.commands.place import PLUGIN
 from tunesmith_cli.local.processes import Toolbox
 
@@ -60,8 +72,13 @@ app.command(name="help")(about.help_)
 @app.callback(invoke_without_command=False)
 def _root(
     *,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colour, no animation; as NO_COLOR=1.")] = False,
-    version_: Annotated[bool, typer.Option("--version", is_eager=True, callback=version.print_version, help="Print the version.")] = False,  # noqa: ARG001 - its callback acts
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colour, no animation; as NO_COLOR=1.")
+    ] = False,
+    version_: Annotated[  # noqa: ARG001 - its callback acts
+        bool,
+        typer.Option("--version", is_eager=True, callback=version.print_version, help="Print the version."),
+    ] = False,
 ) -> None:
     if no_color:
         os.environ["NO_COLOR"] = "1"
@@ -94,9 +111,13 @@ def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None,
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         remedy = (
-            "free space or rights there, then run the same command again" if error.errno in _OF_A_DISK else "run the same command again"
+            "free space or rights there, then run the same command again"
+            if error.errno in _OF_A_DISK
+            else "run the same command again"
         )
-        _say(f"tunesmith: {error.strerror or str(error) or type(error).__name__}{where}\nWhat to do: {remedy}")
+        _say(
+            f"tunesmith: {error.strerror or str(error) or type(error).__name__}{where}\nWhat to do: {remedy}"
+        )
         return ExitCode.TRY_AGAIN
     except Exception as error:  # noqa: BLE001 - the last resort: what is known has a class of its own
         return _bug(error)
@@ -105,9 +126,16 @@ def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None,
 def complete() -> int:
     """`kubectl_complete-tunesmith`: kubectl asks it for the words that may follow; the last line is cobra's directive (4: no files)."""
     words = shlex.join(["tunesmith", *(sys.argv[1:] or [""])])
-    os.environ |= {f"_{PLUGIN.upper()}_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": words}
+    os.environ |= {
+        f"_{PLUGIN.upper()}_COMPLETE": "complete_fish",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": words,
+    }
     found = io.StringIO()
-    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(found):  # typer ends a completion with it
+    with (
+        contextlib.suppress(SystemExit),
+        contextlib.redirect_stdout(found),
+    ):  # typer ends a completion with it
         main([], program=PLUGIN)
     print("\n".join([*filter(None, found.getvalue().splitlines()), ":4"]))
     return ExitCode.DONE
@@ -116,7 +144,10 @@ def complete() -> int:
 def _with_values(arguments: Sequence[str]) -> list[str]:
     """`--dry-run` alone as `--dry-run=client`: as in kubectl, its value comes with `=` or not at all."""
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    return [f"{one}=client" if one == "--dry-run" and number < end else one for number, one in enumerate(arguments)]
+    return [
+        f"{one}=client" if one == "--dry-run" and number < end else one
+        for number, one in enumerate(arguments)
+    ]
 
 
 def _prepare_streams() -> None:
@@ -127,12 +158,16 @@ def _prepare_streams() -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the life of the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character gets another one, not an error
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal that lacks a character gets another one, not an error
 
 
 def _usage(error: typer.TyperException) -> int:
     """A wrong command line; without arguments, the help."""
-    text = getattr(error, "format_message", lambda: str(error))().replace(": Value error, ", ": ")  # pydantic's words
+    text = getattr(error, "format_message", lambda: str(error))().replace(
+        ": Value error, ", ": "
+    )  # pydantic's words
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(text)

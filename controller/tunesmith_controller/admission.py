@@ -60,7 +60,9 @@ def _of_profile(candidates: Sequence[Candidate], limits: Limits) -> dict[str, Tu
     return turns
 
 
-def _take(waiting: Sequence[Candidate], at_work: Mapping[str, int], free: int | None, each: int) -> list[Candidate]:
+def _take(
+    waiting: Sequence[Candidate], at_work: Mapping[str, int], free: int | None, each: int
+) -> list[Candidate]:
     """Those who may start, in their order: of the namespace that has least at work, the oldest. `free`: None for all; `each`: 0 for all."""
     counts = Counter(at_work)
     lines: dict[str, list[Candidate]] = {}
@@ -92,9 +94,13 @@ def _gpu_turns(candidates: Sequence[Candidate], limits: Limits) -> dict[str, str
         if candidate.gpu or candidate.uid in chosen:
             found[candidate.uid] = ""
         elif each and taken[space] >= each:
-            found[candidate.uid] = f"namespace {space} has {counts[space]} of the {each} Jobs with a GPU that its profile allows at once"
+            found[candidate.uid] = (
+                f"namespace {space} has {counts[space]} of the {each} Jobs with a GPU that its profile allows at once"
+            )
         elif free is not None and len(chosen) >= free:
-            found[candidate.uid] = f"profile {candidate.profile} has {len(holders)} of its {limits.gpu_jobs} Jobs with a GPU at work"
+            found[candidate.uid] = (
+                f"profile {candidate.profile} has {len(holders)} of its {limits.gpu_jobs} Jobs with a GPU at work"
+            )
         else:
             found[candidate.uid] = ""
     return found
@@ -103,7 +109,9 @@ def _gpu_turns(candidates: Sequence[Candidate], limits: Limits) -> dict[str, str
 def _why(candidate: Candidate, limits: Limits, in_namespace: int) -> str:
     each = limits.requests_per_namespace
     if each and in_namespace >= each:
-        return f"namespace {candidate.namespace} has its {each} requests of profile {candidate.profile} at work"
+        return (
+            f"namespace {candidate.namespace} has its {each} requests of profile {candidate.profile} at work"
+        )
     return f"profile {candidate.profile} has its {limits.requests} requests at work"
 
 

@@ -77,7 +77,11 @@ def error_of(status: int, body: bytes, retry_after: str = "") -> ApiError:
         parsed = {}
     known = parsed if isinstance(parsed, dict) and parsed.get("kind") == "Status" else {}
     reason, message = str(known.get("reason") or ""), str(known.get("message") or "")[:1000]
-    seconds = float(retry_after) if retry_after.isdigit() else float((known.get("details") or {}).get("retryAfterSeconds") or 0)
+    seconds = (
+        float(retry_after)
+        if retry_after.isdigit()
+        else float((known.get("details") or {}).get("retryAfterSeconds") or 0)
+    )
     if status == 409 and reason == "AlreadyExists":
         return AlreadyExists(status, reason, message)
     kind = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone, 429: Throttled}.get(status, ApiError)
@@ -156,7 +160,12 @@ class Api:
             try:
                 return self._once(call, timeout, read=True)
             except Throttled as error:  # nothing was done: any call may be made again
-                if urgent or not left or not 0 < error.retry_after <= _PATIENCE or self._stop.wait(error.retry_after):
+                if (
+                    urgent
+                    or not left
+                    or not 0 < error.retry_after <= _PATIENCE
+                    or self._stop.wait(error.retry_after)
+                ):
                     raise
         raise AssertionError("the last try returns or raises")
 
@@ -165,16 +174,28 @@ class Api:
         if group_resource_verb not in _ALLOWED:
             raise AssertionError(f"{group_resource_verb} is not in RIGHTS")
         path, query = call.resource.path(call.namespace, call.name), [*call.query.items()]
-        headers = {"Accept": "application/json"} if call.resource.name != "pods/log" else {}  # a log answers 406 to JSON
+        headers = (
+            {"Accept": "application/json"} if call.resource.name != "pods/log" else {}
+        )  # a log answers 406 to JSON
         if call.content_type or call.body is not None:
             headers["Content-Type"] = call.content_type or "application/json"
         method, url, sent, body, post = self._transport.param_serialize(
-            _METHODS[call.verb], path, query_params=query, header_params=headers, body=call.body, auth_settings=["BearerToken"]
+            _METHODS[call.verb],
+            path,
+            query_params=query,
+            header_params=headers,
+            body=call.body,
+            auth_settings=["BearerToken"],
         )
         code = "none"
         try:
             response = self._transport.call_api(
-                method, url, header_params=sent, body=body, post_params=post, _request_timeout=(timeout.connect, timeout.read)
+                method,
+                url,
+                header_params=sent,
+                body=body,
+                post_params=post,
+                _request_timeout=(timeout.connect, timeout.read),
             ).response
             code = str(response.status)
             if read or response.status >= 300:
@@ -193,7 +214,9 @@ def connect(kubeconfig: str = "", *, connections: int = 8, context: str = "") ->
     """The official client's transport, from inside the cluster or by a kubeconfig. Raises kubernetes.config.ConfigException."""
     settings = client.Configuration()
     if kubeconfig:
-        kube_config.load_kube_config(config_file=kubeconfig, context=context or None, client_configuration=settings)
+        kube_config.load_kube_config(
+            config_file=kubeconfig, context=context or None, client_configuration=settings
+        )
     else:
         kube_config.load_incluster_config(client_configuration=settings)
     settings.keep_alive = True  # off by default; without it a half-open watch is never noticed

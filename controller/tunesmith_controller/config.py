@@ -28,20 +28,26 @@ def read_config(file: Path) -> Config:
     try:
         documents = read_documents(file.read_text(encoding="utf-8"), str(file))
     except OSError as error:
-        raise BadRequest(f"the configuration {file} cannot be read: {error.strerror}", remedy="give --config") from error
+        raise BadRequest(
+            f"the configuration {file} cannot be read: {error.strerror}", remedy="give --config"
+        ) from error
     return parse_config(next(iter(documents), {}), str(file))
 
 
 def parse_config(document: Any, place: str) -> Config:
     """Profiles with their names, and with the file's images where they have none of their own."""
     if not isinstance(document, Mapping):
-        raise BadRequest(f"{place} holds no configuration", problems=[Problem("", "must be a mapping", document)])
+        raise BadRequest(
+            f"{place} holds no configuration", problems=[Problem("", "must be a mapping", document)]
+        )
     problems = [Problem(name, "unknown field") for name in document if name not in ("images", "profiles")]
     images = _read(Images, document.get("images") or {}, "images", problems)
     profiles: dict[str, Profile] = {}
     for name, values in (document.get("profiles") or {}).items():
         own = dict(values or {})
-        own["images"] = (document.get("images") or {}) | {key: image for key, image in (own.get("images") or {}).items() if image}
+        own["images"] = (document.get("images") or {}) | {
+            key: image for key, image in (own.get("images") or {}).items() if image
+        }
         profile = _read(Profile, own | {"name": name}, f"profiles.{name}", problems)
         if profile is not None:
             _read(Spec, _spec_of(profile.defaults), f"profiles.{name}.defaults", problems)
@@ -63,5 +69,8 @@ def _read(model: type[Model], values: Any, path: str, problems: list[Problem]) -
     try:
         return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        problems += [Problem(f"{path}.{dotted(found['loc'])}", found["msg"], found["input"]) for found in error.errors(include_url=False)]
+        problems += [
+            Problem(f"{path}.{dotted(found['loc'])}", found["msg"], found["input"])
+            for found in error.errors(include_url=False)
+        ]
         return None

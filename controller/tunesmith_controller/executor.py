@@ -8,7 +8,17 @@ from typing import Any
 
 from tunesmith.status import Status
 from tunesmith.wire import ATTEMPT, STAGE, TEACHER_RATE
-from tunesmith_controller.api import APPLY, MERGE, AlreadyExists, Api, ApiError, Call, Conflict, NotFound, Throttled
+from tunesmith_controller.api import (
+    APPLY,
+    MERGE,
+    AlreadyExists,
+    Api,
+    ApiError,
+    Call,
+    Conflict,
+    NotFound,
+    Throttled,
+)
 from tunesmith_controller.gather import Caches
 from tunesmith_controller.model import Delete, Object, Plan, Share
 from tunesmith_controller.notes import Notes
@@ -19,7 +29,10 @@ log = logging.getLogger(__name__)
 
 MANAGER = "tunesmith-controller"
 _KINDS: Mapping[str, Resource] = {"Job": JOBS, "ConfigMap": CONFIG_MAPS}
-FIRST_RETRY, LAST_RETRY = 5.0, 60.0  # seconds until a refused create is tried again: mending it shows within a minute
+FIRST_RETRY, LAST_RETRY = (
+    5.0,
+    60.0,
+)  # seconds until a refused create is tried again: mending it shows within a minute
 
 
 class NotLeading(Exception):
@@ -60,7 +73,9 @@ class Refusals:
         uid = request["metadata"]["uid"]
         count = self._known[uid].count + 1 if uid in self._known else 1
         wait = min(LAST_RETRY, FIRST_RETRY * 2.0 ** (count - 1))
-        self._known[uid] = Refusal(message, request["metadata"].get("generation", 0), self._clock() + wait, count)
+        self._known[uid] = Refusal(
+            message, request["metadata"].get("generation", 0), self._clock() + wait, count
+        )
 
     def clear(self, uid: str) -> None:
         """A create went through, nothing is to be made any more, or the request is gone."""
@@ -100,8 +115,16 @@ def _without_empty(value: Any) -> Any:
 class Executor:
     """Sends what a plan says. `leading` is asked before each write."""
 
-    def __init__(self, api: Api, caches: Caches, snapshots: Snapshots, notes: Notes, leading: Callable[[], bool]) -> None:
-        self._api, self._caches, self._snapshots, self._notes, self._leading = api, caches, snapshots, notes, leading
+    def __init__(
+        self, api: Api, caches: Caches, snapshots: Snapshots, notes: Notes, leading: Callable[[], bool]
+    ) -> None:
+        self._api, self._caches, self._snapshots, self._notes, self._leading = (
+            api,
+            caches,
+            snapshots,
+            notes,
+            leading,
+        )
         self.refusals = Refusals()
 
     def carry_out(self, request: Object, plan: Plan) -> float | None:
@@ -116,7 +139,9 @@ class Executor:
             before = str((request.get("status") or {}).get("snapshot", ""))
             self._write_status(request, plan.status.model_copy(update={"snapshot": before}), always=False)
             return again
-        version = self._write_status(request, plan.status, always=bool(jobs or plan.deletes or plan.delete_request))
+        version = self._write_status(
+            request, plan.status, always=bool(jobs or plan.deletes or plan.delete_request)
+        )
         for delete in plan.deletes:
             self._delete(request, delete)
         again = self._create_all(request, jobs)
@@ -126,7 +151,9 @@ class Executor:
             self._notes.say(request, note)
         if plan.delete_request:
             metadata = request["metadata"]
-            options = _options({"uid": metadata["uid"], "resourceVersion": version}, "Background")  # an edit since then keeps it
+            options = _options(
+                {"uid": metadata["uid"], "resourceVersion": version}, "Background"
+            )  # an edit since then keeps it
             self._write(Call("delete", REQUESTS, metadata["namespace"], metadata["name"], body=options))
         return again
 
@@ -146,7 +173,9 @@ class Executor:
     def _delete(self, request: Object, delete: Delete) -> None:
         namespace = request["metadata"]["namespace"]
         try:
-            answer = self._write(Call("delete", JOBS, namespace, delete.name, body=_options({"uid": delete.uid}, "Foreground")))
+            answer = self._write(
+                Call("delete", JOBS, namespace, delete.name, body=_options({"uid": delete.uid}, "Foreground"))
+            )
         except NotFound:
             return
         except Conflict:  # another Job has the name by now; the cache will show it
@@ -159,12 +188,25 @@ class Executor:
     def _share(self, request: Object, share: Share) -> None:
         body = {"metadata": {"uid": share.uid, "annotations": {TEACHER_RATE: str(share.rate)}}}
         try:
-            answer = self._write(Call("patch", PODS, request["metadata"]["namespace"], share.pod, body=body, content_type=MERGE))
+            answer = self._write(
+                Call(
+                    "patch", PODS, request["metadata"]["namespace"], share.pod, body=body, content_type=MERGE
+                )
+            )
         except ApiError as error:
-            if error.status in (404, 409, 422):  # it is gone, or another one has its name: a patch of another uid is 422 for a pod
+            if error.status in (
+                404,
+                409,
+                422,
+            ):  # it is gone, or another one has its name: a patch of another uid is 422 for a pod
                 return
             raise
-        log.info("pod %s may send %d requests a minute to the teacher", share.pod, share.rate, extra=said_of(request))
+        log.info(
+            "pod %s may send %d requests a minute to the teacher",
+            share.pod,
+            share.rate,
+            extra=said_of(request),
+        )
         self._caches.pods.put_answer(answer)
 
     def _create_all(self, request: Object, creates: tuple[Object, ...]) -> float | None:
@@ -178,7 +220,13 @@ class Executor:
         for item in creates:
             refused = self._create(request, item)
             if refused:
-                log.warning("%s %s cannot be made: %s", item["kind"], item["metadata"]["name"], refused, extra=said_of(request))
+                log.warning(
+                    "%s %s cannot be made: %s",
+                    item["kind"],
+                    item["metadata"]["name"],
+                    refused,
+                    extra=said_of(request),
+                )
                 self.refusals.add(request, refused)
                 return 0.0  # look again at once, so that the status says it; the wait above holds the next try back
         self.refusals.clear(uid)
@@ -201,7 +249,12 @@ class Executor:
         except ApiError as error:
             return f"{error.reason or error.status}: {error.message}"
         if resource is JOBS:
-            log.info("Job %s is %s", item["metadata"]["name"], "there" if found else "made", extra=said_of(request) | _labelled(item))
+            log.info(
+                "Job %s is %s",
+                item["metadata"]["name"],
+                "there" if found else "made",
+                extra=said_of(request) | _labelled(item),
+            )
             self._caches.jobs.put_answer(made, tell=found)  # one that was there may have ended long ago
         else:
             self._snapshots.remember(request, made)
@@ -231,4 +284,9 @@ def _labelled(job: Object) -> dict[str, str]:
 
 
 def _options(preconditions: Mapping[str, str], propagation: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions, "propagationPolicy": propagation}
+    return {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": preconditions,
+        "propagationPolicy": propagation,
+    }

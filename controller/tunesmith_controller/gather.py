@@ -78,7 +78,9 @@ def gather(
         snapshot=snapshots.of(request),
         others=others(caches.requests, request),
         run_taken_by=run_taken_by(caches.requests, request),
-        progress={uid: told for pod in pods if (told := progress.get(uid := pod["metadata"]["uid"])) is not None},
+        progress={
+            uid: told for pod in pods if (told := progress.get(uid := pod["metadata"]["uid"])) is not None
+        },
         events=troubles.events(request["metadata"]["namespace"], objects),
         failed_to_create=failed_to_create,
     )
@@ -94,19 +96,29 @@ def others(requests: Store, request: Object) -> dict[str, Other]:
             continue
         status: Mapping[str, Any] = other.get("status") or {}
         current = status.get("observedGeneration") == other["metadata"].get("generation")
-        done = [row["name"] for row in status.get("stages") or () if current and row.get("phase") == "Succeeded"]
-        found[name] = Other(run=status.get("run") or "", finished=frozenset(done), failed=current and status.get("phase") == "Failed")
+        done = [
+            row["name"] for row in status.get("stages") or () if current and row.get("phase") == "Succeeded"
+        ]
+        found[name] = Other(
+            run=status.get("run") or "",
+            finished=frozenset(done),
+            failed=current and status.get("phase") == "Failed",
+        )
     return found
 
 
 def run_taken_by(requests: Store, request: Object) -> str:
     """Name of a request that works on the same run, or of an older one that wants to. Empty if there is none."""
     mine = _age_of(request)
-    for other in sorted(requests.by("run", f"{request['metadata']['namespace']}/{run_of(request)}"), key=_age_of):
+    for other in sorted(
+        requests.by("run", f"{request['metadata']['namespace']}/{run_of(request)}"), key=_age_of
+    ):
         if other["metadata"]["uid"] == request["metadata"]["uid"]:
             continue
         status = other.get("status") or {}
-        over = status.get("phase") in ("Succeeded", "Failed") and status.get("observedGeneration") == other["metadata"].get("generation")
+        over = status.get("phase") in ("Succeeded", "Failed") and status.get("observedGeneration") == other[
+            "metadata"
+        ].get("generation")
         if has_a_job(read_status(other)) or (_age_of(other) < mine and not over):
             return str(other["metadata"]["name"])
     return ""
@@ -127,7 +139,9 @@ def _lost(api: Api, caches: Caches, request: Object, jobs: list[Object]) -> list
             except NotFound:
                 continue
             if metadata["uid"] in owners(job):
-                caches.jobs.put_answer(job)  # which a list that began before the Job was made may have taken for gone
+                caches.jobs.put_answer(
+                    job
+                )  # which a list that began before the Job was made may have taken for gone
                 found.append(trim_job(job))
     return found
 

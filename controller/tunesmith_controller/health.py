@@ -45,7 +45,11 @@ def serve(address: str, registry: CollectorRegistry, alive: Check, ready: Check)
                 self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
             elif path in ("/healthz", "/readyz"):
                 wrong = (alive if path == "/healthz" else ready)()
-                self._answer(503 if wrong else 200, ("\n".join(wrong) or "ok").encode() + b"\n", "text/plain; charset=utf-8")
+                self._answer(
+                    503 if wrong else 200,
+                    ("\n".join(wrong) or "ok").encode() + b"\n",
+                    "text/plain; charset=utf-8",
+                )
             else:
                 self._answer(404, b"/metrics, /healthz, /readyz\n", "text/plain; charset=utf-8")
 

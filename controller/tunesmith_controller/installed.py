@@ -13,7 +13,9 @@ log = logging.getLogger(__name__)
 
 def missing_fields(installed: Mapping[str, Any]) -> list[str]:
     """Paths of fields (`spec.training.loraAlpha`) that our schema has and the installed one lacks. Pure."""
-    return sorted(set(field_paths(schema_in(custom_resource_definition()))) - set(field_paths(schema_in(installed))))
+    return sorted(
+        set(field_paths(schema_in(custom_resource_definition()))) - set(field_paths(schema_in(installed)))
+    )
 
 
 def check_installed(api: Api) -> int:
@@ -26,7 +28,10 @@ def check_installed(api: Api) -> int:
         log.error(text, own)  # noqa: TRY400 (what to do is in the line)
         return 0
     except Forbidden:
-        log.warning("the CustomResourceDefinition %s may not be read, so it is not known whether it is this version's", own)
+        log.warning(
+            "the CustomResourceDefinition %s may not be read, so it is not known whether it is this version's",
+            own,
+        )
         return 0
     except (ApiError, Unreachable) as error:
         log.warning("the CustomResourceDefinition %s could not be compared: %s", own, error)

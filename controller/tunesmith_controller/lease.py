@@ -75,7 +75,9 @@ class Elector(threading.Thread):
             return
         log.info("leading as %s", self._identity)
         threading.Thread(target=self._watch_over, name="lease-watch", daemon=True).start()
-        threading.Thread(target=self._won, name="won", daemon=True).start()  # it waits for the caches; the lease must not wait for it
+        threading.Thread(
+            target=self._won, name="won", daemon=True
+        ).start()  # it waits for the caches; the lease must not wait for it
         while self._holds and not self._stopped.wait(self._times.retry):
             if not self._try() and self._taken():
                 self._lose("another replica holds the lease")
@@ -96,7 +98,9 @@ class Elector(threading.Thread):
                 self._send(Call("update", LEASES, self._namespace, self._name, body={**lease, "spec": spec}))
                 log.info("the lease is released")
         except (ApiError, Unreachable) as error:
-            log.warning("the lease is not released, another replica starts in %d s: %s", self._times.duration, error)
+            log.warning(
+                "the lease is not released, another replica starts in %d s: %s", self._times.duration, error
+            )
 
     def _watch_over(self) -> None:
         while not self._stopped.is_set() and self._holds:
@@ -126,7 +130,15 @@ class Elector(threading.Thread):
             self._look(lease, begun)
             if not self._free():
                 return False
-            lease = self._send(Call("update", LEASES, self._namespace, self._name, body={**lease, "spec": self._spec(lease["spec"])}))
+            lease = self._send(
+                Call(
+                    "update",
+                    LEASES,
+                    self._namespace,
+                    self._name,
+                    body={**lease, "spec": self._spec(lease["spec"])},
+                )
+            )
         except NotFound:
             lease = self._make()
         except AlreadyExists:
@@ -142,7 +154,9 @@ class Elector(threading.Thread):
         self._look(lease, begun)
         with self._over:
             self._renewed = begun
-            if not self._stopped.is_set():  # else `release` is under way and has to know that we hold it, or it is lost for good
+            if (
+                not self._stopped.is_set()
+            ):  # else `release` is under way and has to know that we hold it, or it is lost for good
                 self._holds = self._holds or self._clock() < begun + self._times.renew
             return self._holds
 
@@ -167,7 +181,9 @@ class Elector(threading.Thread):
     def _free(self) -> bool:
         if not self._taken():
             return True
-        return self._clock() > self._seen.at + float(self._seen.spec.get("leaseDurationSeconds") or self._times.duration)
+        return self._clock() > self._seen.at + float(
+            self._seen.spec.get("leaseDurationSeconds") or self._times.duration
+        )
 
     def _spec(self, before: dict[str, Any]) -> dict[str, Any]:
         ours = before.get("holderIdentity") == self._identity
@@ -180,7 +196,9 @@ class Elector(threading.Thread):
         }
 
     def _send(self, call: Call) -> dict[str, Any]:
-        seconds = max(0.1, self._times.renew / 4)  # two calls, each connecting and reading, end before the lease is given up
+        seconds = max(
+            0.1, self._times.renew / 4
+        )  # two calls, each connecting and reading, end before the lease is given up
         return self._api.send(call, Timeout(seconds, seconds), urgent=True)
 
 

@@ -14,7 +14,12 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {"time": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        line = {
+            "time": at,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         line |= {key: getattr(record, key) for key in KEYS if hasattr(record, key)}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
@@ -37,4 +42,6 @@ def set_up(form: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.getLogger("urllib3").setLevel("ERROR")  # it warns of each connection that it drops; we count those
+    logging.getLogger("urllib3").setLevel(
+        "ERROR"
+    )  # it warns of each connection that it drops; we count those

@@ -70,9 +70,14 @@ class Loop:
         parts = self._parts
         requests = parts.caches.requests.all()
         parts.turns.start((request, parts.caches.jobs_of(request)) for request in requests)
-        for request in sorted(requests, key=lambda request: str(request["metadata"].get("creationTimestamp"))):
+        for request in sorted(
+            requests, key=lambda request: str(request["metadata"].get("creationTimestamp"))
+        ):
             parts.queue.add(key_of(request))
-        self._workers = [threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(self._count)]
+        self._workers = [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(self._count)
+        ]
         self._workers.append(threading.Thread(target=self._tick, name="ticker", daemon=True))
         for worker in self._workers:
             worker.start()
@@ -92,7 +97,11 @@ class Loop:
             return []
         now = time.monotonic()
         dead = [f"{worker.name} has ended" for worker in self._workers if not worker.is_alive()]
-        return dead + [f"{name} hangs for {now - since:.0f} s" for name, since in list(self._busy.items()) if now - since > HUNG]
+        return dead + [
+            f"{name} hangs for {now - since:.0f} s"
+            for name, since in list(self._busy.items())
+            if now - since > HUNG
+        ]
 
     def look(self, key: Key) -> float | None:
         """One look at a request: gather, decide, act. Returns the seconds after which it is to be looked at again."""
@@ -112,13 +121,17 @@ class Loop:
             failed_to_create=parts.executor.refusals.message(uid),
         )
         try:
-            plan, came = parts.turns.decide(request, lambda turn: parts.reconcile(replace(gathered.world, turn=turn), now, parts.config))
+            plan, came = parts.turns.decide(
+                request, lambda turn: parts.reconcile(replace(gathered.world, turn=turn), now, parts.config)
+            )
             self._call(came)
             again = parts.executor.carry_out(request, plan)
             self._call(parts.turns.settle(request, plan))
         finally:
             present = parts.caches.requests.get(key)
-            if present is None or present["metadata"]["uid"] != uid:  # it went meanwhile: nobody else would give its place back
+            if (
+                present is None or present["metadata"]["uid"] != uid
+            ):  # it went meanwhile: nobody else would give its place back
                 self._forget(uid)
         parts.metrics.decided(request, plan)
         written = parts.caches.requests.get(key)
@@ -126,7 +139,9 @@ class Loop:
             self._tell_neighbours(written)
         # who waits in line is called when its turn comes; thousands that look each half minute would keep the others from working
         after = None if plan.status.queue_place else plan.requeue_after
-        return min((seconds for seconds in (after, gathered.again, again) if seconds is not None), default=None)
+        return min(
+            (seconds for seconds in (after, gathered.again, again) if seconds is not None), default=None
+        )
 
     def _work(self) -> None:
         parts, name = self._parts, threading.current_thread().name
@@ -159,7 +174,9 @@ class Loop:
             log.warning("the API server refused: %s", error, extra=extra)
             return "refused", None
         except Exception:
-            log.exception("a bug in the controller; please report it. The request is tried again", extra=extra)
+            log.exception(
+                "a bug in the controller; please report it. The request is tried again", extra=extra
+            )
             return "error", None
 
     def _tick(self) -> None:
@@ -204,7 +221,9 @@ class Loop:
         item = after or before
         assert item is not None
         key = (key_of(item)[0], request_name(item))
-        if self._parts.caches.requests.get(key) is not None:  # else it comes by itself, or its children go with it
+        if (
+            self._parts.caches.requests.get(key) is not None
+        ):  # else it comes by itself, or its children go with it
             self._parts.queue.add(key, TOGETHER)
 
     def _tell_neighbours(self, request: Object) -> None:

@@ -68,9 +68,17 @@ class Options:
 def parse_options(arguments: Sequence[str] | None = None) -> Options:
     """The options of a command line; exits with 2 and a usage message if it is wrong."""
     formatter = argparse.ArgumentDefaultsHelpFormatter
-    parser = argparse.ArgumentParser("tunesmith-controller", description="Turns TrainingRequests into Jobs.", formatter_class=formatter)
+    parser = argparse.ArgumentParser(
+        "tunesmith-controller", description="Turns TrainingRequests into Jobs.", formatter_class=formatter
+    )
     add = parser.add_argument
-    add("--config", type=Path, default=Path("/etc/tunesmith/config.yaml"), metavar="FILE", help="profiles and images, read at start")
+    add(
+        "--config",
+        type=Path,
+        default=Path("/etc/tunesmith/config.yaml"),
+        metavar="FILE",
+        help="profiles and images, read at start",
+    )
     add(
         "--kubeconfig",
         default=os.environ.get("KUBECONFIG", ""),
@@ -78,12 +86,40 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         help="how to reach the API server; empty: from inside a pod",
     )
     add("--namespaces", default="", metavar="A,B", help="namespaces whose requests are worked on; empty: all")
-    add("--leader-election", action=argparse.BooleanOptionalAction, default=True, help="work only while holding the lease")
+    add(
+        "--leader-election",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="work only while holding the lease",
+    )
     add("--lease-name", default="tunesmith-controller", metavar="NAME", help="name of the lease")
-    add("--lease-namespace", default=_own_namespace(), metavar="NAME", help="namespace of the lease; the pod's own")
-    add("--workers", type=_positive, default=8, metavar="N", help="requests that are looked at at the same time")
-    add("--qps", type=_rate, default=100.0, metavar="N", help="calls to the API server a second; half of it at most for progress")
-    add("--burst", type=_positive, default=200, metavar="N", help="calls to the API server at once, after a pause")
+    add(
+        "--lease-namespace",
+        default=_own_namespace(),
+        metavar="NAME",
+        help="namespace of the lease; the pod's own",
+    )
+    add(
+        "--workers",
+        type=_positive,
+        default=8,
+        metavar="N",
+        help="requests that are looked at at the same time",
+    )
+    add(
+        "--qps",
+        type=_rate,
+        default=100.0,
+        metavar="N",
+        help="calls to the API server a second; half of it at most for progress",
+    )
+    add(
+        "--burst",
+        type=_positive,
+        default=200,
+        metavar="N",
+        help="calls to the API server at once, after a pause",
+    )
     add(
         "--metrics-address",
         default=":8080",
@@ -92,10 +128,22 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         help="for /metrics, /healthz and /readyz; :PORT is every address",
     )
     add("--log-format", choices=("text", "json"), default="text", help="how log lines look")
-    add("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level that is logged")
-    add("--version", action="version", version=f"tunesmith-controller {tunesmith.__version__}", help="prints the version")
+    add(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="least level that is logged",
+    )
+    add(
+        "--version",
+        action="version",
+        version=f"tunesmith-controller {tunesmith.__version__}",
+        help="prints the version",
+    )
     found = vars(parser.parse_args(arguments))
-    found["namespaces"] = tuple(name for name in (part.strip() for part in found["namespaces"].split(",")) if name)
+    found["namespaces"] = tuple(
+        name for name in (part.strip() for part in found["namespaces"].split(",")) if name
+    )
     return Options(**found)
 
 
@@ -113,7 +161,9 @@ class Process:
         self._api = api = Api(transport, bucket, observe=metrics.called, stop=self.stop)
         self.caches = caches = Caches()
         self.queue: WorkQueue[Key] = WorkQueue(waited=metrics.queue_latency.observe)
-        share = options.qps / 4  # each for Events, for reads of progress and for the writes that these lead to: the rest is for work
+        share = (
+            options.qps / 4
+        )  # each for Events, for reads of progress and for the writes that these lead to: the rest is for work
         self._notes, snapshots = Notes(api, identity, share), Snapshots(api)
         self._progress = ProgressReader(api, caches.pods, self.queue.add, rate=share)
         self._elector = Elector(
@@ -122,7 +172,19 @@ class Process:
         executor = Executor(api, caches, snapshots, self._notes, self._leading)
         turns = Turns({name: profile.limits for name, profile in config.profiles.items()})
         self.loop = Loop(
-            Parts(api, caches, self.queue, snapshots, Troubles(api), turns, executor, metrics, self._progress.known, config, decide),
+            Parts(
+                api,
+                caches,
+                self.queue,
+                snapshots,
+                Troubles(api),
+                turns,
+                executor,
+                metrics,
+                self._progress.known,
+                config,
+                decide,
+            ),
             options.workers,
         )
         self._reflectors = [
@@ -138,7 +200,9 @@ class Process:
 
     def run(self) -> int:
         """Until `stop`, or until the lease is lost. Returns the exit code."""
-        server = health.serve(self._options.metrics_address, self.metrics.registry, self._dead, self._not_ready)
+        server = health.serve(
+            self._options.metrics_address, self.metrics.registry, self._dead, self._not_ready
+        )
         self.metrics.crd_missing_fields.set(check_installed(self._api))
         self.loop.listen()
         self._notes.start()
@@ -168,7 +232,9 @@ class Process:
     def _reflector(self, resource: Resource, store: Store, namespace: str, selector: str) -> Reflector:
         restarts, lists = self.metrics.watch_restarts, self.metrics.relists.labels(resource.plural)
         observer = Observer(lambda reason: restarts.labels(resource.plural, reason).inc(), lists.inc)
-        return Reflector(self._api, resource, store, namespace=namespace, selector=selector, observer=observer)
+        return Reflector(
+            self._api, resource, store, namespace=namespace, selector=selector, observer=observer
+        )
 
     def _lead(self) -> None:
         """Works. If it cannot begin, another replica may: a leader that does nothing would be the worst."""
@@ -208,11 +274,19 @@ class Process:
             if reflector.ident and (not reflector.is_alive() or now - reflector.beat > SILENT)
         ]
         threads: tuple[threading.Thread, ...] = (self._elector, self._notes, self._progress)
-        ended = [f"{thread.name} has ended" for thread in threads if thread.ident and not thread.is_alive() and not self.stop.is_set()]
+        ended = [
+            f"{thread.name} has ended"
+            for thread in threads
+            if thread.ident and not thread.is_alive() and not self.stop.is_set()
+        ]
         return silent + ended + self.loop.wrong()
 
     def _not_ready(self) -> list[str]:
-        return [f"{reflector.name} has not listed yet" for reflector in self._reflectors if not reflector.synced.is_set()]
+        return [
+            f"{reflector.name} has not listed yet"
+            for reflector in self._reflectors
+            if not reflector.synced.is_set()
+        ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -229,7 +303,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stop.set())
-    log.info("tunesmith-controller %s, profiles: %s", tunesmith.__version__, ", ".join(config.profiles) or "none")
+    log.info(
+        "tunesmith-controller %s, profiles: %s", tunesmith.__version__, ", ".join(config.profiles) or "none"
+    )
     code = process.run()
     logging.shutdown()
     os._exit(code)  # watches that wait for the API server must not hold the process up

@@ -23,22 +23,34 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody reads
         self.registry = registry = CollectorRegistry()
-        self.reconcile = Counter("tunesmith_reconcile", "Looks at a request, by how they ended.", ["result"], registry=registry)
+        self.reconcile = Counter(
+            "tunesmith_reconcile", "Looks at a request, by how they ended.", ["result"], registry=registry
+        )
         self.reconcile_seconds = Histogram(
             "tunesmith_reconcile_seconds",
             "How long a look at a request took, calls included.",
             buckets=_RECONCILE_SECONDS,
             registry=registry,
         )
-        self.queue_depth = Gauge("tunesmith_queue_depth", "Requests that are due to be looked at.", registry=registry)
+        self.queue_depth = Gauge(
+            "tunesmith_queue_depth", "Requests that are due to be looked at.", registry=registry
+        )
         self.queue_latency = Histogram(
-            "tunesmith_queue_latency_seconds", "How late a request was looked at.", buckets=_QUEUE_SECONDS, registry=registry
+            "tunesmith_queue_latency_seconds",
+            "How late a request was looked at.",
+            buckets=_QUEUE_SECONDS,
+            registry=registry,
         )
         self.watch_restarts = Counter(
-            "tunesmith_watch_restarts", "Watches that ended; `ended` is normal.", ["kind", "reason"], registry=registry
+            "tunesmith_watch_restarts",
+            "Watches that ended; `ended` is normal.",
+            ["kind", "reason"],
+            registry=registry,
         )
         self.relists = Counter("tunesmith_relists", "Whole lists fetched.", ["kind"], registry=registry)
-        self.leader = Gauge("tunesmith_leader", "1 for the replica that works, 0 for the others.", registry=registry)
+        self.leader = Gauge(
+            "tunesmith_leader", "1 for the replica that works, 0 for the others.", registry=registry
+        )
         self.stage_seconds = Histogram(
             "tunesmith_stage_duration_seconds",
             "Seconds of the attempt that finished a stage.",
@@ -46,17 +58,26 @@ class Metrics:
             buckets=_STAGE_SECONDS,
             registry=registry,
         )
-        self.stage_failures = Counter("tunesmith_stage_failures", "Stages that failed for good.", ["stage", "reason"], registry=registry)
+        self.stage_failures = Counter(
+            "tunesmith_stage_failures", "Stages that failed for good.", ["stage", "reason"], registry=registry
+        )
         self.api_requests = Counter(
-            "tunesmith_api_requests", "Calls to the API server; code `none`: no answer.", ["verb", "resource", "code"], registry=registry
+            "tunesmith_api_requests",
+            "Calls to the API server; code `none`: no answer.",
+            ["verb", "resource", "code"],
+            registry=registry,
         )
         self.crd_missing_fields = Gauge(
-            "tunesmith_crd_missing_fields", "Fields that the installed CustomResourceDefinition lacks.", registry=registry
+            "tunesmith_crd_missing_fields",
+            "Fields that the installed CustomResourceDefinition lacks.",
+            registry=registry,
         )
         self.leader.set(0)
         Info("tunesmith_build", "Version.", registry=registry).info({"version": tunesmith.__version__})
 
-    def watch_caches(self, requests: Store, jobs: Store, pods: Store, depth: Callable[[], int], profiles: Collection[str]) -> None:
+    def watch_caches(
+        self, requests: Store, jobs: Store, pods: Store, depth: Callable[[], int], profiles: Collection[str]
+    ) -> None:
         """Gauges that are read from the caches when somebody asks. `profiles`: those that there are; users may write any name."""
         self.queue_depth.set_function(depth)
         self.registry.register(_Caches({PLURAL: requests, "jobs": jobs, "pods": pods}, requests, profiles))
@@ -72,7 +93,11 @@ class Metrics:
         for row in plan.status.finished:
             if (row.stage, row.key) not in known and row.seconds > 0:
                 self.stage_seconds.labels(row.stage).observe(row.seconds)
-        failed = {(row["name"], row.get("attempt")) for row in status.get("stages") or () if row.get("phase") == "Failed"}
+        failed = {
+            (row["name"], row.get("attempt"))
+            for row in status.get("stages") or ()
+            if row.get("phase") == "Failed"
+        }
         for stage in plan.status.stages:
             if stage.phase == "Failed" and (stage.name, stage.attempt) not in failed:
                 self.stage_failures.labels(stage.name, stage.reason or "Unknown").inc()
@@ -90,8 +115,13 @@ class _Caches(Collector):
         for kind, store in self._stores.items():
             sizes.add_metric([kind], len(store))
         yield sizes
-        tally = Tally(((item.get("status") or {}).get("phase") or "Pending", self._profile(item)) for item in self._requests.all())
-        requests = GaugeMetricFamily("tunesmith_requests", "Requests by phase and profile.", labels=["phase", "profile"])
+        tally = Tally(
+            ((item.get("status") or {}).get("phase") or "Pending", self._profile(item))
+            for item in self._requests.all()
+        )
+        requests = GaugeMetricFamily(
+            "tunesmith_requests", "Requests by phase and profile.", labels=["phase", "profile"]
+        )
         for (phase, profile), count in sorted(tally.items()):
             requests.add_metric([phase, profile], count)
         yield requests

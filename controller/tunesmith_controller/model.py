@@ -80,7 +80,9 @@ class World:
     others: Mapping[str, Other] = field(default_factory=dict)  # by name; one that does not exist is missing
     run_taken_by: str = ""  # an older request at work with the same run
     progress: Mapping[str, Progress] = field(default_factory=dict)  # by pod's uid
-    events: Mapping[str, Sequence[Event]] = field(default_factory=dict)  # by the uid of a Job or pod that does not get on
+    events: Mapping[str, Sequence[Event]] = field(
+        default_factory=dict
+    )  # by the uid of a Job or pod that does not get on
     failed_to_create: str = ""  # what the API server said to the last create of this request
 
 

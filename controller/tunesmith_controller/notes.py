@@ -51,7 +51,9 @@ def event(request: Object, note: Note, instance: str, at: datetime) -> dict[str,
 class Notes(threading.Thread):
     """Takes notes from workers and writes them as Events, at most `rate` a second."""
 
-    def __init__(self, api: Api, instance: str, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, api: Api, instance: str, rate: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(name="notes", daemon=True)
         self._api, self._instance, self._clock = api, instance, clock
         self._complained = float("-inf")
@@ -75,7 +77,11 @@ class Notes(threading.Thread):
         except queue.Full:
             if self._clock() - self._complained > 60.0:
                 self._complained = self._clock()
-                log.warning("Events are dropped: %d wait already to be written, at %g a second", WAITING, self._bucket.rate)
+                log.warning(
+                    "Events are dropped: %d wait already to be written, at %g a second",
+                    WAITING,
+                    self._bucket.rate,
+                )
 
     def run(self) -> None:
         """For ever."""

@@ -57,7 +57,13 @@ class ProgressReader(threading.Thread):
     """Reads running pods in turn. `known`: by pod's uid. `changed` is told the request of a pod that got on."""
 
     def __init__(
-        self, api: Api, pods: Store, changed: Callable[[Key], None], *, rate: float, clock: Callable[[], float] = time.monotonic
+        self,
+        api: Api,
+        pods: Store,
+        changed: Callable[[Key], None],
+        *,
+        rate: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="progress", daemon=True)
         self._api, self._pods, self._changed, self._rate, self._clock = api, pods, changed, rate, clock
@@ -97,7 +103,9 @@ class ProgressReader(threading.Thread):
         every = interval(len(pods), self._rate)
         for uid in pods.keys() - self._planned:
             self._planned.add(uid)
-            heapq.heappush(self._due, (now + random.uniform(0, 1), uid, pods[uid]))  # soon: a first figure matters most
+            heapq.heappush(
+                self._due, (now + random.uniform(0, 1), uid, pods[uid])
+            )  # soon: a first figure matters most
         ready = []
         while self._due and self._due[0][0] <= now:
             _, uid, key = heapq.heappop(self._due)
@@ -115,7 +123,9 @@ class ProgressReader(threading.Thread):
             return
         query = {"container": CONTAINER, "tailLines": str(TAIL_LINES), "limitBytes": str(LIMIT_BYTES)}
         uid = pod["metadata"]["uid"]
-        if random.random() > 2.0 ** -min(RARER, self._failed.get(uid, 0)):  # pods of a dead node must not keep the readers
+        if random.random() > 2.0 ** -min(
+            RARER, self._failed.get(uid, 0)
+        ):  # pods of a dead node must not keep the readers
             return
         if uid in self._known:  # what is older than the last read says nothing new
             query["sinceSeconds"] = str(int(2 * interval(len(self._planned), self._rate)) + 10)

@@ -13,7 +13,10 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 
 _SPARE = 64  # void entries that the heap may hold beside those that count
-FIRST_BACKOFF, LAST_BACKOFF = 0.2, 60.0  # seconds after the first failure of a key, and at most: an outage is over within a minute
+FIRST_BACKOFF, LAST_BACKOFF = (
+    0.2,
+    60.0,
+)  # seconds after the first failure of a key, and at most: an outage is over within a minute
 
 
 @dataclass
@@ -57,7 +60,9 @@ class Schedule(Generic[K]):
         self.in_hand.discard(key)
         if failed:
             count = self.failures[key] = self.failures.get(key, 0) + 1
-            self.due[key] = min(self.due.get(key, float("inf")), now + min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** (count - 1)))
+            self.due[key] = min(
+                self.due.get(key, float("inf")), now + min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** (count - 1))
+            )
         else:
             self.failures.pop(key, None)
         if key in self.due:
@@ -71,15 +76,25 @@ class Schedule(Generic[K]):
     def _push(self, key: K) -> None:
         self._order += 1
         heapq.heappush(self._heap, (self.due[key], self._order, key))
-        if len(self._heap) > 2 * len(self.due) + _SPARE:  # entries that an earlier time, or `forget`, has made void
-            self._heap = [entry for entry in self._heap if self.due.get(entry[2]) == entry[0] and entry[2] not in self.in_hand]
+        if (
+            len(self._heap) > 2 * len(self.due) + _SPARE
+        ):  # entries that an earlier time, or `forget`, has made void
+            self._heap = [
+                entry
+                for entry in self._heap
+                if self.due.get(entry[2]) == entry[0] and entry[2] not in self.in_hand
+            ]
             heapq.heapify(self._heap)
 
 
 class WorkQueue(Generic[K]):
     """A Schedule that threads share. `waited(seconds)` is told how late each key came into a hand."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, waited: Callable[[float], None] = lambda _seconds: None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        waited: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
         self._schedule: Schedule[K] = Schedule()
         self._clock, self._waited = clock, waited
         self._changed = threading.Condition()
@@ -124,7 +139,9 @@ class WorkQueue(Generic[K]):
         """Nothing is in hand, and nothing is due within so many seconds."""
         with self._changed:
             now = self._clock()
-            return not self._schedule.in_hand and all(due > now + within for due in self._schedule.due.values())
+            return not self._schedule.in_hand and all(
+                due > now + within for due in self._schedule.due.values()
+            )
 
     def close(self) -> None:
         """Workers get None from now on."""

@@ -59,7 +59,9 @@ class Reflector(threading.Thread):
         clock: Clock = Clock(),
         observer: Observer = Observer(),
     ) -> None:
-        super().__init__(name=f"reflector-{resource.plural}{'-' + namespace if namespace else ''}", daemon=True)
+        super().__init__(
+            name=f"reflector-{resource.plural}{'-' + namespace if namespace else ''}", daemon=True
+        )
         self._api, self._resource, self._store = api, resource, store
         self._namespace, self._selector, self._clock, self._observer = namespace, selector, clock, observer
         self._version = ""  # "" when the next step is a list
@@ -143,8 +145,15 @@ class Reflector(threading.Thread):
     def _watch(self, version: str) -> Iterator[dict[str, Any]]:
         """The events of one request. Ends when the server ends it; raises Gone, ApiError or Unreachable."""
         seconds = random.uniform(*self._clock.watch)
-        query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": version, "timeoutSeconds": str(max(1, int(seconds)))}
-        for line in self._api.lines(self._call("watch", query), Timeout(read=min(seconds + 30, self._clock.silence))):
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(max(1, int(seconds))),
+        }
+        for line in self._api.lines(
+            self._call("watch", query), Timeout(read=min(seconds + 30, self._clock.silence))
+        ):
             try:
                 event: dict[str, Any] = json.loads(line)
             except ValueError as error:

@@ -29,7 +29,11 @@ class Resource:
         """Path of an object, or of the collection without a name: of all namespaces without a namespace."""
         parts = [f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"]
         parts += ["namespaces", namespace] if self.namespaced and namespace else []
-        parts += [self.plural] + ([name] if name else []) + ([self.subresource] if name and self.subresource else [])
+        parts += (
+            [self.plural]
+            + ([name] if name else [])
+            + ([self.subresource] if name and self.subresource else [])
+        )
         return "/".join(parts)
 
 
@@ -43,7 +47,9 @@ CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS = Resource("", "v1", "events", "Event")
 NEW_EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
-DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
 
 
 @dataclass(frozen=True)
@@ -68,16 +74,26 @@ RIGHTS = (
     Right(REQUESTS, "delete", "removes an expired request that says `deleteWhenExpired`, no other"),
     Right(REQUEST_STATUS, "patch", "writes the status, by server-side apply"),
     Right(
-        REQUEST_FINALIZERS, "update", "sets blockOwnerDeletion on children where OwnerReferencesPermissionEnforcement is on; never called"
+        REQUEST_FINALIZERS,
+        "update",
+        "sets blockOwnerDeletion on children where OwnerReferencesPermissionEnforcement is on; never called",
     ),
-    Right(JOBS, "get", "sees whose Job has the name that a create found taken, or that the cache does not show yet"),
+    Right(
+        JOBS,
+        "get",
+        "sees whose Job has the name that a create found taken, or that the cache does not show yet",
+    ),
     Right(JOBS, "list", "fills the cache of Jobs"),
     Right(JOBS, "watch", "keeps the cache of Jobs"),
     Right(JOBS, "create", "starts a stage"),
     Right(JOBS, "delete", "stops a stage: suspended, edited, over its deadline, expired"),
     Right(PODS, "list", "fills the cache of pods: why a stage does not get on, or how it ended"),
     Right(PODS, "watch", "keeps the cache of pods"),
-    Right(PODS, "patch", "tells a generate pod its share of the teacher's requests a minute, when another one starts or ends"),
+    Right(
+        PODS,
+        "patch",
+        "tells a generate pod its share of the teacher's requests a minute, when another one starts or ends",
+    ),
     Right(POD_LOGS, "get", "reads progress from the tail of a running stage's log"),
     Right(CONFIG_MAPS, "get", "reads the snapshot of a request"),
     Right(CONFIG_MAPS, "create", "writes the snapshot of a request; it is immutable"),
@@ -86,5 +102,11 @@ RIGHTS = (
     Right(LEASES, "get", "leader election", "lease"),
     Right(LEASES, "create", "leader election", "lease"),
     Right(LEASES, "update", "leader election", "lease"),
-    Right(DEFINITIONS, "get", "compares the installed schema with its own at start", "cluster", (f"{PLURAL}.{GROUP}",)),
+    Right(
+        DEFINITIONS,
+        "get",
+        "compares the installed schema with its own at start",
+        "cluster",
+        (f"{PLURAL}.{GROUP}",),
+    ),
 )

@@ -25,7 +25,9 @@ class Snapshots:
 
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
         self._api, self._clock = api, clock
-        self._known: OrderedDict[tuple[str, str, str], tuple[float, SnapshotMap, int]] = OrderedDict()  # by namespace, name, owner's uid
+        self._known: OrderedDict[tuple[str, str, str], tuple[float, SnapshotMap, int]] = (
+            OrderedDict()
+        )  # by namespace, name, owner's uid
         self._size = 0
         self._lock = threading.Lock()
 
@@ -51,13 +53,22 @@ class Snapshots:
         """Keeps a ConfigMap that was read or just written, if it is a snapshot of this request."""
         metadata = request["metadata"]
         if metadata["uid"] not in [owner["uid"] for owner in item["metadata"].get("ownerReferences", ())]:
-            log.warning("ConfigMap %s/%s is not this request's: its owner has another uid", metadata["namespace"], item["metadata"]["name"])
+            log.warning(
+                "ConfigMap %s/%s is not this request's: its owner has another uid",
+                metadata["namespace"],
+                item["metadata"]["name"],
+            )
             return None
         try:
             _check_content(metadata, item)
             read = read_map(item)
         except (KeyError, ValueError) as error:
-            log.warning("ConfigMap %s/%s holds no snapshot: %s", metadata["namespace"], item["metadata"]["name"], error)
+            log.warning(
+                "ConfigMap %s/%s holds no snapshot: %s",
+                metadata["namespace"],
+                item["metadata"]["name"],
+                error,
+            )
             return None
         size = len(item["data"][SNAPSHOT_FILE]) + len(item["data"][FROZEN_FILE])
         with self._lock:

@@ -21,7 +21,9 @@ def key_of(item: Object) -> Key:
 class Store:
     """Objects by key, and by each index. `trim` cuts an object down to what is read, before it is kept."""
 
-    def __init__(self, trim: Callable[[dict[str, Any]], Object], indexes: Mapping[str, Index] | None = None) -> None:
+    def __init__(
+        self, trim: Callable[[dict[str, Any]], Object], indexes: Mapping[str, Index] | None = None
+    ) -> None:
         self._trim, self._indexes = trim, dict(indexes or {})
         self._objects: dict[Key, Object] = {}
         self._by: dict[str, dict[str, set[Key]]] = {name: {} for name in self._indexes}
@@ -56,7 +58,11 @@ class Store:
         """What the watch says: kept unless the answer to a write was newer; going back to it would make the next write a conflict."""
         with self._lock:
             known = self._objects.get(key_of(item))
-            if known is not None and known["metadata"]["uid"] == item["metadata"]["uid"] and _newer(known, item):
+            if (
+                known is not None
+                and known["metadata"]["uid"] == item["metadata"]["uid"]
+                and _newer(known, item)
+            ):
                 self.changed(known, known)  # what the answer brought was told to nobody
                 return
             self._replace(key_of(item), self._trim(item))
@@ -82,7 +88,9 @@ class Store:
 
     def _replace(self, key: Key, new: Object, *, tell: bool = True) -> None:
         old = self._objects.get(key)
-        if old is not None and old["metadata"].get("resourceVersion") == new["metadata"].get("resourceVersion"):
+        if old is not None and old["metadata"].get("resourceVersion") == new["metadata"].get(
+            "resourceVersion"
+        ):
             return
         if old is not None and old["metadata"]["uid"] != new["metadata"]["uid"]:
             self._bury(key)  # deleted and made again while nobody looked

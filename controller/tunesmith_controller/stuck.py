@@ -14,7 +14,10 @@ from tunesmith_controller.rights import EVENTS
 
 JOB_WITHOUT_POD = 5.0  # seconds until we ask why
 POD_NOT_STARTED = 20.0
-ASK_AGAIN = (15.0, 60.0)  # seconds between two looks at the same object: half of how long it has been stuck, within these
+ASK_AGAIN = (
+    15.0,
+    60.0,
+)  # seconds between two looks at the same object: half of how long it has been stuck, within these
 LOOKS_PER_SECOND = 5.0  # at most, over all requests
 KEPT = 10  # events of an object, the newest
 
@@ -40,13 +43,19 @@ def stuck(jobs: Sequence[Object], pods: Sequence[Object], now: datetime) -> tupl
     return found, again
 
 
-def _suspects(jobs: Sequence[Object], pods: Sequence[Object], now: datetime) -> Iterator[tuple[str, float, float]]:
+def _suspects(
+    jobs: Sequence[Object], pods: Sequence[Object], now: datetime
+) -> Iterator[tuple[str, float, float]]:
     with_pods = {owner["uid"] for pod in pods for owner in pod["metadata"].get("ownerReferences", ())}
     for job in jobs:
         metadata = job["metadata"]
         waits = job.get("spec", {}).get("suspend") or "deletionTimestamp" in metadata
         if unfinished(job) and not waits and metadata["uid"] not in with_pods:
-            yield metadata["uid"], _age(job.get("status", {}).get("startTime") or metadata["creationTimestamp"], now), JOB_WITHOUT_POD
+            yield (
+                metadata["uid"],
+                _age(job.get("status", {}).get("startTime") or metadata["creationTimestamp"], now),
+                JOB_WITHOUT_POD,
+            )
     for pod in pods:
         # a pod without a node says why in its own condition PodScheduled
         if pod.get("spec", {}).get("nodeName") and pod.get("status", {}).get("phase") == "Pending":
@@ -69,19 +78,31 @@ class Troubles:
     def _of(self, namespace: str, item: Stuck) -> tuple[Event, ...]:
         with self._lock:
             read, known = self._known.get(item.uid, (float("-inf"), ()))
-        if self._clock() - read < min(max(item.seconds / 2, ASK_AGAIN[0]), ASK_AGAIN[1]) - 1 or not self._bucket.try_take():
+        if (
+            self._clock() - read < min(max(item.seconds / 2, ASK_AGAIN[0]), ASK_AGAIN[1]) - 1
+            or not self._bucket.try_take()
+        ):
             return known
         try:
             found = self._api.send(
-                Call("list", EVENTS, namespace, query={"fieldSelector": f"involvedObject.uid={item.uid}", "limit": "100"})
+                Call(
+                    "list",
+                    EVENTS,
+                    namespace,
+                    query={"fieldSelector": f"involvedObject.uid={item.uid}", "limit": "100"},
+                )
             )
         except (ApiError, Unreachable):
             return known
         items = sorted(found.get("items") or (), key=_when)
-        events = tuple(Event(entry.get("reason") or "", entry.get("message") or "") for entry in items[-KEPT:])
+        events = tuple(
+            Event(entry.get("reason") or "", entry.get("message") or "") for entry in items[-KEPT:]
+        )
         with self._lock:
             self._known[item.uid] = (self._clock(), events)
-            for uid in [uid for uid, (at, _) in self._known.items() if self._clock() - at > 10 * ASK_AGAIN[1]]:
+            for uid in [
+                uid for uid, (at, _) in self._known.items() if self._clock() - at > 10 * ASK_AGAIN[1]
+            ]:
                 del self._known[uid]
         return events
 
@@ -89,7 +110,10 @@ class Troubles:
 def _when(event: Object) -> str:
     series = event.get("series") or {}
     return str(
-        series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+        series.get("lastObservedTime")
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"]["creationTimestamp"]
     )
 
 

@@ -12,8 +12,21 @@ _METADATA = (
     "labels", "annotations", "ownerReferences", "finalizers",
 )  # fmt: skip
 _LONG = "kubectl.kubernetes.io/last-applied-configuration"
-_JOB_SPEC = ("suspend", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished", "parallelism", "completions")
-_POD_SPEC = ("nodeName", "priorityClassName", "terminationGracePeriodSeconds", "serviceAccountName", "schedulingGates")
+_JOB_SPEC = (
+    "suspend",
+    "backoffLimit",
+    "activeDeadlineSeconds",
+    "ttlSecondsAfterFinished",
+    "parallelism",
+    "completions",
+)
+_POD_SPEC = (
+    "nodeName",
+    "priorityClassName",
+    "terminationGracePeriodSeconds",
+    "serviceAccountName",
+    "schedulingGates",
+)
 _POD_STATUS = (
     "phase", "reason", "message", "startTime", "conditions", "containerStatuses", "initContainerStatuses", "nominatedNodeName",
 )  # fmt: skip
@@ -29,9 +42,18 @@ def trim_job(item: Mapping[str, Any]) -> Object:
     """A Job without its pod template, but for what its containers ask for."""
     spec = item.get("spec", {})
     pod = spec.get("template", {}).get("spec", {})
-    template = {"spec": {"containers": [_some(container, _CONTAINER) for container in pod.get("containers", ())]}}
-    status = {name: value for name, value in item.get("status", {}).items() if name != "uncountedTerminatedPods"}
-    return {**_head(item), "metadata": _metadata(item), "spec": {**_some(spec, _JOB_SPEC), "template": template}, "status": status}
+    template = {
+        "spec": {"containers": [_some(container, _CONTAINER) for container in pod.get("containers", ())]}
+    }
+    status = {
+        name: value for name, value in item.get("status", {}).items() if name != "uncountedTerminatedPods"
+    }
+    return {
+        **_head(item),
+        "metadata": _metadata(item),
+        "spec": {**_some(spec, _JOB_SPEC), "template": template},
+        "status": status,
+    }
 
 
 def trim_pod(item: Mapping[str, Any]) -> Object:
@@ -99,14 +121,18 @@ def pod_belongs(pod: Object, request: Object, jobs: Iterable[Object]) -> bool:
     Its Job may be gone already (`kubectl delete job` leaves pods behind for a while): then the Job's name tells, it comes from the uid.
     """
     owned_by = {
-        reference["uid"]: reference["name"] for reference in pod["metadata"].get("ownerReferences", ()) if reference["kind"] == "Job"
+        reference["uid"]: reference["name"]
+        for reference in pod["metadata"].get("ownerReferences", ())
+        if reference["kind"] == "Job"
     }
     if owned_by.keys() & {job["metadata"]["uid"] for job in jobs}:
         return True
     labels, metadata = pod["metadata"].get("labels", {}), request["metadata"]
     if not labels.get(ATTEMPT, "").isdigit():
         return False
-    name = job_name(metadata["name"], metadata["uid"], labels.get(STAGE, ""), labels.get(KEY, ""), int(labels[ATTEMPT]))
+    name = job_name(
+        metadata["name"], metadata["uid"], labels.get(STAGE, ""), labels.get(KEY, ""), int(labels[ATTEMPT])
+    )
     return name in owned_by.values()
 
 

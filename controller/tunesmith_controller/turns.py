@@ -30,7 +30,9 @@ class Turns:
     admission: Admission = turns
     _candidates: dict[str, Candidate] = field(default_factory=dict)
     _turns: dict[str, Turn] | None = None  # of the candidates as they are; None: to be computed
-    _told: dict[str, int] = field(default_factory=dict)  # the place that each was told last; who was told first comes first
+    _told: dict[str, int] = field(
+        default_factory=dict
+    )  # the place that each was told last; who was told first comes first
     _shares: dict[str, int] = field(default_factory=dict)  # of the teacher, as each was decided with last
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -55,7 +57,9 @@ class Turns:
                     turn = self._turn(request)
                     plan = think(turn)
             except Exception:
-                if not known or not self._candidates[uid].at_work:  # what nobody can decide about must not stand before the others
+                if (
+                    not known or not self._candidates[uid].at_work
+                ):  # what nobody can decide about must not stand before the others
                     self._drop(uid)
                 raise
             if _wants(plan):
@@ -77,7 +81,9 @@ class Turns:
                 self._tell(uid, plan.status.queue_place)
             came = self._came(before, uid)
             turn = self._all().get(uid)
-            if turn is not None and self._candidates[uid].waits_for_gpu and turn.gpu:  # it became free while this was written
+            if (
+                turn is not None and self._candidates[uid].waits_for_gpu and turn.gpu
+            ):  # it became free while this was written
                 came.append(key_of(request))
             return came
 
@@ -99,7 +105,11 @@ class Turns:
         """Requests that generate, and whose share of the teacher is not the one that they were decided with."""
         with self._lock:
             now = self._all()
-            return [_key(one) for uid, one in self._candidates.items() if one.generating and self._shares.get(uid) != now[uid].teacher_rate]
+            return [
+                _key(one)
+                for uid, one in self._candidates.items()
+                if one.generating and self._shares.get(uid) != now[uid].teacher_rate
+            ]
 
     def _booked(self, uid: str, plan: Plan, *, written: bool) -> Candidate:
         found = self._candidates[uid]
@@ -108,7 +118,8 @@ class Turns:
             at_work=plan.at_work or (found.at_work and not written),
             gpu=plan.gpu or (found.gpu and not written),
             generating=plan.generating or (found.generating and not written),
-            waits_for_gpu=not plan.gpu and (plan.status.reason == WAITING_FOR_GPU if written else found.waits_for_gpu),
+            waits_for_gpu=not plan.gpu
+            and (plan.status.reason == WAITING_FOR_GPU if written else found.waits_for_gpu),
         )
 
     def _tell(self, uid: str, place: int) -> None:
@@ -136,7 +147,10 @@ class Turns:
             for other, turn in now.items()
             if other != uid
             and other in before
-            and ((before[other].place and not turn.place) or (self._candidates[other].waits_for_gpu and turn.gpu and not before[other].gpu))
+            and (
+                (before[other].place and not turn.place)
+                or (self._candidates[other].waits_for_gpu and turn.gpu and not before[other].gpu)
+            )
         ]
         return [_key(self._candidates[other]) for _, other in sorted(came)]
 
@@ -159,7 +173,9 @@ def _wants(plan: Plan) -> bool:
 def ended(request: Object) -> bool:
     """Nothing is to be done for this generation, as the status says."""
     status = request.get("status") or {}
-    return status.get("phase") in _ENDED and status.get("observedGeneration") == request["metadata"].get("generation")
+    return status.get("phase") in _ENDED and status.get("observedGeneration") == request["metadata"].get(
+        "generation"
+    )
 
 
 def _as_found(request: Object, jobs: Sequence[Object]) -> Candidate:

@@ -30,7 +30,18 @@ from tunesmith_jobs.storage import NotFound, Store, Writer
 
 LOG_LINES = 20_000  # kept in the store at most, the last ones
 LOG_PROGRESS_SECONDS = 30.0  # least time between two progress lines of the kept log
-_VERSIONED = ("openai", "torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "accelerate", "safetensors", "boto3")
+_VERSIONED = (
+    "openai",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "bitsandbytes",
+    "datasets",
+    "accelerate",
+    "safetensors",
+    "boto3",
+)
 _PINS: TypeAdapter[dict[str, Pin]] = TypeAdapter(dict[str, Pin])
 
 
@@ -84,7 +95,12 @@ class Attempt:
     def about(self) -> dict[str, str]:
         """What its log lines are about."""
         who = self.snapshot
-        return {"namespace": who.namespace, "request": who.name, "stage": self.stage, "attempt": attempt_number(self.id)}
+        return {
+            "namespace": who.namespace,
+            "request": who.name,
+            "stage": self.stage,
+            "attempt": attempt_number(self.id),
+        }
 
     def say(self, text: str) -> None:
         """A log line for people."""
@@ -108,7 +124,9 @@ class Attempt:
         gained = done - current.done
         eta = metrics.pop("eta", (now - current.began) / gained * (total - done) if gained else None)
         numbers = {name: value for name, value in metrics.items() if math.isfinite(value)}  # JSON has no NaN
-        event = Progress(stage=self.stage, done=done, total=total, unit=unit, phase=phase, eta=eta, metrics=numbers)
+        event = Progress(
+            stage=self.stage, done=done, total=total, unit=unit, phase=phase, eta=eta, metrics=numbers
+        )
         if done >= total or now - self._last_kept_progress >= LOG_PROGRESS_SECONDS:
             self._last_kept_progress = now
             self.keep(event.line())
@@ -140,7 +158,9 @@ class Attempt:
     def check_stop(self) -> None:
         """Raise Stopped if told to stop. Call between steps, with what a restart needs already saved."""
         if self.stopping:
-            raise Stopped(f"{self.stage} was told to stop; what it had is saved", remedy="run again to go on from there")
+            raise Stopped(
+                f"{self.stage} was told to stop; what it had is saved", remedy="run again to go on from there"
+            )
 
     # What it reads
 
@@ -198,7 +218,9 @@ class Attempt:
 
     def commit(self, outcome: Outcome) -> tuple[Manifest, bool]:
         """Write the manifest. Returns the one that counts, and whether it is another attempt's, which then is adopted."""
-        metrics = {name: value for name, value in outcome.metrics.items() if math.isfinite(value)}  # JSON has no NaN
+        metrics = {
+            name: value for name, value in outcome.metrics.items() if math.isfinite(value)
+        }  # JSON has no NaN
         if left_out := sorted(outcome.metrics.keys() - metrics.keys()):
             self.say(f"left out of the metrics, being no finite numbers: {', '.join(left_out)}")
         manifest = Manifest(
@@ -233,7 +255,9 @@ class Attempt:
         kept = (f"{self.folder}/{MANIFEST}", f"{winner.folder}/", f"{self.folder}/logs/")
         try:
             below = [entry.path for entry in self.store.list(f"{self.folder}/")]
-            self.store.delete([path for path in below if not path.startswith(kept) and not path.endswith(f".{PINS}")])
+            self.store.delete(
+                [path for path in below if not path.startswith(kept) and not path.endswith(f".{PINS}")]
+            )
             self.store.abort_uploads(f"{self.folder}/")
         except TunesmithError as error:
             self.say(f"left unfinished pieces at {self.store.url}/{self.folder}: {error.message}")
@@ -250,7 +274,10 @@ class Attempt:
     def keep_log(self) -> None:
         """Keep what the attempt said in the store, beside the attempts; a fault here is not the stage's."""
         with contextlib.suppress(TunesmithError):
-            self.store.write(f"{self.folder}/logs/{self.id}.log", ("\n".join(self._kept) + "\n").encode("utf-8", "backslashreplace"))
+            self.store.write(
+                f"{self.folder}/logs/{self.id}.log",
+                ("\n".join(self._kept) + "\n").encode("utf-8", "backslashreplace"),
+            )
 
 
 def print_line(text: str) -> None:

@@ -16,10 +16,14 @@ Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content":
 Render = Callable[[list[Message]], str]
 
 _MARK = "tunesmith-system-mark"
-_GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")  # marks the answer for masks; no text of its own
+_GENERATION = re.compile(
+    r"\{%-?\s*(end)?generation\s*-?%\}"
+)  # marks the answer for masks; no text of its own
 
 
-def conversation(system: str, row: Mapping[str, Any], *, system_role: bool = True) -> tuple[list[Message], list[Message]]:
+def conversation(
+    system: str, row: Mapping[str, Any], *, system_role: bool = True
+) -> tuple[list[Message], list[Message]]:
     """Prompt messages and completion messages of a row (`prompt`, `response`, optional `history` and `system`).
 
     `system`: the dataset's system message; the row's own goes before it; an empty one is left out. `system_role`: whether the
@@ -67,7 +71,9 @@ def template_renderer(template: str, special_tokens: Mapping[str, str]) -> Rende
     def to_json(value: Any, **options: Any) -> str:
         return json.dumps(value, **({"ensure_ascii": False} | options))
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+    )
     environment.filters["tojson"] = to_json
     environment.globals["raise_exception"] = refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
@@ -81,6 +87,8 @@ def template_renderer(template: str, special_tokens: Mapping[str, str]) -> Rende
         ) from error
 
     def render(messages: Sequence[Message]) -> str:
-        return compiled.render(messages=messages, add_generation_prompt=True, tools=None, documents=None, **special_tokens)
+        return compiled.render(
+            messages=messages, add_generation_prompt=True, tools=None, documents=None, **special_tokens
+        )
 
     return render

@@ -30,11 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         read = parse_source(fetch(uri), Source(uri=uri, fields=fields))
     except TunesmithError as error:
         if arguments.as_json:
-            print(json.dumps({"format": 1, "file": file, "valid": False, "message": str(error)}, ensure_ascii=False))
+            print(
+                json.dumps(
+                    {"format": 1, "file": file, "valid": False, "message": str(error)}, ensure_ascii=False
+                )
+            )
         else:
             print(f"tunesmith: {error}", file=sys.stderr)
         return error.exit_code
-    print(json.dumps(_document(file, read), indent=1, ensure_ascii=False) if arguments.as_json else _text(file, read))
+    print(
+        json.dumps(_document(file, read), indent=1, ensure_ascii=False)
+        if arguments.as_json
+        else _text(file, read)
+    )
     return ExitCode.DONE if read.rows and not read.bad else ExitCode.BAD_DATA
 
 

@@ -33,7 +33,9 @@ def find_device(wish: str) -> Device:
     """The device for `auto`, `cuda` or `cpu`. Raises TryAgain (NoGPU) with the driver's facts if `cuda` has none."""
     if wish != "cpu" and torch.cuda.is_available():
         facts = torch.cuda.get_device_properties(torch.cuda.current_device())
-        return Device("cuda", facts.name, facts.total_memory, torch.cuda.is_bf16_supported(including_emulation=False))
+        return Device(
+            "cuda", facts.name, facts.total_memory, torch.cuda.is_bf16_supported(including_emulation=False)
+        )
     if wish == "cuda":
         raise TryAgain(
             "training.device is cuda, and no GPU is visible",
@@ -46,9 +48,17 @@ def find_device(wish: str) -> Device:
 
 def _driver_facts() -> Iterator[str]:
     built = torch.version.cuda
-    yield f"torch {torch.__version__} is built for CUDA {built}" if built else f"torch {torch.__version__} is built without CUDA"
+    yield (
+        f"torch {torch.__version__} is built for CUDA {built}"
+        if built
+        else f"torch {torch.__version__} is built without CUDA"
+    )
     version = Path("/proc/driver/nvidia/version")
-    yield version.read_text().splitlines()[0] if version.exists() else "no NVIDIA driver is loaded (/proc/driver/nvidia/version is missing)"
+    yield (
+        version.read_text().splitlines()[0]
+        if version.exists()
+        else "no NVIDIA driver is loaded (/proc/driver/nvidia/version is missing)"
+    )
     found = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     yield f"device files: {', '.join(found) or 'none'}"
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
@@ -72,12 +82,31 @@ def problems(settings: Training, device: Device) -> list[Problem]:
     """Settings that cannot work on this device."""
     found: list[Problem] = []
     if settings.fp16 and device.kind == "cpu":
-        found.append(Problem("spec.training.fp16", "a CPU has no float16 training", value=True, remedy="set bf16, or neither"))
+        found.append(
+            Problem(
+                "spec.training.fp16",
+                "a CPU has no float16 training",
+                value=True,
+                remedy="set bf16, or neither",
+            )
+        )
     if settings.bf16 and device.kind == "cuda" and not device.bf16:
-        found.append(Problem("spec.training.bf16", f"{device.name} has no bfloat16", value=True, remedy="set fp16, or neither"))
+        found.append(
+            Problem(
+                "spec.training.bf16",
+                f"{device.name} has no bfloat16",
+                value=True,
+                remedy="set fp16, or neither",
+            )
+        )
     if settings.attn_implementation == "flash_attention_2" and device.kind == "cpu":
         found.append(
-            Problem("spec.training.attnImplementation", "needs a GPU", settings.attn_implementation, "leave it out; sdpa runs anywhere")
+            Problem(
+                "spec.training.attnImplementation",
+                "needs a GPU",
+                settings.attn_implementation,
+                "leave it out; sdpa runs anywhere",
+            )
         )
     return found
 
@@ -85,7 +114,9 @@ def problems(settings: Training, device: Device) -> list[Problem]:
 def check(settings: Training, device: Device) -> None:
     """Raise BadRequest with everything that cannot work here."""
     if found := problems(settings, device):
-        raise BadRequest(f"these settings cannot work on {device.name}", reason="SettingsNeedOtherDevice", problems=found)
+        raise BadRequest(
+            f"these settings cannot work on {device.name}", reason="SettingsNeedOtherDevice", problems=found
+        )
 
 
 def out_of_memory(device: Device, error: BaseException) -> BadRequest:

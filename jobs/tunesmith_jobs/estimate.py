@@ -16,9 +16,17 @@ ROW_BYTES = 2048  # of a row in the store, prompt and response
 
 CUDA_BYTES = 700 * 1024**2  # context, cuBLAS and bitsandbytes workspaces
 NF4_BYTES = 0.5 + 4 / 64  # a float32 constant for each block of 64
-NF4_DOUBLE_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # the constants in 8 bits, with a float32 for each 256 of them
+NF4_DOUBLE_BYTES = (
+    0.5 + 1 / 64 + 4 / (64 * 256)
+)  # the constants in 8 bits, with a float32 for each 256 of them
 LOSS_TILE_TOKENS = 4096  # that the trainer projects to the vocabulary at a time
-_OPTIMIZER_BYTES = {"adamw_torch": 8, "adamw_torch_fused": 8, "paged_adamw_32bit": 8, "adamw_8bit": 2, "paged_adamw_8bit": 2}
+_OPTIMIZER_BYTES = {
+    "adamw_torch": 8,
+    "adamw_torch_fused": 8,
+    "paged_adamw_32bit": 8,
+    "adamw_8bit": 2,
+    "paged_adamw_8bit": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,9 @@ class TrainingMemory:
     @property
     def total(self) -> int:
         """What training will take with rows of the assumed length."""
-        return self.weights + self.adapter + self.gradients + self.optimizer + self.activations + self.overhead
+        return (
+            self.weights + self.adapter + self.gradients + self.optimizer + self.activations + self.overhead
+        )
 
 
 def teacher_use(task: str, data: Data) -> TeacherUse:
@@ -74,12 +84,16 @@ def trained_elements(facts: BaseFacts, training: Training) -> int:
     shapes = (facts.tensors[f"{name}.weight"].shape for name in targets)
     adapter = sum(training.lora_r * (shape[0] + shape[1]) for shape in shapes)
     whole = sum(
-        tensor.elements for name, tensor in facts.tensors.items() if ends_with(name.rpartition(".")[0], training.lora_modules_to_save)
+        tensor.elements
+        for name, tensor in facts.tensors.items()
+        if ends_with(name.rpartition(".")[0], training.lora_modules_to_save)
     )
     return adapter + whole
 
 
-def training_bytes(facts: BaseFacts, training: Training, *, gpu: bool = True, row_tokens: int = 0) -> TrainingMemory:
+def training_bytes(
+    facts: BaseFacts, training: Training, *, gpu: bool = True, row_tokens: int = 0
+) -> TrainingMemory:
     """Memory for training. `row_tokens`: length of the longest rows, if it is known.
 
     - Base: 4-bit layers at half a byte a weight and their constants; all else at 2 bytes (float32 on a CPU: 4).
@@ -90,7 +104,9 @@ def training_bytes(facts: BaseFacts, training: Training, *, gpu: bool = True, ro
     wide = 2 if gpu else 4
     linear = sum(facts.tensors[f"{name}.weight"].elements for name in facts.linear_modules)
     four_bits = NF4_DOUBLE_BYTES if training.bnb_4bit_use_double_quant else NF4_BYTES
-    weights = round(linear * (four_bits if training.load_in_4bit else wide)) + (facts.parameters - linear) * wide
+    weights = (
+        round(linear * (four_bits if training.load_in_4bit else wide)) + (facts.parameters - linear) * wide
+    )
     trained = trained_elements(facts, training)
     optimizer = trained * _OPTIMIZER_BYTES.get(training.optim, 0)
     context = training.max_length or facts.context_length or ROW_TOKENS
@@ -113,9 +129,17 @@ def check_fits(facts: BaseFacts, training: Training, memory: int, device: str, *
     need = training_bytes(facts, training, gpu=gpu)
     if need.least <= memory:
         return
-    parts = {"base model": need.weights, "adapter": need.adapter + need.gradients, "optimizer": need.least - need.weights - need.overhead}
+    parts = {
+        "base model": need.weights,
+        "adapter": need.adapter + need.gradients,
+        "optimizer": need.least - need.weights - need.overhead,
+    }
     parts["optimizer"] -= parts["adapter"]
-    ways = ["a larger device"] + ["loadIn4bit: true"] * (not training.load_in_4bit) + ["optim: paged_adamw_8bit"] * bool(parts["optimizer"])
+    ways = (
+        ["a larger device"]
+        + ["loadIn4bit: true"] * (not training.load_in_4bit)
+        + ["optim: paged_adamw_8bit"] * bool(parts["optimizer"])
+    )
     raise BadRequest(
         f"training {facts.uri} takes at least {in_words(need.least)}, and {device} has {in_words(memory)}",
         reason="TooLargeForDevice",

@@ -19,7 +19,9 @@ def known(error: BaseException) -> TunesmithError | None:
         return Stopped("interrupted", remedy="run again to go on")
     if isinstance(error, OSError) and error.errno in _FULL:
         where = error.filename or "the scratch folder"
-        return TryAgain(f"the disk is full at {where}", reason="DiskFull", remedy="free space there, then run again")
+        return TryAgain(
+            f"the disk is full at {where}", reason="DiskFull", remedy="free space there, then run again"
+        )
     return None
 
 
@@ -28,7 +30,9 @@ def explained(name: str, error: BaseException) -> tuple[TunesmithError, str]:
     found = known(error)
     if found is not None:
         return found, f"{name}: {found}"
-    bug = TunesmithError(f"{type(error).__name__}: {error}", remedy="this is a bug; please report it with the traceback above")
+    bug = TunesmithError(
+        f"{type(error).__name__}: {error}", remedy="this is a bug; please report it with the traceback above"
+    )
     return bug, "".join(traceback.format_exception(error)) + f"{name}: {bug}"
 
 

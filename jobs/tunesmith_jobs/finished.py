@@ -84,4 +84,7 @@ class Finished:
 
     def _gone(self, name: str) -> Gone:
         place = f"{self.store.url}/{f'{self.manifest.folder}/{name}'}"
-        return Gone(f"{place} is gone", remedy=f"set `rerun: {{from: {self.manifest.stage}, id: <new>}}` to make it again")
+        return Gone(
+            f"{place} is gone",
+            remedy=f"set `rerun: {{from: {self.manifest.stage}, id: <new>}}` to make it again",
+        )

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 
 from tunesmith.wire import LOG_FORMAT
 
-_SECRETS = re.compile(r"(.*_)?(API_?KEY|TOKEN|PASSWORD|SECRET|SECRET_ACCESS_KEY|SESSION_TOKEN)", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"(.*_)?(API_?KEY|TOKEN|PASSWORD|SECRET|SECRET_ACCESS_KEY|SESSION_TOKEN)", re.IGNORECASE
+)
 _SHORTEST = 8  # a shorter one is none (EMPTY, ollama), and might be a word of the message
 _HIDDEN = "[secret]"
 _ATTEMPT = re.compile(r"a(\d+)-[0-9a-f]+")  # a cluster's; its Jobs and the controller have the number
@@ -36,7 +38,9 @@ def for_people(text: str, about: Mapping[str, str], *, level: str = "info") -> s
     if os.environ.get(LOG_FORMAT) != "json":
         return text
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"time": at, "level": level, "logger": "tunesmith_jobs", "message": text, **about}, ensure_ascii=False)
+    return json.dumps(
+        {"time": at, "level": level, "logger": "tunesmith_jobs", "message": text, **about}, ensure_ascii=False
+    )
 
 
 def attempt_number(attempt: str) -> str:

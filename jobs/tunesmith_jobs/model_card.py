@@ -47,7 +47,13 @@ HUB_LICENSES = frozenset(
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
 
 
 class License(_Facts):
@@ -89,7 +95,9 @@ class Facts(_Facts):
     keys: dict[str, str] = Field(default_factory=dict)  # stage -> key
     versions: dict[str, str] = Field(default_factory=dict)
     chat_template: str = ""  # Jinja source, from which the Modelfile's template is told
-    system_role: bool = True  # whether the template has one; if not, the system message opens the first prompt
+    system_role: bool = (
+        True  # whether the template has one; if not, the system message opens the first prompt
+    )
     end_token: str = ""
 
 
@@ -163,7 +171,11 @@ def _parts(facts: Facts, table: Sequence[Comparison] | None) -> Iterator[str]:
     yield f"## Data\n\n{_data(facts.dataset)}\n"
     yield f"## Settings\n\n{_settings({**facts.training, **{f'merge.{name}': value for name, value in facts.merge.items()}})}\n"
     yield f"## Provenance\n\nMade by Tunesmith, run `{facts.run}`.\n"
-    yield "| stage | key |\n| --- | --- |\n" + "\n".join(f"| {stage} | `{key}` |" for stage, key in facts.keys.items()) + "\n"
+    yield (
+        "| stage | key |\n| --- | --- |\n"
+        + "\n".join(f"| {stage} | `{key}` |" for stage, key in facts.keys.items())
+        + "\n"
+    )
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(facts.versions.items()))
 
 
@@ -171,7 +183,9 @@ def _license(licence: License) -> str:
     name = licence.name or "not stated"
     lines = [f"- Licence: {f'[{name}]({licence.link})' if licence.link else name}"]
     if licence.files:
-        lines.append("- Its licence files lie beside the weights: " + ", ".join(f"`{file}`" for file in licence.files))
+        lines.append(
+            "- Its licence files lie beside the weights: " + ", ".join(f"`{file}`" for file in licence.files)
+        )
     return "\n".join(lines)
 
 
@@ -181,7 +195,9 @@ def _data(dataset: Dataset) -> str:
     if dataset.origin:
         lines.append(f"- Source: `{dataset.origin}`")
     if dataset.scripted:
-        lines.append(f"- Written by `{dataset.teacher}`, a scripted teacher: it composes examples by rule and is **not a language model**.")
+        lines.append(
+            f"- Written by `{dataset.teacher}`, a scripted teacher: it composes examples by rule and is **not a language model**."
+        )
     elif dataset.teacher:
         where = f" at `{dataset.endpoint}`" if dataset.endpoint else ""
         lines.append(
@@ -203,13 +219,20 @@ def _usage(facts: Facts) -> str:
 
 
 def _settings(settings: dict[str, JsonValue]) -> str:
-    return "| setting | value |\n| --- | --- |\n" + "\n".join(f"| {name} | {_cell(value)} |" for name, value in settings.items())
+    return "| setting | value |\n| --- | --- |\n" + "\n".join(
+        f"| {name} | {_cell(value)} |" for name, value in settings.items()
+    )
 
 
 def _table(table: Sequence[Comparison]) -> str:
-    lines = ["| measure | rows | base | tuned | gain | interval of the gain |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+    lines = [
+        "| measure | rows | base | tuned | gain | interval of the gain |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
     for line in table:
-        interval = "" if line.low is None or line.high is None else f"{_number(line.low)} to {_number(line.high)}"
+        interval = (
+            "" if line.low is None or line.high is None else f"{_number(line.low)} to {_number(line.high)}"
+        )
         numbers = " | ".join(_number(value) for value in (line.base, line.tuned, line.gain))
         lines.append(f"| {line.metric} | {line.rows} | {numbers} | {interval} |")
     return "\n".join(lines)

@@ -47,16 +47,22 @@ _FAMILIES = (
 def modelfile(system_message: str, chat_template: str, end_token: str = "") -> str:
     """The Modelfile's text. `chat_template`: the Jinja source; `end_token`: ends an answer."""
     lines = ["FROM ."]
-    family = next((family for family in _FAMILIES if all(mark in chat_template for mark in family.marks)), None)
+    family = next(
+        (family for family in _FAMILIES if all(mark in chat_template for mark in family.marks)), None
+    )
     if family is None:
-        lines.append("# No TEMPLATE here: check the one that Ollama finds against the chat template of this folder.")
+        lines.append(
+            "# No TEMPLATE here: check the one that Ollama finds against the chat template of this folder."
+        )
     else:
         lines.append(f'TEMPLATE """{family.template}"""')
     stops = dict.fromkeys((*(family.stops if family else ()), *([end_token] if end_token else ())))
     lines += [f'PARAMETER stop "{stop}"' for stop in stops if '"' not in stop]
     lines.append("PARAMETER temperature 0")
     if '"""' in system_message:
-        lines.append('# The system message holds """, which a Modelfile cannot: send it with each conversation.')
+        lines.append(
+            '# The system message holds """, which a Modelfile cannot: send it with each conversation.'
+        )
     else:
         lines.append(f'SYSTEM """{system_message}"""')
     return "\n".join(lines)

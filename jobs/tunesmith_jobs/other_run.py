@@ -23,10 +23,19 @@ def result_of(attempt: Attempt, reference: Reference, name: str, path: str) -> F
     try:
         data = attempt.store.read(place)
     except NotFound:
-        raise Gone(f"{attempt.store.url}/{place} is gone", reason="FromGone", remedy=f"name a run that still has it in {path}") from None
+        raise Gone(
+            f"{attempt.store.url}/{place} is gone",
+            reason="FromGone",
+            remedy=f"name a run that still has it in {path}",
+        ) from None
     if hashlib.sha256(data).hexdigest() != pin.revision:
-        raise Gone(f"{attempt.store.url}/{place} is not what it was when this run first read it", reason="FromChanged")
-    return Finished(attempt.store, parse_manifest(data, f"{attempt.store.url}/{place}"), attempt.work / "from")
+        raise Gone(
+            f"{attempt.store.url}/{place} is not what it was when this run first read it",
+            reason="FromChanged",
+        )
+    return Finished(
+        attempt.store, parse_manifest(data, f"{attempt.store.url}/{place}"), attempt.work / "from"
+    )
 
 
 def newest(attempt: Attempt, run: str, name: str, path: str) -> tuple[Manifest, bytes]:

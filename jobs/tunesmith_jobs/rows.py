@@ -59,5 +59,9 @@ def read_rows(data: bytes, name: str) -> list[Row]:
         except ValidationError as error:
             problems.append(Problem(f"{name}, line {number}", error.errors(include_url=False)[0]["msg"]))
     if problems:
-        raise BadData(f"{name} has {len(problems)} line(s) that are no rows", reason="BadRows", problems=problems[:_SHOWN])
+        raise BadData(
+            f"{name} has {len(problems)} line(s) that are no rows",
+            reason="BadRows",
+            problems=problems[:_SHOWN],
+        )
     return rows

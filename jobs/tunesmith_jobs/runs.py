@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's own last flush finds a reader
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 1
+        )  # so that the interpreter's own last flush finds a reader
         return ExitCode.DONE
     except Exception as error:  # noqa: BLE001 - the process's last resort: everything known has a class of its own
         known, text = explained("runs", error)
@@ -60,7 +62,11 @@ def _probe(store: Store, _arguments: argparse.Namespace) -> Any:
 
 
 def _manifests(store: Store, arguments: argparse.Namespace) -> Any:
-    found = _of_snapshot(store, arguments.run, _read(arguments.snapshot)) if arguments.snapshot else _of_run(store, arguments.run)
+    found = (
+        _of_snapshot(store, arguments.run, _read(arguments.snapshot))
+        if arguments.snapshot
+        else _of_run(store, arguments.run)
+    )
     return [manifest.model_dump(mode="json", by_alias=True) for manifest in found]
 
 
@@ -73,8 +79,13 @@ def _of_snapshot(store: Store, run: str, snapshot: Snapshot) -> list[Manifest]:
 
 def _of_run(store: Store, run: str) -> list[Manifest]:
     """All that the run ever finished: in the order of the stages, the newest first of each."""
-    keys = [(stage, key) for stage, key in _finished_keys(entry.path.split("/") for entry in store.list(f"{_run_name(run)}/"))]
-    manifests = [manifest for stage, key in keys if (manifest := read_manifest(store, run, stage, key)) is not None]
+    keys = [
+        (stage, key)
+        for stage, key in _finished_keys(entry.path.split("/") for entry in store.list(f"{_run_name(run)}/"))
+    ]
+    manifests = [
+        manifest for stage, key in keys if (manifest := read_manifest(store, run, stage, key)) is not None
+    ]
     manifests.sort(key=lambda manifest: manifest.created, reverse=True)
     return sorted(manifests, key=lambda manifest: ORDER.index(manifest.stage))
 
@@ -121,12 +132,18 @@ def _summary(store: Store, run: str, paths: list[list[str]], oldest: float) -> d
 
 
 def _fetch(store: Store, arguments: argparse.Namespace) -> Any:
-    manifests = {manifest.stage: manifest for manifest in _of_snapshot(store, arguments.run, _read(arguments.snapshot))}
+    manifests = {
+        manifest.stage: manifest for manifest in _of_snapshot(store, arguments.run, _read(arguments.snapshot))
+    }
     parts = [part for part in PARTS if arguments.only in (None, part)]
     wanted = {part: items(part, manifests) for part in parts}
     if not any(wanted.values()):
         missing = " and ".join(PARTS[part][0] for part in parts)
-        raise Gone(f"run {arguments.run} has nothing to fetch: {missing} not done", reason="NotDone", remedy="run it to its end first")
+        raise Gone(
+            f"run {arguments.run} has nothing to fetch: {missing} not done",
+            reason="NotDone",
+            remedy="run it to its end first",
+        )
     to = Path(arguments.to).absolute()
     total = sum(item.file.size for found in wanted.values() for item in found)
     done, pace = 0, Pace(time.monotonic)
@@ -139,7 +156,9 @@ def _fetch(store: Store, arguments: argparse.Namespace) -> Any:
             kept = _fetch_file(store, item, to / part / item.path)
             answer["kept"] += kept
             pace.add(0 if kept else item.file.size)
-            answer["files"].append({"path": f"{part}/{item.path}", "size": item.file.size, "sha256": item.file.sha256})
+            answer["files"].append(
+                {"path": f"{part}/{item.path}", "size": item.file.size, "sha256": item.file.sha256}
+            )
             done += item.file.size
             if arguments.progress:
                 print(pace.progress(part, done, total).line(), flush=True)
@@ -149,15 +168,23 @@ def _fetch(store: Store, arguments: argparse.Namespace) -> Any:
 def _fetch_file(store: Store, item: Item, target: Path) -> bool:
     """Copy one file, unless it is already there and whole; returns whether it was."""
     try:
-        if target.is_file() and target.stat().st_size == item.file.size and file_digest(target).sha256 == item.file.sha256:
+        if (
+            target.is_file()
+            and target.stat().st_size == item.file.size
+            and file_digest(target).sha256 == item.file.sha256
+        ):
             return True
         target.parent.mkdir(parents=True, exist_ok=True)
         store.download(item.source, target, item.file)
     except NotFound as error:
-        raise Gone(f"{store.url}/{item.source} is gone", remedy=f"make it again: rerun from {item.manifest.stage}") from error
+        raise Gone(
+            f"{store.url}/{item.source} is gone", remedy=f"make it again: rerun from {item.manifest.stage}"
+        ) from error
     except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
         raise Refused(
-            f"{target} cannot be written: {error.strerror}", reason="FolderRefused", remedy="give another folder by --to"
+            f"{target} cannot be written: {error.strerror}",
+            reason="FolderRefused",
+            remedy="give another folder by --to",
         ) from error
     return False
 
@@ -189,7 +216,11 @@ def _log(store: Store, arguments: argparse.Namespace) -> bytes:
     folder = f"{stage_folder(_run_name(arguments.run), arguments.stage, arguments.key)}/logs/"
     entries = sorted(store.list(folder), key=lambda entry: (entry.modified, entry.path))
     if not entries:
-        raise Gone(f"{store.url}/{folder} holds no log", reason="NotFound", remedy="it is written when an attempt ends")
+        raise Gone(
+            f"{store.url}/{folder} holds no log",
+            reason="NotFound",
+            remedy="it is written when an attempt ends",
+        )
     return b"".join(store.read(entry.path) for entry in entries)
 
 
@@ -231,7 +262,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     verbs.add_parser("probe", help="can it be written, and does it honour conditional puts")
     verbs.add_parser("list", help="runs with their stages")
     manifests = verbs.add_parser("manifests", help="finished stages of a run")
-    manifests.add_argument("--snapshot", metavar="FILE", help="only the keys of this snapshot, without a listing")
+    manifests.add_argument(
+        "--snapshot", metavar="FILE", help="only the keys of this snapshot, without a listing"
+    )
     fetch = verbs.add_parser("fetch", help="copy results to a folder, checked; what is there already is kept")
     fetch.add_argument("--snapshot", metavar="FILE", required=True)
     fetch.add_argument("--to", metavar="DIR", required=True)

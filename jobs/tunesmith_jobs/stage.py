@@ -39,7 +39,13 @@ _ORPHAN_SECONDS = 120.0  # that a stage whose runner was killed gets to save its
 _ATTEMPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})?")
 
 
-def run_stage(name: str, work: Callable[[Attempt], Outcome], argv: Sequence[str] | None = None, *, kind: type[Attempt] = Attempt) -> int:
+def run_stage(
+    name: str,
+    work: Callable[[Attempt], Outcome],
+    argv: Sequence[str] | None = None,
+    *,
+    kind: type[Attempt] = Attempt,
+) -> int:
     """Run a stage's work from the command line's arguments; returns the exit code. `kind`: what its work is given."""
     arguments = _arguments(name, argv)
     for variable, value in wire.TELEMETRY_OFF.items():
@@ -50,7 +56,13 @@ def run_stage(name: str, work: Callable[[Attempt], Outcome], argv: Sequence[str]
     with stop.on_signals():
         try:
             with _scratch(name, arguments.work) as scratch:
-                attempt = kind(name, _snapshot(arguments.request, name), open_store(arguments.store), scratch, _attempt_name())
+                attempt = kind(
+                    name,
+                    _snapshot(arguments.request, name),
+                    open_store(arguments.store),
+                    scratch,
+                    _attempt_name(),
+                )
                 stop.tell(attempt)
                 result = _done_or_run(attempt, work)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: what is known has a class of its own
@@ -101,7 +113,10 @@ def _done_later(attempt: Attempt) -> dict[str, str]:
     found: dict[str, str] = {}
     with contextlib.suppress(TunesmithError):  # a hint only: this stage is done, whatever happens here
         for entry in attempt.snapshot.stages[names.index(attempt.stage) + 1 :]:
-            if attempt.store.size(f"{stage_folder(attempt.snapshot.run, entry.name, entry.key)}/{MANIFEST}") is not None:
+            if (
+                attempt.store.size(f"{stage_folder(attempt.snapshot.run, entry.name, entry.key)}/{MANIFEST}")
+                is not None
+            ):
                 found[entry.name] = entry.key
     return found
 
@@ -201,7 +216,9 @@ def _scratch(name: str, folder: str | None) -> Iterator[Path]:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Usage(f"--work {place} cannot be made: {error.strerror}", remedy="give a folder that can be written") from error
+        raise Usage(
+            f"--work {place} cannot be made: {error.strerror}", remedy="give a folder that can be written"
+        ) from error
     yield place
 
 
@@ -223,7 +240,8 @@ def _snapshot(file: str, name: str) -> Snapshot:
         )
     if name not in (entry.name for entry in snapshot.stages):
         raise BadRequest(
-            f"request {snapshot.name} has no stage {name}", remedy="`deliver` needs `spec.output`" if name == "deliver" else ""
+            f"request {snapshot.name} has no stage {name}",
+            remedy="`deliver` needs `spec.output`" if name == "deliver" else "",
         )
     return snapshot
 
@@ -231,15 +249,23 @@ def _snapshot(file: str, name: str) -> Snapshot:
 def _attempt_name() -> str:
     prefix = os.environ.get(wire.ATTEMPT_NAME, "")
     if not _ATTEMPT.fullmatch(prefix):
-        raise Usage(f"{wire.ATTEMPT_NAME} is no name: {prefix!r}", remedy="use letters, digits, `.`, `_`, `-`")
+        raise Usage(
+            f"{wire.ATTEMPT_NAME} is no name: {prefix!r}", remedy="use letters, digits, `.`, `_`, `-`"
+        )
     return new_attempt(prefix)
 
 
 def _arguments(name: str, argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=f"python -m tunesmith_jobs.{name}", description=f"Run the stage {name} of a request.")
-    parser.add_argument("--request", required=True, metavar="FILE", help="the snapshot of the resolved request (JSON)")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m tunesmith_jobs.{name}", description=f"Run the stage {name} of a request."
+    )
+    parser.add_argument(
+        "--request", required=True, metavar="FILE", help="the snapshot of the resolved request (JSON)"
+    )
     parser.add_argument("--store", required=True, metavar="URL", help="s3://bucket/prefix or file:///folder")
-    parser.add_argument("--work", metavar="DIR", help="scratch folder, kept afterwards (default: a new one, removed)")
+    parser.add_argument(
+        "--work", metavar="DIR", help="scratch folder, kept afterwards (default: a new one, removed)"
+    )
     try:
         return parser.parse_args(argv)
     except SystemExit as error:

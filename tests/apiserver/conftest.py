@@ -34,7 +34,9 @@ class Server:
     def __init__(self, plane: ControlPlane) -> None:
         self.plane = plane
         self.namespace = plane.namespace()
-        self._api = kubernetes.client.CustomObjectsApi(kubernetes.config.new_client_from_config(str(plane.kubeconfig)))
+        self._api = kubernetes.client.CustomObjectsApi(
+            kubernetes.config.new_client_from_config(str(plane.kubeconfig))
+        )
 
     def faults(self, document: dict[str, Any]) -> list[Fault]:
         """What is wrong with a request; empty if it would be stored."""
@@ -46,13 +48,22 @@ class Server:
 
     def create(self, document: dict[str, Any], **options: str) -> dict[str, Any]:
         place = (GROUP, VERSION, document["metadata"].get("namespace", self.namespace), PLURAL)
-        return self._api.create_namespaced_custom_object(*place, document, field_validation="Strict", **options)
+        return self._api.create_namespaced_custom_object(
+            *place, document, field_validation="Strict", **options
+        )
 
     def update_faults(self, document: dict[str, Any]) -> list[Fault]:
         """What is wrong with an edit of a stored request (merge patch: null removes)."""
         try:
             self._api.patch_namespaced_custom_object(
-                GROUP, VERSION, self.namespace, PLURAL, document["metadata"]["name"], document, dry_run="All", field_validation="Strict"
+                GROUP,
+                VERSION,
+                self.namespace,
+                PLURAL,
+                document["metadata"]["name"],
+                document,
+                dry_run="All",
+                field_validation="Strict",
             )
         except kubernetes.client.ApiException as error:
             return _faults(json.loads(error.body))
@@ -62,7 +73,11 @@ class Server:
 def _faults(status: dict[str, Any]) -> list[Fault]:
     causes = status.get("details", {}).get("causes")
     if causes:
-        return [Fault(cause["field"], cause["reason"], cause["message"]) for cause in causes if not _BESIDE.search(cause["message"])]
+        return [
+            Fault(cause["field"], cause["reason"], cause["message"])
+            for cause in causes
+            if not _BESIDE.search(cause["message"])
+        ]
     unknown = re.findall(r'unknown field "([^"]+)"', status["message"])
     assert unknown, status["message"]
     return [Fault(path, "UnknownField", status["message"]) for path in unknown]
@@ -72,7 +87,12 @@ def _faults(status: dict[str, Any]) -> list[Fault]:
 def server(control_plane: ControlPlane) -> Server:
     control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(custom_resource_definition()))
     deadline = time.monotonic() + 30
-    while "trainingrequests" not in control_plane.kubectl("get", "--raw", f"/apis/{GROUP}/{VERSION}", check=False).stdout:
-        assert time.monotonic() < deadline, control_plane.kubectl("get", "crd", f"{PLURAL}.{GROUP}", "-o", "yaml").stdout
+    while (
+        "trainingrequests"
+        not in control_plane.kubectl("get", "--raw", f"/apis/{GROUP}/{VERSION}", check=False).stdout
+    ):
+        assert time.monotonic() < deadline, control_plane.kubectl(
+            "get", "crd", f"{PLURAL}.{GROUP}", "-o", "yaml"
+        ).stdout
         time.sleep(0.2)  # `kubectl wait` fails at once where there is no condition yet
     return Server(control_plane)

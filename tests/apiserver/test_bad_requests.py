@@ -34,7 +34,11 @@ BAD = {  # changes of the spec -> path, kind
     "an empty base": ({"model.base": ""}, "spec.model.base", "short"),
     "a misspelt field": ({"training.learning_rate": 0.1}, "spec.training.learning_rate", "unknown"),
     "a misspelt part": ({"trainin": {}}, "spec.trainin", "unknown"),
-    "a service account": ({"stages.train": {"serviceAccountName": "admin"}}, "spec.stages.train.serviceAccountName", "unknown"),
+    "a service account": (
+        {"stages.train": {"serviceAccountName": "admin"}},
+        "spec.stages.train.serviceAccountName",
+        "unknown",
+    ),
     "a secret's namespace": (
         {"model.tokenSecret": {"name": "s", "namespace": "other"}},
         "spec.model.tokenSecret.namespace",
@@ -42,7 +46,11 @@ BAD = {  # changes of the spec -> path, kind
     ),
     "a stage that is none": ({"stages": {"trian": {}}}, "spec.stages.trian", "unknown"),
     "a part that is a list": ({"training": [1]}, "spec.training", "type"),
-    "a list that is a string": ({"training.loraTargetModules": "q_proj"}, "spec.training.loraTargetModules", "type"),
+    "a list that is a string": (
+        {"training.loraTargetModules": "q_proj"},
+        "spec.training.loraTargetModules",
+        "type",
+    ),
     "a list of numbers": ({"data.seeds": [1]}, "spec.data.seeds[0]", "type"),
     "a number as a string": ({"data.examples": "5"}, "spec.data.examples", "type"),
     "a fraction of an example": ({"data.examples": 1.5}, "spec.data.examples", "type"),
@@ -53,7 +61,11 @@ BAD = {  # changes of the spec -> path, kind
     "a million examples and one": ({"data.examples": 1_000_001}, "spec.data.examples", "range"),
     "temperature above 1": ({"data.temperature": 1.01}, "spec.data.temperature", "range"),
     "temperature below 0": ({"data.temperature": -0.01}, "spec.data.temperature", "range"),
-    "a learning rate of 0, which is excluded": ({"training.learningRate": 0}, "spec.training.learningRate", "range"),
+    "a learning rate of 0, which is excluded": (
+        {"training.learningRate": 0},
+        "spec.training.learningRate",
+        "range",
+    ),
     "dropout of 1, which is excluded": ({"training.loraDropout": 1}, "spec.training.loraDropout", "range"),
     "a rank of 0": ({"training.loraR": 0}, "spec.training.loraR", "range"),
     "fewer than no steps": ({"training.maxSteps": -2}, "spec.training.maxSteps", "range"),
@@ -65,7 +77,11 @@ BAD = {  # changes of the spec -> path, kind
     "a preset that is none": ({"data.preset": "orignal"}, "spec.data.preset", "choice"),
     "a device that is none": ({"training.device": "gpu"}, "spec.training.device", "choice"),
     "a tracker that is none": ({"training.reportTo": ["all"]}, "spec.training.reportTo[0]", "choice"),
-    "a stage to rerun that is none": ({"rerun": {"from": "training", "id": "1"}}, "spec.rerun.from", "choice"),
+    "a stage to rerun that is none": (
+        {"rerun": {"from": "training", "id": "1"}},
+        "spec.rerun.from",
+        "choice",
+    ),
     "a rerun without an id": ({"rerun": {"from": "train"}}, "spec.rerun.id", "missing"),
     "a toleration's operator": (
         {"stages.merge": {"tolerations": [{"key": "spot", "operator": "In"}]}},
@@ -78,14 +94,34 @@ BAD = {  # changes of the spec -> path, kind
         "rule",
     ),
     "a toleration that exists and has a value": (
-        {"stages.generate": {"tolerations": [{"key": "a"}, {"key": "spot", "operator": "Exists", "value": "yes"}]}},
+        {
+            "stages.generate": {
+                "tolerations": [{"key": "a"}, {"key": "spot", "operator": "Exists", "value": "yes"}]
+            }
+        },
         "spec.stages.generate.tolerations",
         "rule",
     ),
-    "a toleration of nothing": ({"stages.evaluate": {"tolerations": [{"value": "yes"}]}}, "spec.stages.evaluate.tolerations", "rule"),
-    "an endpoint that is no URL": ({"data.teacher": {"baseURL": "localhost:80"}}, "spec.data.teacher.baseURL", "pattern"),
-    "a user in front of an endpoint": ({"data.teacher": {"baseURL": "https://ok@evil.com/v1"}}, "spec.data.teacher.baseURL", "pattern"),
-    "an endpoint with an odd blank": ({"data.teacher": {"baseURL": "https://ok\u00a0/v1"}}, "spec.data.teacher.baseURL", "pattern"),
+    "a toleration of nothing": (
+        {"stages.evaluate": {"tolerations": [{"value": "yes"}]}},
+        "spec.stages.evaluate.tolerations",
+        "rule",
+    ),
+    "an endpoint that is no URL": (
+        {"data.teacher": {"baseURL": "localhost:80"}},
+        "spec.data.teacher.baseURL",
+        "pattern",
+    ),
+    "a user in front of an endpoint": (
+        {"data.teacher": {"baseURL": "https://ok@evil.com/v1"}},
+        "spec.data.teacher.baseURL",
+        "pattern",
+    ),
+    "an endpoint with an odd blank": (
+        {"data.teacher": {"baseURL": "https://ok\u00a0/v1"}},
+        "spec.data.teacher.baseURL",
+        "pattern",
+    ),
     "an output that is no URL": ({"output": "models/x"}, "spec.output", "pattern"),
     "a quantity that is none": (
         {"stages.train": {"resources": {"limits": {"memory": "lots"}}}},
@@ -97,26 +133,50 @@ BAD = {  # changes of the spec -> path, kind
         "spec.stages.train.resources.limits.memory",
         "pattern",
     ),
-    "a secret in capitals": ({"model.tokenSecret": {"name": "Hub"}}, "spec.model.tokenSecret.name", "pattern"),
+    "a secret in capitals": (
+        {"model.tokenSecret": {"name": "Hub"}},
+        "spec.model.tokenSecret.name",
+        "pattern",
+    ),
     "a run elsewhere": ({"data.from": {"run": "../team-b/x"}}, "spec.data.from.run", "pattern"),
     "a run with a slash": ({"run": "a/b"}, "spec.run", "pattern"),
-    "a request that cannot be": ({"training.from": {"request": "A"}}, "spec.training.from.request", "pattern"),
+    "a request that cannot be": (
+        {"training.from": {"request": "A"}},
+        "spec.training.from.request",
+        "pattern",
+    ),
     "a profile that cannot be": ({"profile": "-"}, "spec.profile", "pattern"),
     "a queue that no label holds": ({"queueName": "q" * 64}, "spec.queueName", "pattern"),
     "a retry too long": ({"retry": "x" * 65}, "spec.retry", "long"),
     "two variants": ({"training.variants": [{"name": "a"}, {"name": "b"}]}, "spec.training.variants", "many"),
     "seeds without end": ({"data.seeds": ["x"] * 101}, "spec.data.seeds", "many"),
-    "variables without end": ({"stages.train": {"env": {f"A{n}": "" for n in range(101)}}}, "spec.stages.train.env", "many"),
-    "own data and another's": ({"data.source": {"uri": "s3://b/k"}, "data.from": {"run": "x"}}, "spec.data", "rule"),
+    "variables without end": (
+        {"stages.train": {"env": {f"A{n}": "" for n in range(101)}}},
+        "spec.stages.train.env",
+        "many",
+    ),
+    "own data and another's": (
+        {"data.source": {"uri": "s3://b/k"}, "data.from": {"run": "x"}},
+        "spec.data",
+        "rule",
+    ),
     "a reference to two": ({"data.from": {"run": "x", "request": "y"}}, "spec.data.from", "rule"),
     "a reference to none": ({"training.from": {}}, "spec.training.from", "rule"),
     "a reference to nothing": ({"training.from": {"run": ""}}, "spec.training.from", "rule"),
     "nothing left to train on": ({"data.split": {"test": 0.6, "validation": 0.4}}, "spec.data.split", "rule"),
     "nothing left, with the built-in share": ({"data.split": {"validation": 0.9}}, "spec.data.split", "rule"),
     "two precisions": ({"training.fp16": True, "training.bf16": True}, "spec.training", "rule"),
-    "two formats": ({"evaluation.format": {"regex": "a", "jsonSchema": {}}}, "spec.evaluation.format", "rule"),
+    "two formats": (
+        {"evaluation.format": {"regex": "a", "jsonSchema": {}}},
+        "spec.evaluation.format",
+        "rule",
+    ),
     "no format": ({"evaluation.format": {}}, "spec.evaluation.format", "rule"),
-    "a gate on a format that is not there": ({"evaluation.gate": {"metric": "formatValid"}}, "spec.evaluation", "rule"),
+    "a gate on a format that is not there": (
+        {"evaluation.gate": {"metric": "formatValid"}},
+        "spec.evaluation",
+        "rule",
+    ),
     "expiry without a time": ({"deleteWhenExpired": True}, "spec", "rule"),
     "too much text": ({"data.systemMessage": "ü" * 50_000, "data.seeds": ["s" * 4000] * 38}, "spec", "rule"),
 }
@@ -131,11 +191,22 @@ def test_both_refuse(changes, path, kind, server):
     assert [problem.path for problem in ours] == [path], ours
     assert re.match(words, ours[0].why), ours
     if kind == "rule":
-        [rule] = [rule for rule in RULES if (rule.why, ".".join(filter(None, ("spec", rule.path, rule.field)))) == (ours[0].why, path)]
+        [rule] = [
+            rule
+            for rule in RULES
+            if (rule.why, ".".join(filter(None, ("spec", rule.path, rule.field)))) == (ours[0].why, path)
+        ]
         assert rule.message in theirs[0].says
 
 
-NAMES = {"forty letters": "a" * 40, "capitals": "Riddles", "a dot": "a.b", "a dash in front": "-a", "a dash behind": "a-", "empty": ""}
+NAMES = {
+    "forty letters": "a" * 40,
+    "capitals": "Riddles",
+    "a dot": "a.b",
+    "a dash in front": "-a",
+    "a dash behind": "a-",
+    "empty": "",
+}
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -148,7 +219,9 @@ def test_both_refuse_a_name(name, server):
 @pytest.mark.parametrize("field", ["data.teacher.secret", "model.tokenSecret"])
 def test_both_refuse_a_secret_of_another_namespace_in_the_same_words(field, server):
     bad = document({field: {"name": "team-b/keys"}})
-    said = "names a Secret of another namespace; give the name alone, of a Secret in the request's own namespace"
+    said = (
+        "names a Secret of another namespace; give the name alone, of a Secret in the request's own namespace"
+    )
     theirs, ours = server.faults(bad), problems(bad)
     assert {fault.path for fault in theirs} == {problem.path for problem in ours} == {f"spec.{field}.name"}
     assert any(said in fault.says for fault in theirs)
@@ -156,10 +229,20 @@ def test_both_refuse_a_secret_of_another_namespace_in_the_same_words(field, serv
 
 
 def test_both_say_everything_at_once(server):
-    bad = document({"data.examples": 0, "training.loraR": 0, "training.optim": "adam", "training.fp16": True, "training.bf16": True})
+    bad = document(
+        {
+            "data.examples": 0,
+            "training.loraR": 0,
+            "training.optim": "adam",
+            "training.fp16": True,
+            "training.bf16": True,
+        }
+    )
     paths = {"spec.data.examples", "spec.training.loraR", "spec.training.optim", "spec.training"}
     assert {problem.path for problem in problems(bad)} == paths
-    assert {fault.path for fault in server.faults(bad)} == paths - {"spec.training"}  # it checks rules only once the fields are right
+    assert {fault.path for fault in server.faults(bad)} == paths - {
+        "spec.training"
+    }  # it checks rules only once the fields are right
 
 
 ONLY_OURS = {  # what a schema and CEL cannot see: the controller refuses it, and so does the command line

@@ -24,7 +24,17 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
 def test_an_example_is_taken_and_comes_back_as_it_was(path, server):
-    command = ("create", "-n", server.namespace, "--validate=strict", "--dry-run=server", "-o", "json", "-f", str(path))
+    command = (
+        "create",
+        "-n",
+        server.namespace,
+        "--validate=strict",
+        "--dry-run=server",
+        "-o",
+        "json",
+        "-f",
+        str(path),
+    )
     stored = json.loads(server.plane.kubectl(*command).stdout)
     [document] = read_documents(path.read_text(encoding="utf-8"))
     assert stored["spec"] == document["spec"]
@@ -50,12 +60,26 @@ def _around(schema):
     if kind == "array":
         many = schema.get("maxItems", 3)
         items = _around(schema["items"])
-        return st.lists(items, max_size=2) | st.lists(items, min_size=many, max_size=many + 1) if many < 5 else st.lists(items, max_size=2)
+        return (
+            st.lists(items, max_size=2) | st.lists(items, min_size=many, max_size=many + 1)
+            if many < 5
+            else st.lists(items, max_size=2)
+        )
     if "additionalProperties" in schema:
-        return st.dictionaries(st.text("abcXYZ/._-", min_size=1, max_size=9), _around(schema["additionalProperties"]), max_size=2)
+        return st.dictionaries(
+            st.text("abcXYZ/._-", min_size=1, max_size=9), _around(schema["additionalProperties"]), max_size=2
+        )
     if "properties" in schema:  # an item of a list
-        required = {name: _around(field) for name, field in schema["properties"].items() if name in schema.get("required", ())}
-        optional = {name: _around(field) for name, field in schema["properties"].items() if name not in required and "type" in field}
+        required = {
+            name: _around(field)
+            for name, field in schema["properties"].items()
+            if name in schema.get("required", ())
+        }
+        optional = {
+            name: _around(field)
+            for name, field in schema["properties"].items()
+            if name not in required and "type" in field
+        }
         return st.fixed_dictionaries(required, optional=optional)
     if "enum" in schema:
         return st.sampled_from([*schema["enum"], "", "none", "AUTO"])
@@ -81,9 +105,13 @@ def _around(schema):
             "a b",
             "x" * most,
         ]
-        return st.sampled_from([*words, "x" * (most + 1)] if most < 5000 else words) | st.text(max_size=5).filter(_utf8)
+        return st.sampled_from([*words, "x" * (most + 1)] if most < 5000 else words) | st.text(
+            max_size=5
+        ).filter(_utf8)
     bounds = [schema[name] for name in ("minimum", "maximum") if name in schema]
-    step = [bound + off for bound in bounds for off in ((-1, 0, 1) if kind == "integer" else (-1e-3, 0, 1e-3))]
+    step = [
+        bound + off for bound in bounds for off in ((-1, 0, 1) if kind == "integer" else (-1e-3, 0, 1e-3))
+    ]
     odd = st.sampled_from([*step, 0, 1, -1, 0.5, 2**31, "1", True])
     return odd | (st.integers(-(2**54), 2**54) if kind == "integer" else st.floats(-10, 10, allow_nan=False))
 
@@ -95,7 +123,9 @@ def _utf8(text):
 @st.composite
 def specs(draw):
     spec = copy.deepcopy(LEAST["spec"])
-    for path, schema in draw(st.lists(st.sampled_from(LEAVES), min_size=1, max_size=4, unique_by=lambda leaf: leaf[0])):
+    for path, schema in draw(
+        st.lists(st.sampled_from(LEAVES), min_size=1, max_size=4, unique_by=lambda leaf: leaf[0])
+    ):
         part = spec
         for step in path[:-1]:
             part = part.setdefault(step, {})
@@ -103,7 +133,9 @@ def specs(draw):
     return spec
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+)
 @given(spec=specs())
 def test_both_agree_on_any_spec(spec, server):
     document = {**LEAST, "spec": spec}
@@ -149,7 +181,10 @@ def test_every_bound_is_met_and_passed_by_one_alike(server):
 def _edges(schema):
     if schema["type"] in ("integer", "number") and "enum" not in schema:
         step = 1 if schema["type"] == "integer" else 1e-6
-        for bound, exclusive, beyond in (("minimum", "exclusiveMinimum", -step), ("maximum", "exclusiveMaximum", step)):
+        for bound, exclusive, beyond in (
+            ("minimum", "exclusiveMinimum", -step),
+            ("maximum", "exclusiveMaximum", step),
+        ):
             if bound in schema:
                 yield schema[bound], not schema.get(exclusive)
                 yield schema[bound] + beyond, False
@@ -159,7 +194,9 @@ def _edges(schema):
 
 
 def test_the_server_stores_the_schema_as_it_was_sent(server):
-    stored = json.loads(server.plane.kubectl("get", "crd", "trainingrequests.tunesmith.dev", "-o", "json").stdout)
+    stored = json.loads(
+        server.plane.kubectl("get", "crd", "trainingrequests.tunesmith.dev", "-o", "json").stdout
+    )
     sent = custom_resource_definition()["spec"]["versions"][0]
     assert stored["spec"]["versions"][0] == sent
     conditions = {condition["type"]: condition["status"] for condition in stored["status"]["conditions"]}

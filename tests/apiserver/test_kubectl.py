@@ -23,11 +23,15 @@ def states(server):
         if "deletionTimestamp" in state["metadata"]:
             continue
         namespace = server.plane.namespace()
-        spec = {"model.base": "hf://HuggingFaceTB/SmolLM2-1.7B-Instruct", "profile": "default"} | state["spec"]
+        spec = {"model.base": "hf://HuggingFaceTB/SmolLM2-1.7B-Instruct", "profile": "default"} | state[
+            "spec"
+        ]
         server.create(document(spec, name=NAME, namespace=namespace))
         if name != "not-seen":
             patch = json.dumps({"status": state["status"]})
-            server.plane.kubectl("patch", "treq", NAME, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+            server.plane.kubectl(
+                "patch", "treq", NAME, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch
+            )
         namespaces[name] = namespace
     return namespaces
 
@@ -36,7 +40,10 @@ def rows(text):
     """Header and rows of kubectl's table, by its columns."""
     lines = text.rstrip("\n").split("\n")
     starts = [match.start() for match in re.finditer(r"\S+", lines[0])]
-    return [[line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)] for line in lines]
+    return [
+        [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+        for line in lines
+    ]
 
 
 TABLE = {  # state -> PHASE, STAGE, PROGRESS, REASON
@@ -97,7 +104,9 @@ WAITS = {  # state, condition -> whether kubectl wait is content
 
 @pytest.mark.parametrize(("name", "condition"), WAITS)
 def test_wait(name, condition, states, server):
-    done = server.plane.kubectl("wait", f"--for=condition={condition}", "treq", NAME, "-n", states[name], "--timeout=1s", check=False)
+    done = server.plane.kubectl(
+        "wait", f"--for=condition={condition}", "treq", NAME, "-n", states[name], "--timeout=1s", check=False
+    )
     assert (done.returncode == 0) is WAITS[name, condition], done.stderr
 
 
@@ -113,17 +122,23 @@ def test_the_lines_of_the_page_on_gitops_end_on_success_and_on_failure(name, say
     page = Path(__file__).parents[2].joinpath("docs/how-to/gitops.md").read_text(encoding="utf-8")
     [lines] = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     wrapper = tmp_path / "kubectl"
-    wrapper.write_text(f'#!/bin/sh\nexec {program("kubectl")} --kubeconfig={server.plane.kubeconfig} -n {states[name]} "$@"\n')
+    wrapper.write_text(
+        f'#!/bin/sh\nexec {program("kubectl")} --kubeconfig={server.plane.kubeconfig} -n {states[name]} "$@"\n'
+    )
     wrapper.chmod(0o755)
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     script = lines.replace("treq/riddles", f"treq/{NAME}")
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.startswith(says), done
 
 
 @pytest.mark.parametrize("name", [name for name in STATES if name not in ("not-seen", "deleted")])
 def test_a_status_is_stored_whole(name, states, server):
-    stored = json.loads(server.plane.kubectl("get", "treq", NAME, "-n", states[name], "-o", "json").stdout)["status"]
+    stored = json.loads(server.plane.kubectl("get", "treq", NAME, "-n", states[name], "-o", "json").stdout)[
+        "status"
+    ]
     assert stored == STATES[name]["status"]
 
 
@@ -134,10 +149,14 @@ def test_a_new_request_is_not_seen_yet_though_somebody_brings_a_status(server):
 
 def test_an_edit_of_the_status_moves_no_generation_and_an_edit_of_the_spec_does(states, server):
     def generation():
-        return json.loads(server.plane.kubectl("get", "treq", NAME, "-n", states["waiting"], "-o", "json").stdout)["metadata"]["generation"]
+        return json.loads(
+            server.plane.kubectl("get", "treq", NAME, "-n", states["waiting"], "-o", "json").stdout
+        )["metadata"]["generation"]
 
     assert generation() == 1
-    server.plane.kubectl("patch", "treq", NAME, "-n", states["waiting"], "--type=merge", "-p", '{"spec":{"retry":"1"}}')
+    server.plane.kubectl(
+        "patch", "treq", NAME, "-n", states["waiting"], "--type=merge", "-p", '{"spec":{"retry":"1"}}'
+    )
     assert generation() == 2
 
 
@@ -166,5 +185,12 @@ def test_explain(path, line, server):
 
 def test_explain_knows_every_field(server):
     text = server.plane.kubectl("explain", "treq", "--recursive").stdout
-    for field in ("loraTargetModules", "maxUSD", "activeDeadlineSeconds", "tolerationSeconds", "queuePlace", "failedGeneration"):
+    for field in (
+        "loraTargetModules",
+        "maxUSD",
+        "activeDeadlineSeconds",
+        "tolerationSeconds",
+        "queuePlace",
+        "failedGeneration",
+    ):
         assert field in text

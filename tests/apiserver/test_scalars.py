@@ -89,7 +89,18 @@ def test_there_are_enough():
 def as_kubernetes_reads_them(server):
     lines = "\n".join(f"        k{number}: {text}" for number, text in enumerate(SCALARS))
     text = REQUEST.format(lines=lines)
-    done = kubectl(server.plane.kubeconfig, "create", "-n", server.namespace, "--dry-run=server", "-o", "json", "-f", "-", stdin=text)
+    done = kubectl(
+        server.plane.kubeconfig,
+        "create",
+        "-n",
+        server.namespace,
+        "--dry-run=server",
+        "-o",
+        "json",
+        "-f",
+        "-",
+        stdin=text,
+    )
     return json.loads(done.stdout)["spec"]["evaluation"]["format"]["jsonSchema"]
 
 
@@ -102,13 +113,28 @@ def test_a_scalar_reads_alike(number, text, as_kubernetes_reads_them):
 
 def _as_json_has_it(value):
     """With its type; but beyond 2^53 JSON has no other numbers than floats, whether they are written with a point or not."""
-    return ("number", float(value)) if type(value) in (int, float) and abs(value) >= 2**53 else (type(value).__name__, value)
+    return (
+        ("number", float(value))
+        if type(value) in (int, float) and abs(value) >= 2**53
+        else (type(value).__name__, value)
+    )
 
 
 def test_words_as_keys_read_alike(server):
     keys = ["on", "no", "5", "5.5", "1e3", "012", "2e-4", "0x1F"]
     text = REQUEST.format(lines="\n".join(f"        {key}: 1" for key in keys))
-    done = kubectl(server.plane.kubeconfig, "create", "-n", server.namespace, "--dry-run=server", "-o", "json", "-f", "-", stdin=text)
+    done = kubectl(
+        server.plane.kubeconfig,
+        "create",
+        "-n",
+        server.namespace,
+        "--dry-run=server",
+        "-o",
+        "json",
+        "-f",
+        "-",
+        stdin=text,
+    )
     theirs = json.loads(done.stdout)["spec"]["evaluation"]["format"]["jsonSchema"]
     [ours] = read_documents(text)
     assert sorted(map(str, ours["spec"]["evaluation"]["format"]["jsonSchema"])) == sorted(theirs)
@@ -136,7 +162,17 @@ TYPED = {  # where it stands, and what stands there -> whether both take it
 def test_both_take_or_refuse_a_typed_field(part, text, good, server):
     body = text if text[0] in "{~" else f"{{{text}}}"
     request = HEAD + f"metadata: {{name: typed}}\nspec: {{task: x, model: {{base: a}}, {part}: {body}}}\n"
-    command = ("create", "-n", server.namespace, "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-")
+    command = (
+        "create",
+        "-n",
+        server.namespace,
+        "--dry-run=server",
+        "--validate=strict",
+        "-o",
+        "json",
+        "-f",
+        "-",
+    )
     done = server.plane.kubectl(*command, stdin=request, check=False)
     assert (done.returncode == 0) is good, done.stderr
     try:
@@ -151,9 +187,21 @@ def test_both_take_or_refuse_a_typed_field(part, text, good, server):
 
 
 def test_of_two_equal_keys_kubectl_takes_the_last_without_a_word_and_tunesmith_refuses_the_file(server):
-    request = HEAD + "metadata: {name: two-keys}\nspec: {task: x, model: {base: a}, training: {loraR: 8, loraR: 9}}\n"
+    request = (
+        HEAD
+        + "metadata: {name: two-keys}\nspec: {task: x, model: {base: a}, training: {loraR: 8, loraR: 9}}\n"
+    )
     done = server.plane.kubectl(
-        "create", "-n", server.namespace, "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-", stdin=request
+        "create",
+        "-n",
+        server.namespace,
+        "--dry-run=server",
+        "--validate=strict",
+        "-o",
+        "json",
+        "-f",
+        "-",
+        stdin=request,
     )
     assert json.loads(done.stdout)["spec"]["training"] == {"loraR": 9}
     with pytest.raises(BadRequest, match="'loraR' is given twice"):

@@ -50,7 +50,11 @@ def test_a_conversion_that_fails_leaves_nothing(source: Path, tmp_path: Path):
 
 
 def test_asking_for_the_packaged_file_imports_no_torch():
-    code = "import sys, tunesmith_tryout.demo_model as d; print(d.packaged()); sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    code = (
+        "import sys, tunesmith_tryout.demo_model as d; print(d.packaged()); sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0
     assert done.stdout.strip().endswith("SmolLM2-135M-Instruct.Q4_1.gguf")

@@ -27,7 +27,10 @@ def test_the_tensors_are_those_that_safetensors_reads(model: Path):
     from safetensors import safe_open
 
     with safe_open(model / "model.safetensors", framework="numpy") as file:
-        theirs = {name: (file.get_slice(name).get_dtype(), tuple(file.get_slice(name).get_shape())) for name in file.keys()}  # noqa: SIM118
+        theirs = {
+            name: (file.get_slice(name).get_dtype(), tuple(file.get_slice(name).get_shape()))
+            for name in file.keys()  # noqa: SIM118 - the file is no dict
+        }
     assert {name: (tensor.dtype, tensor.shape) for name, tensor in facts(model).tensors.items()} == theirs
 
 
@@ -35,7 +38,10 @@ def test_linear_modules_are_those_that_peft_takes_for_all_linear(model: Path):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    lora = get_peft_model(AutoModelForCausalLM.from_pretrained(model), LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM"))
+    lora = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(model),
+        LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM"),
+    )
     assert set(facts(model).linear_modules) == set(lora.targeted_module_names)
 
 
@@ -81,7 +87,9 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize(("name", "data"), [(name, data) for name, damages in DAMAGES.items() for data in damages])
+@pytest.mark.parametrize(
+    ("name", "data"), [(name, data) for name, damages in DAMAGES.items() for data in damages]
+)
 def test_a_damaged_file_is_named(model: Path, name, data):
     (model / name).write_bytes(data)
     with pytest.raises(BadRequest, match=name) as caught:

@@ -81,7 +81,9 @@ def test_files_that_are_no_part_of_the_model_may_come_and_go(own_model: Path, tm
 
 
 CHANGES = {
-    "a byte": lambda folder: (folder / "config.json").write_bytes((folder / "config.json").read_bytes() + b" "),
+    "a byte": lambda folder: (folder / "config.json").write_bytes(
+        (folder / "config.json").read_bytes() + b" "
+    ),
     "a file": lambda folder: (folder / "model-00002-of-00002.safetensors").unlink(),
     "everything": lambda folder: [path.unlink() for path in folder.iterdir()],
     "the folder": lambda folder: folder.rename(folder.with_name("elsewhere")),
@@ -131,7 +133,11 @@ def test_a_bucket_is_opened_as_a_copy_with_the_models_files_only(bucket, model: 
 
 def test_bucket_and_folder_give_the_same_facts(bucket, model: Path):
     found, local = inspect_base(find_base(bucket)), inspect_base(find_base(str(model)))
-    assert (found.tensors, found.config, found.chat_template) == (local.tensors, local.config, local.chat_template)
+    assert (found.tensors, found.config, found.chat_template) == (
+        local.tensors,
+        local.config,
+        local.chat_template,
+    )
     assert (found.total_bytes, found.licence) == (local.total_bytes, local.licence)
 
 
@@ -166,7 +172,9 @@ def test_an_untouched_folder_is_not_hashed_again_and_a_touched_one_is(tmp_path, 
     time.sleep(2.1)  # a folder written just now is hashed in any case
     pin = find_base(f"file://{folder}")
     hashed = []
-    monkeypatch.setattr("tunesmith_jobs.base.source._sha256", lambda path, *rest: hashed.append(path.name) or "x")
+    monkeypatch.setattr(
+        "tunesmith_jobs.base.source._sha256", lambda path, *rest: hashed.append(path.name) or "x"
+    )
     open_base(pin, tmp_path / "one")
     assert hashed == []
     weights = folder / "model.safetensors"
@@ -174,7 +182,9 @@ def test_an_untouched_folder_is_not_hashed_again_and_a_touched_one_is(tmp_path, 
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time: only the inode's own time tells
+    os.utime(
+        weights, ns=(stat.st_atime_ns, stat.st_mtime_ns)
+    )  # same size, same time: only the inode's own time tells
     with pytest.raises(Gone, match="has changed since"):
         open_base(pin, tmp_path / "two")
     assert "model.safetensors" in hashed

@@ -19,13 +19,22 @@ def file(tmp_path_factory) -> Path:
 
 def test_the_head_is_read_as_gguf_itself_reads_it(file: Path):
     header, reader = file_header(file), gguf.GGUFReader(file)
-    assert header.metadata == {name: entry.contents() for name, entry in reader.fields.items() if not name.startswith("GGUF.")}
-    assert header.tensors == {tensor.name: tuple(int(size) for size in reversed(tensor.shape)) for tensor in reader.tensors}
+    assert header.metadata == {
+        name: entry.contents() for name, entry in reader.fields.items() if not name.startswith("GGUF.")
+    }
+    assert header.tensors == {
+        tensor.name: tuple(int(size) for size in reversed(tensor.shape)) for tensor in reader.tensors
+    }
 
 
 def test_facts_of_a_gguf_come_from_its_head(file: Path):
     facts = inspect_base(find_base(str(file)))
-    assert (facts.gguf, facts.model_type, facts.context_length, facts.licence.name) == (True, "llama", 256, "apache-2.0")
+    assert (facts.gguf, facts.model_type, facts.context_length, facts.licence.name) == (
+        True,
+        "llama",
+        256,
+        "apache-2.0",
+    )
     assert facts.chat_template == TEMPLATE
     assert facts.special_tokens == {"bos_token": "<|start|>", "eos_token": "<|end|>"}
     assert "model.layers.1.mlp.down_proj" in facts.linear_modules
@@ -42,11 +51,15 @@ def test_a_gguf_becomes_a_plain_folder_with_the_bits_that_transformers_gives(fil
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
 
-    theirs = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32).state_dict()
+    theirs = AutoModelForCausalLM.from_pretrained(
+        file.parent, gguf_file=file.name, dtype=torch.float32
+    ).state_dict()
     ours = load_file(opened / "model.safetensors")
     assert set(theirs) - set(ours) == {"lm_head.weight"}, "tied to the embeddings"
     assert all(torch.equal(tensor, theirs[name].to(torch.bfloat16)) for name, tensor in ours.items())
-    assert set(inspect_base(find_base(str(file))).linear_modules) == set(inspect_base(find_base(str(opened))).linear_modules)
+    assert set(inspect_base(find_base(str(file))).linear_modules) == set(
+        inspect_base(find_base(str(opened))).linear_modules
+    )
 
 
 def test_the_plain_folder_loads_offline_and_keeps_template_and_licence(opened: Path):

@@ -26,7 +26,9 @@ def files(tmp_path_factory) -> dict[str, bytes]:
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
     (folder / "original").mkdir()
     (folder / "original" / "consolidated.safetensors").write_bytes(b"?")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -105,7 +107,9 @@ def test_a_cut_connection_is_taken_up_where_it_broke_off(hub: Hub, files, tmp_pa
     assert hub.bytes_sent(shard)[:2] == ["", f"bytes={kept}-"]
 
 
-def test_a_file_that_is_always_cut_off_is_a_passing_fault_and_whole_files_are_kept(hub: Hub, files, tmp_path, impatient):
+def test_a_file_that_is_always_cut_off_is_a_passing_fault_and_whole_files_are_kept(
+    hub: Hub, files, tmp_path, impatient
+):
     hub.push(NAME, files)
     shard = next(name for name in files if name.startswith("model-00002"))
     pin = find_base(URI)
@@ -175,7 +179,9 @@ def test_what_cannot_be_had_is_said_with_the_way_out(hub: Hub, files, case):
 
 
 @pytest.mark.parametrize("how", [{"gated": True}, {"private": True}])
-def test_the_right_token_opens_gated_and_private_models_and_goes_to_no_other_host(hub: Hub, files, tmp_path, how):
+def test_the_right_token_opens_gated_and_private_models_and_goes_to_no_other_host(
+    hub: Hub, files, tmp_path, how
+):
     hub.push(NAME, files, **how)
     pin = find_base(URI, token=TOKEN)
     inspect_base(pin, token=TOKEN)
@@ -252,5 +258,7 @@ def test_a_process_finds_the_hub_by_the_environment_and_asks_it_for_nothing_else
     assert done.stdout.split()[0] == commit
     assert "model-00002-of-00002.safetensors" in done.stdout
     assert {path.split("/")[1] for _, path, _ in hub.requests} == {"api", "org", "cdn"}
-    assert {path for _, path, _ in hub.requests if path.startswith("/api")} == {f"/api/models/{NAME}/revision/main"}
+    assert {path for _, path, _ in hub.requests if path.startswith("/api")} == {
+        f"/api/models/{NAME}/revision/main"
+    }
     assert Path(os.environ["HF_HOME"]).is_dir()

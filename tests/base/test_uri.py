@@ -21,7 +21,14 @@ GOOD = {
     "file:///my models/tiny": Place("folder", "/my models/tiny"),
     "/models/m.gguf": Place("folder", "/models", file="m.gguf"),
 }
-BAD = ("hf://name", "hf://org/name/file.bin", "s3://", "https://huggingface.co/org/name", "file://host/models", "hf://")
+BAD = (
+    "hf://name",
+    "hf://org/name/file.bin",
+    "s3://",
+    "https://huggingface.co/org/name",
+    "file://host/models",
+    "hf://",
+)
 
 
 @pytest.mark.parametrize("uri", GOOD)

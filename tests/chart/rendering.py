@@ -36,16 +36,26 @@ EVERYTHING = {
     "serviceAccount": {"annotations": {"note": "x"}},
     "metrics": {
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
-        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}, "alertLabels": {"team": "ml"}},
+        "prometheusRule": {
+            "enabled": True,
+            "labels": {"release": "prometheus"},
+            "alertLabels": {"team": "ml"},
+        },
         "dashboard": {"enabled": True, "annotations": {"grafana_folder": "ML"}},
         "service": {"annotations": {"prometheus.io/scrape": "true"}},
     },
     "networkPolicy": {
         "controller": {"enabled": True, "from": [{"namespaceSelector": {}}]},
-        "jobs": {"enabled": True, "namespaces": ["team-a", "team-b"], "egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]},
+        "jobs": {
+            "enabled": True,
+            "namespaces": ["team-a", "team-b"],
+            "egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}],
+        },
     },
     "tests": {"namespaces": ["team-a"]},
-    "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-extra"}}],
+    "extraObjects": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-extra"}}
+    ],
 }
 
 
@@ -64,11 +74,21 @@ def helm(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Co
     """Run helm with a home of its own: no repository, no plugin of the developer's."""
     with tempfile.TemporaryDirectory() as home:
         own = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
-        own |= {"HOME": home, "HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home, "HELM_DATA_HOME": home, **(env or {})}
-        return subprocess.run([helm_binary(), *arguments], capture_output=True, text=True, check=False, env=own, timeout=120)
+        own |= {
+            "HOME": home,
+            "HELM_CACHE_HOME": home,
+            "HELM_CONFIG_HOME": home,
+            "HELM_DATA_HOME": home,
+            **(env or {}),
+        }
+        return subprocess.run(
+            [helm_binary(), *arguments], capture_output=True, text=True, check=False, env=own, timeout=120
+        )
 
 
-def template(values: Mapping | None = None, *, namespace: str = NAMESPACE) -> subprocess.CompletedProcess[str]:
+def template(
+    values: Mapping | None = None, *, namespace: str = NAMESPACE
+) -> subprocess.CompletedProcess[str]:
     """`helm template` with these values."""
     return _template(json.dumps(values or {}, sort_keys=True), namespace)
 
@@ -78,7 +98,17 @@ def _template(values: str, namespace: str) -> subprocess.CompletedProcess[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         file.write(values)
         file.flush()
-        return helm("template", RELEASE, str(CHART), "--namespace", namespace, "--kube-version", KUBERNETES, "--values", file.name)
+        return helm(
+            "template",
+            RELEASE,
+            str(CHART),
+            "--namespace",
+            namespace,
+            "--kube-version",
+            KUBERNETES,
+            "--values",
+            file.name,
+        )
 
 
 def objects(values: Mapping | None = None, *, namespace: str = NAMESPACE) -> dict[tuple[str, str], dict]:
@@ -98,7 +128,10 @@ def _objects(text: str, namespace: str) -> dict[tuple[str, str], dict]:
             continue
         metadata = document["metadata"]
         elsewhere = metadata.get("namespace", namespace) != namespace
-        key = (document["kind"], f"{metadata['namespace']}/{metadata['name']}" if elsewhere else metadata["name"])
+        key = (
+            document["kind"],
+            f"{metadata['namespace']}/{metadata['name']}" if elsewhere else metadata["name"],
+        )
         assert key not in found, f"{key} is there twice"
         found[key] = document
     return found

@@ -3,7 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+VOLUMES = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
 HOST = ("hostNetwork", "hostPID", "hostIPC")
 
 
@@ -13,7 +22,9 @@ def violations(spec: Mapping[str, Any]) -> Iterator[str]:
     for volume in spec.get("volumes", ()):
         yield from (f"volume {volume['name']} is a {kind}" for kind in volume.keys() - VOLUMES - {"name"})
     for container in [*spec.get("initContainers", ()), *spec["containers"]]:
-        yield from (f"{container['name']}: {what}" for what in _container(container, spec.get("securityContext", {})))
+        yield from (
+            f"{container['name']}: {what}" for what in _container(container, spec.get("securityContext", {}))
+        )
 
 
 def _container(container: Mapping[str, Any], pod: Mapping[str, Any]) -> Iterator[str]:

@@ -26,7 +26,9 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def rendered(namespace, values, folder):
     file = folder / "values.json"
     file.write_text(json.dumps(values))
-    done = helm("template", "tunesmith", str(CHART), "--namespace", namespace, "--values", str(file), "--no-hooks")
+    done = helm(
+        "template", "tunesmith", str(CHART), "--namespace", namespace, "--values", str(file), "--no-hooks"
+    )
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 
@@ -35,13 +37,23 @@ class Running:
     """The controller as a process, with the arguments of the Deployment and the token of its account."""
 
     def __init__(self, control_plane, namespace, documents, folder):
-        account = next(document for document in documents if document["kind"] == "ServiceAccount")["metadata"]["name"]
-        [pod] = [document["spec"]["template"]["spec"] for document in documents if document["kind"] == "Deployment"]
-        [config] = [document["data"]["config.yaml"] for document in documents if document["kind"] == "ConfigMap"]
+        account = next(document for document in documents if document["kind"] == "ServiceAccount")[
+            "metadata"
+        ]["name"]
+        [pod] = [
+            document["spec"]["template"]["spec"] for document in documents if document["kind"] == "Deployment"
+        ]
+        [config] = [
+            document["data"]["config.yaml"] for document in documents if document["kind"] == "ConfigMap"
+        ]
         (folder / "config.yaml").write_text(config)
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
-        given = [*pod["containers"][0]["args"], f"--config={folder / 'config.yaml'}", f"--metrics-address=127.0.0.1:{port}"]
+        given = [
+            *pod["containers"][0]["args"],
+            f"--config={folder / 'config.yaml'}",
+            f"--metrics-address=127.0.0.1:{port}",
+        ]
         kubeconfig = control_plane.kubeconfig_for(f"system:serviceaccount:{namespace}:{account}")
         env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
         self._log = (folder / "log").open("wb+")
@@ -108,4 +120,6 @@ def test_the_controller_works_with_the_rights_of_the_chart(working, control_plan
     running.until(first_job)
     control_plane.kubectl("delete", "treq", "polite", "-n", team)
     assert running.calls("403") == set(), running.log()
-    assert {"create jobs", "patch trainingrequests/status", "create configmaps"} <= running.calls("201") | running.calls("200")
+    assert {"create jobs", "patch trainingrequests/status", "create configmaps"} <= running.calls(
+        "201"
+    ) | running.calls("200")

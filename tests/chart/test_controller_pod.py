@@ -40,7 +40,10 @@ def test_replicas_are_spread_over_nodes_by_their_own_labels():
 def test_a_constraint_keeps_the_selector_that_it_has_the_empty_one_too():
     own = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
     constraints = [own | {"labelSelector": selector} for selector in ({}, {"matchLabels": {"a": "b"}})]
-    assert pod({"controller": {"topologySpreadConstraints": constraints}})["topologySpreadConstraints"] == constraints
+    assert (
+        pod({"controller": {"topologySpreadConstraints": constraints}})["topologySpreadConstraints"]
+        == constraints
+    )
     text = template({"controller": {"topologySpreadConstraints": constraints[:1]}}).stdout
     assert text.count("labelSelector:") == 1, "a second one would count, in YAML as it is read"
 
@@ -60,7 +63,10 @@ def test_more_variables_are_there_if_given():
 ARGUMENTS = {
     "by itself": ({}, {"namespaces": (), "log_format": "text", "workers": 8}),
     "in two namespaces": ({"scope": {"namespaces": ["a", "b"]}}, {"namespaces": ("a", "b")}),
-    "with logs for a store": ({"controller": {"logFormat": "json", "logLevel": "debug"}}, {"log_format": "json", "log_level": "debug"}),
+    "with logs for a store": (
+        {"controller": {"logFormat": "json", "logLevel": "debug"}},
+        {"log_format": "json", "log_level": "debug"},
+    ),
     "with arguments of one's own": ({"controller": {"extraArgs": ["--workers=2"]}}, {"workers": 2}),
 }
 
@@ -71,7 +77,12 @@ def test_the_controller_understands_its_arguments(values, options, monkeypatch):
     [container] = pod(values)["containers"]
     assert container["command"] == ["python", "-m", "tunesmith_controller.main"]
     read = vars(parse_options(container["args"]))
-    same = {"lease_name": "tunesmith-controller", "lease_namespace": NAMESPACE, "leader_election": True, "metrics_address": ":8080"}
+    same = {
+        "lease_name": "tunesmith-controller",
+        "lease_namespace": NAMESPACE,
+        "leader_election": True,
+        "metrics_address": ":8080",
+    }
     mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert {name: read[name] for name in (same | options)} == same | options
     assert str(read["config"].parent) in mounted

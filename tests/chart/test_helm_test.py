@@ -23,10 +23,16 @@ class Installed:
     """A release whose replicas are ready, as far as the API server knows."""
 
     def __init__(self, control_plane, folder, endpoint):
-        self.control_plane, self.namespace, self.team = control_plane, control_plane.namespace(), control_plane.namespace()
+        self.control_plane, self.namespace, self.team = (
+            control_plane,
+            control_plane.namespace(),
+            control_plane.namespace(),
+        )
         store = {"url": "s3://b/p", "endpoint": endpoint, "secret": "store-keys"}
         self.values = folder / "values.json"
-        self.values.write_text(json.dumps({"profiles": {"default": {"store": store}}, "tests": {"namespaces": [self.team]}}))
+        self.values.write_text(
+            json.dumps({"profiles": {"default": {"store": store}}, "tests": {"namespaces": [self.team]}})
+        )
         self.helm("install", str(CHART), "--values", str(self.values))
         self.kubectl("wait", "deployment/tunesmith-controller", "--for=condition=Available", "--timeout=60s")
 
@@ -34,7 +40,15 @@ class Installed:
         return kubectl(self.control_plane.kubeconfig, *arguments, "-n", self.namespace, **more)
 
     def helm(self, command, *arguments):
-        done = helm(command, RELEASE, *arguments, "--namespace", self.namespace, "--kubeconfig", str(self.control_plane.kubeconfig))
+        done = helm(
+            command,
+            RELEASE,
+            *arguments,
+            "--namespace",
+            self.namespace,
+            "--kubeconfig",
+            str(self.control_plane.kubeconfig),
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -52,13 +66,19 @@ class Installed:
         [pod] = [document for document in documents if document["kind"] == "Pod"]
         rights = yaml.safe_dump_all([document for document in documents if document["kind"] != "Pod"])
         [container] = pod["spec"]["containers"]
-        env = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry} | {"KUBERNETES": "false"} | more
+        env = (
+            {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+            | {"KUBERNETES": "false"}
+            | more
+        )
         code = container["args"][0]
         if "serviceAccountName" in pod["spec"]:
             self.kubectl("apply", "-f", "-", stdin=rights)
             user = f"system:serviceaccount:{self.namespace}:{pod['spec']['serviceAccountName']}"
             code = f"import kubernetes.config; kubernetes.config.load_kube_config({str(self.control_plane.kubeconfig_for(user))!r})\n{code}"
-        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=60
+        )
         assert not done.stderr, done.stderr
         if "serviceAccountName" in pod["spec"]:
             self.kubectl("delete", "-f", "-", stdin=rights)
@@ -100,13 +120,19 @@ def now(ago=0):
 def test_helm_makes_the_pods_waits_for_them_and_takes_their_rights_away_again(installed):
     with ThreadPoolExecutor(1) as pool:
         testing = pool.submit(installed.helm, "test", "--timeout", "60s")
-        for namespace, pod in ((installed.namespace, "tunesmith-test"), (installed.team, "tunesmith-test-secrets")):
+        for namespace, pod in (
+            (installed.namespace, "tunesmith-test"),
+            (installed.team, "tunesmith-test-secrets"),
+        ):
             installed.end(namespace, pod)
         said = testing.result()
     assert said.count("Succeeded") >= 2, said
     left = installed.kubectl("get", "serviceaccounts,roles,rolebindings", "-o", "name").stdout
     assert "tunesmith-test" not in left
-    assert "tunesmith-test" not in installed.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name").stdout
+    assert (
+        "tunesmith-test"
+        not in installed.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name").stdout
+    )
 
 
 def test_an_installation_that_works_passes(installed):
@@ -140,9 +166,13 @@ def test_a_secret_is_looked_for_in_the_namespace_of_the_requests(installed):
     [pod] = installed.hooks("secrets")
     assert pod["metadata"]["namespace"] == installed.team
     references = {
-        entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in pod["spec"]["containers"][0]["env"] if "valueFrom" in entry
+        entry["name"]: entry["valueFrom"]["secretKeyRef"]
+        for entry in pod["spec"]["containers"][0]["env"]
+        if "valueFrom" in entry
     }
-    assert [(reference["name"], reference["key"], reference["optional"]) for reference in references.values()] == [
+    assert [
+        (reference["name"], reference["key"], reference["optional"]) for reference in references.values()
+    ] == [
         ("store-keys", "AWS_ACCESS_KEY_ID", True),
         ("store-keys", "AWS_SECRET_ACCESS_KEY", True),
     ]

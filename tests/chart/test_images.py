@@ -10,13 +10,18 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 def test_one_value_moves_all_images():
-    found = objects({**TRYOUT, "global": {"imageRegistry": "mirror.example.com/ml/"}, "images": {"registry": "elsewhere"}})
+    found = objects(
+        {**TRYOUT, "global": {"imageRegistry": "mirror.example.com/ml/"}, "images": {"registry": "elsewhere"}}
+    )
     assert len(images(found)) == 5
     assert all(image.startswith("mirror.example.com/ml/tunesmith-") for image in images(found))
 
 
 def test_without_it_the_registry_of_the_images_counts():
-    assert all(image.startswith("r.example.com/tunesmith-") for image in images(objects({"images": {"registry": "r.example.com"}})))
+    assert all(
+        image.startswith("r.example.com/tunesmith-")
+        for image in images(objects({"images": {"registry": "r.example.com"}}))
+    )
 
 
 REFERENCES = {
@@ -36,8 +41,12 @@ def test_an_image_is_named_by(own, all_images, reference):
 
 def test_pull_secrets_reach_the_charts_pods_and_those_of_the_stages():
     values = {**TRYOUT, "images": {"pullSecrets": ["mirror-login"]}}
-    assert {str(spec["imagePullSecrets"]) for _, spec in pod_specs(objects(values))} == {"[{'name': 'mirror-login'}]"}
-    assert parse_config(yaml.safe_load(config(values)), "").profiles["default"].images.pull_secrets == ("mirror-login",)
+    assert {str(spec["imagePullSecrets"]) for _, spec in pod_specs(objects(values))} == {
+        "[{'name': 'mirror-login'}]"
+    }
+    assert parse_config(yaml.safe_load(config(values)), "").profiles["default"].images.pull_secrets == (
+        "mirror-login",
+    )
 
 
 def test_without_pull_secrets_none_are_named():

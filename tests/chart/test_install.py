@@ -36,11 +36,15 @@ class Release:
         return done.stdout
 
     def get(self, *arguments):
-        return json.loads(self.control_plane.kubectl("get", "-n", self.namespace, "-o", "json", *arguments).stdout)
+        return json.loads(
+            self.control_plane.kubectl("get", "-n", self.namespace, "-o", "json", *arguments).stdout
+        )
 
     def uninstall(self):
         """The release and, unlike Helm, the CRD: the next test begins without."""
-        if self.control_plane.kubectl("get", "secret", "-n", self.namespace, "-l", "owner=helm", "-o", "name").stdout:
+        if self.control_plane.kubectl(
+            "get", "secret", "-n", self.namespace, "-l", "owner=helm", "-o", "name"
+        ).stdout:
             self.helm("uninstall", "--no-hooks")
         self.control_plane.kubectl("delete", "crd", CRD, "--ignore-not-found")
 
@@ -52,14 +56,25 @@ class Release:
                 "kind": "SubjectAccessReview",
                 "spec": {
                     "user": f"system:serviceaccount:{self.namespace}:{account}",
-                    "groups": ["system:serviceaccounts", f"system:serviceaccounts:{self.namespace}", "system:authenticated"],
-                    "resourceAttributes": {**attributes(resource), "verb": verb, "namespace": namespace, "name": name},
+                    "groups": [
+                        "system:serviceaccounts",
+                        f"system:serviceaccounts:{self.namespace}",
+                        "system:authenticated",
+                    ],
+                    "resourceAttributes": {
+                        **attributes(resource),
+                        "verb": verb,
+                        "namespace": namespace,
+                        "name": name,
+                    },
                 },
             }
             for verb, resource, namespace, name in questions
         ]
         form = '-o=jsonpath={.status.allowed}{"\\n"}'
-        answers = self.control_plane.kubectl("create", "-f", "-", form, stdin=yaml.safe_dump_all(reviews)).stdout.split()
+        answers = self.control_plane.kubectl(
+            "create", "-f", "-", form, stdin=yaml.safe_dump_all(reviews)
+        ).stdout.split()
         return {question: answer == "true" for question, answer in zip(questions, answers, strict=True)}
 
 
@@ -93,11 +108,18 @@ def test_a_tryout_is_accepted_and_serves_the_custom_resource(release, team):
 def test_all_that_the_values_can_switch_on_is_accepted(release, team):
     values = json.loads(json.dumps(EVERYTHING))
     values["networkPolicy"]["jobs"]["namespaces"] = values["tests"]["namespaces"] = [team]
-    values["metrics"] |= {"serviceMonitor": {"enabled": False}, "prometheusRule": {"enabled": False}}  # kinds of another project
+    values["metrics"] |= {
+        "serviceMonitor": {"enabled": False},
+        "prometheusRule": {"enabled": False},
+    }  # kinds of another project
     release.helm("install", values=values)
     release.get("poddisruptionbudget", "tunesmith-controller")
     release.get("networkpolicy", "tunesmith-controller")
-    assert release.control_plane.kubectl("get", "networkpolicy", "-n", team, "-o", "name").stdout.strip().endswith("tunesmith-jobs")
+    assert (
+        release.control_plane.kubectl("get", "networkpolicy", "-n", team, "-o", "name")
+        .stdout.strip()
+        .endswith("tunesmith-jobs")
+    )
 
 
 def test_pods_are_admitted_where_pod_security_is_restricted(release, team):
@@ -107,9 +129,18 @@ def test_pods_are_admitted_where_pod_security_is_restricted(release, team):
     for deployment in release.get("deployments")["items"]:
         name = deployment["metadata"]["name"]
         release.control_plane.kubectl(
-            "wait", f"deployment/{name}", "-n", release.namespace, "--for=jsonpath={.status.replicas}", "--timeout=60s"
+            "wait",
+            f"deployment/{name}",
+            "-n",
+            release.namespace,
+            "--for=jsonpath={.status.replicas}",
+            "--timeout=60s",
         )
-    failures = [condition for item in release.get("replicasets")["items"] for condition in item["status"].get("conditions", ())]
+    failures = [
+        condition
+        for item in release.get("replicasets")["items"]
+        for condition in item["status"].get("conditions", ())
+    ]
     assert failures == []
 
 
@@ -124,15 +155,24 @@ def test_an_upgrade_changes_the_custom_resource_and_no_request(release, team, tm
     assert not _explains(release, "stages")
     release.control_plane.kubectl("wait", f"crd/{CRD}", "--for=condition=Established", "--timeout=30s")
     release.control_plane.kubectl("apply", "-n", team, "-f", "-", stdin=REQUEST)
-    before = release.control_plane.kubectl("get", "treq", "kept", "-n", team, "-o", "yaml", "--show-managed-fields").stdout
+    before = release.control_plane.kubectl(
+        "get", "treq", "kept", "-n", team, "-o", "yaml", "--show-managed-fields"
+    ).stdout
     release.helm("upgrade", values={})
     assert _explains(release, "stages")
-    assert release.control_plane.kubectl("get", "treq", "kept", "-n", team, "-o", "yaml", "--show-managed-fields").stdout == before
+    assert (
+        release.control_plane.kubectl(
+            "get", "treq", "kept", "-n", team, "-o", "yaml", "--show-managed-fields"
+        ).stdout
+        == before
+    )
 
 
 def _explains(release, field):
     found = json.loads(release.control_plane.kubectl("get", "crd", CRD, "-o", "json").stdout)
-    return field in found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    return (
+        field in found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    )
 
 
 def test_uninstalling_keeps_the_custom_resource_and_every_request(release, team):
@@ -141,7 +181,11 @@ def test_uninstalling_keeps_the_custom_resource_and_every_request(release, team)
     release.control_plane.kubectl("apply", "-n", team, "-f", "-", stdin=REQUEST)
     release.helm("uninstall", "--no-hooks")
     assert release.get("deployments")["items"] == []
-    assert release.control_plane.kubectl("get", "treq", "-n", team, "-o", "name").stdout.strip().endswith("/kept")
+    assert (
+        release.control_plane.kubectl("get", "treq", "-n", team, "-o", "name")
+        .stdout.strip()
+        .endswith("/kept")
+    )
     release.control_plane.kubectl("delete", "treq", "kept", "-n", team, "--timeout=30s")
 
 
@@ -163,7 +207,10 @@ def test_another_release_takes_the_kept_custom_resource_over_with_its_requests(r
     taken = helm("install", "tuner", str(CHART), *where, "--take-ownership")
     assert taken.returncode == 0, taken.stderr
     crd = release.get("crd", CRD)["metadata"]["annotations"]
-    assert (crd["meta.helm.sh/release-name"], crd["meta.helm.sh/release-namespace"]) == ("tuner", other.namespace)
+    assert (crd["meta.helm.sh/release-name"], crd["meta.helm.sh/release-namespace"]) == (
+        "tuner",
+        other.namespace,
+    )
     release.control_plane.kubectl("delete", "treq", "kept", "-n", team, "--timeout=30s")
     assert helm("uninstall", "tuner", "--no-hooks", *where).returncode == 0
 
@@ -174,7 +221,11 @@ def test_an_upgrade_keeps_the_tryouts_keys(release, team):
     before = release.get("secret", "tunesmith-tryout-store")["data"]
     release.helm("upgrade", values={**values, "controller": {"replicas": 1}})
     assert release.get("secret", "tunesmith-tryout-store")["data"] == before
-    there = json.loads(release.control_plane.kubectl("get", "secret", "tunesmith-tryout-store", "-n", team, "-o", "json").stdout)
+    there = json.loads(
+        release.control_plane.kubectl(
+            "get", "secret", "tunesmith-tryout-store", "-n", team, "-o", "json"
+        ).stdout
+    )
     assert there["data"] == before
 
 
@@ -191,7 +242,9 @@ def installed(control_plane, tmp_path_factory):
 
 
 def resource_of(right):
-    plural = f"{right.resource.plural}.{right.resource.group}" if right.resource.group else right.resource.plural
+    plural = (
+        f"{right.resource.plural}.{right.resource.group}" if right.resource.group else right.resource.plural
+    )
     return f"{plural}/{right.resource.subresource}" if right.resource.subresource else plural
 
 
@@ -210,7 +263,12 @@ def answers(installed, control_plane):
     """(verb, resource, "team" or "own" namespace, name) -> whether the controller may."""
     places = {"team": control_plane.namespace(), "own": installed.namespace, "all": ""}
     rights = [(right.verb, resource_of(right)) for right in RIGHTS] + list(REFUSED)
-    wanted = [(*pair, place, name) for pair in rights for place in places for name in ("", "tunesmith-controller", CRD, "another")]
+    wanted = [
+        (*pair, place, name)
+        for pair in rights
+        for place in places
+        for name in ("", "tunesmith-controller", CRD, "another")
+    ]
     wanted = list(dict.fromkeys(wanted))
     given = installed.may([(verb, resource, places[place], name) for verb, resource, place, name in wanted])
     return dict(zip(wanted, given.values(), strict=True))
@@ -245,10 +303,17 @@ def test_the_controller_may_not(verb, resource, answers):
 def test_in_one_namespace_the_controller_may_nothing_elsewhere(control_plane, installed, team, tmp_path):
     """A second release beside the first, whose CRD and users' roles it shares."""
     other = Release(control_plane, tmp_path)
-    other.helm("install", values={"scope": {"namespaces": [team]}, "crds": {"enabled": False}, "rbac": {"aggregate": False}})
+    other.helm(
+        "install",
+        values={"scope": {"namespaces": [team]}, "crds": {"enabled": False}, "rbac": {"aggregate": False}},
+    )
     elsewhere = control_plane.namespace()
     try:
-        asked = [("create", "jobs.batch", team, ""), ("create", "jobs.batch", elsewhere, ""), ("create", "jobs.batch", "", "")]
+        asked = [
+            ("create", "jobs.batch", team, ""),
+            ("create", "jobs.batch", elsewhere, ""),
+            ("create", "jobs.batch", "", ""),
+        ]
         asked.append(("get", "secrets", team, ""))
         assert list(other.may(asked).values()) == [True, False, False, False]
     finally:
@@ -264,10 +329,19 @@ ROLES = {
 
 @pytest.mark.parametrize(("role", "verbs"), ROLES.items(), ids=ROLES)
 def test_who_has_a_role_in_a_namespace_has_it_for_requests(role, verbs, installed, team, control_plane):
-    control_plane.kubectl("create", "rolebinding", "r", f"--clusterrole={role}", "--user=somebody", "-n", team)
+    control_plane.kubectl(
+        "create", "rolebinding", "r", f"--clusterrole={role}", "--user=somebody", "-n", team
+    )
 
     def may(verb, resource="trainingrequests.tunesmith.dev"):
-        return control_plane.kubectl("auth", "can-i", verb, resource, "-n", team, "--as=somebody", check=False).stdout.strip() == "yes"
+        return (
+            control_plane.kubectl(
+                "auth", "can-i", verb, resource, "-n", team, "--as=somebody", check=False
+            ).stdout.strip()
+            == "yes"
+        )
 
     control_plane.kubectl("wait", f"crd/{CRD}", "--for=condition=Established", "--timeout=30s")
-    assert {verb: may(verb) for verb in [*verbs[0], *verbs[1]]} == dict.fromkeys(verbs[0], True) | dict.fromkeys(verbs[1], False)
+    assert {verb: may(verb) for verb in [*verbs[0], *verbs[1]]} == dict.fromkeys(
+        verbs[0], True
+    ) | dict.fromkeys(verbs[1], False)

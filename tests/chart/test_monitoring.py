@@ -10,12 +10,23 @@ from tunesmith.status import Phase
 from tunesmith_controller.metrics import Metrics
 from tunesmith_controller.store import Store
 
-RULES = {"metrics": {"prometheusRule": {"enabled": True, "labels": {"release": "p"}, "alertLabels": {"team": "ml"}, "queueMinutes": 90}}}
+RULES = {
+    "metrics": {
+        "prometheusRule": {
+            "enabled": True,
+            "labels": {"release": "p"},
+            "alertLabels": {"team": "ml"},
+            "queueMinutes": 90,
+        }
+    }
+}
 BOARD = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
 QUERIES = {panel["title"]: [target["expr"] for target in panel["targets"]] for panel in BOARD["panels"]}
 TARGET = {"namespace", "le"}  # labels that Prometheus adds: of the target, of a histogram's bucket
 TEMPLATE = (CHART / "templates/metrics/prometheusrule.yaml").read_text(encoding="utf-8")
-NAMES = re.findall(r'dict "alert" "(\w+)"', TEMPLATE)  # read there, so that collecting the tests needs no helm
+NAMES = re.findall(
+    r'dict "alert" "(\w+)"', TEMPLATE
+)  # read there, so that collecting the tests needs no helm
 METRIC = re.compile(r"\b(tunesmith_\w+)(?:\{([^}]*)\})?")
 GROUPING = re.compile(r"\bby \(([^)]*)\)")
 
@@ -33,7 +44,11 @@ def samples():
     for family in metrics.registry.collect():
         collector = metrics.registry._names_to_collectors[family.name]
         labels = set(getattr(collector, "_labelnames", ()))
-        suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "info": ("_info",)}.get(family.type, ("",))
+        suffixes = {
+            "counter": ("_total",),
+            "histogram": ("_bucket", "_sum", "_count"),
+            "info": ("_info",),
+        }.get(family.type, ("",))
         known |= {family.name + suffix: labels for suffix in suffixes}
     return known | {"tunesmith_requests": {"phase", "profile"}, "tunesmith_cache_objects": {"kind"}}
 
@@ -48,27 +63,38 @@ def unknown(query, samples):
             yield name
             continue
         labels |= samples[name] | TARGET
-        yield from (f"{name}{{{label}}}" for label in re.findall(r"(\w+)\s*[!=]", matchers) if label not in samples[name] | TARGET)
+        yield from (
+            f"{name}{{{label}}}"
+            for label in re.findall(r"(\w+)\s*[!=]", matchers)
+            if label not in samples[name] | TARGET
+        )
     for group in GROUPING.findall(query):
         yield from (f"by ({label})" for label in group.replace(" ", "").split(",") if label not in labels)
 
 
 def test_the_check_of_queries_can_fail(samples):
     assert list(unknown("rate(tunesmith_nothing_total[5m])", samples)) == ["tunesmith_nothing_total"]
-    assert list(unknown('sum by (uid) (tunesmith_requests{pod="x"})', samples)) == ["tunesmith_requests{pod}", "by (uid)"]
+    assert list(unknown('sum by (uid) (tunesmith_requests{pod="x"})', samples)) == [
+        "tunesmith_requests{pod}",
+        "by (uid)",
+    ]
 
 
 def test_the_gauges_of_the_caches_have_the_names_and_labels_that_this_file_says(samples):
     metrics = Metrics()
     requests = Store(lambda item: item)
-    requests.put({"metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1"}, "spec": {}})
+    requests.put(
+        {"metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1"}, "spec": {}}
+    )
     metrics.watch_caches(requests, Store(lambda item: item), Store(lambda item: item), lambda: 0, ["default"])
     families = {family.name: family for family in metrics.registry.collect()}
     assert {"tunesmith_requests", "tunesmith_cache_objects"} <= set(families)
-    assert {label for sample in families["tunesmith_requests"].samples for label in sample.labels} == samples["tunesmith_requests"]
-    assert {label for sample in families["tunesmith_cache_objects"].samples for label in sample.labels} == samples[
-        "tunesmith_cache_objects"
+    assert {label for sample in families["tunesmith_requests"].samples for label in sample.labels} == samples[
+        "tunesmith_requests"
     ]
+    assert {
+        label for sample in families["tunesmith_cache_objects"].samples for label in sample.labels
+    } == samples["tunesmith_cache_objects"]
 
 
 def test_there_are_alerts_and_panels():
@@ -88,16 +114,27 @@ def test_a_panel_asks_for_what_the_controller_has(title, samples):
 
 
 def test_phases_that_are_asked_for_exist():
-    texts = [rule["expr"] for rule in alerts().values()] + [query for queries in QUERIES.values() for query in queries]
+    texts = [rule["expr"] for rule in alerts().values()] + [
+        query for queries in QUERIES.values() for query in queries
+    ]
     named = {phase for text in texts for phase in re.findall(r'phase="(\w+)"', text)}
     assert named
     assert named <= set(Phase.__args__)
 
 
 def test_reasons_that_are_asked_for_are_given():
-    named = {reason for rule in alerts().values() for text in re.findall(r'reason=~"([\w|]+)"', rule["expr"]) for reason in text.split("|")}
+    named = {
+        reason
+        for rule in alerts().values()
+        for text in re.findall(r'reason=~"([\w|]+)"', rule["expr"])
+        for reason in text.split("|")
+    }
     assert named == {"OOMKilled", "OutOfMemory"}
-    code = "".join(path.read_text(encoding="utf-8") for folder in ("controller", "jobs") for path in (ROOT / folder).rglob("*.py"))
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("controller", "jobs")
+        for path in (ROOT / folder).rglob("*.py")
+    )
     assert [reason for reason in named if f'"{reason}"' not in code] == []
 
 
@@ -108,7 +145,9 @@ def test_an_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on(name):
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert len(rule["annotations"]["summary"]) > 30
     page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-    text = (ROOT / "docs" / f"{page.removeprefix('https://tunesmith.dev/docs/')}.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / f"{page.removeprefix('https://tunesmith.dev/docs/')}.md").read_text(
+        encoding="utf-8"
+    )
     assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", text, re.MULTILINE)]
 
 
@@ -118,7 +157,9 @@ def test_every_alert_of_the_page_is_one_of_the_chart():
 
 
 def test_braces_and_quotes_of_a_query_pair_up():
-    texts = [rule["expr"] for rule in alerts().values()] + [query for queries in QUERIES.values() for query in queries]
+    texts = [rule["expr"] for rule in alerts().values()] + [
+        query for queries in QUERIES.values() for query in queries
+    ]
     for text in texts:
         assert all(text.count(left) == text.count(right) for left, right in ("()", "[]", "{}")), text
         assert text.count('"') % 2 == 0, text
@@ -139,11 +180,15 @@ def test_the_monitor_finds_the_service():
     spec = found["ServiceMonitor", "tunesmith-controller"]["spec"]
     service = found["Service", "tunesmith-controller-metrics"]
     assert spec["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert {endpoint["port"] for endpoint in spec["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
+    assert {endpoint["port"] for endpoint in spec["endpoints"]} <= {
+        port["name"] for port in service["spec"]["ports"]
+    }
     assert spec["namespaceSelector"]["matchNames"] == [service["metadata"]["namespace"]]
     pods = found["Deployment", "tunesmith-controller"]["spec"]["template"]
     assert service["spec"]["selector"].items() <= pods["metadata"]["labels"].items()
-    assert {port["targetPort"] for port in service["spec"]["ports"]} <= {port["name"] for port in pods["spec"]["containers"][0]["ports"]}
+    assert {port["targetPort"] for port in service["spec"]["ports"]} <= {
+        port["name"] for port in pods["spec"]["containers"][0]["ports"]
+    }
 
 
 def test_the_dashboard_is_one_that_grafana_reads():

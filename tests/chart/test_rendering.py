@@ -9,7 +9,21 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
-from rendering import CHART, EVERYTHING, NAMESPACE, ROOT, STORE, TRYOUT, config, controller, helm, images, objects, pod_specs, template
+from rendering import (
+    CHART,
+    EVERYTHING,
+    NAMESPACE,
+    ROOT,
+    STORE,
+    TRYOUT,
+    config,
+    controller,
+    helm,
+    images,
+    objects,
+    pod_specs,
+    template,
+)
 from restricted import violations
 
 import tunesmith
@@ -27,7 +41,10 @@ SETTINGS = {
     "tryout": TRYOUT,
     "two namespaces": {"scope": {"namespaces": ["a", "b"]}},
 }
-BY_SHAPE = {"ServiceMonitor", "PrometheusRule"}  # kinds of the Prometheus operator, whose schemas Kubernetes does not have
+BY_SHAPE = {
+    "ServiceMonitor",
+    "PrometheusRule",
+}  # kinds of the Prometheus operator, whose schemas Kubernetes does not have
 
 
 @pytest.mark.parametrize("values", SETTINGS.values(), ids=SETTINGS)
@@ -36,9 +53,15 @@ def test_every_object_is_what_kubernetes_takes(values):
     assert len(found) > 10
     for (kind, name), document in found.items():
         if kind not in BY_SHAPE:
-            for version in ("1.31", "1.36"):  # the least that Chart.yaml takes, and the one that the tests run on
+            for version in (
+                "1.31",
+                "1.36",
+            ):  # the least that Chart.yaml takes, and the one that the tests run on
                 kubernetes_validate.validate(document, version, strict=True)
-        assert name.endswith("-extra") or document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "tunesmith", name
+        assert (
+            name.endswith("-extra")
+            or document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "tunesmith"
+        ), name
 
 
 @pytest.mark.parametrize("values", SETTINGS.values(), ids=SETTINGS)
@@ -48,7 +71,16 @@ def test_every_pod_is_restricted(values):
     assert {name: list(violations(spec)) for name, spec in pods.items()} == {name: [] for name in pods}
 
 
-LOOSE = ("line-length", "document-start", "braces", "brackets", "commas", "indentation", "empty-lines", "comments-indentation")
+LOOSE = (
+    "line-length",
+    "document-start",
+    "braces",
+    "brackets",
+    "commas",
+    "indentation",
+    "empty-lines",
+    "comments-indentation",
+)
 BROKEN = {
     "no security context": {"containers": [{"name": "c"}]},
     "host network": {"hostNetwork": True, "containers": []},
@@ -71,14 +103,20 @@ def test_every_container_states_what_it_needs_and_writes_into_volumes_only(value
 
 
 def test_only_the_controller_and_the_test_of_the_installation_have_an_api_token():
-    with_token = {name for name, spec in pod_specs(objects(TRYOUT)) if spec.get("automountServiceAccountToken") is not False}
+    with_token = {
+        name
+        for name, spec in pod_specs(objects(TRYOUT))
+        if spec.get("automountServiceAccountToken") is not False
+    }
     assert with_token == {"tunesmith-controller", "tunesmith-test"}
 
 
 def test_the_defaults_are_what_the_snapshot_says():
     """`UPDATE_SNAPSHOT=1` writes it again: then the change of the defaults is in the diff."""
     rendered = [
-        f"# {kind} {name}\n{yaml.safe_dump(document)}" for (kind, name), document in sorted(objects().items()) if "CustomR" not in kind
+        f"# {kind} {name}\n{yaml.safe_dump(document)}"
+        for (kind, name), document in sorted(objects().items())
+        if "CustomR" not in kind
     ]
     text = "---\n".join(rendered)
     if os.environ.get("UPDATE_SNAPSHOT"):
@@ -91,20 +129,34 @@ def test_what_is_rendered_is_clean_yaml(values, tmp_path):
     (tmp_path / "rendered.yaml").write_text(
         "\n".join(line.rstrip() for line in template(values).stdout.splitlines()) + "\n", encoding="utf-8"
     )
-    rules = {"extends": "default", "rules": dict.fromkeys(LOOSE, "disable") | {"comments": {"min-spaces-from-content": 1}}}
+    rules = {
+        "extends": "default",
+        "rules": dict.fromkeys(LOOSE, "disable") | {"comments": {"min-spaces-from-content": 1}},
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "yamllint", "--strict", "-d", json.dumps(rules), str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "yamllint", "--strict", "-d", json.dumps(rules), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 
 
 def test_helm_lint_has_nothing_to_say():
     done = helm("lint", "--strict", "--kube-version", "1.36.0", str(CHART))
-    assert (done.returncode, [line for line in done.stdout.splitlines() if "[W" in line or "[E" in line]) == (0, []), done.stdout
+    assert (done.returncode, [line for line in done.stdout.splitlines() if "[W" in line or "[E" in line]) == (
+        0,
+        [],
+    ), done.stdout
 
 
 def test_what_is_generated_is_what_the_comments_say():
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/chart.py"), "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/chart.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -112,7 +164,8 @@ def test_chart_and_images_have_the_version_of_the_project():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert (chart["version"], chart["appVersion"]) == (tunesmith.__version__, tunesmith.__version__)
     assert images(objects(TRYOUT)) == {
-        f"tunesmith-{name}:{tunesmith.__version__}" for name in ("controller", "generate", "train", "merge", "tryout")
+        f"tunesmith-{name}:{tunesmith.__version__}"
+        for name in ("controller", "generate", "train", "merge", "tryout")
     }
 
 
@@ -136,7 +189,14 @@ def test_artifact_hub_is_told_of_the_custom_resource_with_an_example_that_is_val
 
 def test_every_change_is_of_a_kind_that_artifact_hub_knows():
     changes = yaml.safe_load(ANNOTATIONS["artifacthub.io/changes"])
-    assert {change["kind"] for change in changes} <= {"added", "changed", "deprecated", "removed", "fixed", "security"}
+    assert {change["kind"] for change in changes} <= {
+        "added",
+        "changed",
+        "deprecated",
+        "removed",
+        "fixed",
+        "security",
+    }
     assert all(change["description"] for change in changes)
 
 
@@ -146,14 +206,19 @@ def test_every_change_is_of_a_kind_that_artifact_hub_knows():
 def test_names_that_look_like_numbers_stay_names():
     values = {**EVERYTHING, "images": {"pullSecrets": ["123"]}, "serviceAccount": {"name": "1e5"}}
     values["controller"] = EVERYTHING["controller"] | {"priorityClassName": "0"}
-    values["networkPolicy"] = {"controller": {"enabled": True}, "jobs": {"enabled": True, "namespaces": ["12"]}}
+    values["networkPolicy"] = {
+        "controller": {"enabled": True},
+        "jobs": {"enabled": True, "namespaces": ["12"]},
+    }
     values["tests"] = {"namespaces": ["012"]}
     found = objects(values, namespace="123")
     for (kind, _), document in found.items():
         if kind not in BY_SHAPE:
             kubernetes_validate.validate(document, "1.36", strict=True)
     assert {type(document["metadata"].get("namespace", "")) for document in found.values()} == {str}
-    [account] = [document for (kind, name), document in found.items() if (kind, name) == ("ServiceAccount", "1e5")]
+    [account] = [
+        document for (kind, name), document in found.items() if (kind, name) == ("ServiceAccount", "1e5")
+    ]
     assert account["metadata"]["name"] == "1e5"
 
 
@@ -187,7 +252,10 @@ def test_the_controller_reads_its_configuration(values):
     read = parse_config(read_documents(config(values))[0], "the ConfigMap")
     assert set(read.profiles) == ({"default"} if values in (STORE, EVERYTHING, TRYOUT) else set())
     for profile in read.profiles.values():
-        assert (profile.images.generate, profile.images.train) == ("tunesmith-generate:0.1.0", "tunesmith-train:0.1.0")
+        assert (profile.images.generate, profile.images.train) == (
+            "tunesmith-generate:0.1.0",
+            "tunesmith-train:0.1.0",
+        )
 
 
 ODD = (
@@ -212,16 +280,28 @@ ODD = (
 
 
 def test_odd_strings_reach_the_controller_as_they_are():
-    values = {"profiles": {"default": {"store": {"url": "s3://b"}, "env": {f"V{number}": text for number, text in enumerate(ODD)}}}}
+    values = {
+        "profiles": {
+            "default": {
+                "store": {"url": "s3://b"},
+                "env": {f"V{number}": text for number, text in enumerate(ODD)},
+            }
+        }
+    }
     [profile] = parse_config(read_documents(config(values))[0], "the ConfigMap").profiles.values()
     assert tuple(profile.env.values()) == ODD
 
 
 def test_stages_log_in_the_controller_s_form():
-    own = {"default": {"store": {"url": "s3://b"}, "env": {"A": "1"}}, "plain": {"store": {"url": "s3://b"}, "env": {SWITCH: "text"}}}
+    own = {
+        "default": {"store": {"url": "s3://b"}, "env": {"A": "1"}},
+        "plain": {"store": {"url": "s3://b"}, "env": {SWITCH: "text"}},
+    }
 
     def env(form):
-        read = parse_config(read_documents(config({"profiles": own, "controller": {"logFormat": form}}))[0], "the ConfigMap")
+        read = parse_config(
+            read_documents(config({"profiles": own, "controller": {"logFormat": form}}))[0], "the ConfigMap"
+        )
         return {name: profile.env for name, profile in read.profiles.items()}
 
     assert env("text") == {"default": {"A": "1"}, "plain": {SWITCH: "text"}}
@@ -237,7 +317,9 @@ def test_numbers_reach_the_controller_as_they_are():
     [profile] = parse_config(read_documents(config(values))[0], "the ConfigMap").profiles.values()
     read = profile.defaults["training"]
     assert read == NUMBERS
-    assert {name: type(value) for name, value in read.items()} == {name: type(value) for name, value in NUMBERS.items()}
+    assert {name: type(value) for name, value in read.items()} == {
+        name: type(value) for name, value in NUMBERS.items()
+    }
 
 
 def test_another_profile_rolls_the_pods_and_the_same_one_does_not():
@@ -252,12 +334,27 @@ def test_another_profile_rolls_the_pods_and_the_same_one_does_not():
 
 
 OPTIONAL = {
-    "a PodDisruptionBudget": ({"controller": {"podDisruptionBudget": {"enabled": True}}}, ("PodDisruptionBudget", "tunesmith-controller")),
-    "a ServiceMonitor": ({"metrics": {"serviceMonitor": {"enabled": True}}}, ("ServiceMonitor", "tunesmith-controller")),
-    "alerts": ({"metrics": {"prometheusRule": {"enabled": True}}}, ("PrometheusRule", "tunesmith-controller")),
+    "a PodDisruptionBudget": (
+        {"controller": {"podDisruptionBudget": {"enabled": True}}},
+        ("PodDisruptionBudget", "tunesmith-controller"),
+    ),
+    "a ServiceMonitor": (
+        {"metrics": {"serviceMonitor": {"enabled": True}}},
+        ("ServiceMonitor", "tunesmith-controller"),
+    ),
+    "alerts": (
+        {"metrics": {"prometheusRule": {"enabled": True}}},
+        ("PrometheusRule", "tunesmith-controller"),
+    ),
     "a dashboard": ({"metrics": {"dashboard": {"enabled": True}}}, ("ConfigMap", "tunesmith-dashboard")),
-    "the controller's NetworkPolicy": ({"networkPolicy": {"controller": {"enabled": True}}}, ("NetworkPolicy", "tunesmith-controller")),
-    "the jobs' NetworkPolicy": ({"networkPolicy": {"jobs": {"enabled": True, "namespaces": ["a"]}}}, ("NetworkPolicy", "a/tunesmith-jobs")),
+    "the controller's NetworkPolicy": (
+        {"networkPolicy": {"controller": {"enabled": True}}},
+        ("NetworkPolicy", "tunesmith-controller"),
+    ),
+    "the jobs' NetworkPolicy": (
+        {"networkPolicy": {"jobs": {"enabled": True, "namespaces": ["a"]}}},
+        ("NetworkPolicy", "a/tunesmith-jobs"),
+    ),
     "the tryout's S3 server": (TRYOUT, ("Deployment", "tunesmith-tryout-s3")),
     "an object of one's own": (
         {"extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}]},
@@ -273,10 +370,19 @@ def test_it_is_there_when_asked_for_and_not_by_itself(values, key):
 
 
 SWITCHES = {
-    "the metrics Service": ({"metrics": {"service": {"enabled": False}}}, ("Service", "tunesmith-controller-metrics")),
-    "the ServiceAccount": ({"serviceAccount": {"create": False, "name": "mine"}}, ("ServiceAccount", "tunesmith-controller")),
+    "the metrics Service": (
+        {"metrics": {"service": {"enabled": False}}},
+        ("Service", "tunesmith-controller-metrics"),
+    ),
+    "the ServiceAccount": (
+        {"serviceAccount": {"create": False, "name": "mine"}},
+        ("ServiceAccount", "tunesmith-controller"),
+    ),
     "the users' roles": ({"rbac": {"aggregate": False}}, ("ClusterRole", "tunesmith-tunesmith-view")),
-    "the controller's roles": ({"rbac": {"create": False}}, ("ClusterRole", "tunesmith-tunesmith-controller")),
+    "the controller's roles": (
+        {"rbac": {"create": False}},
+        ("ClusterRole", "tunesmith-tunesmith-controller"),
+    ),
 }
 
 
@@ -320,4 +426,7 @@ def test_nothing_of_the_chart_is_taken_for_a_child_of_a_request():
     for document in objects(EVERYTHING).values():
         assert document["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") != "tunesmith"
         if document["kind"] == "Deployment":
-            assert document["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/managed-by"] != "tunesmith"
+            assert (
+                document["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/managed-by"]
+                != "tunesmith"
+            )

@@ -34,16 +34,26 @@ def test_in_all_namespaces_the_controller_may_do_what_it_calls():
 
 
 def test_it_reads_requests_from_its_cache_alone():
-    verbs = {verb for _, resource, verb, _ in granted(objects()["ClusterRole", "tunesmith-tunesmith-controller"]) if "requests" in resource}
+    verbs = {
+        verb
+        for _, resource, verb, _ in granted(objects()["ClusterRole", "tunesmith-tunesmith-controller"])
+        if "requests" in resource
+    }
     assert verbs == {"list", "watch", "delete", "patch", "update"}
 
 
 def test_in_listed_namespaces_it_may_do_the_same_there_and_nothing_elsewhere():
     found = objects({"scope": {"namespaces": ["a", "b"]}})
-    assert granted(found["Role", "a/tunesmith-controller"]) == granted(found["Role", "b/tunesmith-controller"]) == needed("requests")
+    assert (
+        granted(found["Role", "a/tunesmith-controller"])
+        == granted(found["Role", "b/tunesmith-controller"])
+        == needed("requests")
+    )
     cluster = {name for kind, name in found if kind == "ClusterRole"}
     assert "tunesmith-tunesmith-controller" not in cluster
-    bound = {document["roleRef"]["name"] for (kind, _), document in found.items() if kind == "ClusterRoleBinding"}
+    bound = {
+        document["roleRef"]["name"] for (kind, _), document in found.items() if kind == "ClusterRoleBinding"
+    }
     assert bound == {"tunesmith-tunesmith-controller-crd", "tunesmith-tunesmith-test"}
 
 
@@ -53,21 +63,27 @@ def test_it_may_read_its_own_crd_and_no_other():
 
 def test_of_the_leases_it_may_change_the_one_that_it_holds():
     own = ("tunesmith-controller",)
-    narrowed = {(*right.key, () if right.verb == "create" else own) for right in RIGHTS if right.scope == "lease"}
+    narrowed = {
+        (*right.key, () if right.verb == "create" else own) for right in RIGHTS if right.scope == "lease"
+    }
     assert granted(objects()["Role", "tunesmith-controller-lease"]) == narrowed
 
 
 def test_every_binding_names_the_controllers_account():
     found = objects({"scope": {"namespaces": ["a"]}, "serviceAccount": {"name": "me"}})
     subjects = {
-        str(document["subjects"]) for (kind, name), document in found.items() if kind.endswith("Binding") and not name.endswith("-test")
+        str(document["subjects"])
+        for (kind, name), document in found.items()
+        if kind.endswith("Binding") and not name.endswith("-test")
     }
     assert subjects == {"[{'kind': 'ServiceAccount', 'name': 'me', 'namespace': 'tunesmith'}]"}
 
 
 def test_nobody_reads_secrets_and_no_right_is_a_star():
     for values in ({}, {"scope": {"namespaces": ["a"]}}, {"tryout": {"enabled": True}}):
-        roles = [document for (kind, _), document in objects(values).items() if kind in ("Role", "ClusterRole")]
+        roles = [
+            document for (kind, _), document in objects(values).items() if kind in ("Role", "ClusterRole")
+        ]
         rights = set().union(*map(granted, roles))
         assert len(rights) > 20
         assert [right for right in rights if right[1].startswith("secrets") or "*" in right] == []
@@ -84,7 +100,9 @@ USERS = {
 def test_who_has_a_role_in_a_namespace_has_it_for_requests(role, rights):
     own = objects()["ClusterRole", f"tunesmith-tunesmith-{role}"]
     assert own["metadata"]["labels"][f"rbac.authorization.k8s.io/aggregate-to-{role}"] == "true"
-    assert {(resource, verb) for _, resource, verb, _ in granted(own)} == rights | {("trainingrequests/status", "get")}
+    assert {(resource, verb) for _, resource, verb, _ in granted(own)} == rights | {
+        ("trainingrequests/status", "get")
+    }
 
 
 def test_the_test_of_the_installation_may_ask_for_a_dry_run_and_little_else():
@@ -95,5 +113,9 @@ def test_the_test_of_the_installation_may_ask_for_a_dry_run_and_little_else():
         ("tunesmith.dev", "trainingrequests", "create", ()),
     }
     assert granted(found["ClusterRole", "tunesmith-tunesmith-test"]) == needed("cluster")
-    kinds = {kind for (kind, name), document in found.items() if "helm.sh/hook" in document["metadata"].get("annotations", {})}
+    kinds = {
+        kind
+        for (kind, name), document in found.items()
+        if "helm.sh/hook" in document["metadata"].get("annotations", {})
+    }
     assert kinds == {"Pod", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}

@@ -20,10 +20,17 @@ UNKNOWN = {
     "in the tryout": ({"tryout": {"enable": True}}, "enable"),
     "in a profile": ({"profiles": {"default": {"store": {"url": "s3://b", "endpont": "x"}}}}, "endpont"),
     "in a profile's defaults": (
-        {"profiles": {"default": {"store": {"url": "s3://b"}, "defaults": {"training": {"learningrate": 1}}}}},
+        {
+            "profiles": {
+                "default": {"store": {"url": "s3://b"}, "defaults": {"training": {"learningrate": 1}}}
+            }
+        },
         "learningrate",
     ),
-    "a profile's name inside it": ({"profiles": {"default": {"name": "default", "store": {"url": "s3://b"}}}}, "name"),
+    "a profile's name inside it": (
+        {"profiles": {"default": {"name": "default", "store": {"url": "s3://b"}}}},
+        "name",
+    ),
 }
 
 
@@ -39,8 +46,14 @@ WRONG = {
     "half a digest": ({"images": {"train": {"digest": "sha256:123"}}}, "/images/train/digest"),
     "a namespace that is a number": ({"scope": {"namespaces": [5]}}, "/scope/namespaces/0"),
     "one namespace twice": ({"scope": {"namespaces": ["a", "a"]}}, "/scope/namespaces"),
-    "a store that is no URL": ({"profiles": {"default": {"store": {"url": "bucket/prefix"}}}}, "/profiles/default/store/url"),
-    "a limit below none": ({"profiles": {"default": {"store": {"url": "s3://b"}, "limits": {"gpuJobs": -1}}}}, "/limits/gpuJobs"),
+    "a store that is no URL": (
+        {"profiles": {"default": {"store": {"url": "bucket/prefix"}}}},
+        "/profiles/default/store/url",
+    ),
+    "a limit below none": (
+        {"profiles": {"default": {"store": {"url": "s3://b"}, "limits": {"gpuJobs": -1}}}},
+        "/limits/gpuJobs",
+    ),
     "a tryout for nobody": ({"tryout": {"enabled": True, "namespaces": []}}, "/tryout/namespaces"),
 }
 
@@ -56,8 +69,16 @@ TOGETHER = {
         "profiles.gold.store.url is empty",
         "set it to s3://",
     ),
-    "an empty profile": ({"profiles": {"gold": {}}}, "profiles.gold.store.url is empty", "remove the profile"),
-    "two default profiles": ({**TRYOUT, **STORE}, "profiles.default.store.url and tryout.enabled", "another name"),
+    "an empty profile": (
+        {"profiles": {"gold": {}}},
+        "profiles.gold.store.url is empty",
+        "remove the profile",
+    ),
+    "two default profiles": (
+        {**TRYOUT, **STORE},
+        "profiles.default.store.url and tryout.enabled",
+        "another name",
+    ),
     "a monitor of nothing": (
         {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
         "metrics.serviceMonitor.enabled needs a Service",
@@ -114,7 +135,12 @@ def test_every_value_of_the_schema_is_described():
     assert len(found) > 100
     assert [path for path, field in found.items() if not field.get("description")] == []
     profiles = [part for name, part in schema["$defs"].items() if "JsonValue" not in name]
-    assert [name for part in profiles for name, field in part["properties"].items() if not field.get("description")] == []
+    assert [
+        name
+        for part in profiles
+        for name, field in part["properties"].items()
+        if not field.get("description")
+    ] == []
 
 
 def test_every_object_refuses_what_it_does_not_know_but_for_those_that_are_kubernetes_own():
@@ -137,9 +163,11 @@ def test_every_object_refuses_what_it_does_not_know_but_for_those_that_are_kuber
         "tryout.s3.resources",
         "tryout.teacher.resources",
     }
-    assert all(part["additionalProperties"] is False for name, part in schema["$defs"].items() if "properties" in part), (
-        "a model lets fields through"
-    )
+    assert all(
+        part["additionalProperties"] is False
+        for name, part in schema["$defs"].items()
+        if "properties" in part
+    ), "a model lets fields through"
 
 
 @pytest.mark.parametrize("part", ["tests", "controller", "images", "tryout", "rbac"])
@@ -148,8 +176,16 @@ def test_a_part_that_is_taken_away_is_refused_by_name(part):
 
 
 def test_what_is_kubernetes_own_may_be_taken_away():
-    values = {"controller": {"resources": {"limits": None}, "podSecurityContext": {"runAsUser": None}, "topologySpreadConstraints": None}}
-    [container] = objects(values)["Deployment", "tunesmith-controller"]["spec"]["template"]["spec"]["containers"]
+    values = {
+        "controller": {
+            "resources": {"limits": None},
+            "podSecurityContext": {"runAsUser": None},
+            "topologySpreadConstraints": None,
+        }
+    }
+    [container] = objects(values)["Deployment", "tunesmith-controller"]["spec"]["template"]["spec"][
+        "containers"
+    ]
     assert "limits" not in container["resources"]
 
 
@@ -160,8 +196,16 @@ def umbrella(tmp_path_factory):
     shutil.copytree(CHART, folder / "charts" / "tunesmith")
     version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
     dependency = {"name": "tunesmith", "version": version, "condition": "tunesmith.enabled"}
-    (folder / "Chart.yaml").write_text(json.dumps({"apiVersion": "v2", "name": "all", "version": "1.0.0", "dependencies": [dependency]}))
-    values = {"global": {"imageRegistry": "mirror.example.com", "imagePullSecrets": ["login"], "storageClass": "fast"}}
+    (folder / "Chart.yaml").write_text(
+        json.dumps({"apiVersion": "v2", "name": "all", "version": "1.0.0", "dependencies": [dependency]})
+    )
+    values = {
+        "global": {
+            "imageRegistry": "mirror.example.com",
+            "imagePullSecrets": ["login"],
+            "storageClass": "fast",
+        }
+    }
     (folder / "values.yaml").write_text(json.dumps(values | {"tunesmith": {"enabled": True}}))
     return folder
 
@@ -170,17 +214,29 @@ def test_the_chart_can_be_a_dependency_of_another(umbrella):
     done = helm("template", RELEASE, str(umbrella), "--kube-version", "1.36.0")
     assert done.returncode == 0, done.stderr
     assert "image: mirror.example.com/tunesmith-controller" in done.stdout
-    off = helm("template", RELEASE, str(umbrella), "--kube-version", "1.36.0", "--set", "tunesmith.enabled=false")
+    off = helm(
+        "template", RELEASE, str(umbrella), "--kube-version", "1.36.0", "--set", "tunesmith.enabled=false"
+    )
     assert (off.returncode, off.stdout.strip()) == (0, "")
 
 
 def test_a_value_that_nobody_knows_is_refused_in_a_dependency_too(umbrella):
-    done = helm("template", RELEASE, str(umbrella), "--kube-version", "1.36.0", "--set", "tunesmith.controler.replicas=1")
+    done = helm(
+        "template",
+        RELEASE,
+        str(umbrella),
+        "--kube-version",
+        "1.36.0",
+        "--set",
+        "tunesmith.controler.replicas=1",
+    )
     assert "additional properties 'controler' not allowed" in done.stderr
 
 
 def test_every_value_is_used():
-    templates = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*") if path.is_file())
+    templates = "".join(
+        path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*") if path.is_file()
+    )
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
     def leaves(part, path=()):
@@ -190,7 +246,13 @@ def test_every_value_is_used():
                 yield from leaves(value, (*path, name))
 
     whole = {"podSecurityContext", "securityContext", "resources", "labels"}  # handed on as they are
-    names = {path[-1] for path in leaves(values) if not whole & set(path[:-1])} - {"controller", "generate", "train", "merge", "tryout"}
+    names = {path[-1] for path in leaves(values) if not whole & set(path[:-1])} - {
+        "controller",
+        "generate",
+        "train",
+        "merge",
+        "tryout",
+    }
     assert len(names) > 50
     assert sorted(name for name in names if f".{name}" not in templates) == []
 
@@ -208,7 +270,10 @@ def test_the_tryout_brings_a_profile_whose_names_exist_in_the_cluster():
     assert profile.store.url == "s3://tunesmith/runs"
     assert profile.store.endpoint == "http://tunesmith-tryout-s3.tunesmith.svc:8333"
     assert ("Service", "tunesmith-tryout-s3") in found
-    assert profile.defaults["data"]["teacher"] == {"model": "scripted", "baseURL": "http://tunesmith-tryout-teacher.tunesmith.svc:8080/v1"}
+    assert profile.defaults["data"]["teacher"] == {
+        "model": "scripted",
+        "baseURL": "http://tunesmith-tryout-teacher.tunesmith.svc:8080/v1",
+    }
     assert ("Service", "tunesmith-tryout-teacher") in found
     assert ("Secret", f"default/{profile.store.secret}") in found
     assert profile.teacher_secret.key in found["Secret", f"default/{profile.teacher_secret.name}"]["data"]
@@ -219,8 +284,16 @@ def test_the_tryout_brings_a_profile_whose_names_exist_in_the_cluster():
 
 def test_the_server_and_every_namespace_have_the_same_keys():
     found = objects({"tryout": {"enabled": True, "namespaces": ["team-a", "team-b", "tunesmith"]}})
-    keys = {name: document["data"] for (kind, name), document in found.items() if kind == "Secret" and name.endswith("-store")}
-    assert set(keys) == {"tunesmith-tryout-store", "team-a/tunesmith-tryout-store", "team-b/tunesmith-tryout-store"}
+    keys = {
+        name: document["data"]
+        for (kind, name), document in found.items()
+        if kind == "Secret" and name.endswith("-store")
+    }
+    assert set(keys) == {
+        "tunesmith-tryout-store",
+        "team-a/tunesmith-tryout-store",
+        "team-b/tunesmith-tryout-store",
+    }
     assert len({str(data) for data in keys.values()}) == 1
     [container] = found["Deployment", "tunesmith-tryout-s3"]["spec"]["template"]["spec"]["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": "tunesmith-tryout-store"}}]
@@ -231,13 +304,22 @@ def test_without_gpus_none_is_asked_for():
 
 
 def test_values_of_ones_own_go_on_top_of_the_tryouts_profile():
-    profile = tryout_profile({**TRYOUT, "profiles": {"default": {"limits": {"requests": 2}, "defaults": {"training": {"maxSteps": 3}}}}})
+    profile = tryout_profile(
+        {
+            **TRYOUT,
+            "profiles": {"default": {"limits": {"requests": 2}, "defaults": {"training": {"maxSteps": 3}}}},
+        }
+    )
     assert (profile.limits.requests, profile.store.url) == (2, "s3://tunesmith/runs")
     assert profile.defaults["training"] == {"device": "cpu", "maxSteps": 3}
 
 
 def test_other_profiles_stay_beside_the_tryouts():
-    assert set(parse_config(yaml.safe_load(config({**TRYOUT, "profiles": {"gold": {"store": {"url": "s3://b"}}}})), "").profiles) == {
+    assert set(
+        parse_config(
+            yaml.safe_load(config({**TRYOUT, "profiles": {"gold": {"store": {"url": "s3://b"}}}})), ""
+        ).profiles
+    ) == {
         "default",
         "gold",
     }
@@ -247,14 +329,19 @@ def test_the_bucket_lies_on_the_node_unless_a_claim_is_asked_for():
     def data(volume):
         found = objects({"tryout": {"enabled": True, "s3": {"volume": volume}}})
         [entry] = [
-            entry for entry in found["Deployment", "tunesmith-tryout-s3"]["spec"]["template"]["spec"]["volumes"] if entry["name"] == "data"
+            entry
+            for entry in found["Deployment", "tunesmith-tryout-s3"]["spec"]["template"]["spec"]["volumes"]
+            if entry["name"] == "data"
         ]
         return entry, found.get(("PersistentVolumeClaim", "tunesmith-tryout-s3"))
 
     assert data({"size": "3Gi"}) == ({"name": "data", "emptyDir": {"sizeLimit": "3Gi"}}, None)
     entry, claim = data({"persistent": True, "storageClassName": "fast"})
     assert entry["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
-    assert (claim["spec"]["storageClassName"], claim["spec"]["resources"]["requests"]["storage"]) == ("fast", "8Gi")
+    assert (claim["spec"]["storageClassName"], claim["spec"]["resources"]["requests"]["storage"]) == (
+        "fast",
+        "8Gi",
+    )
 
 
 # NOTES
@@ -281,7 +368,11 @@ def test_notes_of_a_tryout_end_in_three_commands():
 REAL = {  # settings -> profile and base model of the request that the notes show
     "the profile named default": ([], "default", "hf://HuggingFaceTB/SmolLM2-135M-Instruct"),
     "with models of its own": (["--set", "profiles.default.models.small=s3://b/small"], "default", "small"),
-    "another profile, in a namespace": (["--set", "profiles.gold.store.url=s3://b", "--set", "scope.namespaces={a}"], "gold", "hf://"),
+    "another profile, in a namespace": (
+        ["--set", "profiles.gold.store.url=s3://b", "--set", "scope.namespaces={a}"],
+        "gold",
+        "hf://",
+    ),
 }
 
 

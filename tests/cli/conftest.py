@@ -31,15 +31,26 @@ class Cli:
 
     def environment(self) -> dict:
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-        env = kept | {"HOME": str(self.folder / "home"), "LANG": "C.UTF-8", "OPENAI_API_KEY": "sk-test"} | self.env
+        env = (
+            kept
+            | {"HOME": str(self.folder / "home"), "LANG": "C.UTF-8", "OPENAI_API_KEY": "sk-test"}
+            | self.env
+        )
         return {name: value for name, value in env.items() if value is not None}
 
     def write(self, name="toy", changes=None, toy=None, file="request.yaml", **metadata) -> Path:
         """A request; `toy`: stage -> variables of the toy stage."""
         spec = {"task": "a toy", "model": {"base": "hf://org/model"}} | (changes or {})
         if toy:
-            spec["stages"] = {stage: {"env": env} | spec.get("stages", {}).get(stage, {}) for stage, env in toy.items()}
-        document = {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest", "metadata": {"name": name} | metadata, "spec": spec}
+            spec["stages"] = {
+                stage: {"env": env} | spec.get("stages", {}).get(stage, {}) for stage, env in toy.items()
+            }
+        document = {
+            "apiVersion": "tunesmith.dev/v1alpha1",
+            "kind": "TrainingRequest",
+            "metadata": {"name": name} | metadata,
+            "spec": spec,
+        }
         path = self.folder / file
         with path.open("a", encoding="utf-8") as out:
             out.write("---\n" + yaml.safe_dump(document, allow_unicode=True))
@@ -73,7 +84,11 @@ class Cli:
     def inline(self, *arguments, expect=0) -> subprocess.CompletedProcess:
         """The same in this process, for commands that start none."""
         out, err = io.StringIO(), io.StringIO()
-        with mock.patch.dict(os.environ, self.environment(), clear=True), redirect_stdout(out), redirect_stderr(err):
+        with (
+            mock.patch.dict(os.environ, self.environment(), clear=True),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
             code = main([*map(str, arguments)])
         assert code == expect, f"{out.getvalue()}\n{err.getvalue()}"
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

@@ -20,7 +20,13 @@ DEMO = "import sys, tunesmith_tryout.demo as d; d.MODEL_COMMAND = ['true']; sys.
 def demo(tmp_path, *arguments, key=None, cwd=ROOT, **options):
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | ({"OPENAI_API_KEY": key} if key else {})
     return subprocess.Popen(
-        [sys.executable, "-c", DEMO, *arguments], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+        [sys.executable, "-c", DEMO, *arguments],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
     )
 
 

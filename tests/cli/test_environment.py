@@ -22,7 +22,12 @@ def snapshot(changes, environ):
 
 KEYS = {  # request, environment -> the key that generate gets, and the endpoint
     "OpenAI's key goes to OpenAI": ({}, OPENAI, "sk-openai", ""),
-    "and to the endpoint of the same environment": ({}, OPENAI | {"OPENAI_BASE_URL": "http://lab/v1"}, "sk-openai", "http://lab/v1"),
+    "and to the endpoint of the same environment": (
+        {},
+        OPENAI | {"OPENAI_BASE_URL": "http://lab/v1"},
+        "sk-openai",
+        "http://lab/v1",
+    ),
     "a local endpoint needs no key": ({}, {"OPENAI_BASE_URL": "http://lab/v1"}, None, "http://lab/v1"),
     "a request's own endpoint gets none of it": (OWN, OPENAI, None, "https://llm.example/v1"),
     "nor does it by an environment that names another": (
@@ -31,7 +36,12 @@ KEYS = {  # request, environment -> the key that generate gets, and the endpoint
         None,
         "https://llm.example/v1",
     ),
-    "it gets the secret it names": (OWN | SECRET, OPENAI | {"TUNESMITH_SECRET_TEAM_A_APIKEY": "s"}, "s", "https://llm.example/v1"),
+    "it gets the secret it names": (
+        OWN | SECRET,
+        OPENAI | {"TUNESMITH_SECRET_TEAM_A_APIKEY": "s"},
+        "s",
+        "https://llm.example/v1",
+    ),
     "a request's secret never goes to the environment's endpoint": (
         SECRET,
         {"OPENAI_BASE_URL": "http://lab/v1", "TUNESMITH_SECRET_TEAM_A_APIKEY": "s"},
@@ -51,7 +61,9 @@ def test_teacher_key(changes, environ, key, endpoint):
     assert KEY not in stage_environment("train", made, environ)
 
 
-@pytest.mark.parametrize(("changes", "variable"), [({}, "OPENAI_API_KEY"), (SECRET, "TUNESMITH_SECRET_TEAM_A_APIKEY")])
+@pytest.mark.parametrize(
+    ("changes", "variable"), [({}, "OPENAI_API_KEY"), (SECRET, "TUNESMITH_SECRET_TEAM_A_APIKEY")]
+)
 def test_a_missing_key_names_its_variable(changes, variable):
     with pytest.raises(Refused, match=variable):
         stage_environment("generate", snapshot(changes, {}), {})
@@ -60,7 +72,11 @@ def test_a_missing_key_names_its_variable(changes, variable):
 HUB = {
     "a hub model": ({"model.base": "hf://org/m"}, {"HF_TOKEN": "t"}, "t"),
     "no other model": ({"model.base": "s3://b/m"}, {"HF_TOKEN": "t"}, None),
-    "its own secret": ({"model.tokenSecret": {"name": "hub", "key": "token"}}, {"HF_TOKEN": "t", "TUNESMITH_SECRET_HUB_TOKEN": "u"}, "u"),
+    "its own secret": (
+        {"model.tokenSecret": {"name": "hub", "key": "token"}},
+        {"HF_TOKEN": "t", "TUNESMITH_SECRET_HUB_TOKEN": "u"},
+        "u",
+    ),
 }
 
 
@@ -88,7 +104,9 @@ def test_only_what_is_listed_passes():
 def test_a_request_sets_variables_but_none_that_steers_secrets():
     made = snapshot({"stages.train.env": {"MY_FLAG": "1"}}, OPENAI)
     assert stage_environment("train", made, OPENAI)["MY_FLAG"] == "1"
-    steering = snapshot({"stages.train.env": {"HF_ENDPOINT": "http://evil", "AWS_ENDPOINT_URL": "http://evil"}}, OPENAI)
+    steering = snapshot(
+        {"stages.train.env": {"HF_ENDPOINT": "http://evil", "AWS_ENDPOINT_URL": "http://evil"}}, OPENAI
+    )
     with pytest.raises(BadRequest, match="may not set") as caught:
         stage_environment("train", steering, OPENAI)
     assert len(caught.value.problems) == 2
@@ -101,7 +119,10 @@ def test_a_stored_endpoint_of_another_environment_is_not_trusted_with_this_ones_
 
 
 def test_names_of_secrets_become_names_of_variables():
-    assert secret_variable(SecretKey(name="my.secret-1", key="api_key")) == "TUNESMITH_SECRET_MY_SECRET_1_API_KEY"
+    assert (
+        secret_variable(SecretKey(name="my.secret-1", key="api_key"))
+        == "TUNESMITH_SECRET_MY_SECRET_1_API_KEY"
+    )
 
 
 STORES = {

@@ -16,7 +16,12 @@ from tunesmith_cli.local.rerun import keeping_rerun, with_rerun
 GATES = {  # metric, least gain, metrics -> passed
     "the lower bound counts, not the gain": ("loss", 0.5, {"lossGain": 0.9, "lossGainLow": 0.4}, False),
     "equal is enough": ("loss", 0.5, {"lossGain": 0.9, "lossGainLow": 0.5}, True),
-    "another metric": ("exactMatch", 0.5, {"exactMatchGain": 0.9, "exactMatchGainLow": 0.6, "lossGainLow": -1.0}, True),
+    "another metric": (
+        "exactMatch",
+        0.5,
+        {"exactMatchGain": 0.9, "exactMatchGainLow": 0.6, "lossGainLow": -1.0},
+        True,
+    ),
     "a missing figure does not pass": ("formatValid", 0.0, {"lossGain": 1.0, "lossGainLow": 1.0}, False),
     "nor does a gain without a bound": ("loss", 0.0, {"lossGain": 1.0}, False),
     "nor NaN": ("loss", -1.0, {"lossGain": math.nan, "lossGainLow": math.nan}, False),
@@ -41,7 +46,11 @@ def made(spec=None):
 
 
 EDITS = {  # edit -> (path, stage whose key it moves), stages with another key
-    "a hyperparameter": ({"training.loraR": 8}, [("training.loraR", "train")], ["train", "merge", "evaluate"]),
+    "a hyperparameter": (
+        {"training.loraR": 8},
+        [("training.loraR", "train")],
+        ["train", "merge", "evaluate"],
+    ),
     "the dtype": ({"merge.dtype": "float16"}, [("merge.dtype", "merge")], ["merge", "evaluate"]),
     "the gate": ({"evaluation.gate": {"metric": "loss", "leastGain": 1.0}}, [("evaluation.gate", None)], []),
     "more memory": ({"stages.train.retries": 5}, [("stages.train.retries", None)], []),

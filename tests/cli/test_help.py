@@ -15,7 +15,10 @@ PAGE = Path(__file__).parents[2] / "docs/reference/exit-codes.md"
 def test_topic_and_page_say_the_same_of_an_exit_code(cli, code):
     topic, page = cli.inline("help", "exit-codes").stdout, PAGE.read_text(encoding="utf-8")
     assert f"{int(code):>4}  {EXIT_CODES[code].text}\n      {EXIT_CODES[code].remedy}\n" in topic + "\n"
-    assert f'<a id="exit-{int(code)}"></a>{int(code)} | {code.name} | {EXIT_CODES[code].text} | {EXIT_CODES[code].remedy} |' in page
+    assert (
+        f'<a id="exit-{int(code)}"></a>{int(code)} | {code.name} | {EXIT_CODES[code].text} | {EXIT_CODES[code].remedy} |'
+        in page
+    )
 
 
 def test_the_table_names_what_ends_so():

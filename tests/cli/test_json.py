@@ -11,10 +11,17 @@ from tunesmith_jobs.evaluate.report import Report
 
 
 def test_a_member_that_is_renamed_or_dropped_is_seen():
-    whole = {"format": 1, "valid": True, "requests": [{"name": "a", "run": "a", "source": "f", "stages": [{"name": "train", "key": "k"}]}]}
+    whole = {
+        "format": 1,
+        "valid": True,
+        "requests": [{"name": "a", "run": "a", "source": "f", "stages": [{"name": "train", "key": "k"}]}],
+    }
     assert wrong(whole, "valid") == []
     whole["requests"][0]["stages"][0] = {"name": "train", "hash": "k"}
-    assert wrong(whole, "valid") == [".requests[].stages[].hash is not documented", ".requests[].stages[].key is missing"]
+    assert wrong(whole, "valid") == [
+        ".requests[].stages[].hash is not documented",
+        ".requests[].stages[].key is missing",
+    ]
 
 
 def test_validate(cli):
@@ -51,12 +58,19 @@ def test_a_run_and_what_is_asked_about_it(cli):
     dry = cli.json("run", path, "--dry-run")
     done = cli.json("run", path, "--only", "generate")
     edited = cli.json("run", path, "--dry-run", "--set", "data.examples=3")
-    documents = {"run": [done], "dry run": [dry, edited], "runs": [cli.json("status")], "status": [cli.json("status", "toy")]}
+    documents = {
+        "run": [done],
+        "dry run": [dry, edited],
+        "runs": [cli.json("status")],
+        "status": [cli.json("status", "toy")],
+    }
     documents["fetch"] = [cli.json("fetch", "toy", "--to", "out")]
     assert done["stages"]
     assert edited["changes"]
     assert {
-        which: [wrong(one, which) for one in found] for which, found in documents.items() if any(wrong(one, which) for one in found)
+        which: [wrong(one, which) for one in found]
+        for which, found in documents.items()
+        if any(wrong(one, which) for one in found)
     } == {}
 
 
@@ -67,7 +81,9 @@ def test_version(cli):
 
 def test_progress_of_a_stage_at_work():
     aliases = {field.alias or name for name, field in Progress.model_fields.items()} - {"event"}
-    assert aliases == {path.split(".")[1] for path in DOCUMENTS["status"].members if path.startswith("progress.")}
+    assert aliases == {
+        path.split(".")[1] for path in DOCUMENTS["status"].members if path.startswith("progress.")
+    }
 
 
 def test_report():

@@ -26,7 +26,10 @@ def test_a_bug_is_a_line_that_says_what_to_do(cli, monkeypatch, error, said):
     failing(monkeypatch, error)
     done = cli.inline("validate", cli.write(), expect=1)
     assert done.stdout == ""
-    assert done.stderr == f"tunesmith: a bug in tunesmith: {said}; please report it, with TUNESMITH_DEBUG=1 for the traceback\n"
+    assert (
+        done.stderr
+        == f"tunesmith: a bug in tunesmith: {said}; please report it, with TUNESMITH_DEBUG=1 for the traceback\n"
+    )
 
 
 def test_whoever_asks_gets_the_traceback(cli, monkeypatch):
@@ -36,9 +39,21 @@ def test_whoever_asks_gets_the_traceback(cli, monkeypatch):
 
 
 FROM_THE_SYSTEM = {
-    "a full disk": (OSError(errno.ENOSPC, "No space left on device", "/x"), "No space left on device (/x)", True),
-    "a file without rights": (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied (/x)", True),
-    "a port-forward": (ConnectionResetError("the port-forward broke off: closed"), "the port-forward broke off: closed", False),
+    "a full disk": (
+        OSError(errno.ENOSPC, "No space left on device", "/x"),
+        "No space left on device (/x)",
+        True,
+    ),
+    "a file without rights": (
+        PermissionError(errno.EACCES, "Permission denied", "/x"),
+        "Permission denied (/x)",
+        True,
+    ),
+    "a port-forward": (
+        ConnectionResetError("the port-forward broke off: closed"),
+        "the port-forward broke off: closed",
+        False,
+    ),
     "a silent one": (TimeoutError(), "TimeoutError", False),
 }
 

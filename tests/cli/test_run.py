@@ -30,7 +30,10 @@ def steps(cli, stage="generate"):
 
 def tries(cli):
     """Tries at stages on this machine, by the stages' logs."""
-    return sum(file.read_text().count("--- 2") for file in cli.folder.glob("home/.local/state/tunesmith/*/*/logs/*.log"))
+    return sum(
+        file.read_text().count("--- 2")
+        for file in cli.folder.glob("home/.local/state/tunesmith/*/*/logs/*.log")
+    )
 
 
 def ran(document):
@@ -39,7 +42,16 @@ def ran(document):
 
 def test_a_run_ends_with_places_figures_answers_and_what_to_do_next(cli):
     answer = cli("run", cli.write())
-    for said in ("is complete", "dataset", "adapter", "/model", "report.html", "2.000", "yes 是", "Hi [bold]"):
+    for said in (
+        "is complete",
+        "dataset",
+        "adapter",
+        "/model",
+        "report.html",
+        "2.000",
+        "yes 是",
+        "Hi [bold]",
+    ):
         assert said in answer.stdout
     assert re.search(r"\btunesmith'? infer toy", answer.stdout)
     assert "\x1b" not in answer.stdout + answer.stderr
@@ -50,11 +62,31 @@ def test_a_run_ends_with_places_figures_answers_and_what_to_do_next(cli):
     run = json.loads(again.stdout)
     assert ran(run) == []
     assert set(run) == {"format", "run", "store", "base", "stages", "gate", "places", "end"}
-    assert set(run["stages"][0]) == {"name", "key", "done", "seconds", "created", "folder", "metrics", "reused"}
+    assert set(run["stages"][0]) == {
+        "name",
+        "key",
+        "done",
+        "seconds",
+        "created",
+        "folder",
+        "metrics",
+        "reused",
+    }
     assert set(run["end"]) == {"exitCode", "reason", "message", "remedy", "stage", "log"}
     assert set(run["places"]) == {"dataset", "adapter", "model", "report"}
     assert set(cli.json("status")["runs"][0]) == {"run", "phase", "stage", "progress", "model", "created"}
-    assert set(cli.json("status", "toy")) == {"format", "run", "store", "base", "stages", "gate", "places", "phase", "progress", "end"}
+    assert set(cli.json("status", "toy")) == {
+        "format",
+        "run",
+        "store",
+        "base",
+        "stages",
+        "gate",
+        "places",
+        "phase",
+        "progress",
+        "end",
+    }
     assert cli.json("report", "toy") == {"toy": True}
     assert set(cli.json("fetch", "toy", "--to", "x y")) == {"format", "run", "to", "fetched"}
     assert (cli.folder / "x y" / "model" / "config.json").exists()
@@ -105,7 +137,9 @@ def test_reruns_stay_with_the_run(cli):
     assert ran(cli.json("run", path, "--from", "generate", "--only", "generate")) == ["generate"]
     assert ran(cli.json("run", path, "--only", "generate")) == []
     assert ran(cli.json("retry", "toy", "--store", cli.store)) == ["train", "merge", "evaluate"]
-    assert ran(cli.json("rerun", "toy", "--from", "evaluate")) == ["evaluate"], "judging again costs no new dataset"
+    assert ran(cli.json("rerun", "toy", "--from", "evaluate")) == ["evaluate"], (
+        "judging again costs no new dataset"
+    )
     assert ran(cli.json("run", path)) == []
 
 
@@ -132,7 +166,10 @@ CODES = {  # exit codes of the tries, retries -> exit code of the command, tries
 
 @pytest.mark.parametrize(("codes", "retries", "code", "expected"), CODES.values(), ids=CODES)
 def test_exit_codes_and_retries(cli, codes, retries, code, expected):
-    path = cli.write(changes={"stages": {"generate": {"retries": retries}}}, toy={"generate": {"TOY_CODES": codes, "TOY_SAY": "hello log"}})
+    path = cli.write(
+        changes={"stages": {"generate": {"retries": retries}}},
+        toy={"generate": {"TOY_CODES": codes, "TOY_SAY": "hello log"}},
+    )
     answer = cli("run", path, "--only", "generate", expect=code)
     assert tries(cli) == expected
     if code:
@@ -144,7 +181,10 @@ def test_exit_codes_and_retries(cli, codes, retries, code, expected):
 
 USAGE = {
     "an unknown command": (["vaildate"], "Did you mean 'validate'"),
-    "an unknown stage": (["logs", "toy", "--stage", "tran"], "Invalid value for '--stage': 'tran' is not one of"),
+    "an unknown stage": (
+        ["logs", "toy", "--stage", "tran"],
+        "Invalid value for '--stage': 'tran' is not one of",
+    ),
     "and the one that is meant": (["rerun", "toy", "--from", "tran"], "Did you mean 'train'"),
     "an unknown part": (["fetch", "toy", "--to", "x", "--only", "modle"], "Did you mean 'model'"),
     "an unknown form": (["report", "toy", "-o", "jsno"], "Did you mean 'json'"),
@@ -189,7 +229,9 @@ def test_without_a_home_the_command_says_what_to_set(cli):
 
 
 def test_json_with_standard_error_closed_is_one_document(cli):
-    process = cli.start("run", cli.write(), "--only", "generate", "--json", stderr=None, preexec_fn=lambda: os.close(2))
+    process = cli.start(
+        "run", cli.write(), "--only", "generate", "--json", stderr=None, preexec_fn=lambda: os.close(2)
+    )
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert ran(json.loads(out)) == ["generate"]
@@ -293,7 +335,12 @@ def test_a_suspended_request_does_not_run(cli):
 
 
 def test_logs_follow_a_run_across_its_stages(cli):
-    path = cli.write(toy={"generate": {"TOY_SAY": "one \x1b[31m", "TOY_SECONDS": "1.5"}, "train": {"TOY_SAY": "two", "TOY_SECONDS": "0.5"}})
+    path = cli.write(
+        toy={
+            "generate": {"TOY_SAY": "one \x1b[31m", "TOY_SECONDS": "1.5"},
+            "train": {"TOY_SAY": "two", "TOY_SECONDS": "0.5"},
+        }
+    )
     run = cli.start("run", path)
     wait_for(lambda: list(cli.store.glob("*/generate/*/tries/0")))
     followed = cli("logs", "toy", "-f").stdout.splitlines()
@@ -307,7 +354,10 @@ def test_logs_follow_a_run_across_its_stages(cli):
 
 def test_the_real_generate_stage_reads_own_data_beside_the_request(cli):
     tiny_model(cli.folder / "a model")
-    rows = "".join(json.dumps({"prompt": f"What is {n} plus {n * n}?", "response": f"{n + n * n}"}) + "\n" for n in range(10, 40))
+    rows = "".join(
+        json.dumps({"prompt": f"What is {n} plus {n * n}?", "response": f"{n + n * n}"}) + "\n"
+        for n in range(10, 40)
+    )
     (cli.folder / "rows.jsonl").write_text(rows)
     data = {"source": {"uri": "rows.jsonl"}, "systemMessage": "Add.", "nearDuplicates": 1.0}
     path = cli.write(changes={"model": {"base": "a model"}, "data": data})

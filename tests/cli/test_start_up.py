@@ -7,7 +7,17 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "boto3", "botocore", "openai", "kubernetes", "huggingface_hub", "transformers", "numpy", "tunesmith_jobs")
+HEAVY = (
+    "torch",
+    "boto3",
+    "botocore",
+    "openai",
+    "kubernetes",
+    "huggingface_hub",
+    "transformers",
+    "numpy",
+    "tunesmith_jobs",
+)
 QUICK = {
     "help": ["--help"],
     "help of a command": ["run", "--help"],
@@ -30,15 +40,23 @@ def test_validate_imports_no_library_of_a_stage(cli):
     request = cli.write()
     command = [sys.executable, "-X", "importtime", "-m", "tunesmith_cli", "validate", str(request)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env=cli.environment())
-    assert {line.split("|")[-1].strip().split(".")[0] for line in answer.stderr.splitlines()}.isdisjoint({*HEAVY, "rich"})
+    assert {line.split("|")[-1].strip().split(".")[0] for line in answer.stderr.splitlines()}.isdisjoint(
+        {*HEAVY, "rich"}
+    )
 
 
-COMPLETION = {"_TUNESMITH_COMPLETE": "complete_bash", "COMP_WORDS": "tunesmith logs x --stage ", "COMP_CWORD": "4"}
+COMPLETION = {
+    "_TUNESMITH_COMPLETE": "complete_bash",
+    "COMP_WORDS": "tunesmith logs x --stage ",
+    "COMP_CWORD": "4",
+}
 
 
 def test_completion_imports_nothing_of_the_contract_or_of_a_cluster(cli):
     command = [sys.executable, "-X", "importtime", "-m", "tunesmith_cli"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, env=cli.environment() | COMPLETION)
+    answer = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=cli.environment() | COMPLETION
+    )
     assert answer.stdout.split() == ["generate", "train", "merge", "evaluate", "deliver"]
     imported = {line.split("|")[-1].strip() for line in answer.stderr.splitlines()}
     assert "typer" in imported
@@ -64,7 +82,9 @@ def quick(limit):
     return limit * max(1.0, seconds("-c", BARE) / 0.15)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["version", "--client"], ["version", "--client", "-o", "json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["version", "--client"], ["version", "--client", "-o", "json"]], ids=" ".join
+)
 def test_answers_within_300_ms(arguments):
     assert seconds("-m", "tunesmith_cli", *arguments) < quick(0.3)
 
@@ -102,7 +122,16 @@ def test_completion_names_presets_and_stages(cli):
 
 
 def test_version_as_json_names_the_formats(cli):
-    members = {"format", "tunesmith", "apiVersion", "stageFormats", "python", "platform", "libraries", "cluster"}
+    members = {
+        "format",
+        "tunesmith",
+        "apiVersion",
+        "stageFormats",
+        "python",
+        "platform",
+        "libraries",
+        "cluster",
+    }
     whole = json.loads(cli("version", "-o", "json").stdout)
     assert (set(whole), whole["cluster"]) == (members, None), "there is no kubeconfig"
     assert "torch" in whole["libraries"]

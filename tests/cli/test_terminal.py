@@ -24,7 +24,9 @@ def test_what_a_terminal_gets(cli, env, options, escapes):
     cli.env = env
     ours, theirs = pty.openpty()
     path = cli.write(toy={"generate": {"TOY_CODES": "65"}})
-    process = cli.start(*options, "run", path, "--only", "generate", stdin=theirs, stdout=theirs, stderr=theirs)
+    process = cli.start(
+        *options, "run", path, "--only", "generate", stdin=theirs, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     seen = read_all(ours)
     assert process.wait(10) == 65
@@ -39,14 +41,18 @@ def test_each_stream_is_judged_by_itself(cli, other):
     cli.env = TERMINAL
     ours, theirs = pty.openpty()
     terminal = "stderr" if other == "stdout" else "stdout"
-    process = cli.start("run", cli.write(), "--only", "generate", **{terminal: theirs, other: subprocess.PIPE})
+    process = cli.start(
+        "run", cli.write(), "--only", "generate", **{terminal: theirs, other: subprocess.PIPE}
+    )
     os.close(theirs)
     seen = {terminal: read_all(ours)}
     seen[other] = getattr(process, other).read().encode()
     getattr(process, other).close()
     assert process.wait(10) == 0
     process.stdout = process.stderr = None
-    assert {stream for stream, data in seen.items() if b"\x1b" in data} == ({"stderr"} if terminal == "stderr" else set())
+    assert {stream for stream, data in seen.items() if b"\x1b" in data} == (
+        {"stderr"} if terminal == "stderr" else set()
+    )
     assert b"complete" in seen["stdout"] or b"so far" in seen["stdout"]
 
 
@@ -69,12 +75,16 @@ def test_text_from_models_cannot_steer_the_terminal():
     assert printable("a\x1b[31mb\x1b]0;title\x07c\x9bd\r\x00e\tf\n") == "abcde\tf\n"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (750, "12:30"), (11100, "3:05:00")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (750, "12:30"), (11100, "3:05:00")]
+)
 def test_duration(seconds, text):
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(-1, "0s"), (45, "45s"), (119, "119s"), (120, "2m"), (5400, "1h"), (90000, "1d")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0s"), (45, "45s"), (119, "119s"), (120, "2m"), (5400, "1h"), (90000, "1d")]
+)
 def test_age(seconds, text):
     assert age(seconds) == text
 

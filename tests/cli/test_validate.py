@@ -26,7 +26,9 @@ def test_set_types_its_value_as_yaml_does(text, expected):
     assert parse_set(text) == expected
 
 
-@pytest.mark.parametrize("text", ["data.examples", "=3", "data..x=3", "task=[a", "training.learningRate=.inf"])
+@pytest.mark.parametrize(
+    "text", ["data.examples", "=3", "data..x=3", "task=[a", "training.learningRate=.inf"]
+)
 def test_set_that_cannot_be_read_is_a_usage_error(text):
     with pytest.raises(Usage, match="--set"):
         parse_set(text)
@@ -61,7 +63,9 @@ def test_two_requests_of_one_name_are_refused(cli):
 
 
 def test_set_shows_in_the_provenance_and_relative_paths_become_absolute(cli):
-    path = cli.write(changes={"model": {"base": "models/a b"}, "output": "out", "data": {"source": {"uri": "../rows.csv"}}})
+    path = cli.write(
+        changes={"model": {"base": "models/a b"}, "output": "out", "data": {"source": {"uri": "../rows.csv"}}}
+    )
     request = validated(cli, path, "--resolved", "--set", "training.loraR=8")["requests"][0]
     assert request["spec"]["training"]["loraR"] == 8
     assert request["provenance"]["training.loraR"] == "--set"
@@ -135,4 +139,7 @@ def test_data_check_takes_the_names_of_the_fields(cli):
     path = cli.folder / "own.jsonl"
     path.write_text('{"question": "a", "answer": "b"}\n', encoding="utf-8")
     cli("data", "check", path, expect=65)
-    assert "1 rows can be used, 0 cannot" in cli("data", "check", path, "--prompt", "question", "--response", "answer").stdout
+    assert (
+        "1 rows can be used, 0 cannot"
+        in cli("data", "check", path, "--prompt", "question", "--response", "answer").stdout
+    )

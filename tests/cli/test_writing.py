@@ -17,13 +17,18 @@ from tunesmith_cli.commands.yaml_text import yaml_text
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 ASKED = {
     "the least": ([], {}),
-    "with a base and a preset": (["--base", "hf://org/m", "--preset", "original"], {"data": {"preset": "original"}}),
+    "with a base and a preset": (
+        ["--base", "hf://org/m", "--preset", "original"],
+        {"data": {"preset": "original"}},
+    ),
     "as JSON": (["-o", "json"], {}),
 }
 
 
 @pytest.mark.parametrize(("more", "spec"), ASKED.values(), ids=ASKED)
-@pytest.mark.parametrize("task", ["Answer riddles.", "2e-4", "yes", "two\nlines\n", "回答: # 谜语 'and' \"more\""])
+@pytest.mark.parametrize(
+    "task", ["Answer riddles.", "2e-4", "yes", "two\nlines\n", "回答: # 谜语 'and' \"more\""]
+)
 def test_a_created_request_is_valid_and_says_what_was_asked(cli, more, spec, task):
     path = cli.folder / "created.yaml"
     path.write_text(cli.inline("create", "riddles", "--task", task, *more).stdout, encoding="utf-8")
@@ -36,7 +41,10 @@ def test_a_created_request_is_valid_and_says_what_was_asked(cli, more, spec, tas
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["Riddles", "--task", "x"], "metadata.name"), (["riddles", "--task", "x", "--preset", "orignal"], "did you mean 'original'?")],
+    [
+        (["Riddles", "--task", "x"], "metadata.name"),
+        (["riddles", "--task", "x", "--preset", "orignal"], "did you mean 'original'?"),
+    ],
     ids=["a name", "a preset"],
 )
 def test_what_no_request_can_be_is_refused(cli, arguments, said):
@@ -55,7 +63,9 @@ def test_text_stays_text_in_yaml(value):
     assert read_documents(yaml_text({"a": value})) == [{"a": value}]
 
 
-@pytest.mark.parametrize("value", ["y", "on", "null", "~", "012", "1_000", "2e-4", "12:30:00", ".5", "0x10", "2026-01-02", "-", ""])
+@pytest.mark.parametrize(
+    "value", ["y", "on", "null", "~", "012", "1_000", "2e-4", "12:30:00", ".5", "0x10", "2026-01-02", "-", ""]
+)
 def test_words_that_yaml_types_stay_text(value):
     assert read_documents(yaml_text({"a": value, value or "b": value})) == [{"a": value, value or "b": value}]
 
@@ -64,7 +74,9 @@ def test_the_schema_is_one_and_is_printed(cli):
     printed = json.loads(cli.inline("schema").stdout)
     jsonschema.Draft202012Validator.check_schema(printed)
     assert printed == json_schema()
-    assert printed["properties"]["spec"]["properties"]["training"]["properties"]["learningRate"]["description"]
+    assert printed["properties"]["spec"]["properties"]["training"]["properties"]["learningRate"][
+        "description"
+    ]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[path.name for path in EXAMPLES])

@@ -10,7 +10,17 @@ STAGE = Path(__file__).with_name("toy_stage.py")
 
 
 def stage_command(stage: str, request: Path, store: str, work: Path) -> list[str]:
-    return [sys.executable, str(STAGE), stage, "--request", str(request), "--store", store, "--work", str(work)]
+    return [
+        sys.executable,
+        str(STAGE),
+        stage,
+        "--request",
+        str(request),
+        "--store",
+        store,
+        "--work",
+        str(work),
+    ]
 
 
 if __name__ == "__main__":

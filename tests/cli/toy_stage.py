@@ -33,9 +33,11 @@ def work(attempt: Attempt) -> Outcome:
         time.sleep(float(env.get("TOY_SECONDS", "0")) / steps)
         attempt.store.write(f"{attempt.folder}/steps/{step}", b"")
         attempt.progress(step + 1, steps, "steps", phase="toy", loss=1 / (step + 1))
-    for name in {"generate": ["train.jsonl"], "train": ["adapter/adapter_config.json"], "merge": ["model/config.json"]}.get(
-        attempt.stage, []
-    ):
+    for name in {
+        "generate": ["train.jsonl"],
+        "train": ["adapter/adapter_config.json"],
+        "merge": ["model/config.json"],
+    }.get(attempt.stage, []):
         attempt.put_bytes(name, b"{}\n")
     if attempt.stage != "evaluate":
         return Outcome(details={"tries": tries + 1})
@@ -44,7 +46,13 @@ def work(attempt: Attempt) -> Outcome:
     answer = '{"prompt": "Hi [bold]", "base": "\\u001b[31mno", "merged": "yes 是", "expected": "yes"}\n'
     attempt.put_bytes("answers.jsonl", answer.encode() * 5)
     gain = float(env.get("TOY_GAIN", "1"))
-    metrics = {"rows": 12.0, "lossBase": 2.0, "lossMerged": 2.0 - gain, "lossGain": gain, "lossGainLow": gain / 2}
+    metrics = {
+        "rows": 12.0,
+        "lossBase": 2.0,
+        "lossMerged": 2.0 - gain,
+        "lossGain": gain,
+        "lossGainLow": gain / 2,
+    }
     return Outcome(metrics=metrics)
 
 

@@ -18,7 +18,9 @@ import machine
 
 def main() -> int:
     """Run a command; 0, or 1 and a line that says why not."""
-    parser = argparse.ArgumentParser(prog="tests/cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="tests/cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=("up", "down", "status", "load"))
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="for load")
     arguments = parser.parse_args()
@@ -28,7 +30,9 @@ def main() -> int:
         match arguments.command:
             case "up":
                 machine.up()
-                print(f"cluster up after {time.monotonic() - begun:.0f} s\nexport KUBECONFIG={machine.KUBECONFIG}")
+                print(
+                    f"cluster up after {time.monotonic() - begun:.0f} s\nexport KUBECONFIG={machine.KUBECONFIG}"
+                )
             case "down":
                 machine.down()
                 print(f"cluster down after {time.monotonic() - begun:.0f} s")

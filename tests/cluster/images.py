@@ -15,7 +15,9 @@ Inside = Callable[..., subprocess.CompletedProcess[str]]
 def load(name: str, folder: Path, inside: Inside) -> None:
     """Bring an image over, unless the node has this very one."""
     identity = _buildah("inspect", "--type=image", "--format={{.FromImageID}}", name)
-    loaded = folder / "images" / name.replace("/", "_").replace(":", "_")  # a colon would end the archive's path
+    loaded = (
+        folder / "images" / name.replace("/", "_").replace(":", "_")
+    )  # a colon would end the archive's path
     if name in _names(inside) and loaded.exists() and loaded.read_text() == identity:
         print(f"{name}: already there")
         return
@@ -82,7 +84,11 @@ def count(inside: Inside) -> int:
 
 
 def _names(inside: Inside) -> list[str]:
-    return [name for name in _ctr(inside, "images", "list", "--quiet").splitlines() if "@" not in name and not name.startswith("sha256:")]
+    return [
+        name
+        for name in _ctr(inside, "images", "list", "--quiet").splitlines()
+        if "@" not in name and not name.startswith("sha256:")
+    ]
 
 
 def _ctr(inside: Inside, *arguments: str) -> str:

@@ -55,7 +55,14 @@ def up() -> None:
         images.load_pause(_inside)
         _until("the node's condition Ready", lambda: _node_is_ready(since))
         gpus = {"nvidia.com/gpu": str(GPUS)}  # the kubelet forgets them when it starts
-        kubectl("patch", "node", node.NAME, "--subresource=status", "-p", json.dumps({"status": {"capacity": gpus, "allocatable": gpus}}))
+        kubectl(
+            "patch",
+            "node",
+            node.NAME,
+            "--subresource=status",
+            "-p",
+            json.dumps({"status": {"capacity": gpus, "allocatable": gpus}}),
+        )
         kubectl("apply", "-f", str(node.CONFIG / "dns.yaml"))
 
 
@@ -115,7 +122,11 @@ def _begin() -> None:
         _move_images(KEPT, FOLDER)
     saved = FOLDER / "sysctls.json"
     if not saved.exists():
-        saved.write_text(json.dumps({name: value.read_text() for name in SYSCTLS if (value := Path("/proc/sys", name)).exists()}))
+        saved.write_text(
+            json.dumps(
+                {name: value.read_text() for name in SYSCTLS if (value := Path("/proc/sys", name)).exists()}
+            )
+        )
     node.control_plane(FOLDER).write_keys(_token())
     _make_cgroups()
     (FOLDER / "logs").mkdir(exist_ok=True)
@@ -144,9 +155,15 @@ def _begin() -> None:
         )
     (FOLDER / "pid").write_text(f"{process.pid} {_started(process.pid)}")
     _until(
-        "namespaces", lambda: _pid() is not None and Path(f"/proc/{process.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+        "namespaces",
+        lambda: (
+            _pid() is not None
+            and Path(f"/proc/{process.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+        ),
     )
-    subprocess.run(["ip", "link", "delete", LINK], capture_output=True, check=False)  # of one that was killed a moment ago
+    subprocess.run(
+        ["ip", "link", "delete", LINK], capture_output=True, check=False
+    )  # of one that was killed a moment ago
     peer = ("peer", "name", node.LINK, "netns", str(process.pid))
     for command in (
         ("link", "add", LINK, "type", "veth", *peer),
@@ -164,12 +181,23 @@ def _check() -> None:
             "a node needs Linux and root (control plane tests need neither); or set TUNESMITH_E2E_KUBECONFIG to another cluster's"
         )
     if absent := missing(node=True):
-        raise NotPossible(f"missing: {', '.join(absent)}. Build and install them: tests/cluster/build.sh node")
-    if any(FOLDER.resolve().is_relative_to(hidden) for hidden in ("/var/lib", "/var/log", "/run", "/proc", "/sys")):
-        raise NotPossible(f"TUNESMITH_CLUSTER={FOLDER}: the node has its own /var/lib, /var/log and /run; take a folder elsewhere")
-    routes = subprocess.run(["ip", "-4", "route", "show", "root", "10.244.0.0/16"], capture_output=True, text=True, check=True).stdout
+        raise NotPossible(
+            f"missing: {', '.join(absent)}. Build and install them: tests/cluster/build.sh node"
+        )
+    if any(
+        FOLDER.resolve().is_relative_to(hidden)
+        for hidden in ("/var/lib", "/var/log", "/run", "/proc", "/sys")
+    ):
+        raise NotPossible(
+            f"TUNESMITH_CLUSTER={FOLDER}: the node has its own /var/lib, /var/log and /run; take a folder elsewhere"
+        )
+    routes = subprocess.run(
+        ["ip", "-4", "route", "show", "root", "10.244.0.0/16"], capture_output=True, text=True, check=True
+    ).stdout
     if foreign := [line for line in routes.splitlines() if LINK not in line and node.ADDRESS not in line]:
-        raise NotPossible(f"10.244.0.0/16 is in use here ({foreign[0].strip()}); stop that network, or set TUNESMITH_E2E_KUBECONFIG")
+        raise NotPossible(
+            f"10.244.0.0/16 is in use here ({foreign[0].strip()}); stop that network, or set TUNESMITH_E2E_KUBECONFIG"
+        )
 
 
 @contextmanager
@@ -209,7 +237,12 @@ def _token() -> str:
 def _inside(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command with the node's mounts and network."""
     pid = _pid()
-    return subprocess.run(["nsenter", f"--target={pid}", "--mount", "--net", *command], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["nsenter", f"--target={pid}", "--mount", "--net", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _move_images(source: Path, target: Path) -> None:
@@ -240,7 +273,12 @@ def _cgroups() -> list[Path]:
 
 
 def _processes() -> list[str]:
-    return [pid for path in _cgroups() if (path / "cgroup.procs").exists() for pid in (path / "cgroup.procs").read_text().split()]
+    return [
+        pid
+        for path in _cgroups()
+        if (path / "cgroup.procs").exists()
+        for pid in (path / "cgroup.procs").read_text().split()
+    ]
 
 
 def _node_is_ready(since: str = "") -> bool:

@@ -37,8 +37,16 @@ def node_programs(folder: Path) -> dict[str, list[str]]:
             *(f"--hostname-override={NAME}", f"--node-ip={ADDRESS}"),
         ],
         "kube-proxy": [
-            *(str(program("kube-proxy")), f"--kubeconfig={kubeconfig}", "--proxy-mode=iptables", f"--hostname-override={NAME}"),
-            *("--conntrack-max-per-core=0", f"--bind-address={ADDRESS}"),  # the table's size is the machine's, not ours
+            *(
+                str(program("kube-proxy")),
+                f"--kubeconfig={kubeconfig}",
+                "--proxy-mode=iptables",
+                f"--hostname-override={NAME}",
+            ),
+            *(
+                "--conntrack-max-per-core=0",
+                f"--bind-address={ADDRESS}",
+            ),  # the table's size is the machine's, not ours
         ],
         "coredns": [str(program("coredns")), f"-conf={CONFIG / 'Corefile'}"],
     }
@@ -46,7 +54,9 @@ def node_programs(folder: Path) -> dict[str, list[str]]:
 
 def mount(folder: Path) -> None:
     """Give the programs their usual folders: below `folder` what should outlive them, in memory what shouldn't."""
-    _do("mount", "--make-rshared", "/")  # pods' volumes are mounted by the kubelet and must be seen by containerd
+    _do(
+        "mount", "--make-rshared", "/"
+    )  # pods' volumes are mounted by the kubelet and must be seen by containerd
     for inside, outside in {"/var/lib": folder / "lib", "/var/log": folder / "log"}.items():
         outside.mkdir(exist_ok=True)
         _do("mount", "--bind", str(outside), inside)
@@ -62,7 +72,9 @@ def connect() -> None:
     _do("ip", "link", "set", LINK, "up")
     _do("ip", "route", "add", "default", "via", HOST_ADDRESS)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-    bridge = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")  # without it a pod doesn't reach a Service whose pod is its neighbour
+    bridge = Path(
+        "/proc/sys/net/bridge/bridge-nf-call-iptables"
+    )  # without it a pod doesn't reach a Service whose pod is its neighbour
     if bridge.exists():
         bridge.write_text("1")
     plugins = Path("/run/cni/net.d")
@@ -86,8 +98,13 @@ class Supervisor:
         path = f"{program('containerd').parent}:{CNI_PLUGINS}:/usr/sbin:/usr/bin:/sbin:/bin"
         env = {"PATH": path, "HOME": str(self._folder), "KUBECONFIG": str(self._folder / "kubeconfig")}
         with (self._logs / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, env=env)
-        self._running[process.pid] = (name, process)  # kept: subprocess reaps what nobody holds, and `forever` would not see it
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, env=env
+            )
+        self._running[process.pid] = (
+            name,
+            process,
+        )  # kept: subprocess reaps what nobody holds, and `forever` would not see it
 
     def forever(self) -> None:
         """Wait for what ends, which as process 1 includes everybody's orphans."""
@@ -95,7 +112,10 @@ class Supervisor:
             pid, status = os.wait()
             if ended := self._running.pop(pid, None):
                 name = ended[0]
-                print(f"{name} ended ({os.waitstatus_to_exitcode(status)}); again in {RESTART_SECONDS:g} s", flush=True)
+                print(
+                    f"{name} ended ({os.waitstatus_to_exitcode(status)}); again in {RESTART_SECONDS:g} s",
+                    flush=True,
+                )
                 time.sleep(RESTART_SECONDS)
                 self.start(name, self._commands[name])
 
@@ -110,7 +130,9 @@ def main(folder: Path) -> None:
     supervisor.start("etcd", plane.etcd())
     supervisor.start("kube-apiserver", plane.apiserver())
     ready = [str(program("kubectl")), f"--kubeconfig={folder / 'kubeconfig'}", "get", "--raw", "/readyz"]
-    while not plane.certificate.exists() or subprocess.run(ready, capture_output=True, check=False).returncode:
+    while (
+        not plane.certificate.exists() or subprocess.run(ready, capture_output=True, check=False).returncode
+    ):
         time.sleep(0.1)
     supervisor.start("kube-controller-manager", plane.controller_manager())
     supervisor.start("kube-scheduler", plane.scheduler())

@@ -9,7 +9,13 @@ from pathlib import Path
 CACHE = Path(os.environ.get("TUNESMITH_CACHE") or Path.home() / ".cache" / "tunesmith") / "cluster"
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 NODE = ("kubelet", "kube-proxy", "containerd", "containerd-shim-runc-v2", "ctr", "coredns", "helm", "pause")
-DEBIAN = {"runc": "runc", "iptables": "iptables", "conntrack": "conntrack", "buildah": "buildah", "ip": "iproute2"}  # program -> package
+DEBIAN = {
+    "runc": "runc",
+    "iptables": "iptables",
+    "conntrack": "conntrack",
+    "buildah": "buildah",
+    "ip": "iproute2",
+}  # program -> package
 CNI_PLUGINS = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins are
 
 
@@ -73,9 +79,18 @@ class ControlPlanePrograms:
         """etcd, on loopback."""
         client, peer = f"http://127.0.0.1:{self.ports.etcd}", f"http://127.0.0.1:{self.ports.etcd_peer}"
         return [
-            *(str(program("etcd")), f"--data-dir={self.folder / 'etcd'}", "--unsafe-no-fsync", "--log-level=warn"),
+            *(
+                str(program("etcd")),
+                f"--data-dir={self.folder / 'etcd'}",
+                "--unsafe-no-fsync",
+                "--log-level=warn",
+            ),
             *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
-            *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"),
+            *(
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=default={peer}",
+            ),
         ]
 
     def apiserver(self) -> list[str]:
@@ -83,10 +98,24 @@ class ControlPlanePrograms:
         pki = self.folder / "pki"
         return [
             *(str(program("kube-apiserver")), f"--etcd-servers=http://127.0.0.1:{self.ports.etcd}"),
-            *(f"--bind-address={self.address}", f"--advertise-address={self.address}", f"--secure-port={self.ports.api}"),
-            *(f"--cert-dir={pki / 'api'}", f"--token-auth-file={pki / 'tokens.csv'}", f"--client-ca-file={pki / 'users.crt'}"),
-            *("--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={pki / 'sa.pub'}"),
-            *(f"--service-account-signing-key-file={pki / 'sa.key'}", "--service-cluster-ip-range=10.96.0.0/16"),
+            *(
+                f"--bind-address={self.address}",
+                f"--advertise-address={self.address}",
+                f"--secure-port={self.ports.api}",
+            ),
+            *(
+                f"--cert-dir={pki / 'api'}",
+                f"--token-auth-file={pki / 'tokens.csv'}",
+                f"--client-ca-file={pki / 'users.crt'}",
+            ),
+            *(
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={pki / 'sa.pub'}",
+            ),
+            *(
+                f"--service-account-signing-key-file={pki / 'sa.key'}",
+                "--service-cluster-ip-range=10.96.0.0/16",
+            ),
             *("--authorization-mode=Node,RBAC", "--allow-privileged=true"),
             "--kubelet-preferred-address-types=InternalIP",  # else logs and exec look the node's name up
             *("--max-requests-inflight=800", "--max-mutating-requests-inflight=400"),
@@ -95,8 +124,15 @@ class ControlPlanePrograms:
     def controller_manager(self) -> list[str]:
         """kube-controller-manager. The root CA is what pods get to trust the API server by."""
         return [
-            *(str(program("kube-controller-manager")), f"--kubeconfig={self.folder / 'kubeconfig'}", "--leader-elect=false"),
-            *(f"--service-account-private-key-file={self.folder / 'pki' / 'sa.key'}", f"--root-ca-file={self.certificate}"),
+            *(
+                str(program("kube-controller-manager")),
+                f"--kubeconfig={self.folder / 'kubeconfig'}",
+                "--leader-elect=false",
+            ),
+            *(
+                f"--service-account-private-key-file={self.folder / 'pki' / 'sa.key'}",
+                f"--root-ca-file={self.certificate}",
+            ),
             *("--controllers=*,-node-ipam-controller", "--concurrent-job-syncs=10", "--secure-port=0"),
             *("--kube-api-qps=500", "--kube-api-burst=1000"),
         ]
@@ -104,7 +140,11 @@ class ControlPlanePrograms:
     def scheduler(self) -> list[str]:
         """kube-scheduler."""
         return [
-            *(str(program("kube-scheduler")), f"--kubeconfig={self.folder / 'kubeconfig'}", "--leader-elect=false"),
+            *(
+                str(program("kube-scheduler")),
+                f"--kubeconfig={self.folder / 'kubeconfig'}",
+                "--leader-elect=false",
+            ),
             *("--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000"),
         ]
 
@@ -116,8 +156,25 @@ class ControlPlanePrograms:
             _openssl("ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", pki / "sa.key")
             _openssl("ec", "-in", pki / "sa.key", "-pubout", "-out", pki / "sa.pub")
             _openssl(
-                *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"),
-                *("-subj", "/CN=users of a test cluster", "-keyout", pki / "users.key", "-out", pki / "users.crt"),
+                *(
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1",
+                    "-nodes",
+                    "-days",
+                    "30",
+                ),
+                *(
+                    "-subj",
+                    "/CN=users of a test cluster",
+                    "-keyout",
+                    pki / "users.key",
+                    "-out",
+                    pki / "users.crt",
+                ),
             )
         _write_private(pki / "tokens.csv", f'{token},admin,admin,"system:masters"\n')
         self.write_kubeconfig(self.folder / "kubeconfig", {"token": token})
@@ -145,7 +202,17 @@ current-context: own
             *("-subj", subject, "-keyout", key, "-out", request),
         )
         _openssl(
-            *("x509", "-req", "-in", request, "-CA", pki / "users.crt", "-CAkey", pki / "users.key", "-CAcreateserial"),
+            *(
+                "x509",
+                "-req",
+                "-in",
+                request,
+                "-CA",
+                pki / "users.crt",
+                "-CAkey",
+                pki / "users.key",
+                "-CAcreateserial",
+            ),
             *("-CAserial", into / "serial", "-days", "30", "-out", certificate),
         )
         return {"client-certificate": str(certificate), "client-key": str(key)}

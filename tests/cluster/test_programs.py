@@ -37,7 +37,9 @@ def test_one_that_was_built_counts_before_it(on_the_path):
 @pytest.mark.parametrize("kubeconfig", ["", "/somewhere/kubeconfig"], ids=["our own", "another"])
 def test_make_e2e_builds_nothing_for_another_cluster(kubeconfig):
     env = os.environ | {"TUNESMITH_E2E_KUBECONFIG": kubeconfig}
-    done = subprocess.run(["make", "-n", "e2e"], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "-n", "e2e"], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
     assert ("build.sh" in done.stdout) is not bool(kubeconfig)
     assert ("tests/images" in done.stdout) is not bool(kubeconfig)
     assert "pytest tests/e2e" in done.stdout

@@ -33,10 +33,16 @@ class Cluster:
     folder: Path
     env: dict = field(default_factory=dict)
 
-    def __call__(self, *arguments, expect=0, plugin=False, kubeconfig=None, here=True, stdin=None) -> subprocess.CompletedProcess:
+    def __call__(
+        self, *arguments, expect=0, plugin=False, kubeconfig=None, here=True, stdin=None
+    ) -> subprocess.CompletedProcess:
         """`here`: with `-n <namespace>`."""
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-        env = kept | {"HOME": str(self.folder), "KUBECONFIG": str(kubeconfig or self.plane.kubeconfig)} | self.env
+        env = (
+            kept
+            | {"HOME": str(self.folder), "KUBECONFIG": str(kubeconfig or self.plane.kubeconfig)}
+            | self.env
+        )
         out, err = io.StringIO(), io.StringIO()
         program = "/bin/kubectl-tunesmith" if plugin else "/bin/tunesmith"
         with contextlib.ExitStack() as stack:

@@ -46,9 +46,19 @@ def put(store, path, data):
 def finished(store, stage, files, metrics=None):
     """A finished stage of MADE, with real files."""
     key = MADE.key(stage)
-    entries = tuple(File(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest()) for path, data in files.items())
+    entries = tuple(
+        File(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for path, data in files.items()
+    )
     manifest = Manifest(
-        run=MADE.run, stage=stage, key=key, attempt="a1", created="2026-01-02T03:04:05Z", seconds=1.5, files=entries, metrics=metrics or {}
+        run=MADE.run,
+        stage=stage,
+        key=key,
+        attempt="a1",
+        created="2026-01-02T03:04:05Z",
+        seconds=1.5,
+        files=entries,
+        metrics=metrics or {},
     )
     for path, data in files.items():
         put(store, f"{manifest.folder}/{path}", data)

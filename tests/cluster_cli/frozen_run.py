@@ -23,7 +23,12 @@ PROFILE = Profile.model_validate(
 def freeze(cluster, name="riddles", ended="Complete", finished=("generate", "train", "merge", "evaluate")):
     """Its snapshot, made from what the API server has."""
     made = snapshot(parse(readable(cluster.get(name))), run=f"{name}-1", profile=PROFILE, cluster=True)
-    frozen = {"generation": 1, "retry": "", "rerun": "", "profile": PROFILE.model_dump(mode="json", by_alias=True)}
+    frozen = {
+        "generation": 1,
+        "retry": "",
+        "rerun": "",
+        "profile": PROFILE.model_dump(mode="json", by_alias=True),
+    }
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -57,8 +57,17 @@ def config(server: str, current: str | None = "main") -> dict[str, Any]:
         {"name": "main", "context": {"cluster": "c", "user": "u", "namespace": "team"}},
         {"name": "other", "context": {"cluster": "c", "user": "u", "namespace": "elsewhere"}},
     ]
-    found = {"apiVersion": "v1", "kind": "Config", "contexts": contexts, "clusters": [{"name": "c", "cluster": {"server": server}}]}
-    return found | {"users": [{"name": "u", "user": {}}]} | ({} if current is None else {"current-context": current})
+    found = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "contexts": contexts,
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+    }
+    return (
+        found
+        | {"users": [{"name": "u", "user": {}}]}
+        | ({} if current is None else {"current-context": current})
+    )
 
 
 @contextlib.contextmanager
@@ -85,7 +94,10 @@ def _handler(api: ScriptedApi) -> type[BaseHTTPRequestHandler]:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             answer = api.answer(self.command, where.path, dict(parse_qsl(where.query)))
             if isinstance(answer, int):
-                answer = Raw(json.dumps({"kind": "Status", "code": answer, "message": f"scripted {answer}"}).encode(), answer)
+                answer = Raw(
+                    json.dumps({"kind": "Status", "code": answer, "message": f"scripted {answer}"}).encode(),
+                    answer,
+                )
             if isinstance(answer, Mapping):
                 answer = Raw(json.dumps(answer).encode())
             self.send_response(answer.code)

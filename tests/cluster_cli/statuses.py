@@ -5,7 +5,14 @@ KEYS = {"generate": "1" * 16, "train": "2" * 16, "merge": "3" * 16, "evaluate": 
 
 
 def condition(kind, status="True", reason="Done", message=""):
-    return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": NOW, "observedGeneration": 1}
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": NOW,
+        "observedGeneration": 1,
+    }
 
 
 def row(name, phase="Succeeded", **more):

@@ -21,7 +21,11 @@ NEW = {"phase": "Pending"}
 
 
 def seen(status, **spec):
-    return {"metadata": {"name": "riddles", "generation": 1}, "spec": spec, "status": {"observedGeneration": 1} | status}
+    return {
+        "metadata": {"name": "riddles", "generation": 1},
+        "spec": spec,
+        "status": {"observedGeneration": 1} | status,
+    }
 
 
 CASES = {  # act, status, spec -> the patch of the spec, or what it is refused with
@@ -58,7 +62,12 @@ CASES = {  # act, status, spec -> the patch of the spec, or what it is refused w
         {"rerun": {"from": "merge", "id": "a", "then": [{"from": "evaluate", "id": "b"}]}},
         {"rerun": {"from": "train", "id": "id", "then": None}},
     ),
-    "rerun a stage that it has not": ("rerun", COMPLETE | {"stages": [row("merge")]}, {}, "has no stage train"),
+    "rerun a stage that it has not": (
+        "rerun",
+        COMPLETE | {"stages": [row("merge")]},
+        {},
+        "has no stage train",
+    ),
 }
 BY_NAME = {
     "retry": lambda request, status: acts.retry(request, status, "id"),
@@ -124,7 +133,9 @@ ACTS = {  # act -> its arguments, the status before, what it says
 
 
 @pytest.mark.parametrize("form", ["name", "json", "yaml"])
-@pytest.mark.parametrize(("act", "more", "status", "result"), [(act, *rest) for act, rest in ACTS.items()], ids=ACTS)
+@pytest.mark.parametrize(
+    ("act", "more", "status", "result"), [(act, *rest) for act, rest in ACTS.items()], ids=ACTS
+)
 def test_an_act_says_its_result_in_every_form(cluster, act, more, status, result, form):
     uid = cluster.create(changes={"suspend": act == "resume"}, status=status)["metadata"]["uid"]
     done = cluster(act, "riddles", *more, "-o", form)
@@ -165,4 +176,6 @@ def test_a_dry_run_shows_the_patch_and_changes_nothing(cluster, how):
 
 
 def test_a_server_dry_run_without_a_server_is_refused(cluster):
-    assert "needs a cluster" in cluster("run", cluster.write(), "--dry-run=server", here=False, expect=64).stderr
+    assert (
+        "needs a cluster" in cluster("run", cluster.write(), "--dry-run=server", here=False, expect=64).stderr
+    )

@@ -16,10 +16,20 @@ ONE = f"{REQUESTS}/riddles"
 
 
 def request(version="1", phase="Running", conditions=(), **spec):
-    metadata = {"name": "riddles", "namespace": "team", "uid": "u1", "generation": 1, "resourceVersion": version}
+    metadata = {
+        "name": "riddles",
+        "namespace": "team",
+        "uid": "u1",
+        "generation": 1,
+        "resourceVersion": version,
+    }
     metadata["creationTimestamp"] = "2026-01-02T03:04:05Z"
     status = {"observedGeneration": 1, "phase": phase, "conditions": list(conditions)}
-    return {"metadata": metadata, "spec": {"task": "riddles", "model": {"base": "hf://org/model"}} | spec, "status": status}
+    return {
+        "metadata": metadata,
+        "spec": {"task": "riddles", "model": {"base": "hf://org/model"}} | spec,
+        "status": status,
+    }
 
 
 def listed(*items):
@@ -38,7 +48,10 @@ def test_a_context_that_is_named_needs_no_current_one(tmp_path, current):
 CURRENT = {
     "none": (config("http://c", None), "has no current context.*--context one of main, other"),
     "an empty one": (config("http://c", ""), "has no current context.*--context one of main, other"),
-    "one that is not there": (config("http://c", "dangling"), "has no context 'dangling', its current one.*main, other"),
+    "one that is not there": (
+        config("http://c", "dangling"),
+        "has no context 'dangling', its current one.*main, other",
+    ),
 }
 
 
@@ -56,7 +69,9 @@ def test_of_several_kubeconfigs_the_first_with_a_current_context_has_it(tmp_path
     assert connect().namespace == "elsewhere"
 
 
-@pytest.mark.parametrize("text", ["a: [1\nb: 2", "[1, 2]", "just words", "contexts: 5", "contexts: [{}]", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["a: [1\nb: 2", "[1, 2]", "just words", "contexts: 5", "contexts: [{}]", "\x00"]
+)
 def test_what_is_no_kubeconfig_is_a_wrong_command_line(scripted, tmp_path, text):
     (tmp_path / "config").write_text(text)
     said = scripted("status", "--kubeconfig", tmp_path / "config", expect=64).stderr
@@ -66,7 +81,10 @@ def test_what_is_no_kubeconfig_is_a_wrong_command_line(scripted, tmp_path, text)
 
 ANSWERS = {
     "cut off": (Raw(b'{"items": [', missing=500), "broke off"),
-    "a proxy's page": (Raw(b"<html><body>Please log in</body></html>"), "<html><body>Please log in</body></html>"),
+    "a proxy's page": (
+        Raw(b"<html><body>Please log in</body></html>"),
+        "<html><body>Please log in</body></html>",
+    ),
     "JSON that is no object": (Raw(b'"hello"'), "did not answer as an API server does"),
     "nothing": (Raw(b""), "nothing"),
 }
@@ -130,6 +148,8 @@ def test_a_namespace_that_is_not_there_is_said(cluster):
 def test_a_missing_namespace_is_not_a_missing_request():
     from tunesmith_cli.cluster.faults import fault
 
-    body = b'{"details": {"name": "nope", "kind": "namespaces"}, "message": "namespaces \\"nope\\" not found"}'
+    body = (
+        b'{"details": {"name": "nope", "kind": "namespaces"}, "message": "namespaces \\"nope\\" not found"}'
+    )
     error = fault(404, body, method="PATCH", path=ONE, server="https://c")
     assert (str(error.reason), isinstance(error, TryAgain)) == ("NoNamespace", False)

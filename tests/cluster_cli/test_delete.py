@@ -55,10 +55,16 @@ def runs(scripted, monkeypatch):
         yield found
 
     monkeypatch.setattr("tunesmith_cli.cluster.data.opened", opened)
-    monkeypatch.setattr("tunesmith_cli.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, profile=Profile()))
+    monkeypatch.setattr(
+        "tunesmith_cli.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, profile=Profile())
+    )
     monkeypatch.setattr(deleting, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(deleting, "_KEEP_SECONDS", 0.0)
-    scripted.answers |= {ONE: [with_run(), with_run(), GONE], f"DELETE {ONE}": with_run(), REQUESTS: listed(with_run())}
+    scripted.answers |= {
+        ONE: [with_run(), with_run(), GONE],
+        f"DELETE {ONE}": with_run(),
+        REQUESTS: listed(with_run()),
+    }
     return found
 
 
@@ -73,7 +79,10 @@ def left(scripted, done):
 def test_a_server_that_is_away_meanwhile_is_waited_for_and_the_session_kept(scripted, runs):
     scripted.answers[ONE] = [with_run(), 503, with_run(), 502, GONE]
     done = scripted("delete", "riddles", "--data", "--yes")
-    assert done.stdout.splitlines() == ["trainingrequest.tunesmith.dev/riddles deleted", f"{PLACE} removed: 6 objects"]
+    assert done.stdout.splitlines() == [
+        "trainingrequest.tunesmith.dev/riddles deleted",
+        f"{PLACE} removed: 6 objects",
+    ]
     assert runs.removed == ["riddles-1"]
     assert runs.asked >= 3, "a session that nobody asks would have ended"
 
@@ -136,8 +145,14 @@ USERS = {
     "itself": ([with_run()], []),
     "another run": ([request() | {"metadata": {"uid": "u2", "name": "b"}}], []),
     "one that has it": ([with_run("u2", "b")], ["b"]),
-    "one that will take it up": ([{"metadata": {"uid": "u2", "name": "b"}, "spec": {"run": "riddles-1"}}], ["b"]),
-    "a run of that name in another store": ([with_run("u2", "b") | {"status": {"run": "riddles-1", "store": "s3://c/team"}}], []),
+    "one that will take it up": (
+        [{"metadata": {"uid": "u2", "name": "b"}, "spec": {"run": "riddles-1"}}],
+        ["b"],
+    ),
+    "a run of that name in another store": (
+        [with_run("u2", "b") | {"status": {"run": "riddles-1", "store": "s3://c/team"}}],
+        [],
+    ),
 }
 
 

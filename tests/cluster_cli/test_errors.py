@@ -83,17 +83,32 @@ CODES = {500: 75, 503: 75, 429: 75, 401: 77, 409: 1, 422: 78, 418: 1}
 
 @pytest.mark.parametrize(("status", "code"), CODES.items(), ids=map(str, CODES))
 def test_each_refusal_has_its_exit_code(status, code):
-    assert fault(status, b"no JSON", method="GET", path="/api/v1/namespaces/a/pods", server="https://c").exit_code == code
+    assert (
+        fault(
+            status, b"no JSON", method="GET", path="/api/v1/namespaces/a/pods", server="https://c"
+        ).exit_code
+        == code
+    )
 
 
 def test_kubectl_completes_commands_and_names(cluster):
     cluster.create("riddles")
     cluster.create("tickets")
-    env = {"PATH": os.environ["PATH"], "HOME": str(cluster.folder), "KUBECONFIG": str(cluster.plane.kubeconfig)}
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(cluster.folder),
+        "KUBECONFIG": str(cluster.plane.kubeconfig),
+    }
     found = {}
-    for words in (["sus"], ["status", "-n", cluster.namespace, "ri"], ["report", "-n", cluster.namespace, ""]):
+    for words in (
+        ["sus"],
+        ["status", "-n", cluster.namespace, "ri"],
+        ["report", "-n", cluster.namespace, ""],
+    ):
         code = "import sys; from tunesmith_cli.main import complete; sys.argv[1:] = sys.argv[2:]; sys.exit(complete())"
-        done = subprocess.run([sys.executable, "-c", code, "-", *words], capture_output=True, text=True, env=env, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, "-", *words], capture_output=True, text=True, env=env, check=True
+        )
         *lines, last = done.stdout.splitlines()
         assert last == ":4"
         found[words[0]] = [line.split("\t")[0] for line in lines]

@@ -61,7 +61,9 @@ def test_a_field_that_the_file_has_no_more_goes_and_its_stage_runs(cluster, how)
     file = cluster.write()
     runs, changes, entry = foretold(cluster, "submit", file, how=how)
     assert runs == STAGES[1:]
-    assert [(change["path"], change["before"], change["stage"]) for change in changes] == [("training.learningRate", 1e-3, "train")]
+    assert [(change["path"], change["before"], change["stage"]) for change in changes] == [
+        ("training.learningRate", 1e-3, "train")
+    ]
     assert entry["result"] == "configured"
     cluster("submit", file)
     assert "training" not in cluster.get()["spec"] or cluster.get()["spec"]["training"] == {}
@@ -76,8 +78,16 @@ EDITS = {  # in the file before and after; set by somebody else in between
     "a field changes, one comes": ({"data.examples": 5}, {"data.examples": 6, "training.loraR": 4}, {}),
     "a list is one value": ({"data.seeds": ["a", "b"]}, {"data.seeds": ["c"]}, {}),
     "what somebody else set stays": ({"training.learningRate": 1e-3}, {}, {"training": {"loraR": 4}}),
-    "what an act set stays": ({"data.examples": 5}, {"data.examples": 5}, {"rerun": {"from": "train", "id": "x"}}),
-    "resources, deep down": ({"stages.train.env": {"A": "1", "B": "2"}}, {"stages.train.env": {"B": "2"}}, {}),
+    "what an act set stays": (
+        {"data.examples": 5},
+        {"data.examples": 5},
+        {"rerun": {"from": "train", "id": "x"}},
+    ),
+    "resources, deep down": (
+        {"stages.train.env": {"A": "1", "B": "2"}},
+        {"stages.train.env": {"B": "2"}},
+        {},
+    ),
 }
 
 
@@ -104,11 +114,15 @@ def test_what_cannot_be_foretold_is_said_and_is_no_first_run(cluster):
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": {"name": "requests"},
-        "rules": [{"apiGroups": ["tunesmith.dev"], "resources": ["trainingrequests"], "verbs": ["get", "patch"]}],
+        "rules": [
+            {"apiGroups": ["tunesmith.dev"], "resources": ["trainingrequests"], "verbs": ["get", "patch"]}
+        ],
     }
     cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(role))
     cluster.kubectl("create", "rolebinding", "requests", "--role=requests", "--user=visitor")
-    done = cluster("submit", cluster.write(), "--dry-run", expect=77, kubeconfig=cluster.plane.kubeconfig_for("visitor"))
+    done = cluster(
+        "submit", cluster.write(), "--dry-run", expect=77, kubeconfig=cluster.plane.kubeconfig_for("visitor")
+    )
     assert "you may not get configmaps" in done.stderr
     assert "generate" not in done.stdout
 
@@ -128,7 +142,10 @@ def frozen(changes, runs):
 
 def would(changes, edited, runs=None):
     request, made = frozen(changes, runs or {})
-    return [(key, what) for _, key, what in after(request, document(edited, uid="1234-5678-9"), made, PROFILE).stages]
+    return [
+        (key, what)
+        for _, key, what in after(request, document(edited, uid="1234-5678-9"), made, PROFILE).stages
+    ]
 
 
 def test_a_dataset_of_another_request_is_reused_while_the_file_names_the_same_one():

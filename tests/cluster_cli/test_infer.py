@@ -17,10 +17,18 @@ def test_a_process_that_was_killed_is_an_exit_code_that_can_be_told(monkeypatch,
     def session(*_):
         yield SimpleNamespace(infer=lambda _: [{"out": "so far"}, {"exit": code}])
 
-    request = {"status": {"finished": [{"stage": "merge", "key": MADE.key("merge"), "completionTime": "2026-01-02T03:04:05Z"}]}}
+    request = {
+        "status": {
+            "finished": [
+                {"stage": "merge", "key": MADE.key("merge"), "completionTime": "2026-01-02T03:04:05Z"}
+            ]
+        }
+    }
     monkeypatch.setattr("tunesmith_cli.cluster.session.session", session)
     monkeypatch.setattr(reading, "_there", lambda *_: SimpleNamespace(request=request, snapshot=MADE))
-    assert reading._infer_there(SimpleNamespace(api=lambda: None), "riddles", {"prompts": ["hello"]}) == expected
+    assert (
+        reading._infer_there(SimpleNamespace(api=lambda: None), "riddles", {"prompts": ["hello"]}) == expected
+    )
     said = capsys.readouterr()
     assert said.out == "so far"
     assert ("signal 9" in said.err) is (code == -9)

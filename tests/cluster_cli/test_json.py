@@ -33,7 +33,10 @@ def test_changes(cluster):
     edited = cluster.write(changes={"training.learningRate": 1e-3})
     documents += [shown(cluster, "submit", edited, f"--dry-run={how}") for how in ("client", "server")]
     assert documents[-1]["requests"][0]["changes"]
-    documents += [shown(cluster, "rerun", "riddles", "--from", "train", "--dry-run"), shown(cluster, "rerun", "riddles", "--from", "train")]
+    documents += [
+        shown(cluster, "rerun", "riddles", "--from", "train", "--dry-run"),
+        shown(cluster, "rerun", "riddles", "--from", "train"),
+    ]
     documents += [shown(cluster, act, "riddles") for act in ("suspend", "resume")]
     documents += [shown(cluster, "retry", "riddles", expect=64), shown(cluster, "delete", "riddles")]
     assert documents[-2]["failed"]
@@ -46,7 +49,12 @@ def test_events(cluster):
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": "riddles.1"},
-        "involvedObject": {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest", "name": "riddles", "uid": uid},
+        "involvedObject": {
+            "apiVersion": "tunesmith.dev/v1alpha1",
+            "kind": "TrainingRequest",
+            "name": "riddles",
+            "uid": uid,
+        },
         "reason": "Started",
         "message": "train",
         "type": "Normal",

@@ -11,7 +11,11 @@ from tunesmith.profile import Profile
 from tunesmith_cli.cluster.lenient import frozen
 
 PROFILE = Profile.model_validate(
-    {"trackerSecrets": {"WANDB_API_KEY": {"name": "wandb", "key": "key"}}, "defaults": {"data": {"novel": 1}}}, strict=False
+    {
+        "trackerSecrets": {"WANDB_API_KEY": {"name": "wandb", "key": "key"}},
+        "defaults": {"data": {"novel": 1}},
+    },
+    strict=False,
 )
 
 
@@ -26,8 +30,12 @@ def written(snapshot=None, profile=None, stages=None):
 
 NEWER = {
     "the same release": written(),
-    "new fields of the profile": written(profile={"novel": {"a": 1}, "store": {"url": "s3://b", "novel": True}}),
-    "new fields in a mapping": written(profile={"trackerSecrets": {"WANDB_API_KEY": {"name": "wandb", "key": "key", "novel": ""}}}),
+    "new fields of the profile": written(
+        profile={"novel": {"a": 1}, "store": {"url": "s3://b", "novel": True}}
+    ),
+    "new fields in a mapping": written(
+        profile={"trackerSecrets": {"WANDB_API_KEY": {"name": "wandb", "key": "key", "novel": ""}}}
+    ),
     "new fields of the snapshot": written(snapshot={"novel": []}),
 }
 
@@ -54,13 +62,23 @@ def test_what_cannot_be_read_is_of_another_release(data):
     assert caught.value.reason == "OtherRelease"
 
 
-@pytest.mark.parametrize("words", [["report"], ["fetch", "--to", "x"], ["infer", "hello"], ["delete", "--data", "--yes"], ["logs"]])
+@pytest.mark.parametrize(
+    "words", [["report"], ["fetch", "--to", "x"], ["infer", "hello"], ["delete", "--data", "--yes"], ["logs"]]
+)
 def test_no_command_shows_a_traceback_for_it(scripted, words):
     whole = request()
-    whole["status"]["snapshot"], whole["status"]["run"], whole["status"]["store"] = "frozen", "riddles-1", "s3://b"
+    whole["status"]["snapshot"], whole["status"]["run"], whole["status"]["store"] = (
+        "frozen",
+        "riddles-1",
+        "s3://b",
+    )
     scripted.answers[ONE] = whole
-    scripted.answers["/api/v1/namespaces/team/configmaps/frozen"] = {"data": OTHER["a value that is not known"]}
-    scripted.answers["/api/v1/namespaces/team/pods"] = scripted.answers["/apis/batch/v1/namespaces/team/jobs"] = {"items": []}
+    scripted.answers["/api/v1/namespaces/team/configmaps/frozen"] = {
+        "data": OTHER["a value that is not known"]
+    }
+    scripted.answers["/api/v1/namespaces/team/pods"] = scripted.answers[
+        "/apis/batch/v1/namespaces/team/jobs"
+    ] = {"items": []}
     scripted.answers["/apis/tunesmith.dev/v1alpha1/namespaces/team/trainingrequests"] = {"items": [whole]}
     command, *more = words
     said = scripted(command, "riddles", *more, expect=1).stderr

@@ -32,13 +32,26 @@ def node(installed, tmp_path_factory):
     }
     config = folder / "kwok.yaml"
     config.write_text(STAGES.read_text() + "\n---\n" + yaml.safe_dump(logs))
-    endpoint = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "daemonEndpoints": {"kubeletEndpoint": {"Port": server}}}
+    endpoint = {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": server}},
+    }
     room = {kind: {"cpu": "100", "memory": "1Ti", "pods": "100"} for kind in ("capacity", "allocatable")}
     labels = {"kubernetes.io/os": "linux"}
-    made = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": labels}, "status": endpoint | room}
+    made = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": NODE, "labels": labels},
+        "status": endpoint | room,
+    }
     installed.kubectl("create", "-f", "-", stdin=json.dumps(made))
     with (folder / "kwok.log").open("wb") as log:
-        command = [str(program("kwok")), f"--kubeconfig={installed.kubeconfig}", f"--config={config}", "--manage-all-nodes=true"]
+        command = [
+            str(program("kwok")),
+            f"--kubeconfig={installed.kubeconfig}",
+            f"--config={config}",
+            "--manage-all-nodes=true",
+        ]
         command += ["--node-ip=127.0.0.1", f"--node-port={server}", f"--server-address=127.0.0.1:{server}"]
         process = spawn(command, log, folder)
     try:
@@ -57,8 +70,18 @@ def node(installed, tmp_path_factory):
 
 def job(cluster, uid, attempt):
     """A Job of the request, as the controller makes it."""
-    labels = {"tunesmith.dev/request": "riddles", "tunesmith.dev/stage": "train", "tunesmith.dev/attempt": str(attempt)}
-    owner = {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest", "name": "riddles", "uid": uid, "controller": True}
+    labels = {
+        "tunesmith.dev/request": "riddles",
+        "tunesmith.dev/stage": "train",
+        "tunesmith.dev/attempt": str(attempt),
+    }
+    owner = {
+        "apiVersion": "tunesmith.dev/v1alpha1",
+        "kind": "TrainingRequest",
+        "name": "riddles",
+        "uid": uid,
+        "controller": True,
+    }
     spec = {"restartPolicy": "Never", "containers": [{"name": "stage", "image": "none"}]}
     body = {
         "apiVersion": "batch/v1",
@@ -70,15 +93,23 @@ def job(cluster, uid, attempt):
 
 
 def test_following_begins_before_the_pods_and_goes_on_across_attempts_to_the_end(node, cluster, monkeypatch):
-    monkeypatch.setattr("tunesmith_cli.cluster.logs.QUIET_SECONDS", 2.0)  # kwok goes on with a log after its container's end
-    uid = cluster.create(status={"phase": "Running", "stages": [row("train", "Running", key=KEYS["train"])]})["metadata"]["uid"]
+    monkeypatch.setattr(
+        "tunesmith_cli.cluster.logs.QUIET_SECONDS", 2.0
+    )  # kwok goes on with a log after its container's end
+    uid = cluster.create(status={"phase": "Running", "stages": [row("train", "Running", key=KEYS["train"])]})[
+        "metadata"
+    ]["uid"]
 
     def controller():
         time.sleep(1.5)
         for attempt in (1, 2):
             job(cluster, uid, attempt)
-            cluster.kubectl("wait", "--for=condition=Complete", f"job/riddles-train-{attempt}", "--timeout=60s")
-        cluster.status("riddles", phase="Succeeded", stages=[row("train")], conditions=[condition("Complete")])
+            cluster.kubectl(
+                "wait", "--for=condition=Complete", f"job/riddles-train-{attempt}", "--timeout=60s"
+            )
+        cluster.status(
+            "riddles", phase="Succeeded", stages=[row("train")], conditions=[condition("Complete")]
+        )
 
     thread = threading.Thread(target=controller)
     thread.start()
@@ -88,4 +119,7 @@ def test_following_begins_before_the_pods_and_goes_on_across_attempts_to_the_end
     assert done.stderr.splitlines() == ["train: 1/2 steps"], "progress has its own rate"
     assert cluster("logs", "riddles", "--stage", "train").stdout == done.stdout
     headed = cluster("logs", "riddles").stdout.splitlines()
-    assert [line[: line.index(", pod")] for line in headed if line.startswith("==>")] == ["==> train, attempt 1", "==> train, attempt 2"]
+    assert [line[: line.index(", pod")] for line in headed if line.startswith("==>")] == [
+        "==> train, attempt 1",
+        "==> train, attempt 2",
+    ]

@@ -44,10 +44,14 @@ def world(scripted, monkeypatch):
     def opened(*_, **__):
         if isinstance(scripted.kept, Exception):
             raise scripted.kept
-        yield SimpleNamespace(log=lambda run, stage, key: scripted.kept[stage] if stage in scripted.kept else absent())
+        yield SimpleNamespace(
+            log=lambda run, stage, key: scripted.kept[stage] if stage in scripted.kept else absent()
+        )
 
     monkeypatch.setattr("tunesmith_cli.cluster.data.opened", opened)
-    monkeypatch.setattr("tunesmith_cli.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, store="s3://b"))
+    monkeypatch.setattr(
+        "tunesmith_cli.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, store="s3://b")
+    )
 
     def pods(*items, stages=(), **status):
         whole = request(**status)
@@ -66,7 +70,10 @@ def absent():
 
 
 BAD = {
-    "rejected before its container": (pod("bad", phase="Failed", reason="Evicted", message="The node was low on disk."), 400),
+    "rejected before its container": (
+        pod("bad", phase="Failed", reason="Evicted", message="The node was low on disk."),
+        400,
+    ),
     "on a lost node": (pod("bad", phase="Running"), 502),
     "gone meanwhile": (pod("bad", phase="Failed"), 404),
 }
@@ -90,11 +97,19 @@ def test_where_no_pod_can_be_read_the_store_is_asked(world):
 
 
 def test_stages_whose_pods_are_gone_come_from_the_store(world):
-    world.pods(pod("good", phase="Running"), stages=[row("generate"), row("train", "Running"), row("merge", "Pending")])
+    world.pods(
+        pod("good", phase="Running"),
+        stages=[row("generate"), row("train", "Running"), row("merge", "Pending")],
+    )
     world.answers[f"{PODS}/good/log"] = Raw(line(1, "reading"))
     world.kept = {"generate": "wrote\n"}
     done = world("logs", "riddles")
-    assert done.stdout.splitlines() == ["==> train, attempt 1, pod good <==", "reading", "==> generate <==", "wrote"]
+    assert done.stdout.splitlines() == [
+        "==> train, attempt 1, pod good <==",
+        "reading",
+        "==> generate <==",
+        "wrote",
+    ]
 
 
 def test_a_store_that_cannot_be_asked_takes_nothing_from_what_was_shown(world):
@@ -119,7 +134,11 @@ def test_following_goes_on_over_a_server_that_is_away(world):
     whole = world.answers[f"{PODS}/good"]
     running = json.loads(json.dumps(whole)) | {"status": {"phase": "Running"}}
     world.answers[f"{PODS}/good/log"] = [Raw(line(1, "first")), Raw(line(1, "first") + line(2, "second"))]
-    world.answers[f"{PODS}/good"] = [503, running, whole]  # what tells whether it has ended, after the first connection
+    world.answers[f"{PODS}/good"] = [
+        503,
+        running,
+        whole,
+    ]  # what tells whether it has ended, after the first connection
     done = world("logs", "riddles", "--stage", "train", "-f")
     assert done.stdout.splitlines() == ["first", "second"], "no line twice, and none missing"
 

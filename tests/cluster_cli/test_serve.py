@@ -79,12 +79,21 @@ def test_a_fetch_brings_what_a_fetch_here_brings(runs, s3, tmp_path):
 
     told = []
     there = runs.fetch(MADE, tmp_path / "there", "", told.append)
-    own = RunStore(runs.url, s3.env | {"PATH": os.environ["PATH"]}, Toolbox()).fetch(MADE, tmp_path / "here", "", lambda event: None)
-    assert {name: there[name] for name in ("files", "kept")} == {name: own[name] for name in ("files", "kept")}
+    own = RunStore(runs.url, s3.env | {"PATH": os.environ["PATH"]}, Toolbox()).fetch(
+        MADE, tmp_path / "here", "", lambda event: None
+    )
+    assert {name: there[name] for name in ("files", "kept")} == {
+        name: own[name] for name in ("files", "kept")
+    }
     for file in there["files"]:
-        assert (tmp_path / "there" / file["path"]).read_bytes() == (tmp_path / "here" / file["path"]).read_bytes()
+        assert (tmp_path / "there" / file["path"]).read_bytes() == (
+            tmp_path / "here" / file["path"]
+        ).read_bytes()
     assert any(one.done < one.total and one.eta and one.metrics["bytesPerSecond"] for one in told)
-    assert (told[-1].done, told[-1].total) == (there_size := sum(file["size"] for file in there["files"]), there_size)
+    assert (told[-1].done, told[-1].total) == (
+        there_size := sum(file["size"] for file in there["files"]),
+        there_size,
+    )
     assert runs.fetch(MADE, tmp_path / "there", "", lambda event: None)["kept"] == 3
     assert not list((tmp_path / "there").rglob(".*"))
 

@@ -22,7 +22,14 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 def profile(store, env, **more):
     return Profile.model_validate(
         {"name": "default", "images": {"generate": "example.org/generate:1", "train": "example.org/train:1"}}
-        | {"store": {"url": store.rpartition("/")[0], "endpoint": env["AWS_ENDPOINT_URL_S3"], "region": "us-east-1", "secret": "store"}}
+        | {
+            "store": {
+                "url": store.rpartition("/")[0],
+                "endpoint": env["AWS_ENDPOINT_URL_S3"],
+                "region": "us-east-1",
+                "secret": "store",
+            }
+        }
         | more,
         strict=False,
     )
@@ -30,11 +37,24 @@ def profile(store, env, **more):
 
 def with_run(cluster, store, env, **more):
     """A request whose run is in the store, as the controller leaves it."""
-    frozen = {"generation": 1, "retry": "", "rerun": "", "profile": profile(store, env, **more).model_dump(mode="json", by_alias=True)}
+    frozen = {
+        "generation": 1,
+        "retry": "",
+        "rerun": "",
+        "profile": profile(store, env, **more).model_dump(mode="json", by_alias=True),
+    }
     data = {"request.json": MADE.to_json(), "frozen.json": json.dumps(frozen)}
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "riddles-snapshot-1"}, "immutable": True, "data": data}
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "riddles-snapshot-1"},
+        "immutable": True,
+        "data": data,
+    }
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(body))
-    finished = [{"stage": stage, "key": MADE.key(stage), "completionTime": NOW} for stage in ("generate", "merge")]
+    finished = [
+        {"stage": stage, "key": MADE.key(stage), "completionTime": NOW} for stage in ("generate", "merge")
+    ]
     return cluster.create(
         status={
             "phase": "Succeeded",
@@ -73,7 +93,10 @@ def served_port(installed, tmp_path_factory):
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": NODE, "labels": {"kubernetes.io/os": "linux"}},
-        "status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "daemonEndpoints": {"kubeletEndpoint": {"Port": server}}}
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": server}},
+        }
         | {kind: {"cpu": "100", "memory": "1Ti", "pods": "100"} for kind in ("capacity", "allocatable")},
     }
     installed.kubectl("create", "-f", "-", stdin=json.dumps(node))
@@ -83,7 +106,12 @@ def served_port(installed, tmp_path_factory):
             f"--kubeconfig={installed.kubeconfig}",
             f"--config={config}",
         ]
-        command += ["--manage-all-nodes=true", "--node-ip=127.0.0.1", f"--node-port={server}", f"--server-address=127.0.0.1:{server}"]
+        command += [
+            "--manage-all-nodes=true",
+            "--node-ip=127.0.0.1",
+            f"--node-port={server}",
+            f"--server-address=127.0.0.1:{server}",
+        ]
         process = spawn(command, log, folder)
     try:
         until = time.monotonic() + 60
@@ -128,7 +156,9 @@ def test_report_says_that_there_is_none_yet(cluster, session):
 
 def test_infer_asks_in_a_pod_and_ends_with_its_code(cluster, session):
     done = cluster("infer", "riddles", "hello", expect=66)
-    assert "system_message.txt is gone" in done.stderr, "the model here is none: the process that loads it says so"
+    assert "system_message.txt is gone" in done.stderr, (
+        "the model here is none: the process that loads it says so"
+    )
     assert cluster.kubectl("get", "pods", "-l", SESSION, "-o", "name") == ""
 
 
@@ -168,15 +198,29 @@ def test_own_credentials_that_do_not_open_it_are_said_and_the_pod_is_asked(clust
 
 
 @pytest.mark.parametrize("purpose", ["data", "infer"])
-def test_the_pod_is_admitted_where_restricted_is_enforced_and_belongs_to_the_request(installed, cluster, store, s3, purpose):
+def test_the_pod_is_admitted_where_restricted_is_enforced_and_belongs_to_the_request(
+    installed, cluster, store, s3, purpose
+):
     more = {"caBundle": {"name": "ca"}, "cacheClaim": "cache", "hubSecret": {"name": "hub", "key": "token"}}
     request = with_run(cluster, store, s3.env, **more)
     cluster.namespace = namespace = installed.namespace(RESTRICTED)
     data = (MADE, profile(store, s3.env, **more), store)
-    body = pod("riddles-x", purpose, {**request, "metadata": request["metadata"] | {"namespace": namespace}}, *data, "0" * 64, owned=True)
-    made = json.loads(cluster.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(body)))
+    body = pod(
+        "riddles-x",
+        purpose,
+        {**request, "metadata": request["metadata"] | {"namespace": namespace}},
+        *data,
+        "0" * 64,
+        owned=True,
+    )
+    made = json.loads(
+        cluster.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(body))
+    )
     assert made["metadata"]["ownerReferences"][0]["uid"] == request["metadata"]["uid"]
-    env = {one["name"]: one.get("value") or one["valueFrom"]["secretKeyRef"]["name"] for one in made["spec"]["containers"][0]["env"]}
+    env = {
+        one["name"]: one.get("value") or one["valueFrom"]["secretKeyRef"]["name"]
+        for one in made["spec"]["containers"][0]["env"]
+    }
     assert env["AWS_ACCESS_KEY_ID"] == "store"
     assert env.get("HF_TOKEN") == ("hub" if purpose == "infer" else None)
     assert env["SSL_CERT_FILE"] == "/etc/tunesmith-ca/ca.crt"

@@ -20,7 +20,13 @@ RUNNING = {
     "run": "riddles-12345678",
     "store": "s3://bucket/runs/team",
     "stages": [
-        row("generate", startTime=NOW, completionTime="2026-01-02T03:05:12Z", attempt=1, job="riddles-generate-0a1b2c3d"),
+        row(
+            "generate",
+            startTime=NOW,
+            completionTime="2026-01-02T03:05:12Z",
+            attempt=1,
+            job="riddles-generate-0a1b2c3d",
+        ),
         row("train", "Running", startTime=NOW, attempt=2, progress=45, metrics={"loss": 0.412}),
         row("merge", "Pending"),
         row("evaluate", "Pending", reason="GpuQuota", message="waits for a GPU"),
@@ -48,12 +54,21 @@ def test_absent_cells_are_said_and_the_table_has_80_columns(cluster):
 
 
 def test_names_and_reasons_are_cut_for_80_columns_and_nothing_else(cluster):
-    stuck = {"phase": "Succeeded", "stage": "generate", "percent": "100 %", "reason": "CreateContainerConfigError"}
+    stuck = {
+        "phase": "Succeeded",
+        "stage": "generate",
+        "percent": "100 %",
+        "reason": "CreateContainerConfigError",
+    }
     cluster.create("n" * 39, status=RUNNING | stuck)
     for everywhere in ([], ["-A"]):
         lines = cluster("status", *everywhere, here=not everywhere).stdout.splitlines()
         assert max(map(len, lines)) <= 80
-        [ours] = [line for line in lines if "nnnn" in line and (not everywhere or line.split()[0] == cluster.namespace)]
+        [ours] = [
+            line
+            for line in lines
+            if "nnnn" in line and (not everywhere or line.split()[0] == cluster.namespace)
+        ]
         assert "…" in ours
         assert "Succeeded   generate" in ours
     assert "n" * 39 in cluster("status", "-o", "wide").stdout
@@ -94,7 +109,10 @@ def test_one_request_is_shown_with_its_stages_and_the_next_commands(cluster):
     assert table[1] == ["generate", KEYS["generate"], "Succeeded", "1", "100", "%", "1:07"]
     assert table[2][:6] == ["train", KEYS["train"], "Running", "2", "45", "%"]
     assert table[4] == ["evaluate", KEYS["evaluate"], "Pending", "<none>", "GpuQuota", "<none>"]
-    assert lines[-2:] == [f"  tunesmith {words} riddles{more} -n {cluster.namespace}" for words, more in (("logs", " -f"), ("events", ""))]
+    assert lines[-2:] == [
+        f"  tunesmith {words} riddles{more} -n {cluster.namespace}"
+        for words, more in (("logs", " -f"), ("events", ""))
+    ]
 
 
 def test_json_and_yaml_have_the_documented_members(cluster):
@@ -125,7 +143,14 @@ def test_json_and_yaml_have_the_documented_members(cluster):
         "startTime": "",
         "completionTime": "",
         "stages": [
-            {"name": "generate", "key": KEYS["generate"], "phase": "Succeeded", "job": "riddles-generate-0a1b2c3d", "attempt": 1, "pod": ""}
+            {
+                "name": "generate",
+                "key": KEYS["generate"],
+                "phase": "Succeeded",
+                "job": "riddles-generate-0a1b2c3d",
+                "attempt": 1,
+                "pod": "",
+            }
             | {
                 "startTime": NOW,
                 "completionTime": "2026-01-02T03:05:12Z",
@@ -135,15 +160,56 @@ def test_json_and_yaml_have_the_documented_members(cluster):
                 "reason": "",
                 "message": "",
             },
-            {"name": "train", "key": KEYS["train"], "phase": "Running", "job": "", "attempt": 2, "pod": "", "startTime": NOW}
-            | {"completionTime": "", "progress": 45, "eta": "", "metrics": {"loss": 0.412}, "reason": "", "message": ""},
-            {"name": "merge", "key": KEYS["merge"], "phase": "Pending", "job": "", "attempt": 0, "pod": "", "startTime": ""}
+            {
+                "name": "train",
+                "key": KEYS["train"],
+                "phase": "Running",
+                "job": "",
+                "attempt": 2,
+                "pod": "",
+                "startTime": NOW,
+            }
+            | {
+                "completionTime": "",
+                "progress": 45,
+                "eta": "",
+                "metrics": {"loss": 0.412},
+                "reason": "",
+                "message": "",
+            },
+            {
+                "name": "merge",
+                "key": KEYS["merge"],
+                "phase": "Pending",
+                "job": "",
+                "attempt": 0,
+                "pod": "",
+                "startTime": "",
+            }
             | {"completionTime": "", "progress": 0, "eta": "", "metrics": {}, "reason": "", "message": ""},
-            {"name": "evaluate", "key": KEYS["evaluate"], "phase": "Pending", "job": "", "attempt": 0, "pod": "", "startTime": ""}
-            | {"completionTime": "", "progress": 0, "eta": "", "metrics": {}, "reason": "GpuQuota", "message": "waits for a GPU"},
+            {
+                "name": "evaluate",
+                "key": KEYS["evaluate"],
+                "phase": "Pending",
+                "job": "",
+                "attempt": 0,
+                "pod": "",
+                "startTime": "",
+            }
+            | {
+                "completionTime": "",
+                "progress": 0,
+                "eta": "",
+                "metrics": {},
+                "reason": "GpuQuota",
+                "message": "waits for a GPU",
+            },
         ],
         "places": {},
-        "conditions": [{"type": kind, "status": "Unknown", "reason": "Done", "message": ""} for kind in ("Complete", "Failed")],
+        "conditions": [
+            {"type": kind, "status": "Unknown", "reason": "Done", "message": ""}
+            for kind in ("Complete", "Failed")
+        ],
     }
     listed = json.loads(cluster("status", "-o", "json").stdout)
     assert set(listed) == {"format", "namespace", "requests"}
@@ -200,7 +266,12 @@ def test_a_watch_prints_a_line_per_change_and_ends_with_the_request(cluster):
         time.sleep(0.5)
         cluster.status("riddles", **RUNNING, eta=NOW)  # nothing that is shown
         time.sleep(0.5)
-        failed = {"phase": "Failed", "reason": "OOMKilled", "message": "train needs memory", "conditions": [condition("Failed")]}
+        failed = {
+            "phase": "Failed",
+            "reason": "OOMKilled",
+            "message": "train needs memory",
+            "conditions": [condition("Failed")],
+        }
         cluster.status("riddles", **RUNNING | failed)
 
     thread = threading.Thread(target=controller)
@@ -220,7 +291,9 @@ ENDS = {"failed": (condition("Failed"), 1), "complete": (condition("Complete"), 
 
 @pytest.mark.parametrize(("ended", "expected"), ENDS.values(), ids=ENDS)
 @pytest.mark.parametrize(("form", "read"), WATCHED.items(), ids=WATCHED)
-def test_a_watch_for_scripts_is_a_document_per_change_and_has_the_exit_status(scripted, form, read, ended, expected):
+def test_a_watch_for_scripts_is_a_document_per_change_and_has_the_exit_status(
+    scripted, form, read, ended, expected
+):
     scripted.answers[ONE] = request()
     scripted.answers[REQUESTS] = listed(request("2", "Succeeded", [ended]))
     out = scripted("status", "riddles", "-w", "-o", form, "--exit-status", expect=expected).stdout
@@ -232,7 +305,10 @@ def test_a_watch_for_scripts_is_a_document_per_change_and_has_the_exit_status(sc
 def test_a_watch_of_what_is_deleted_says_so(scripted, form):
     scripted.answers[ONE] = request()
     scripted.answers[REQUESTS] = listed()
-    assert "riddles was deleted" in scripted("status", "riddles", "-w", "-o", form, "--exit-status", expect=66).stderr
+    assert (
+        "riddles was deleted"
+        in scripted("status", "riddles", "-w", "-o", form, "--exit-status", expect=66).stderr
+    )
 
 
 def test_a_watched_list_outlasts_a_server_that_is_away_and_says_what_is_gone(scripted, monkeypatch):
@@ -240,12 +316,28 @@ def test_a_watched_list_outlasts_a_server_that_is_away_and_says_what_is_gone(scr
     columns = [{"name": name} for name in ("Name", "Phase", "Age")]
 
     def seen(**phases):
-        found = [{"cells": [name, phase, "5m"], "object": {"metadata": {"name": name}}} for name, phase in phases.items()]
+        found = [
+            {"cells": [name, phase, "5m"], "object": {"metadata": {"name": name}}}
+            for name, phase in phases.items()
+        ]
         return {"columnDefinitions": columns, "rows": found}
 
-    scripted.answers[REQUESTS] = [seen(a="Pending", b="Running"), 503, 503, seen(a="Running", b="Running"), seen(b="Running"), 403]
+    scripted.answers[REQUESTS] = [
+        seen(a="Pending", b="Running"),
+        503,
+        503,
+        seen(a="Running", b="Running"),
+        seen(b="Running"),
+        403,
+    ]
     done = scripted("status", "-w", expect=77)
-    assert done.stdout.splitlines() == ["NAME   PHASE   AGE", "a   Pending   5m", "b   Running   5m", "a   Running   5m", "a   deleted"]
+    assert done.stdout.splitlines() == [
+        "NAME   PHASE   AGE",
+        "a   Pending   5m",
+        "b   Running   5m",
+        "a   Running   5m",
+        "a   deleted",
+    ]
     assert done.stderr.count("waiting for it") == 1
 
 

@@ -38,11 +38,19 @@ def test_relative_paths_are_sent_as_they_are(cluster):
 
 
 def test_two_namespaces_for_one_request_are_refused(cluster):
-    assert "leave out one of them" in cluster("submit", cluster.write(namespace="elsewhere"), expect=64).stderr
+    assert (
+        "leave out one of them" in cluster("submit", cluster.write(namespace="elsewhere"), expect=64).stderr
+    )
 
 
 def test_the_namespace_of_the_file_counts_where_none_is_given(cluster):
-    cluster("submit", cluster.write(namespace=cluster.namespace), "--kubeconfig", cluster.plane.kubeconfig, here=False)
+    cluster(
+        "submit",
+        cluster.write(namespace=cluster.namespace),
+        "--kubeconfig",
+        cluster.plane.kubeconfig,
+        here=False,
+    )
     assert cluster.get()["metadata"]["name"] == "riddles"
 
 
@@ -62,7 +70,14 @@ def test_what_the_api_server_refuses_is_said_with_its_path(cluster):
 
 
 def test_a_field_that_another_manager_set_is_a_conflict_that_names_it(cluster):
-    cluster.kubectl("apply", "--server-side", "--field-manager=gitops", "-f", "-", stdin=json.dumps(document({"data.examples": 7})))
+    cluster.kubectl(
+        "apply",
+        "--server-side",
+        "--field-manager=gitops",
+        "-f",
+        "-",
+        stdin=json.dumps(document({"data.examples": 7})),
+    )
     said = cluster("submit", cluster.write(changes={"data.examples": 8}), expect=1).stderr
     assert "spec.data.examples" in said
     assert "--force-conflicts" in said
@@ -81,7 +96,14 @@ def test_as_json_there_is_one_document(cluster):
     assert document == {
         "format": 1,
         "dryRun": "none",
-        "requests": [{"name": "riddles", "namespace": cluster.namespace, "result": "created", "uid": cluster.get()["metadata"]["uid"]}],
+        "requests": [
+            {
+                "name": "riddles",
+                "namespace": cluster.namespace,
+                "result": "created",
+                "uid": cluster.get()["metadata"]["uid"],
+            }
+        ],
         "failed": None,
     }
 

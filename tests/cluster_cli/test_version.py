@@ -8,7 +8,11 @@ import tunesmith
 from tunesmith.crd import custom_resource_definition
 from tunesmith_cli.cluster.release import UNKNOWN
 
-LABELS = {"app.kubernetes.io/name": "tunesmith", "app.kubernetes.io/part-of": "tunesmith", "app.kubernetes.io/component": "controller"}
+LABELS = {
+    "app.kubernetes.io/name": "tunesmith",
+    "app.kubernetes.io/part-of": "tunesmith",
+    "app.kubernetes.io/component": "controller",
+}
 CONFIG = "images:\n  generate: example.org/generate:1\n  train: example.org/train:1\n  merge: example.org/merge:1\n  pullPolicy: Always\n"
 
 
@@ -22,12 +26,27 @@ def installed_release(cluster):
             "containers": [{"name": "controller", "image": f"example.org/controller:{version}"}],
             "volumes": [{"name": "config", "configMap": {"name": "controller"}}],
         }
-        spec = {"selector": {"matchLabels": LABELS}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+        spec = {
+            "selector": {"matchLabels": LABELS},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        }
         things = [
-            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "controller", "labels": labels}, "spec": spec},
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "controller"}, "data": {"config.yaml": CONFIG}},
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "controller", "labels": labels},
+                "spec": spec,
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "controller"},
+                "data": {"config.yaml": CONFIG},
+            },
         ]
-        cluster.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": things}))
+        cluster.kubectl(
+            "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": things})
+        )
 
     yield install
     cluster.kubectl("delete", "deployment,configmap", "--ignore-not-found", "controller")
@@ -42,9 +61,18 @@ def test_a_release_that_goes_together_is_shown_without_a_warning(cluster, instal
     installed_release(tunesmith.__version__)
     found, said = version(cluster)
     image = f"example.org/controller:{tunesmith.__version__}"
-    assert found["controller"] == {"version": tunesmith.__version__, "namespace": cluster.namespace, "image": image}
+    assert found["controller"] == {
+        "version": tunesmith.__version__,
+        "namespace": cluster.namespace,
+        "image": image,
+    }
     assert found["images"] == {stage: f"example.org/{stage}:1" for stage in ("generate", "train", "merge")}
-    assert (found["crd"]["missingFields"], found["crd"]["newFields"], found["warnings"], said) == ([], [], [], "")
+    assert (found["crd"]["missingFields"], found["crd"]["newFields"], found["warnings"], said) == (
+        [],
+        [],
+        [],
+        "",
+    )
     text = cluster("version", here=False).stdout
     assert f"controller {tunesmith.__version__} in namespace {cluster.namespace}, image {image}" in text
 
@@ -52,14 +80,19 @@ def test_a_release_that_goes_together_is_shown_without_a_warning(cluster, instal
 def test_another_release_is_warned_of(cluster, installed_release):
     installed_release("9.9.0")
     _, said = version(cluster)
-    assert said == f"warning: the controller is 9.9.0 and this command line {tunesmith.__version__}: use the same minor version\n"
+    assert (
+        said
+        == f"warning: the controller is 9.9.0 and this command line {tunesmith.__version__}: use the same minor version\n"
+    )
 
 
 def test_who_may_see_nothing_gets_unknown_and_no_error(cluster, installed_release):
     installed_release("9.9.0")
     found, said = version(cluster, kubeconfig=cluster.plane.kubeconfig_for("visitor"))
     assert found["controller"] == {"version": UNKNOWN, "namespace": UNKNOWN, "image": UNKNOWN}
-    assert found["crd"] == {"version": UNKNOWN, "missingFields": [], "newFields": []}, "the schema is served to everybody"
+    assert found["crd"] == {"version": UNKNOWN, "missingFields": [], "newFields": []}, (
+        "the schema is served to everybody"
+    )
     assert (found["images"], said) == (None, "")
 
 
@@ -70,7 +103,10 @@ def test_fields_that_the_cluster_lacks_or_has_more_are_warned_of(cluster, monkey
     del fields["retry"]
     monkeypatch.setattr("tunesmith_cli.cluster.release.custom_resource_definition", lambda: ours)
     found, said = version(cluster)
-    assert (found["crd"]["missingFields"], found["crd"]["newFields"]) == (["spec.temperature"], ["spec.retry"])
+    assert (found["crd"]["missingFields"], found["crd"]["newFields"]) == (
+        ["spec.temperature"],
+        ["spec.retry"],
+    )
     assert "lacks spec.temperature" in said
     assert "has spec.retry" in said
 

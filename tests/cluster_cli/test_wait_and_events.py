@@ -19,7 +19,9 @@ ENDS = {
 @pytest.mark.parametrize(("conditions", "code", "said"), ENDS.values(), ids=ENDS)
 def test_it_ends_with_the_request(cluster, conditions, code, said):
     cluster.create(status={"phase": "Running"})
-    timer = threading.Timer(1, lambda: cluster.status("riddles", reason="OOMKilled" if code else "", conditions=conditions))
+    timer = threading.Timer(
+        1, lambda: cluster.status("riddles", reason="OOMKilled" if code else "", conditions=conditions)
+    )
     timer.start()
     began = time.monotonic()
     assert cluster("wait", "riddles", "--timeout", "60s", expect=code).stdout == said
@@ -29,7 +31,10 @@ def test_it_ends_with_the_request(cluster, conditions, code, said):
 
 def test_when_the_time_is_over_the_code_is_another(cluster):
     cluster.create(status={"phase": "Running", "stage": "train", "progress": 3})
-    assert "has not ended within 1s: Running, train 3 %" in cluster("wait", "riddles", "--timeout", "1s", expect=75).stderr
+    assert (
+        "has not ended within 1s: Running, train 3 %"
+        in cluster("wait", "riddles", "--timeout", "1s", expect=75).stderr
+    )
 
 
 def test_a_deleted_request_ends_the_wait(cluster):
@@ -46,7 +51,9 @@ def test_an_end_of_an_earlier_generation_is_not_waited_out(cluster):
     cluster("wait", "riddles", "--timeout", "1s", expect=75)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("1h30m", 5400), ("", None)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("1h30m", 5400), ("", None)]
+)
 def test_times_are_read_as_kubectl_reads_them(text, seconds):
     assert seconds_of(text) == seconds
 
@@ -57,10 +64,17 @@ def test_no_time_is_refused():
 
 
 def test_events_are_those_of_the_request_and_its_jobs_in_order(cluster):
-    uid = cluster.create(status={"stages": [{"name": "train", "key": "k", "job": "riddles-train-1", "pod": "riddles-train-1-x"}]})[
-        "metadata"
-    ]["uid"]
-    about = [("TrainingRequest", "riddles", uid), ("Job", "riddles-train-1", "j"), ("Pod", "riddles-train-1-x", "p"), ("Pod", "other", "o")]
+    uid = cluster.create(
+        status={
+            "stages": [{"name": "train", "key": "k", "job": "riddles-train-1", "pod": "riddles-train-1-x"}]
+        }
+    )["metadata"]["uid"]
+    about = [
+        ("TrainingRequest", "riddles", uid),
+        ("Job", "riddles-train-1", "j"),
+        ("Pod", "riddles-train-1-x", "p"),
+        ("Pod", "other", "o"),
+    ]
     for number, (kind, name, owner) in enumerate(about):
         event = {
             "apiVersion": "v1",

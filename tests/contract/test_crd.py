@@ -26,17 +26,32 @@ FIELDS = dict(walk(ROOT))
 
 
 def test_every_field_of_the_spec_is_described_and_has_a_type_but_no_default():
-    spec = {path: field for path, field in FIELDS.items() if path.startswith("spec.") and not path.endswith("[]")}
+    spec = {
+        path: field for path, field in FIELDS.items() if path.startswith("spec.") and not path.endswith("[]")
+    }
     assert len(spec) > 130
     assert [path for path, field in spec.items() if not field.get("description")] == []
     assert [path for path, field in spec.items() if "default" in field] == []
-    untyped = [path for path, field in spec.items() if "type" not in field and "x-kubernetes-preserve-unknown-fields" not in field]
+    untyped = [
+        path
+        for path, field in spec.items()
+        if "type" not in field and "x-kubernetes-preserve-unknown-fields" not in field
+    ]
     assert untyped == []
 
 
 def test_nothing_is_left_that_a_structural_schema_refuses():
     text = json.dumps(CRD)
-    for word in ("$ref", "$defs", "anyOf", "allOf", "prefixItems", 'additionalProperties": false', '"const"', '"title"'):
+    for word in (
+        "$ref",
+        "$defs",
+        "anyOf",
+        "allOf",
+        "prefixItems",
+        'additionalProperties": false',
+        '"const"',
+        '"title"',
+    ):
         assert word not in text, word
 
 
@@ -57,7 +72,11 @@ def test_an_object_that_was_not_seen_yet_says_so():
 
 
 def test_every_field_of_the_status_is_described_and_typed_too():
-    status = {path: field for path, field in FIELDS.items() if path.startswith("status.") and not path.endswith("[]")}
+    status = {
+        path: field
+        for path, field in FIELDS.items()
+        if path.startswith("status.") and not path.endswith("[]")
+    }
     assert len(status) >= 50
     assert [path for path, field in status.items() if not field.get("description")] == []
     assert [path for path, field in status.items() if "type" not in field] == []
@@ -65,11 +84,23 @@ def test_every_field_of_the_status_is_described_and_typed_too():
 
 def test_all_that_may_grow_in_a_request_has_a_bound_but_the_free_parts():
     """Without bounds the API server estimates a rule's cost by its largest request, and a snapshot would not fit into a ConfigMap."""
-    bound = {"string": ("maxLength", "pattern", "enum"), "array": ("maxItems",), "object": ("maxProperties", "properties")}
+    bound = {
+        "string": ("maxLength", "pattern", "enum"),
+        "array": ("maxItems",),
+        "object": ("maxProperties", "properties"),
+    }
     spec = {path: field for path, field in FIELDS.items() if path.startswith("spec.")}
-    loose = [path for path, field in spec.items() if field.get("type") in bound and not any(word in field for word in bound[field["type"]])]
+    loose = [
+        path
+        for path, field in spec.items()
+        if field.get("type") in bound and not any(word in field for word in bound[field["type"]])
+    ]
     assert loose == []
-    unbounded = [path for path, field in spec.items() if "{" not in field.get("pattern", "{") and "maxLength" not in field]
+    unbounded = [
+        path
+        for path, field in spec.items()
+        if "{" not in field.get("pattern", "{") and "maxLength" not in field
+    ]
     assert unbounded == []
     numbers = {path: field for path, field in spec.items() if field.get("type") == "integer"}
     assert len(numbers) > 40

@@ -42,8 +42,14 @@ def _all_fields(schema, path=""):
 def test_fields_that_a_page_names_exist(page):
     fields = set(_all_fields(schema_of(Spec)))
     parts = {"data", "training", "merge", "evaluation", "model"}
-    named = re.findall(r"`((?:data|training|evaluation|merge|model)(?:\.[a-zA-Z0-9]+)+)", page.read_text(encoding="utf-8"))
-    assert [name for name in named if name.split(".")[0] in parts and name not in fields and not name.endswith((".jsonl", ".py"))] == []
+    named = re.findall(
+        r"`((?:data|training|evaluation|merge|model)(?:\.[a-zA-Z0-9]+)+)", page.read_text(encoding="utf-8")
+    )
+    assert [
+        name
+        for name in named
+        if name.split(".")[0] in parts and name not in fields and not name.endswith((".jsonl", ".py"))
+    ] == []
 
 
 @pytest.mark.parametrize("name", sorted({*DATA["original"], *TRAINING["original"]}))
@@ -54,14 +60,28 @@ def test_the_page_for_users_of_the_notebook_names_every_setting_of_the_preset(na
 
 
 def test_generated_pages_are_what_the_code_gives():
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/reference.py"), "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/reference.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 WORD = re.compile(r"[A-Z][A-Za-z]+")
-REASON_AT = {"Finding": 0, "finding": 0, "Refused": 0, "Waiting": 0, "Hold": 1}  # call -> which argument is the reason
+REASON_AT = {
+    "Finding": 0,
+    "finding": 0,
+    "Refused": 0,
+    "Waiting": 0,
+    "Hold": 1,
+}  # call -> which argument is the reason
 PHASES = {"Pending", "Queued", "Running", "Suspended", "Succeeded", "Failed"}
-KUBERNETES = {"BackoffLimitExceeded", "PodFailurePolicy"}  # a Job's own reasons, given on when its pods are gone
+KUBERNETES = {
+    "BackoffLimitExceeded",
+    "PodFailurePolicy",
+}  # a Job's own reasons, given on when its pods are gone
 BUILT = {"SecretMissing", "ConfigMapMissing"}  # f"{kind}Missing"
 
 
@@ -70,7 +90,9 @@ def _words(node: ast.AST | None) -> set[str]:
     if node is None or isinstance(node, ast.JoinedStr):
         return set()
     parts = {part for child in ast.walk(node) if isinstance(child, ast.JoinedStr) for part in ast.walk(child)}
-    found = {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and child not in parts}
+    found = {
+        child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and child not in parts
+    }
     found |= {getattr(wire, child.id, None) for child in ast.walk(node) if isinstance(child, ast.Name)}
     return {value for value in found if isinstance(value, str) and WORD.fullmatch(value)}
 
@@ -78,12 +100,22 @@ def _words(node: ast.AST | None) -> set[str]:
 def _reasons_of(node: ast.AST) -> set[str]:
     """Reasons that a piece of the controller gives."""
     match node:
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args) if name in REASON_AT and len(args) > REASON_AT[name]:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args) if (
+            name in REASON_AT and len(args) > REASON_AT[name]
+        ):
             return _words(args[REASON_AT[name]])
         case ast.Dict(keys=keys, values=values):
-            return set().union(*(_words(value) for key, value in zip(keys, values, strict=True) if _words_is(key, "reason")))
+            return set().union(
+                *(_words(value) for key, value in zip(keys, values, strict=True) if _words_is(key, "reason"))
+            )
         case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
-            return set().union(*(_words(value) for name, value in zip(names, values, strict=True) if getattr(name, "id", "") == "reason"))
+            return set().union(
+                *(
+                    _words(value)
+                    for name, value in zip(names, values, strict=True)
+                    if getattr(name, "id", "") == "reason"
+                )
+            )
         case ast.Return(value=ast.Tuple(elts=[ast.Constant(value=phase), reason, *_])) if phase in PHASES:
             return _words(reason)
     return set()
@@ -104,14 +136,24 @@ def _reasons_of_the_controller() -> Iterator[str]:
 def test_the_reasons_of_the_controller_are_found_in_its_code():
     found = set(_reasons_of_the_controller())
     # one of each form: Finding(), pod.finding(), Refused(), Waiting(), Hold(), a dict, a pair, a returned phase, a table
-    forms = {"OOMKilled", "StartError", "NotAllowed", "WaitingForRequest", "WaitingForTurn", "FailedToCreate", "WaitingForQueue"}
+    forms = {
+        "OOMKilled",
+        "StartError",
+        "NotAllowed",
+        "WaitingForRequest",
+        "WaitingForTurn",
+        "FailedToCreate",
+        "WaitingForQueue",
+    }
     assert forms | {"GateNotPassed", "Preempted", "JobFailed"} <= found
     assert len(found) > 45
 
 
 def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_way_round():
     code = "".join(
-        path.read_text(encoding="utf-8") for folder in ("tunesmith", "command", "jobs") for path in (ROOT / folder).rglob("*.py")
+        path.read_text(encoding="utf-8")
+        for folder in ("tunesmith", "command", "jobs")
+        for path in (ROOT / folder).rglob("*.py")
     )
     reasons = set(re.findall(r'(?:reason|default_reason) ?= ?"([A-Z][A-Za-z]+)"', code)) - {"Done"}
     reasons |= set(_reasons_of_the_controller())
@@ -130,17 +172,28 @@ def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_
 def _anchors(text: str) -> set[str]:
     """Of a page's headings, as GitHub makes them, and its own."""
     headings = (line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("#"))
-    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings} | set(re.findall(r'<a id="([^"]+)"', text))
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings} | set(
+        re.findall(r'<a id="([^"]+)"', text)
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_headings_that_links_lead_to_exist(page):
     links = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
-    own = [(page.parent / target if target else page, anchor) for target, anchor in links if not target.startswith("https://")]
-    assert [anchor for there, anchor in own if anchor not in _anchors(there.read_text(encoding="utf-8"))] == []
+    own = [
+        (page.parent / target if target else page, anchor)
+        for target, anchor in links
+        if not target.startswith("https://")
+    ]
+    assert [
+        anchor for there, anchor in own if anchor not in _anchors(there.read_text(encoding="utf-8"))
+    ] == []
 
 
-OF_CACHES = {"tunesmith_requests": ("phase", "profile"), "tunesmith_cache_objects": ("kind",)}  # labels of what is read when asked for
+OF_CACHES = {
+    "tunesmith_requests": ("phase", "profile"),
+    "tunesmith_cache_objects": ("kind",),
+}  # labels of what is read when asked for
 
 
 def _metrics() -> set[tuple[str, str, str]]:
@@ -150,21 +203,35 @@ def _metrics() -> set[tuple[str, str, str]]:
     found = set()
     for family in metrics.registry.collect():
         collector = metrics.registry._names_to_collectors.get(family.name)
-        labels = ("version",) if family.type == "info" else OF_CACHES.get(family.name) or getattr(collector, "_labelnames", ())
+        labels = (
+            ("version",)
+            if family.type == "info"
+            else OF_CACHES.get(family.name) or getattr(collector, "_labelnames", ())
+        )
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-        found.add((f"`{family.name}{suffix}`", family.type, ", ".join(f"`{label}`" for label in labels) or "–"))
+        found.add(
+            (f"`{family.name}{suffix}`", family.type, ", ".join(f"`{label}`" for label in labels) or "–")
+        )
     return found
 
 
 def test_the_page_of_metrics_has_every_metric_with_its_type_and_labels_and_no_other():
     page = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
-    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in page.splitlines() if line.startswith("| `tunesmith_")]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:4]]
+        for line in page.splitlines()
+        if line.startswith("| `tunesmith_")
+    ]
     assert {(name, kind, labels) for name, kind, labels in rows} == _metrics()
     assert len(rows) > 10
 
 
 def test_every_page_is_in_the_index():
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
-    pages = [page.relative_to(ROOT / "docs").as_posix() for page in sorted(ROOT.glob("docs/**/*.md")) if page.name != "README.md"]
+    pages = [
+        page.relative_to(ROOT / "docs").as_posix()
+        for page in sorted(ROOT.glob("docs/**/*.md"))
+        if page.name != "README.md"
+    ]
     assert len(pages) > 20
     assert [page for page in pages if f"({page})" not in index] == []

@@ -29,7 +29,10 @@ from tunesmith.request import Spec, parse
 from tunesmith_cli.main import _with_values, app
 
 ROOT = Path(__file__).parents[2]
-PAGES = {str(page.relative_to(ROOT)): page for page in sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("helm/**/*.md")])}
+PAGES = {
+    str(page.relative_to(ROOT)): page
+    for page in sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("helm/**/*.md")])
+}
 GENERATED = {"docs/reference/commands.md"}  # what the programs themselves say
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?: {4}[^\n]*(?:\n|\Z))+")
@@ -67,7 +70,9 @@ def lines(page: str) -> Iterator[str]:
     if not rest.startswith("<!-- Written"):
         for block in INDENTED.findall("\n\n" + rest):
             body = "\n".join(line[4:] for line in block.splitlines())
-            if re.match(r"(?:\w+=\S* )*(?:" + "|".join(map(re.escape, (*OURS, *KNOWN))) + r"|\.venv/bin/\w+)\b", body):
+            if re.match(
+                r"(?:\w+=\S* )*(?:" + "|".join(map(re.escape, (*OURS, *KNOWN))) + r"|\.venv/bin/\w+)\b", body
+            ):
                 found.append(body)
     for block in found:
         yield from re.sub(r"\\\n\s*", "", block).splitlines()
@@ -99,7 +104,11 @@ def inline() -> Iterator[tuple[str, tuple[str, ...]]]:
         for code in INLINE.findall(FENCE.sub("", path.read_text(encoding="utf-8"))):
             text = " ".join(code.split())
             if any(text.startswith(f"{name} ") for name in OURS):
-                yield from ((page, tuple(command)) for command in commands(text) if command[-1] != "…" or len(command) > 2)
+                yield from (
+                    (page, tuple(command))
+                    for command in commands(text)
+                    if command[-1] != "…" or len(command) > 2
+                )
 
 
 COMMANDS, INLINES = all_commands(), list(inline())
@@ -118,8 +127,12 @@ def ids(cases):
 
 OWN = [(page, words) for page, words in COMMANDS if own(words) is not None]
 OWN_INLINE = [(page, words) for page, words in INLINES if own(words) not in (None, (), ("…",))]
-FOREIGNS = [(page, words) for page, words in COMMANDS if words[0] in ("kubectl", "helm") and own(words) is None]
-FOREIGNS_INLINE = [(page, words) for page, words in INLINES if words[0] in ("kubectl", "helm") and own(words) is None]
+FOREIGNS = [
+    (page, words) for page, words in COMMANDS if words[0] in ("kubectl", "helm") and own(words) is None
+]
+FOREIGNS_INLINE = [
+    (page, words) for page, words in INLINES if words[0] in ("kubectl", "helm") and own(words) is None
+]
 
 
 def test_commands_are_found():
@@ -145,8 +158,14 @@ def resolve(arguments: tuple[str, ...]) -> tuple[Any, list[str]]:
 
 def unknown_options(arguments: tuple[str, ...]) -> list[str]:
     command, left = resolve(arguments)
-    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help", "-h"}
-    return [word for word in left if word.startswith("-") and word != "-" and word.partition("=")[0] not in options]
+    options = {
+        name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
+    } | {"--help", "-h"}
+    return [
+        word
+        for word in left
+        if word.startswith("-") and word != "-" and word.partition("=")[0] not in options
+    ]
 
 
 @pytest.mark.parametrize(("page", "words"), OWN, ids=ids(OWN))
@@ -176,7 +195,9 @@ def test_an_unknown_command_or_option_is_found():
 def kubectl_binary() -> str:
     found = str(program("kubectl")) if program("kubectl").exists() else shutil.which("kubectl")
     if found is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no kubectl; tests/cluster/build.sh builds it (needs Go)")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "no kubectl; tests/cluster/build.sh builds it (needs Go)"
+        )
     return found
 
 
@@ -187,7 +208,9 @@ def parsed_only(words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     if words[0] == "helm":
         return helm(*rest, "--help")
     env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "KUBECONFIG": "/nonexistent"}
-    return subprocess.run([kubectl_binary(), *rest, "--help"], capture_output=True, text=True, env=env, check=False, timeout=60)
+    return subprocess.run(
+        [kubectl_binary(), *rest, "--help"], capture_output=True, text=True, env=env, check=False, timeout=60
+    )
 
 
 @pytest.mark.parametrize(("page", "words"), FOREIGNS, ids=ids(FOREIGNS))
@@ -197,22 +220,35 @@ def test_kubectl_and_helm_know_the_command_and_its_options(page, words):
 
 
 def test_what_the_text_says_of_kubectl_and_helm_is_known_to_them():
-    wrong = {" ".join(words): page for page, words in FOREIGNS_INLINE if len(words) > 1 and parsed_only(words).returncode}
+    wrong = {
+        " ".join(words): page
+        for page, words in FOREIGNS_INLINE
+        if len(words) > 1 and parsed_only(words).returncode
+    }
     assert wrong == {}
 
 
-@pytest.mark.parametrize("words", [("kubectl", "gte", "treq"), ("kubectl", "get", "--al-namespaces"), ("helm", "upgrade", "--reset")])
+@pytest.mark.parametrize(
+    "words",
+    [("kubectl", "gte", "treq"), ("kubectl", "get", "--al-namespaces"), ("helm", "upgrade", "--reset")],
+)
 def test_a_mistyped_one_is_found(words):
     assert parsed_only(words).returncode != 0
 
 
 def targets() -> set[str]:
-    return set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    return set(
+        re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def test_targets_of_make_exist():
     named = {
-        (page, word) for page, words in [*COMMANDS, *INLINES] if words[0] == "make" for word in words[1:] if re.fullmatch(r"[a-z-]+", word)
+        (page, word)
+        for page, words in [*COMMANDS, *INLINES]
+        if words[0] == "make"
+        for word in words[1:]
+        if re.fullmatch(r"[a-z-]+", word)
     }
     assert len(named) > 8
     assert [one for one in named if one[1] not in targets()] == []
@@ -228,23 +264,35 @@ def sets() -> list[tuple[str, tuple[str, ...]]]:
     return found
 
 
-@pytest.mark.parametrize(("page", "given"), sets(), ids=[f"{page}: {' '.join(given)[:60]}" for page, given in sets()])
+@pytest.mark.parametrize(
+    ("page", "given"), sets(), ids=[f"{page}: {' '.join(given)[:60]}" for page, given in sets()]
+)
 def test_values_that_a_command_sets_are_values_of_the_chart(page, given):
-    store = [] if any(one.startswith(("tryout.", "profiles.")) for one in given) else ["--set", "profiles.default.store.url=s3://bucket/x"]
+    store = (
+        []
+        if any(one.startswith(("tryout.", "profiles.")) for one in given)
+        else ["--set", "profiles.default.store.url=s3://bucket/x"]
+    )
     options = [part for one in given for part in ("--set", one)]
     done = helm("template", "tunesmith", str(CHART), "--kube-version", "1.36.0", *options, *store)
     assert done.returncode == 0, done.stderr
 
 
 def yaml_blocks() -> list[tuple[str, str]]:
-    return [(page, body) for page in PAGES for body in blocks(PAGES[page].read_text(encoding="utf-8"), "yaml", "yml")]
+    return [
+        (page, body)
+        for page in PAGES
+        for body in blocks(PAGES[page].read_text(encoding="utf-8"), "yaml", "yml")
+    ]
 
 
 VALUES = set(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")))
 FIELDS = set(schema_of(Spec)["properties"])
 
 
-@pytest.mark.parametrize(("page", "body"), yaml_blocks(), ids=[f"{page}: {body[:40]!r}" for page, body in yaml_blocks()])
+@pytest.mark.parametrize(
+    ("page", "body"), yaml_blocks(), ids=[f"{page}: {body[:40]!r}" for page, body in yaml_blocks()]
+)
 def test_a_yaml_block_is_a_request_values_of_the_chart_or_a_part_of_a_spec(page, body):
     for found in read_documents(body, page):
         assert isinstance(found, dict)
@@ -282,18 +330,34 @@ def schema_paths(schema: dict, path: str = "") -> Iterator[str]:
 def test_values_of_the_chart_that_the_text_names_exist(page):
     known = set(paths_of(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))))
     tops = "|".join(
-        sorted(name for name in VALUES if name not in ("profiles", "nameOverride", "fullnameOverride", "extraObjects", "tests"))
+        sorted(
+            name
+            for name in VALUES
+            if name not in ("profiles", "nameOverride", "fullnameOverride", "extraObjects", "tests")
+        )
     )
     text = FENCE.sub("", PAGES[page].read_text(encoding="utf-8"))
-    named = [code.partition("=")[0].partition(":")[0] for code in INLINE.findall(text) if re.match(rf"(?:{tops})\.[a-zA-Z]", code)]
-    assert [name for name in named if name.removesuffix(".*") not in known and not name.endswith((".md", ".py", ".yaml"))] == []
+    named = [
+        code.partition("=")[0].partition(":")[0]
+        for code in INLINE.findall(text)
+        if re.match(rf"(?:{tops})\.[a-zA-Z]", code)
+    ]
+    assert [
+        name
+        for name in named
+        if name.removesuffix(".*") not in known and not name.endswith((".md", ".py", ".yaml"))
+    ] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_fields_of_a_profile_that_the_text_names_exist(page):
     known = set(schema_paths(schema_of(Profile)))
     text = FENCE.sub("", PAGES[page].read_text(encoding="utf-8"))
-    named = [code for code in INLINE.findall(text) if re.fullmatch(r"(?:allow|limits|store|pods\.<name>)\.[a-zA-Z.]+", code)]
+    named = [
+        code
+        for code in INLINE.findall(text)
+        if re.fullmatch(r"(?:allow|limits|store|pods\.<name>)\.[a-zA-Z.]+", code)
+    ]
     assert [name for name in named if name.replace("<name>", "train") not in known] == []
 
 

@@ -4,7 +4,18 @@ import json
 
 import pytest
 
-from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Problem, Refused, Stopped, TryAgain, TunesmithError, Usage
+from tunesmith.errors import (
+    BadData,
+    BadRequest,
+    ExitCode,
+    Gone,
+    Problem,
+    Refused,
+    Stopped,
+    TryAgain,
+    TunesmithError,
+    Usage,
+)
 from tunesmith.events import TERMINATION_MESSAGE_BYTES, Progress, Result, parse
 
 
@@ -15,7 +26,16 @@ def test_progress_reads_back():
 
 
 @pytest.mark.parametrize(
-    "line", ["", "loss 0.4", '{"event":"progress","stage"', '{"event":"other"}', '{"event":"progress"}', "{}", '["event"]']
+    "line",
+    [
+        "",
+        "loss 0.4",
+        '{"event":"progress","stage"',
+        '{"event":"other"}',
+        '{"event":"progress"}',
+        "{}",
+        '["event"]',
+    ],
 )
 def test_any_other_line_is_for_people(line):
     assert parse(line) is None
@@ -40,10 +60,21 @@ def test_a_termination_message_is_whole_json_under_4096_bytes(size, character):
     assert json.loads(message)["reason"] == "BadData"
 
 
-CODES = {Usage: 64, BadData: 65, Gone: 66, TryAgain: 75, Refused: 77, BadRequest: 78, Stopped: 143, TunesmithError: 1}
+CODES = {
+    Usage: 64,
+    BadData: 65,
+    Gone: 66,
+    TryAgain: 75,
+    Refused: 77,
+    BadRequest: 78,
+    Stopped: 143,
+    TunesmithError: 1,
+}
 
 
-@pytest.mark.parametrize(("error", "code"), CODES.items(), ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("error", "code"), CODES.items(), ids=lambda value: getattr(value, "__name__", value)
+)
 def test_exit_codes(error, code):
     assert error("x").exit_code == code
 
@@ -54,6 +85,10 @@ def test_final_codes_are_those_that_nothing_retries_by_itself():
 
 def test_an_error_says_what_where_why_and_what_to_do():
     error = BadData(
-        "too few rows", problems=[Problem("train.jsonl, line 3", "no response", {"prompt": "x"}, "add one")], remedy="write more"
+        "too few rows",
+        problems=[Problem("train.jsonl, line 3", "no response", {"prompt": "x"}, "add one")],
+        remedy="write more",
     )
-    assert str(error) == ("too few rows\n  - train.jsonl, line 3: no response (found: {'prompt': 'x'}); add one\nWhat to do: write more")
+    assert str(error) == (
+        "too few rows\n  - train.jsonl, line 3: no response (found: {'prompt': 'x'}); add one\nWhat to do: write more"
+    )

@@ -12,7 +12,13 @@ EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.yaml"))
 
 
 def test_there_are_examples():
-    assert {path.stem for path in EXAMPLES} >= {"quickstart", "riddles-llama2", "own-data", "claude-teacher", "s3"}
+    assert {path.stem for path in EXAMPLES} >= {
+        "quickstart",
+        "riddles-llama2",
+        "own-data",
+        "claude-teacher",
+        "s3",
+    }
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
@@ -24,7 +30,11 @@ def test_an_example_resolves(path):
 
 
 def test_the_article_s_request_is_kept_to_the_byte():
-    [document] = read_documents(Path(__file__).parents[2].joinpath("examples/riddles-llama2.yaml").read_text(encoding="utf-8"))
+    [document] = read_documents(
+        Path(__file__).parents[2].joinpath("examples/riddles-llama2.yaml").read_text(encoding="utf-8")
+    )
     spec = parse(document).spec
-    assert spec.task == "一个能够接收中文中类似猜灯谜的问题,并用经过深思熟虑、逐步推理的方式以中文回答的模型。"
+    assert (
+        spec.task == "一个能够接收中文中类似猜灯谜的问题,并用经过深思熟虑、逐步推理的方式以中文回答的模型。"
+    )
     assert spec.evaluation.prompts == ("请问,哪个字一年四季都不会凋零?",)

@@ -17,7 +17,18 @@ from tunesmith.status import Status
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "statuses"
 STATES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
-TYPES = ["Accepted", "Generated", "Trained", "Merged", "Evaluated", "Delivered", "Complete", "Failed", "Reconciling", "Stalled"]
+TYPES = [
+    "Accepted",
+    "Generated",
+    "Trained",
+    "Merged",
+    "Evaluated",
+    "Delivered",
+    "Complete",
+    "Failed",
+    "Reconciling",
+    "Stalled",
+]
 SEEN = {name: state for name, state in STATES.items() if state["status"].get("conditions")}
 
 
@@ -46,7 +57,12 @@ def test_every_phase_and_every_health_has_a_state():
     phases = {state["status"].get("phase") for state in SEEN.values()}
     assert phases == {"Pending", "Queued", "Running", "Suspended", "Succeeded", "Failed"}
     assert {state["argo"] for state in STATES.values()} == {"Progressing", "Healthy", "Degraded", "Suspended"}
-    assert {state["kstatus"] for state in STATES.values()} == {"InProgress", "Current", "Failed", "Terminating"}
+    assert {state["kstatus"] for state in STATES.values()} == {
+        "InProgress",
+        "Current",
+        "Failed",
+        "Terminating",
+    }
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -57,7 +73,8 @@ def test_kstatus(name):
 @pytest.mark.parametrize("name", STATES)
 def test_a_status_of_the_table_is_a_status(name):
     assert (
-        Status.model_validate_json(json.dumps(STATES[name]["status"])).observed_generation == STATES[name]["status"]["observedGeneration"]
+        Status.model_validate_json(json.dumps(STATES[name]["status"])).observed_generation
+        == STATES[name]["status"]["observedGeneration"]
     )
 
 
@@ -67,7 +84,11 @@ def test_all_conditions_are_there_in_order_and_reconciling_and_stalled_never_bot
     assert [condition["type"] for condition in conditions] == TYPES
     by_type = {condition["type"]: condition["status"] for condition in conditions}
     assert (by_type["Reconciling"], by_type["Stalled"]) != ("True", "True")
-    assert (by_type["Complete"], by_type["Failed"]) in (("True", "False"), ("False", "True"), ("Unknown", "Unknown"))
+    assert (by_type["Complete"], by_type["Failed"]) in (
+        ("True", "False"),
+        ("False", "True"),
+        ("Unknown", "Unknown"),
+    )
     assert (by_type["Stalled"] == "True") == (SEEN[name]["status"]["phase"] == "Failed")
 
 
@@ -90,7 +111,11 @@ def _lua():
 def _as_lua(value):
     match value:
         case dict():
-            return "{" + ", ".join(f"[{_as_lua(key)}] = {_as_lua(member)}" for key, member in value.items()) + "}"
+            return (
+                "{"
+                + ", ".join(f"[{_as_lua(key)}] = {_as_lua(member)}" for key, member in value.items())
+                + "}"
+            )
         case list():
             return "{" + ", ".join(map(_as_lua, value)) + "}"
         case bool():
@@ -141,7 +166,9 @@ def test_the_page_on_gitops_has_this_very_check():
     [block] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     values = yaml.safe_load(block)["configs"]["cm"]
     assert values == {
-        "resource.customizations.health.tunesmith.dev_TrainingRequest": (ROOT / "docs/argocd/health.lua").read_text(encoding="utf-8")
+        "resource.customizations.health.tunesmith.dev_TrainingRequest": (
+            ROOT / "docs/argocd/health.lua"
+        ).read_text(encoding="utf-8")
     }
 
 
@@ -158,7 +185,11 @@ ROWS = {  # how a row of the page's table begins -> states of it
 
 def test_the_table_of_the_page_is_true_of_every_state():
     page = (ROOT / "docs/how-to/gitops.md").read_text(encoding="utf-8")
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| ")][2:]
+    table = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| ")
+    ][2:]
     assert sorted([name for names in ROWS.values() for name in names] + ["deleted"]) == sorted(STATES)
     for (begins, names), (what, flux, argocd) in zip(ROWS.items(), table, strict=True):
         assert what.startswith(begins)

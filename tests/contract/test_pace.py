@@ -10,7 +10,9 @@ def test_what_has_come_lately_says_how_long_the_rest_takes():
     now = [0.0]
     pace = Pace(lambda: now[0])
     first = pace.progress("model", 50 * MIB, 100 * MIB)
-    assert (first.eta, progress_text(first)) == (None, "model 50.0/100.0 MiB"), "what was there before has no pace"
+    assert (first.eta, progress_text(first)) == (None, "model 50.0/100.0 MiB"), (
+        "what was there before has no pace"
+    )
     for _ in range(10):
         now[0] += 1
         pace.add(2 * MIB)

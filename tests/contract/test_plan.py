@@ -20,7 +20,13 @@ def moved(changes, base=None):
     return [name for name in ORDER if before.get(name) != after.get(name)]
 
 
-ALL, FROM_TRAIN, FROM_MERGE, EVALUATE, NONE = list(ORDER[:4]), list(ORDER[1:4]), list(ORDER[2:4]), ["evaluate"], []
+ALL, FROM_TRAIN, FROM_MERGE, EVALUATE, NONE = (
+    list(ORDER[:4]),
+    list(ORDER[1:4]),
+    list(ORDER[2:4]),
+    ["evaluate"],
+    [],
+)
 MOVES = {  # changes -> stages whose key moves
     "task": ({"task": "another"}, ALL),
     "examples": ({"data.examples": 101}, ALL),
@@ -49,7 +55,10 @@ MOVES = {  # changes -> stages whose key moves
     "run policy": ({"suspend": True, "retry": "1", "ttlSecondsAfterFinished": 5}, NONE),
     "profile": ({"profile": "gpu"}, NONE),
     "rerun from merge": ({"rerun": {"from": "merge", "id": "1"}}, FROM_MERGE),
-    "rerun from generate, then from merge": ({"rerun": {"from": "generate", "id": "1", "then": [{"from": "merge", "id": "2"}]}}, ALL),
+    "rerun from generate, then from merge": (
+        {"rerun": {"from": "generate", "id": "1", "then": [{"from": "merge", "id": "2"}]}},
+        ALL,
+    ),
     "built-in value said aloud": ({"training.loraR": 16, "data.examples": 100, "merge.dtype": "auto"}, NONE),
 }
 
@@ -62,7 +71,9 @@ def test_a_change_moves_exactly_these_keys(changes, stages):
 def test_a_preset_and_the_same_values_by_hand_have_the_same_keys():
     spec, _ = resolve(parse(document({"training.preset": "original"})))
     by_hand = spec.training.model_dump(mode="json", by_alias=True, exclude={"preset", "from_"})
-    assert keys({"training.preset": "original"}) == keys({"training": by_hand, "merge": {"dtype": "float16", "rounding": "nearest"}})
+    assert keys({"training.preset": "original"}) == keys(
+        {"training": by_hand, "merge": {"dtype": "float16", "rounding": "nearest"}}
+    )
 
 
 def test_a_new_rerun_id_moves_the_keys_again_and_the_old_id_brings_them_back():
@@ -81,11 +92,24 @@ def test_a_later_rerun_moves_no_key_before_its_stage_and_a_rerun_without_one_kee
 
 def test_golden_keys_which_no_release_may_move():
     assert keys() == GOLDEN_LEAST
-    assert keys({"data.preset": "original", "training.preset": "original", "output": "s3://b/m"}) == GOLDEN_ORIGINAL
+    assert (
+        keys({"data.preset": "original", "training.preset": "original", "output": "s3://b/m"})
+        == GOLDEN_ORIGINAL
+    )
 
 
-GOLDEN_LEAST = {"generate": "58a4394b134697a3", "train": "96ce00219dd4083b", "merge": "44599cb275e08f43", "evaluate": "4a4fd74da3cea0fe"}
-GOLDEN_RERUN = {"generate": "f0a3a2387ce291e1", "train": "07fff2f319a3b878", "merge": "b1f1451a513a5af6", "evaluate": "1ff1fb7822d57902"}
+GOLDEN_LEAST = {
+    "generate": "58a4394b134697a3",
+    "train": "96ce00219dd4083b",
+    "merge": "44599cb275e08f43",
+    "evaluate": "4a4fd74da3cea0fe",
+}
+GOLDEN_RERUN = {
+    "generate": "f0a3a2387ce291e1",
+    "train": "07fff2f319a3b878",
+    "merge": "b1f1451a513a5af6",
+    "evaluate": "1ff1fb7822d57902",
+}
 GOLDEN_ORIGINAL = {
     "generate": "e0f35574f11ad4e5",
     "train": "ed7aef6ea999e19b",
@@ -94,7 +118,9 @@ GOLDEN_ORIGINAL = {
     "deliver": "e3919b9f7c8d9ff6",
 }
 
-PATHS = sorted(".".join(path) for path, _ in leaves(resolve(parse(document()))[0].model_dump(mode="json", by_alias=True)))
+PATHS = sorted(
+    ".".join(path) for path, _ in leaves(resolve(parse(document()))[0].model_dump(mode="json", by_alias=True))
+)
 NO_STAGE = (
     "profile",
     "model.tokenSecret",

@@ -6,10 +6,10 @@ import pytest
 from requests_for_tests import document
 
 from tunesmith.documents import read_documents
+from tunesmith.forbidden_variables import is_forbidden
 from tunesmith.policy import not_allowed
 from tunesmith.profile import Profile
 from tunesmith.request import parse
-from tunesmith.variables import never_a_requests
 
 PROFILE = Profile.model_validate_json("""{
   "name": "gpu",
@@ -35,7 +35,9 @@ OWN = {"secret": {"name": "mine"}}
 
 
 def refused(changes, profile=PROFILE, namespace="team-a", others=()):
-    return not_allowed(parse(document({"model.base": "small"} | changes, namespace=namespace)), profile, others)
+    return not_allowed(
+        parse(document({"model.base": "small"} | changes, namespace=namespace)), profile, others
+    )
 
 
 def teacher(url, **more):
@@ -67,8 +69,12 @@ ALLOWED = {
     "own data in any bucket": {"data.source": {"uri": "s3://lab/open/rows.jsonl"}},
     "an output": {"output": "s3://out/team-a/model"},
     "variables": {"stages.train": {"env": {"MY_FLAG": "1", "TOKENIZERS_PARALLELISM": "false"}}},
-    "a toleration": {"stages.train": {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}, {"key": "spot"}]}},
-    "a node selector": {"stages.train": {"nodeSelector": {"gpu": "h100", "topology.kubernetes.io/zone": "a"}}},
+    "a toleration": {
+        "stages.train": {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}, {"key": "spot"}]}
+    },
+    "a node selector": {
+        "stages.train": {"nodeSelector": {"gpu": "h100", "topology.kubernetes.io/zone": "a"}}
+    },
     "a priority class": {"stages.merge": {"priorityClassName": "batch-low"}},
     "a tracker": {"training.reportTo": ["wandb"]},
     "an own secret for the profile's endpoint": {"data.teacher": OWN},
@@ -82,7 +88,12 @@ def test_what_the_profile_allows_is_no_problem(changes):
     assert refused(changes) == []
 
 
-BASE, URL, SOURCE, OUTPUT = "spec.model.base", "spec.data.teacher.baseURL", "spec.data.source.uri", "spec.output"
+BASE, URL, SOURCE, OUTPUT = (
+    "spec.model.base",
+    "spec.data.teacher.baseURL",
+    "spec.data.source.uri",
+    "spec.output",
+)
 SECRET, TOKEN = "spec.data.teacher.secret.name", "spec.model.tokenSecret.name"
 NOT_ALLOWED = "the profile 'gpu' does not allow it"
 PLAIN = "cannot be compared with what the profile 'gpu' allows"
@@ -102,7 +113,11 @@ REFUSED = {  # changes of the spec -> path, and what is said
     "two slashes": ({"model.base": "s3://models//team-a/x"}, BASE, PLAIN),
     "a scheme in capitals": ({"model.base": "S3://models/team-a/x"}, BASE, PLAIN),
     "a backslash": ({"model.base": "s3://models/team-a/..\\team-b"}, BASE, PLAIN),
-    "a folder": ({"model.base": "file:///etc"}, BASE, "is a path, and the pods of a cluster have no folders of yours"),
+    "a folder": (
+        {"model.base": "file:///etc"},
+        BASE,
+        "is a path, and the pods of a cluster have no folders of yours",
+    ),
     "a folder that only begins alike": ({"model.base": "file:///models2/x"}, BASE, "is a path"),
     "a folder from which a slash is missing": ({"model.base": "file://models/x"}, BASE, "is a path"),
     "a relative path": ({"model.base": "models/other"}, BASE, "is a path"),
@@ -121,12 +136,28 @@ REFUSED = {  # changes of the spec -> path, and what is said
     "a host that hides in a query": (teacher("https://evil.com/?https://llm.corp/v1"), URL, PLAIN),
     "a host that hides in a fragment": (teacher("https://evil.com/#.teachers.corp:8443/v1"), URL, PLAIN),
     "a pattern's host without its front": (teacher("https://.teachers.corp:8443/v1"), URL, PLAIN),
-    "an endpoint without a secret": ({"data.teacher": {"baseURL": "https://llm.corp/v1"}}, URL, "brings no secret"),
+    "an endpoint without a secret": (
+        {"data.teacher": {"baseURL": "https://llm.corp/v1"}},
+        URL,
+        "brings no secret",
+    ),
     "own data of another namespace": ({"data.source": {"uri": "s3://data/team-b/x"}}, SOURCE, NOT_ALLOWED),
-    "own data of a namespace that begins alike": ({"data.source": {"uri": "s3://data/team-ab/x"}}, SOURCE, NOT_ALLOWED),
-    "own data by a name that begins alike": ({"data.source": {"uri": "s3://data/public.jsonl.bak"}}, SOURCE, NOT_ALLOWED),
+    "own data of a namespace that begins alike": (
+        {"data.source": {"uri": "s3://data/team-ab/x"}},
+        SOURCE,
+        NOT_ALLOWED,
+    ),
+    "own data by a name that begins alike": (
+        {"data.source": {"uri": "s3://data/public.jsonl.bak"}},
+        SOURCE,
+        NOT_ALLOWED,
+    ),
     "up to another's data": ({"data.source": {"uri": "s3://data/team-a/../team-b"}}, SOURCE, PLAIN),
-    "a star does not reach over a slash": ({"data.source": {"uri": "s3://data/team-b/open/x"}}, SOURCE, NOT_ALLOWED),
+    "a star does not reach over a slash": (
+        {"data.source": {"uri": "s3://data/team-b/open/x"}},
+        SOURCE,
+        NOT_ALLOWED,
+    ),
     "a file of the pod": ({"data.source": {"uri": "/var/run/secrets/token"}}, SOURCE, "is a path"),
     "a file of the pod, by URL": ({"data.source": {"uri": "file:///proc/self/environ"}}, SOURCE, "is a path"),
     "the namespace's folder itself": ({"output": "s3://out/team-a"}, OUTPUT, NOT_ALLOWED),
@@ -137,12 +168,20 @@ REFUSED = {  # changes of the spec -> path, and what is said
         "spec.data.teacher.secret.name",
         "Secret",
     ),
-    "the profile's store keys": ({"data.teacher": {"secret": {"name": "store-keys"}}}, SECRET, "is a Secret of"),
+    "the profile's store keys": (
+        {"data.teacher": {"secret": {"name": "store-keys"}}},
+        SECRET,
+        "is a Secret of",
+    ),
     "the profile's hub token": ({"model.tokenSecret": {"name": "hub-token"}}, TOKEN, "is a Secret of"),
     "a tracker's key": ({"model.tokenSecret": {"name": "wandb-key", "key": "x"}}, TOKEN, "is a Secret of"),
     "the registry's password": ({"model.tokenSecret": {"name": "registry"}}, TOKEN, "is a Secret of"),
     "a variable": (env("OTHER"), "spec.stages.train.env.OTHER", NOT_ALLOWED),
-    "a variable that names another": (env("MY_FLAG", "$(HF_TOKEN)"), "spec.stages.train.env.MY_FLAG", "holds `$(`"),
+    "a variable that names another": (
+        env("MY_FLAG", "$(HF_TOKEN)"),
+        "spec.stages.train.env.MY_FLAG",
+        "holds `$(`",
+    ),
     "a variable that steers": (env("HTTPS_PROXY"), "spec.stages.train.env.HTTPS_PROXY", STEERS),
     "a toleration of another taint": (
         {"stages.train": {"tolerations": [{"key": "spot"}, {"key": "control-plane"}]}},
@@ -154,7 +193,11 @@ REFUSED = {  # changes of the spec -> path, and what is said
         "spec.stages.merge.tolerations[0].key",
         NOT_ALLOWED,
     ),
-    "a node selector": ({"stages.train": {"nodeSelector": {"role": "x"}}}, "spec.stages.train.nodeSelector.role", NOT_ALLOWED),
+    "a node selector": (
+        {"stages.train": {"nodeSelector": {"role": "x"}}},
+        "spec.stages.train.nodeSelector.role",
+        NOT_ALLOWED,
+    ),
     "a priority class": (
         {"stages.train": {"priorityClassName": "system-node-critical"}},
         "spec.stages.train.priorityClassName",
@@ -166,8 +209,16 @@ REFUSED = {  # changes of the spec -> path, and what is said
         "spec.training.variants[0].overrides.reportTo",
         NOT_ALLOWED,
     ),
-    "a request that waits for itself": ({"data.from": {"request": "riddles"}}, "spec.data.from.request", "would wait for itself"),
-    "a request that starts from itself": ({"training.from": {"request": "riddles"}}, "spec.training.from.request", "wait for itself"),
+    "a request that waits for itself": (
+        {"data.from": {"request": "riddles"}},
+        "spec.data.from.request",
+        "would wait for itself",
+    ),
+    "a request that starts from itself": (
+        {"training.from": {"request": "riddles"}},
+        "spec.training.from.request",
+        "wait for itself",
+    ),
 }
 
 
@@ -178,8 +229,18 @@ def test_what_the_profile_does_not_allow_is_named_with_a_way_out(changes, path, 
 
 
 def test_by_default_a_request_sets_nothing_but_a_model_of_the_hub_and_where_it_runs():
-    wish = teacher("https://llm.corp/v1") | env("A") | {"output": "s3://a/b", "data.source": {"uri": "s3://a/b"}, "model.base": "hf://a/b"}
-    wish |= {"stages.merge": {"priorityClassName": "p", "tolerations": [{"key": "t"}], "nodeSelector": {"gpu": "a"}}}
+    wish = (
+        teacher("https://llm.corp/v1")
+        | env("A")
+        | {"output": "s3://a/b", "data.source": {"uri": "s3://a/b"}, "model.base": "hf://a/b"}
+    )
+    wish |= {
+        "stages.merge": {
+            "priorityClassName": "p",
+            "tolerations": [{"key": "t"}],
+            "nodeSelector": {"gpu": "a"},
+        }
+    }
     assert [problem.path for problem in refused(wish, Profile())] == [
         URL,
         SOURCE,
@@ -192,23 +253,38 @@ def test_by_default_a_request_sets_nothing_but_a_model_of_the_hub_and_where_it_r
 
 
 def test_an_endpoint_needs_no_secret_where_the_profile_has_none_to_protect():
-    profile = Profile.model_validate_json('{"allow": {"endpoints": ["http://vllm:8000/v1"], "bases": ["small"]}}')
+    profile = Profile.model_validate_json(
+        '{"allow": {"endpoints": ["http://vllm:8000/v1"], "bases": ["small"]}}'
+    )
     assert refused({"data.teacher": {"baseURL": "http://vllm:8000/v1"}}, profile) == []
 
 
 def test_a_secret_that_the_profile_s_defaults_name_is_the_profile_s_too():
     profile = Profile.model_validate_json("""{"allow": {"endpoints": ["https://llm.corp/v1"], "bases": ["*"]},
         "defaults": {"data": {"teacher": {"secret": {"name": "lab"}}}, "model": {"tokenSecret": {"name": "hub"}}}}""")
-    assert [problem.path for problem in refused(teacher("https://llm.corp/v1", secret={"name": "lab"}), profile)] == [SECRET]
-    assert [problem.path for problem in refused({"data.teacher": {"baseURL": "https://llm.corp/v1"}}, profile)] == [URL]
+    assert [
+        problem.path for problem in refused(teacher("https://llm.corp/v1", secret={"name": "lab"}), profile)
+    ] == [SECRET]
+    assert [
+        problem.path for problem in refused({"data.teacher": {"baseURL": "https://llm.corp/v1"}}, profile)
+    ] == [URL]
     assert [problem.path for problem in refused({"model.tokenSecret": {"name": "hub"}}, profile)] == [TOKEN]
 
 
 def test_a_secret_of_another_profile_cannot_be_sent_elsewhere_either():
-    cheap = Profile.model_validate_json('{"name": "cheap", "allow": {"endpoints": ["https://*/*"], "bases": ["*"]}}')
-    gold = Profile.model_validate_json('{"name": "gold", "teacherSecret": {"name": "gold-teacher"}, "hubSecret": {"name": "gold-hub"}}')
-    stolen = teacher("https://evil.example/v1", secret={"name": "gold-teacher"}) | {"model.tokenSecret": {"name": "gold-hub"}}
-    assert [(problem.path, "of the profile 'gold'" in problem.why) for problem in refused(stolen, cheap, others=[cheap, gold])] == [
+    cheap = Profile.model_validate_json(
+        '{"name": "cheap", "allow": {"endpoints": ["https://*/*"], "bases": ["*"]}}'
+    )
+    gold = Profile.model_validate_json(
+        '{"name": "gold", "teacherSecret": {"name": "gold-teacher"}, "hubSecret": {"name": "gold-hub"}}'
+    )
+    stolen = teacher("https://evil.example/v1", secret={"name": "gold-teacher"}) | {
+        "model.tokenSecret": {"name": "gold-hub"}
+    }
+    assert [
+        (problem.path, "of the profile 'gold'" in problem.why)
+        for problem in refused(stolen, cheap, others=[cheap, gold])
+    ] == [
         (SECRET, True),
         (TOKEN, True),
     ]
@@ -219,13 +295,17 @@ def test_an_empty_endpoint_is_openai_s_own_and_judged_as_that():
     wish = teacher("")
     [problem] = refused(wish)
     assert (problem.path, problem.value, problem.why) == (URL, "https://api.openai.com/v1", NOT_ALLOWED)
-    openai = Profile.model_validate_json('{"allow": {"endpoints": ["https://api.openai.com/v1"], "bases": ["*"]}}')
+    openai = Profile.model_validate_json(
+        '{"allow": {"endpoints": ["https://api.openai.com/v1"], "bases": ["*"]}}'
+    )
     assert refused(wish, openai) == []
 
 
 def test_the_quickstart_runs_with_the_tryout_s_profile_and_own_data_of_this_machine_does_not():
     def example(name):
-        [read] = read_documents(Path(__file__).parents[2].joinpath(f"examples/{name}.yaml").read_text(encoding="utf-8"))
+        [read] = read_documents(
+            Path(__file__).parents[2].joinpath(f"examples/{name}.yaml").read_text(encoding="utf-8")
+        )
         return parse(read)
 
     models = {"models/SmolLM2-135M-Instruct": "s3://tunesmith/models/SmolLM2-135M-Instruct"}
@@ -235,7 +315,10 @@ def test_the_quickstart_runs_with_the_tryout_s_profile_and_own_data_of_this_mach
 
 def test_a_refusal_says_what_is_allowed():
     [problem] = refused({"output": "s3://elsewhere/x"})
-    assert problem.remedy == "allowed: s3://out/team-a/*; or ask the platform team to add it to `allow.outputs` of the profile"
+    assert (
+        problem.remedy
+        == "allowed: s3://out/team-a/*; or ask the platform team to add it to `allow.outputs` of the profile"
+    )
 
 
 NEVER = [
@@ -329,4 +412,4 @@ HARMLESS = [
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_steers_nothing_may_be_allowed(name):
-    assert not never_a_requests(name)
+    assert not is_forbidden(name)

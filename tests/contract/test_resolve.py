@@ -6,9 +6,9 @@ import pytest
 from requests_for_tests import document
 
 from tunesmith.errors import BadRequest
-from tunesmith.newer import known
 from tunesmith.plan import references, snapshot
 from tunesmith.profile import Profile
+from tunesmith.pruning import pruned
 from tunesmith.request import parse
 from tunesmith.resolve import leaves, read_snapshot, resolve, unknown_wishes
 from tunesmith.settings import Reference
@@ -16,12 +16,31 @@ from tunesmith.settings import Reference
 PRECEDENCE = {  # request, profile defaults -> (learningRate, where from)
     "built-in": ({}, None, (2e-4, "built-in")),
     "profile over built-in": ({}, {"training": {"learningRate": 1e-5}}, (1e-5, "profile gpu")),
-    "preset over profile": ({"training.preset": "original"}, {"training": {"learningRate": 1e-5}}, (2e-4, "preset original")),
-    "a profile's preset, under the profile's request": ({}, {"training": {"preset": "original"}}, (2e-4, "preset original")),
-    "request over preset": ({"training.preset": "original", "training.learningRate": 3e-4}, None, (3e-4, "request")),
-    "request over all": ({"training.learningRate": 3e-4}, {"training": {"learningRate": 1e-5}}, (3e-4, "request")),
+    "preset over profile": (
+        {"training.preset": "original"},
+        {"training": {"learningRate": 1e-5}},
+        (2e-4, "preset original"),
+    ),
+    "a profile's preset, under the profile's request": (
+        {},
+        {"training": {"preset": "original"}},
+        (2e-4, "preset original"),
+    ),
+    "request over preset": (
+        {"training.preset": "original", "training.learningRate": 3e-4},
+        None,
+        (3e-4, "request"),
+    ),
+    "request over all": (
+        {"training.learningRate": 3e-4},
+        {"training": {"learningRate": 1e-5}},
+        (3e-4, "request"),
+    ),
     "a variant over the request": (
-        {"training.learningRate": 3e-4, "training.variants": [{"name": "hot", "overrides": {"learningRate": 1e-3}}]},
+        {
+            "training.learningRate": 3e-4,
+            "training.variants": [{"name": "hot", "overrides": {"learningRate": 1e-3}}],
+        },
         None,
         (1e-3, "variant hot"),
     ),
@@ -30,7 +49,9 @@ PRECEDENCE = {  # request, profile defaults -> (learningRate, where from)
 
 @pytest.mark.parametrize(("wish", "defaults", "expected"), PRECEDENCE.values(), ids=list(PRECEDENCE))
 def test_precedence(wish, defaults, expected):
-    spec, provenance = resolve(parse(document(wish)), Profile(name="gpu", defaults=defaults) if defaults else None)
+    spec, provenance = resolve(
+        parse(document(wish)), Profile(name="gpu", defaults=defaults) if defaults else None
+    )
     assert (spec.training.learning_rate, provenance["training.learningRate"]) == expected
 
 
@@ -43,17 +64,53 @@ def test_every_leaf_has_a_source():
 
 def test_the_original_preset_gives_what_the_notebook_had():
     spec, _ = resolve(parse(document({"data.preset": "original", "training.preset": "original"})))
-    assert (spec.data.teacher.model, spec.data.temperature, spec.data.examples, spec.data.max_tokens) == ("gpt-4", 0.4, 100, 1354)
+    assert (spec.data.teacher.model, spec.data.temperature, spec.data.examples, spec.data.max_tokens) == (
+        "gpt-4",
+        0.4,
+        100,
+        1354,
+    )
     assert (spec.data.strategy, spec.data.feedback, spec.data.system_message_max_tokens) == ("chain", 10, 500)
     assert (spec.data.split.test, spec.data.split.seed) == (0.1, 42)
     training = spec.training
-    assert (training.lora_r, training.lora_alpha, training.lora_dropout, training.lora_bias) == (64, 16, 0.1, "none")
-    assert (training.bnb_4bit_quant_type, training.bnb_4bit_compute_dtype, training.bnb_4bit_use_double_quant) == ("nf4", "float16", False)
-    assert (training.num_train_epochs, training.max_steps, training.fp16, training.bf16) == (1, -1, False, False)
-    assert (training.per_device_train_batch_size, training.per_device_eval_batch_size, training.gradient_accumulation_steps) == (4, 4, 1)
-    assert (training.gradient_checkpointing, training.max_grad_norm, training.learning_rate) == (True, 0.3, 2e-4)
-    assert (training.weight_decay, training.optim, training.lr_scheduler_type) == (0.001, "paged_adamw_32bit", "constant")
-    assert (training.warmup_ratio, training.group_by_length, training.packing, training.max_length) == (0.03, True, False, 0)
+    assert (training.lora_r, training.lora_alpha, training.lora_dropout, training.lora_bias) == (
+        64,
+        16,
+        0.1,
+        "none",
+    )
+    assert (
+        training.bnb_4bit_quant_type,
+        training.bnb_4bit_compute_dtype,
+        training.bnb_4bit_use_double_quant,
+    ) == ("nf4", "float16", False)
+    assert (training.num_train_epochs, training.max_steps, training.fp16, training.bf16) == (
+        1,
+        -1,
+        False,
+        False,
+    )
+    assert (
+        training.per_device_train_batch_size,
+        training.per_device_eval_batch_size,
+        training.gradient_accumulation_steps,
+    ) == (4, 4, 1)
+    assert (training.gradient_checkpointing, training.max_grad_norm, training.learning_rate) == (
+        True,
+        0.3,
+        2e-4,
+    )
+    assert (training.weight_decay, training.optim, training.lr_scheduler_type) == (
+        0.001,
+        "paged_adamw_32bit",
+        "constant",
+    )
+    assert (training.warmup_ratio, training.group_by_length, training.packing, training.max_length) == (
+        0.03,
+        True,
+        False,
+        0,
+    )
     assert (training.save_steps, training.logging_steps, training.eval_steps) == (25, 5, 5)
     assert (training.pad_token, training.padding_side, training.report_to) == ("eos", "right", ())
     assert (spec.merge.dtype, spec.merge.rounding) == ("float16", "nearest")
@@ -72,11 +129,16 @@ def test_a_profile_with_a_value_that_cannot_be_is_named():
 
 def test_a_variant_with_an_unknown_field_is_refused():
     with pytest.raises(BadRequest, match=r"learningrate"):
-        resolve(parse(document({"training.variants": [{"name": "hot", "overrides": {"learningrate": 1e-3}}]})))
+        resolve(
+            parse(document({"training.variants": [{"name": "hot", "overrides": {"learningrate": 1e-3}}]}))
+        )
 
 
 def test_a_snapshot_reads_back_as_it_was_written():
-    wish = {"data.source": {"uri": "s3://b/k"}, "evaluation.format": {"jsonSchema": {"enum": [None, 1], "const": {"a": [1]}}}}
+    wish = {
+        "data.source": {"uri": "s3://b/k"},
+        "evaluation.format": {"jsonSchema": {"enum": [None, 1], "const": {"a": [1]}}},
+    }
     written = snapshot(parse(document(wish)), run="riddles")
     assert read_snapshot(written.to_json()) == written
 
@@ -85,7 +147,15 @@ def by_a_newer_release(wish=None, **provenance):
     """A snapshot as a release would write it that has a field more in many places."""
     document_ = json.loads(snapshot(parse(document(wish)), run="riddles", cluster=True).to_json())
     spec = document_["spec"]
-    for part in (document_, spec, spec["data"], spec["data"]["split"], spec["training"], spec["stages"]["train"], document_["stages"][0]):
+    for part in (
+        document_,
+        spec,
+        spec["data"],
+        spec["data"]["split"],
+        spec["training"],
+        spec["stages"]["train"],
+        document_["stages"][0],
+    ):
         part["later"] = {"deep": 1}
     spec["training"]["variants"] = [{"name": "a", "overrides": {"loraR": 8}, "later": True}]
     spec["stages"]["select"] = spec["stages"]["train"]
@@ -113,21 +183,34 @@ def test_people_s_documents_stay_strict():
 
 
 def test_a_mapping_keeps_its_keys_when_its_values_are_models():
-    profile = {"name": "gpu", "trackerSecrets": {"WANDB_API_KEY": {"name": "w", "later": 1}}, "defaults": {"later": 1}, "later": {}}
-    read, unknown = known(Profile, profile)
-    assert read == {"name": "gpu", "trackerSecrets": {"WANDB_API_KEY": {"name": "w"}}, "defaults": {"later": 1}}
+    profile = {
+        "name": "gpu",
+        "trackerSecrets": {"WANDB_API_KEY": {"name": "w", "later": 1}},
+        "defaults": {"later": 1},
+        "later": {},
+    }
+    read, unknown = pruned(Profile, profile)
+    assert read == {
+        "name": "gpu",
+        "trackerSecrets": {"WANDB_API_KEY": {"name": "w"}},
+        "defaults": {"later": 1},
+    }
     assert unknown == ["trackerSecrets.WANDB_API_KEY.later", "later"]
 
 
 LARGE = {  # whatever a request is large by
     "letters of four bytes": {"task": "🎏" * 100_000, "data.systemMessage": "🎏" * 45_000},
     "line ends, which JSON escapes": {"task": "\n" * 100_000, "data.seeds": ["\n" * 4000] * 25},
-    "numbers, each on a line of its own": {"evaluation.format": {"jsonSchema": {"enum": [{"enum": list(range(10))}] * 3_800}}},
+    "numbers, each on a line of its own": {
+        "evaluation.format": {"jsonSchema": {"enum": [{"enum": list(range(10))}] * 3_800}}
+    },
 }
 
 
 @pytest.mark.parametrize("wish", LARGE.values(), ids=LARGE)
-def test_the_snapshot_of_a_request_that_is_just_small_enough_fits_into_a_configmap_with_a_profile_beside_it(wish):
+def test_the_snapshot_of_a_request_that_is_just_small_enough_fits_into_a_configmap_with_a_profile_beside_it(
+    wish,
+):
     text = snapshot(parse(document(wish)), run="riddles", cluster=True).to_json()
     assert 350_000 < len(text.encode()) < 2**20 - 250_000
 
@@ -172,12 +255,17 @@ def test_a_cluster_moves_no_key():
 def test_a_reference_to_a_request_becomes_its_run_and_counts_in_the_key():
     request = parse(document({"data.from": {"request": "first"}, "training.from": {"request": "second"}}))
     made = snapshot(request, run="r", runs={"first": "first-1a2b", "second": "second-3c4d"})
-    assert (made.spec.data.from_, made.spec.training.from_) == (Reference(run="first-1a2b"), Reference(run="second-3c4d"))
+    assert (made.spec.data.from_, made.spec.training.from_) == (
+        Reference(run="first-1a2b"),
+        Reference(run="second-3c4d"),
+    )
     assert references(made.spec) == ()
     by_run = parse(document({"data.from": {"run": "first-1a2b"}, "training.from": {"run": "second-3c4d"}}))
     assert made.stages == snapshot(by_run, run="r").stages
     first, second = ({"first": run, "second": "second-3c4d"} for run in ("first-1a2b", "first-5e6f"))
-    assert snapshot(request, run="r", runs=first).key("generate") != snapshot(request, run="r", runs=second).key("generate")
+    assert snapshot(request, run="r", runs=first).key("generate") != snapshot(
+        request, run="r", runs=second
+    ).key("generate")
     other = {"first": "first-1a2b", "second": "second-9999"}
     assert snapshot(request, run="r", runs=other).key("generate") == made.key("generate")
     assert snapshot(request, run="r", runs=other).key("train") != made.key("train")
@@ -188,8 +276,14 @@ WAITS = {  # changes -> what it waits for
     "a run, which is there": ({"data.from": {"run": "x"}}, ()),
     "a dataset": ({"data.from": {"request": "x"}}, (("x", "generate"),)),
     "an adapter": ({"training.from": {"request": "x"}}, (("x", "train"),)),
-    "both of one": ({"data.from": {"request": "x"}, "training.from": {"request": "x"}}, (("x", "generate"), ("x", "train"))),
-    "a variant's adapter": ({"training.variants": [{"name": "a", "overrides": {"from": {"request": "x"}}}]}, (("x", "train"),)),
+    "both of one": (
+        {"data.from": {"request": "x"}, "training.from": {"request": "x"}},
+        (("x", "generate"), ("x", "train")),
+    ),
+    "a variant's adapter": (
+        {"training.variants": [{"name": "a", "overrides": {"from": {"request": "x"}}}]},
+        (("x", "train"),),
+    ),
 }
 
 
@@ -203,4 +297,7 @@ def test_what_a_request_waits_for(wish, expected):
 
 def test_a_profile_that_contradicts_the_request_is_named():
     with pytest.raises(BadRequest, match=r"spec\.training: `fp16` and `bf16` are both on"):
-        resolve(parse(document({"training.fp16": True})), Profile(name="gpu", defaults={"training": {"bf16": True}}))
+        resolve(
+            parse(document({"training.fp16": True})),
+            Profile(name="gpu", defaults={"training": {"bf16": True}}),
+        )

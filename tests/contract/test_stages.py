@@ -37,7 +37,11 @@ def test_a_stage_needs_earlier_ones_only():
 
 def test_every_field_that_the_table_names_is_one_of_the_spec():
     spec = Spec.model_validate({"task": "-", "model": {"base": "-"}}).model_dump(mode="json", by_alias=True)
-    named = [path for kind in STAGES.values() for path in (*kind.fields, *filter(None, (kind.reference, kind.asked_by)))]
+    named = [
+        path
+        for kind in STAGES.values()
+        for path in (*kind.fields, *filter(None, (kind.reference, kind.asked_by)))
+    ]
     for path in named:
         part = spec
         for step in path.split("."):
@@ -48,7 +52,9 @@ def test_every_field_that_the_table_names_is_one_of_the_spec():
 @pytest.mark.parametrize("name", [name for name, kind in STAGES.items() if kind.reference])
 def test_a_result_is_borrowed_by_the_field_that_the_table_names(name):
     request = parse(document({STAGES[name].reference: {"run": "other"}}))
-    assert [(stage, reference.run) for stage, reference in borrowed(request.spec).items()] == [(name, "other")]
+    assert [(stage, reference.run) for stage, reference in borrowed(request.spec).items()] == [
+        (name, "other")
+    ]
 
 
 def held():
@@ -59,7 +65,9 @@ def test_a_stage_that_only_a_newer_release_knows_is_read():
     later = {"name": "quantize", "kind": "quantize", "key": "0" * 16, "needs": ["merge"], "variant": "small"}
     newer = held()
     newer["stages"].append(later)
-    assert read_snapshot(json.dumps(newer)).stages[-1] == StageKey(name="quantize", kind="quantize", key="0" * 16, needs=("merge",))
+    assert read_snapshot(json.dumps(newer)).stages[-1] == StageKey(
+        name="quantize", kind="quantize", key="0" * 16, needs=("merge",)
+    )
 
 
 def test_a_kind_is_written_only_where_it_is_not_the_name():

@@ -39,4 +39,8 @@ def store_keys(release: Release) -> dict[str, str]:
 
 def of_the_store(release: Release) -> dict[str, str]:
     """Environment with which boto3 reaches the tryout's S3 server from a pod."""
-    return {**store_keys(release), "AWS_ENDPOINT_URL_S3": f"http://tunesmith-tryout-s3.{NAMESPACE}:8333", "AWS_REGION": "us-east-1"}
+    return {
+        **store_keys(release),
+        "AWS_ENDPOINT_URL_S3": f"http://tunesmith-tryout-s3.{NAMESPACE}:8333",
+        "AWS_REGION": "us-east-1",
+    }

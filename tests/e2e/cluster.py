@@ -16,7 +16,9 @@ from control_plane import kubectl
 ADDRESS = "10.244.255.2"  # of the node (tests/cluster/node.py)
 OWN = Path(__file__).parents[1] / "cluster"
 FOLDER = Path(os.environ.get("TUNESMITH_CLUSTER") or Path.home() / ".cache" / "tunesmith" / "cluster" / "run")
-IMAGES = tuple(f"localhost/tunesmith-{name}:dev" for name in ("controller", "generate", "train", "merge", "tryout"))
+IMAGES = tuple(
+    f"localhost/tunesmith-{name}:dev" for name in ("controller", "generate", "train", "merge", "tryout")
+)
 LARGE_SECONDS = 1700  # the training image has 6 GB, and the machine may be busy
 
 
@@ -34,18 +36,28 @@ class Cluster:
             fcntl.flock(held, lock)
             yield
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator. A failure raises with what it said, unless `check` is False."""
         with self.answers():
             return kubectl(self.kubeconfig, *arguments, stdin=stdin, check=check)
 
     def helm(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run helm. A failure raises with what it said, unless `check` is False."""
-        env = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/"), "KUBECONFIG": str(self.kubeconfig)}
+        env = {
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": os.environ.get("HOME", "/"),
+            "KUBECONFIG": str(self.kubeconfig),
+        }
         with self.answers():
-            done = subprocess.run([str(client("helm")), *arguments], capture_output=True, text=True, env=env, check=False)
+            done = subprocess.run(
+                [str(client("helm")), *arguments], capture_output=True, text=True, env=env, check=False
+            )
         if check and done.returncode:
-            raise RuntimeError(f"helm {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+            raise RuntimeError(
+                f"helm {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+            )
         return done
 
     def restart_apiserver(self) -> None:
@@ -74,7 +86,13 @@ class Cluster:
 
 
 def _own(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(OWN), *arguments], capture_output=True, text=True, timeout=LARGE_SECONDS, check=False)
+    return subprocess.run(
+        [sys.executable, str(OWN), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=LARGE_SECONDS,
+        check=False,
+    )
 
 
 def _why_not() -> str:

@@ -26,7 +26,9 @@ PLACES = {name: (group, place) for group, names in enumerate(GROUPS) for place, 
 def pytest_collection_modifyitems(items):
     def place(item):
         group, number = PLACES.get(item.path.stem, (len(GROUPS), 0))
-        alone = item.get_closest_marker("alone") is not None  # others wait for these: they come last, first those of the last file,
+        alone = (
+            item.get_closest_marker("alone") is not None
+        )  # others wait for these: they come last, first those of the last file,
         return group, alone, -number if alone else number  # whose fixtures are still there
 
     items.sort(key=place)
@@ -48,7 +50,9 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_runtest_protocol(item):
     here = Path(__file__).parent
     with (here / "release.py").open() as door, (here / "cluster.py").open() as lock:
-        fcntl.flock(door, fcntl.LOCK_EX)  # held while waiting, so that who wants the cluster alone is not overtaken for ever
+        fcntl.flock(
+            door, fcntl.LOCK_EX
+        )  # held while waiting, so that who wants the cluster alone is not overtaken for ever
         fcntl.flock(lock, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
         fcntl.flock(door, fcntl.LOCK_UN)
         return (yield)
@@ -60,7 +64,14 @@ def tryout(cluster):
     release = Release(cluster)
     if cluster.own:  # no pod of ours, of any kind, needs more than this allows
         release.kubectl("create", "namespace", NAMESPACE, check=False)
-        release.kubectl("label", "namespace", NAMESPACE, "default", "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
+        release.kubectl(
+            "label",
+            "namespace",
+            NAMESPACE,
+            "default",
+            "pod-security.kubernetes.io/enforce=restricted",
+            "--overwrite",
+        )
     release.install()
     put_two_layers(release)
     return release

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 NAMESPACE = "tunesmith"
 VALUES = Path(__file__).parent / "values.yaml"
 IMAGES = {
-    name: {"repository": f"localhost/tunesmith-{name}", "tag": "dev"} for name in ("controller", "generate", "train", "merge", "tryout")
+    name: {"repository": f"localhost/tunesmith-{name}", "tag": "dev"}
+    for name in ("controller", "generate", "train", "merge", "tryout")
 }
 
 
@@ -25,19 +26,37 @@ class Release:
     def __init__(self, cluster) -> None:
         self.cluster = cluster
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         return self.cluster.kubectl(*arguments, stdin=stdin, check=check)
 
     def helm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.cluster.helm(*arguments)
 
-    def tunesmith(self, *arguments: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    def tunesmith(
+        self, *arguments: str, check: bool = True, timeout: float = 600
+    ) -> subprocess.CompletedProcess[str]:
         """`kubectl tunesmith …`, without any credentials of the store in the environment."""
-        command = [str(Path(sys.executable).parent / "kubectl-tunesmith"), *arguments, "--kubeconfig", str(self.cluster.kubeconfig)]
-        env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "NO_COLOR": "1", "KUBECONFIG": str(self.cluster.kubeconfig)}
+        command = [
+            str(Path(sys.executable).parent / "kubectl-tunesmith"),
+            *arguments,
+            "--kubeconfig",
+            str(self.cluster.kubeconfig),
+        ]
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": "/nonexistent",
+            "NO_COLOR": "1",
+            "KUBECONFIG": str(self.cluster.kubeconfig),
+        }
         with self.cluster.answers():
-            done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=timeout, check=False)
-        assert not check or done.returncode == 0, f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=env, timeout=timeout, check=False
+            )
+        assert not check or done.returncode == 0, (
+            f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     def install(self, *more: str) -> None:
@@ -45,13 +64,35 @@ class Release:
         with VALUES.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # helm refuses a second change of a release meanwhile
             self.helm(
-                *("upgrade", "--install", "tunesmith", str(ROOT / "helm/tunesmith"), "--namespace", NAMESPACE, "--create-namespace"),
-                *("--values", str(VALUES), "--set", "tryout.enabled=true", "--wait", "--timeout", "5m", *more),
+                *(
+                    "upgrade",
+                    "--install",
+                    "tunesmith",
+                    str(ROOT / "helm/tunesmith"),
+                    "--namespace",
+                    NAMESPACE,
+                    "--create-namespace",
+                ),
+                *(
+                    "--values",
+                    str(VALUES),
+                    "--set",
+                    "tryout.enabled=true",
+                    "--wait",
+                    "--timeout",
+                    "5m",
+                    *more,
+                ),
             )
 
     def apply(self, name: str, *, namespace: str = "default", **spec) -> None:
         """Apply a request."""
-        document = {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest", "metadata": {"name": name}, "spec": spec}
+        document = {
+            "apiVersion": "tunesmith.dev/v1alpha1",
+            "kind": "TrainingRequest",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
         self.kubectl("apply", "-n", namespace, "-f", "-", stdin=yaml.safe_dump(document))
 
     def request(self, name: str, namespace: str = "default") -> dict:
@@ -93,7 +134,10 @@ class Release:
 
         def ended():
             request = self.request(name)
-            found = {condition["type"]: condition["status"] for condition in request.get("status", {}).get("conditions", [])}
+            found = {
+                condition["type"]: condition["status"]
+                for condition in request.get("status", {}).get("conditions", [])
+            }
             return request if "True" in (found.get("Complete"), found.get("Failed")) else None
 
         return self.until(f"{name} has ended; now:\n{self._describe(name)}", ended, timeout, every=2)

@@ -24,5 +24,7 @@ def small(**changes: Any) -> dict[str, Any]:
         "evaluation": {"answers": 1, "maxNewTokens": 4},
     }
     for name, part in changes.items():
-        spec[name] = {**spec[name], **part} if isinstance(part, dict) and isinstance(spec.get(name), dict) else part
+        spec[name] = (
+            {**spec[name], **part} if isinstance(part, dict) and isinstance(spec.get(name), dict) else part
+        )
     return spec

@@ -22,7 +22,9 @@ def namespace(cluster):
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(body))
     account = ("get", "serviceaccount", "default", "-n", name)
-    _until(lambda: cluster.kubectl(*account, check=False).returncode == 0, "the namespace has its ServiceAccount")
+    _until(
+        lambda: cluster.kubectl(*account, check=False).returncode == 0, "the namespace has its ServiceAccount"
+    )
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
@@ -78,7 +80,9 @@ def pods(cluster, namespace):
     return Pods(cluster, namespace)
 
 
-def _until(holds, what: str, seconds: float = 240):  # after the images were loaded the disk may be busy for minutes
+def _until(
+    holds, what: str, seconds: float = 240
+):  # after the images were loaded the disk may be busy for minutes
     end = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -141,7 +145,14 @@ def test_a_deleted_pod_may_save_its_state_and_ends_with_143(cluster, pods):
                 "spec": {
                     "restartPolicy": "Never",
                     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-                    "containers": [{"name": "c", "image": IMAGE, "command": ["python", "-uc", save], "securityContext": SAFE}],
+                    "containers": [
+                        {
+                            "name": "c",
+                            "image": IMAGE,
+                            "command": ["python", "-uc", save],
+                            "securityContext": SAFE,
+                        }
+                    ],
                 }
             },
         },
@@ -150,7 +161,13 @@ def test_a_deleted_pod_may_save_its_state_and_ends_with_143(cluster, pods):
     selector = ("get", "pods", "-l=job-name=saves", "-o=name")
     pod = _until(lambda: pods.said(*selector), "the Job has a pod").removeprefix("pod/")
     _until(lambda: "ready" in pods.said("logs", pod), "the pod has begun")
-    pods.kubectl("patch", "pod", pod, "--type=json", '-p=[{"op":"add","path":"/metadata/finalizers/-","value":"tunesmith.dev/look"}]')
+    pods.kubectl(
+        "patch",
+        "pod",
+        pod,
+        "--type=json",
+        '-p=[{"op":"add","path":"/metadata/finalizers/-","value":"tunesmith.dev/look"}]',
+    )
     pods.kubectl("delete", "pod", pod, "--wait=false")
     state = "-o=jsonpath={.status.containerStatuses[0].state.terminated.exitCode} {.status.containerStatuses[0].state.terminated.message}"
     seen = _until(lambda: pods.said("get", "pod", pod, state), "the pod has ended")
@@ -170,5 +187,12 @@ def test_gpus_are_counted(cluster, pods):
     pods.start("two", "print('runs')", limits={"nvidia.com/gpu": "2"})
     assert pods.end("two") == (0, "Completed", "runs\n")
     pods.start("three", "print('runs')", limits={"nvidia.com/gpu": "3"})
-    event = ("get", "events", "--field-selector=involvedObject.name=three,reason=FailedScheduling", "-o=jsonpath={.items[*].message}")
-    assert "Insufficient nvidia.com/gpu" in _until(lambda: pods.said(*event), "the scheduler has said why not")
+    event = (
+        "get",
+        "events",
+        "--field-selector=involvedObject.name=three,reason=FailedScheduling",
+        "-o=jsonpath={.items[*].message}",
+    )
+    assert "Insufficient nvidia.com/gpu" in _until(
+        lambda: pods.said(*event), "the scheduler has said why not"
+    )

@@ -17,7 +17,11 @@ from cluster.programs import program
 from e2e.release import ROOT
 
 TUTORIAL = "docs/tutorial/on-kubernetes.md"
-PAGES = {"docs/how-to/operations.md": "default", "docs/how-to/platform.md": "docs", "docs/explanation/security.md": "docs"}  # -> namespace
+PAGES = {
+    "docs/how-to/operations.md": "default",
+    "docs/how-to/platform.md": "docs",
+    "docs/explanation/security.md": "docs",
+}  # -> namespace
 LEFT_OUT = ("helm install ", "helm uninstall ")
 NAMESPACE = "docs"
 SECONDS = 1300  # a whole quickstart on a loaded machine, and what the line says of its own limit
@@ -27,7 +31,12 @@ MARKED = re.compile(r"^<!-- run -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTAL
 
 def lines(page: str, pattern: re.Pattern[str]) -> list[str]:
     blocks = pattern.findall((ROOT / page).read_text(encoding="utf-8"))
-    return [line for block in blocks for line in re.sub(r"\\\n\s*", "", block).splitlines() if line and not line.startswith("#")]
+    return [
+        line
+        for block in blocks
+        for line in re.sub(r"\\\n\s*", "", block).splitlines()
+        if line and not line.startswith("#")
+    ]
 
 
 STEPS = [line for line in lines(TUTORIAL, SH) if not line.startswith(LEFT_OUT)]
@@ -62,13 +71,22 @@ class Shell:
     def __call__(self, line: str, namespace: str = "default", *, check: bool = True) -> str:
         self._run(f"kubectl config set-context --current --namespace {namespace}")
         done = self._run(line)
-        assert not check or done.returncode == 0, f"$ {line}\nexit {done.returncode}\n{done.stdout}{done.stderr}"
+        assert not check or done.returncode == 0, (
+            f"$ {line}\nexit {done.returncode}\n{done.stdout}{done.stderr}"
+        )
         return done.stdout + done.stderr
 
     def _run(self, line: str) -> subprocess.CompletedProcess[str]:
         command = ["bash", "-eu", "-o", "pipefail", "-c", line]
         return subprocess.run(
-            command, cwd=self.folder, env=self.env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS, check=False
+            command,
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=False,
         )
 
 
@@ -98,7 +116,9 @@ def test_the_pages_have_lines_to_run():
 
 
 @pytest.mark.timeout(1400)
-@pytest.mark.parametrize(("page", "line"), OTHERS, ids=[f"{Path(page).stem}: {line[:60]}" for page, line in OTHERS])
+@pytest.mark.parametrize(
+    ("page", "line"), OTHERS, ids=[f"{Path(page).stem}: {line[:60]}" for page, line in OTHERS]
+)
 def test_a_marked_line_of_a_page_works(shell, quickstart, page, line):
     made = re.match(r"kubectl create (secret generic|serviceaccount|role|rolebinding) (\S+)", line)
     if made:  # left from an earlier session of tests
@@ -117,7 +137,10 @@ def test_the_role_of_the_security_page_may_write_requests_and_read_no_secret(she
 def secrets_of_all_profiles(shell):
     """`helm test` asks for every Secret that a profile names; those of tests/e2e/values.yaml are made by other tests, one by one."""
     shell("kubectl create secret generic e2e-teacher --from-literal=apiKey=x", check=False)
-    shell("kubectl create secret generic e2e-store --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=x", check=False)
+    shell(
+        "kubectl create secret generic e2e-store --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=x",
+        check=False,
+    )
 
 
 SAID = {  # what a line must print, beside ending with 0

@@ -25,16 +25,28 @@ def secret(release: Release, name: str, **values: str) -> None:
 
 
 def teacher_key(release: Release, *, good: bool) -> None:
-    secret(release, "e2e-teacher", apiKey=release.secret("tunesmith-tryout-teacher")["apiKey"] if good else "sk-wrong")
+    secret(
+        release,
+        "e2e-teacher",
+        apiKey=release.secret("tunesmith-tryout-teacher")["apiKey"] if good else "sk-wrong",
+    )
 
 
 def quota(release: Release, *, pods: int) -> None:
-    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "e2e"}, "spec": {"hard": {"pods": str(pods)}}}
+    body = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "e2e"},
+        "spec": {"hard": {"pods": str(pods)}},
+    }
     release.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
 
 
 def bucket(release: Release, *, there: bool) -> None:
-    made, gone = "s3.create_bucket(Bucket='e2e-missing')", "[s3.delete_object(Bucket='e2e-missing', Key=o['Key']) for o in found]"
+    made, gone = (
+        "s3.create_bucket(Bucket='e2e-missing')",
+        "[s3.delete_object(Bucket='e2e-missing', Key=o['Key']) for o in found]",
+    )
     script = f"""
 import boto3
 s3 = boto3.client('s3')
@@ -96,7 +108,9 @@ FAULTS = [
         reason="SecretMissing",
         words=("e2e-store",),
         waits=True,
-        prepare=lambda release: release.kubectl("delete", "secret", "e2e-store", "--ignore-not-found") and None,
+        prepare=lambda release: (
+            release.kubectl("delete", "secret", "e2e-store", "--ignore-not-found") and None
+        ),
         mend=lambda release: secret(release, "e2e-store", **store_keys(release)),
         alone=True,
     ),
@@ -113,7 +127,8 @@ FAULTS = [
     ),
     Fault(
         cause="the memory limit is too small",
-        spec=small() | only("generate", resources={"limits": {"memory": "48Mi"}, "requests": {"memory": "48Mi"}}),
+        spec=small()
+        | only("generate", resources={"limits": {"memory": "48Mi"}, "requests": {"memory": "48Mi"}}),
         reason="OOMKilled",
         words=("stages.generate.resources",),
         edit=small(),
@@ -167,13 +182,21 @@ def name(tryout: Release, request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "fault", [pytest.param(fault, id=fault.cause, marks=[pytest.mark.alone] if fault.alone else []) for fault in FAULTS]
+    "fault",
+    [
+        pytest.param(fault, id=fault.cause, marks=[pytest.mark.alone] if fault.alone else [])
+        for fault in FAULTS
+    ],
 )
 def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fault, name):
     fault.prepare(tryout)
     task = f"{TASK} This is {name}."  # by which the teacher counts
     tryout.apply(name, **fault.spec | {"task": task})
-    status = tryout.until(f"{name} says {fault.reason}", lambda: says(tryout.request(name), fault.reason), fault.seconds + SECONDS)
+    status = tryout.until(
+        f"{name} says {fault.reason}",
+        lambda: says(tryout.request(name), fault.reason),
+        fault.seconds + SECONDS,
+    )
     if not fault.waits:  # what it says while its Job tries again is said when that is over, too
         status = tryout.until(f"{name} has failed", lambda: failed(tryout.request(name), fault.reason), 240)
     described = tryout.kubectl("describe", "treq", name).stdout
@@ -192,8 +215,12 @@ def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fa
         tryout.apply(name, **fault.edit | {"task": task})
     if fault.retry:
         tryout.tunesmith("retry", name)
-    after = tryout.until(f"{name} goes on", lambda: goes_on(tryout.request(name), status["stage"]), timeout=180)
-    assert {row["name"]: row["attempt"] for row in after["stages"]}[status["stage"]] >= attempts[status["stage"]]
+    after = tryout.until(
+        f"{name} goes on", lambda: goes_on(tryout.request(name), status["stage"]), timeout=180
+    )
+    assert {row["name"]: row["attempt"] for row in after["stages"]}[status["stage"]] >= attempts[
+        status["stage"]
+    ]
     assert before.items() <= done_rows(after).items(), "what was done is not done again"
     if before:
         assert tryout.paid(task) == paid > 0, "a dataset that is there is not paid for again"
@@ -201,7 +228,11 @@ def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fa
 
 def done_rows(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Stages that have succeeded: their key, and when they had."""
-    return {row["name"]: (row["key"], row.get("completionTime", "")) for row in status["stages"] if row["phase"] == "Succeeded"}
+    return {
+        row["name"]: (row["key"], row.get("completionTime", ""))
+        for row in status["stages"]
+        if row["phase"] == "Succeeded"
+    }
 
 
 def says(request: dict[str, Any], reason: str) -> dict[str, Any] | None:
@@ -233,11 +264,18 @@ def test_the_page_of_failures_is_what_was_seen():
     if len(SEEN) < len(FAULTS):
         pytest.skip("only some of the faults were tried")
     seen = [(fault, SEEN[fault.cause]) for fault in FAULTS]
-    rows = [f"| {fault.cause} | {status['phase']} | `{status['reason']}` | {way_on(fault)} |" for fault, status in seen]
+    rows = [
+        f"| {fault.cause} | {status['phase']} | `{status['reason']}` | {way_on(fault)} |"
+        for fault, status in seen
+    ]
     if os.environ.get("TUNESMITH_WRITE_DOCS") == "1":
         head, _, _ = PAGE.read_text(encoding="utf-8").partition("| cause")
         PAGE.write_text(
-            head + "| cause | phase | reason | after mending it |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n", encoding="utf-8"
+            head
+            + "| cause | phase | reason | after mending it |\n| --- | --- | --- | --- |\n"
+            + "\n".join(rows)
+            + "\n",
+            encoding="utf-8",
         )
     text = PAGE.read_text(encoding="utf-8")
     assert [row for row in rows if row not in text] == []

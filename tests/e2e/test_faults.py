@@ -56,7 +56,9 @@ def started(tryout, name: str) -> dict | None:
 def test_a_controller_killed_ten_times_runs_no_stage_twice(tryout):
     draw = random.Random(SEED)
     tryout.kubectl("delete", "treq", "killed", "--ignore-not-found", "--wait")
-    tryout.apply("killed", **small(model={"base": DEMO}))  # of thirty layers: it lasts as long as the ten kills
+    tryout.apply(
+        "killed", **small(model={"base": DEMO})
+    )  # of thirty layers: it lasts as long as the ten kills
     kills, most = 0, {}
     end = time.monotonic() + 900
     while time.monotonic() < end:
@@ -79,17 +81,31 @@ def test_a_controller_killed_ten_times_runs_no_stage_twice(tryout):
 def kill_a_controller(tryout, draw: random.Random) -> None:
     """SIGKILL: the container's own process 1 cannot be killed from inside, so the pod goes without any grace."""
     selector = "app.kubernetes.io/name=tunesmith,app.kubernetes.io/component=controller"
-    pods = json.loads(tryout.kubectl("get", "pods", "-n", NAMESPACE, "-l", selector, "-o", "json").stdout)["items"]
+    pods = json.loads(tryout.kubectl("get", "pods", "-n", NAMESPACE, "-l", selector, "-o", "json").stdout)[
+        "items"
+    ]
     running = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     if running:
-        tryout.kubectl("delete", "pod", draw.choice(running), "-n", NAMESPACE, "--grace-period=0", "--force", "--wait=false", check=False)
+        tryout.kubectl(
+            "delete",
+            "pod",
+            draw.choice(running),
+            "-n",
+            NAMESPACE,
+            "--grace-period=0",
+            "--force",
+            "--wait=false",
+            check=False,
+        )
 
 
 def count_live(tryout, most: dict[str, int]) -> None:
     """The most live Jobs that any stage had at one time."""
     live: dict[str, int] = {}
     for job in tryout.jobs("killed"):
-        ended = any(condition["type"] in ("Complete", "Failed") for condition in job["status"].get("conditions", []))
+        ended = any(
+            condition["type"] in ("Complete", "Failed") for condition in job["status"].get("conditions", [])
+        )
         stage = job["metadata"]["labels"]["tunesmith.dev/stage"]
         live[stage] = live.get(stage, 0) + (not ended)
     for stage, count in live.items():
@@ -102,7 +118,11 @@ def test_an_api_server_that_restarts_costs_nothing(tryout):
         pytest.skip("somebody else's API server is not restarted")
     tryout.kubectl("delete", "treq", "api", "--ignore-not-found", "--wait")
     tryout.apply("api", **small())
-    tryout.until("generate runs", lambda: tryout.request("api").get("status", {}).get("phase") == "Running", timeout=120)
+    tryout.until(
+        "generate runs",
+        lambda: tryout.request("api").get("status", {}).get("phase") == "Running",
+        timeout=120,
+    )
     tryout.cluster.restart_apiserver()
     status = tryout.wait_for_end("api", timeout=600)["status"]
     assert status["phase"] == "Succeeded", status
@@ -110,7 +130,9 @@ def test_an_api_server_that_restarts_costs_nothing(tryout):
 
 
 @pytest.mark.timeout(900)
-def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_under_way(tryout, disturbed, tmp_path):
+def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_under_way(
+    tryout, disturbed, tmp_path
+):
     tryout.kubectl("delete", "treq", "upgraded", "--ignore-not-found", "--wait")
     tryout.apply("upgraded", profile="changing", **small(training=TRAINING))
     before = tryout.until("generate runs", lambda: running(tryout, "upgraded"), timeout=120)
@@ -120,9 +142,13 @@ def test_an_upgrade_that_changes_the_profile_and_its_rollback_change_no_run_unde
         tryout.helm("rollback", "tunesmith", "--namespace", NAMESPACE, "--wait", "--timeout", "5m")
         status = tryout.wait_for_end("upgraded", timeout=600)["status"]
         assert status["phase"] == "Succeeded", status
-        assert [(row["key"], row["attempt"]) for row in status["stages"]] == [(row["key"], 1) for row in before["stages"]]
+        assert [(row["key"], row["attempt"]) for row in status["stages"]] == [
+            (row["key"], 1) for row in before["stages"]
+        ]
         assert len(tryout.jobs("upgraded")) == len(tryout.pods("upgraded")) == 4
-        assert adapter_digest(tryout, "upgraded", tmp_path) == disturbed, "the deleted pod of the other, or the upgrade, changed the bytes"
+        assert adapter_digest(tryout, "upgraded", tmp_path) == disturbed, (
+            "the deleted pod of the other, or the upgrade, changed the bytes"
+        )
     except BaseException:
         tryout.install()
         raise

@@ -43,11 +43,15 @@ def test_the_quickstart_completes_in_time(tryout, done):
     print(f"quickstart: {seconds:.0f} s from kubectl apply to Complete")
     assert conditions(request)["Complete"] == "True", request["status"]
     assert seconds < MINUTES * 60
-    assert tryout.kubectl("wait", "--for=condition=Complete", "treq/quickstart", "--timeout=5s").returncode == 0
+    assert (
+        tryout.kubectl("wait", "--for=condition=Complete", "treq/quickstart", "--timeout=5s").returncode == 0
+    )
 
 
 def test_every_stage_was_one_job_with_one_pod(tryout, done):
-    jobs = json.loads(tryout.kubectl("get", "jobs", "-l", "tunesmith.dev/request=quickstart", "-o", "json").stdout)["items"]
+    jobs = json.loads(
+        tryout.kubectl("get", "jobs", "-l", "tunesmith.dev/request=quickstart", "-o", "json").stdout
+    )["items"]
     assert sorted(job["metadata"]["labels"]["tunesmith.dev/stage"] for job in jobs) == sorted(STAGES)
     assert [job["status"].get("succeeded") for job in jobs] == [1] * len(STAGES)
     assert [row["attempt"] for row in done[0]["status"]["stages"]] == [1] * len(STAGES)
@@ -55,13 +59,17 @@ def test_every_stage_was_one_job_with_one_pod(tryout, done):
 
 def test_train_asked_for_a_gpu_and_says_that_it_ran_on_the_cpu(tryout, done):
     [pod] = json.loads(
-        tryout.kubectl("get", "pods", "-l", "tunesmith.dev/request=quickstart,tunesmith.dev/stage=train", "-o", "json").stdout
+        tryout.kubectl(
+            "get", "pods", "-l", "tunesmith.dev/request=quickstart,tunesmith.dev/stage=train", "-o", "json"
+        ).stdout
     )["items"]
     assert pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     log = tryout.tunesmith("logs", "quickstart", "--stage", "train").stdout.splitlines()
     assert log[0] == "training on CPU"
     ours = ("training on ", "train: ", "test: ", "step ", "loss on the test split: ")
-    assert [line for line in log if not line.startswith(ours)] == [], "what a library said, that nobody can act on"
+    assert [line for line in log if not line.startswith(ours)] == [], (
+        "what a library said, that nobody can act on"
+    )
 
 
 def test_the_model_became_better_and_the_figures_are_in_the_status(done):
@@ -70,7 +78,10 @@ def test_the_model_became_better_and_the_figures_are_in_the_status(done):
     assert metrics["exactMatchGain"] >= 0.5, metrics
     assert [row["phase"] for row in rows.values()] == ["Succeeded"] * len(STAGES)
     outputs = done[0]["status"]["outputs"]
-    assert all(outputs[name].startswith("s3://tunesmith/runs/default/") for name in ("dataset", "adapter", "model", "report")), outputs
+    assert all(
+        outputs[name].startswith("s3://tunesmith/runs/default/")
+        for name in ("dataset", "adapter", "model", "report")
+    ), outputs
 
 
 @pytest.mark.timeout(300)
@@ -101,7 +112,10 @@ def test_nothing_phones_home(tryout, done, asked_before):
 
 def test_no_pod_of_the_command_line_is_left(tryout, done):
     found = tryout.kubectl("get", "pods", "-A", "-l", "tunesmith.dev/session", "-o", "name").stdout.split()
-    tryout.until("session pods are gone", lambda: not tryout.kubectl("get", *found, "--ignore-not-found").stdout if found else True)
+    tryout.until(
+        "session pods are gone",
+        lambda: not tryout.kubectl("get", *found, "--ignore-not-found").stdout if found else True,
+    )
 
 
 def test_applying_it_again_changes_nothing(tryout, done):

@@ -5,7 +5,10 @@ import time
 import pytest
 from e2e.small import TASK, small
 
-RUN = {"run": "e2e-kept", "task": f"{TASK} In a run that is kept."}  # a task of its own, by which the teacher counts
+RUN = {
+    "run": "e2e-kept",
+    "task": f"{TASK} In a run that is kept.",
+}  # a task of its own, by which the teacher counts
 
 
 def stages_of(jobs) -> list[str]:
@@ -18,7 +21,10 @@ def succeeded(tryout, name: str, generation: int) -> dict:
     def reached():
         request = tryout.request(name)
         status = request.get("status", {})
-        seen = request["metadata"]["generation"] >= generation and status.get("observedGeneration") == request["metadata"]["generation"]
+        seen = (
+            request["metadata"]["generation"] >= generation
+            and status.get("observedGeneration") == request["metadata"]["generation"]
+        )
         assert status.get("phase") != "Failed", status
         return request if seen and status.get("phase") == "Succeeded" else None
 
@@ -36,7 +42,9 @@ def kept(tryout):
 @pytest.mark.timeout(600)
 def test_a_run_is_where_its_name_says(kept):
     outputs = kept["status"]["outputs"]
-    assert all("/default/e2e-kept/" in outputs[name] for name in ("dataset", "adapter", "model", "report")), outputs
+    assert all("/default/e2e-kept/" in outputs[name] for name in ("dataset", "adapter", "model", "report")), (
+        outputs
+    )
 
 
 @pytest.mark.timeout(900)
@@ -69,7 +77,9 @@ def test_a_request_that_is_deleted_and_applied_again_takes_up_its_run(tryout, ke
 def test_a_suspended_request_has_no_pod_and_goes_on_when_it_is_resumed(tryout):
     tryout.kubectl("delete", "treq", "paused", "--ignore-not-found", "--wait")
     tryout.apply("paused", **small(training={"maxSteps": 60}))
-    tryout.until("train runs", lambda: tryout.request("paused").get("status", {}).get("stage") == "train", timeout=200)
+    tryout.until(
+        "train runs", lambda: tryout.request("paused").get("status", {}).get("stage") == "train", timeout=200
+    )
     time.sleep(10)
     tryout.tunesmith("suspend", "paused")
     status = tryout.until("it is suspended", lambda: phase(tryout, "paused", "Suspended"), timeout=120)
@@ -112,20 +122,37 @@ def phase(tryout, name: str, wanted: str) -> dict | None:
 
 
 def live(tryout, name: str) -> list[str]:
-    return [pod["metadata"]["name"] for pod in tryout.pods(name) if pod["status"]["phase"] in ("Pending", "Running")]
+    return [
+        pod["metadata"]["name"]
+        for pod in tryout.pods(name)
+        if pod["status"]["phase"] in ("Pending", "Running")
+    ]
 
 
 REFUSED = {
     "the profile's key to an endpoint of its own": (
-        {"data": {"teacher": {"baseURL": "https://elsewhere.example/v1", "secret": {"name": "tunesmith-tryout-teacher"}}}},
+        {
+            "data": {
+                "teacher": {
+                    "baseURL": "https://elsewhere.example/v1",
+                    "secret": {"name": "tunesmith-tryout-teacher"},
+                }
+            }
+        },
         ["spec.data.teacher.baseURL", "spec.data.teacher.secret"],
     ),
-    "a variable": ({"stages": {"train": {"env": {"WANDB_MODE": "online"}}}}, ["spec.stages.train.env.WANDB_MODE"]),
+    "a variable": (
+        {"stages": {"train": {"env": {"WANDB_MODE": "online"}}}},
+        ["spec.stages.train.env.WANDB_MODE"],
+    ),
     "a variable that says where secrets go": (
         {"stages": {"generate": {"env": {"HTTPS_PROXY": "http://elsewhere.example"}}}},
         ["spec.stages.generate.env.HTTPS_PROXY"],
     ),
-    "a priority class": ({"stages": {"train": {"priorityClassName": "system-node-critical"}}}, ["spec.stages.train.priorityClassName"]),
+    "a priority class": (
+        {"stages": {"train": {"priorityClassName": "system-node-critical"}}},
+        ["spec.stages.train.priorityClassName"],
+    ),
     "a bucket of others": ({"data": {"source": {"uri": "s3://others/rows.jsonl"}}}, ["spec.data.source.uri"]),
 }
 
@@ -138,7 +165,9 @@ def test_what_the_profile_does_not_allow_is_refused_by_name(tryout, what):
     status = tryout.until("it is refused", lambda: phase(tryout, "refused", "Failed"), timeout=60)
     for path in paths:
         assert path in status["message"], status["message"]
-    assert {condition["type"]: condition["status"] for condition in status["conditions"]}["Accepted"] == "False"
+    assert {condition["type"]: condition["status"] for condition in status["conditions"]}[
+        "Accepted"
+    ] == "False"
     assert tryout.jobs("refused") == []
     tryout.kubectl("delete", "treq", "refused")
 

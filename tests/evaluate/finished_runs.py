@@ -19,7 +19,11 @@ from tunesmith_jobs.rows import Row, write_rows
 from tunesmith_jobs.storage import open_store
 
 SYSTEM = "Given a support message, you will answer with a JSON object."
-SCHEMA = {"type": "object", "required": ["category"], "properties": {"category": {"enum": ["billing", "bug", "shipping"]}}}
+SCHEMA = {
+    "type": "object",
+    "required": ["category"],
+    "properties": {"category": {"enum": ["billing", "bug", "shipping"]}},
+}
 ROWS = [
     Row(id=f"row-{number}", prompt=prompt, response=f'{{"category": "{category}"}}')
     for number, (prompt, category) in enumerate(
@@ -70,12 +74,18 @@ def _learn_by_heart(folder: Path, rows: Sequence[Row]) -> None:
     encoded = []
     for row in rows:
         asked = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": row.prompt}]
-        start = len(tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"])
-        whole = tokenizer.apply_chat_template([*asked, {"role": "assistant", "content": row.response}], return_dict=True)["input_ids"]
+        start = len(
+            tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
+        )
+        whole = tokenizer.apply_chat_template(
+            [*asked, {"role": "assistant", "content": row.response}], return_dict=True
+        )["input_ids"]
         encoded.append((whole, start))
     longest = max(len(whole) for whole, _ in encoded)
     ids = torch.tensor([[*whole, *[0] * (longest - len(whole))] for whole, _ in encoded])
-    labels = torch.tensor([[*[-100] * start, *whole[start:], *[-100] * (longest - len(whole))] for whole, start in encoded])
+    labels = torch.tensor(
+        [[*[-100] * start, *whole[start:], *[-100] * (longest - len(whole))] for whole, start in encoded]
+    )
     for _ in range(300):
         loss = model(input_ids=ids, attention_mask=(ids != 0).long(), labels=labels).loss
         loss.backward()
@@ -91,11 +101,16 @@ def _learn_by_heart(folder: Path, rows: Sequence[Row]) -> None:
 
 def snapshot(models: Models, evaluation: dict | None = None, **spec: object) -> Snapshot:
     """The snapshot of a request over these models, on a CPU."""
-    wanted = {"maxNewTokens": 16, "format": {"jsonSchema": SCHEMA}, "prompts": ["What now?"]} | (evaluation or {})
+    wanted = {"maxNewTokens": 16, "format": {"jsonSchema": SCHEMA}, "prompts": ["What now?"]} | (
+        evaluation or {}
+    )
     return snapshot_for(
         {
             "task": "Turn a support message into JSON: <b>category</b> of 账单 or أين.",
-            "data": {"examples": 60, "teacher": {"model": "scripted-teacher", "baseURL": "http://127.0.0.1:1/v1"}},
+            "data": {
+                "examples": 60,
+                "teacher": {"model": "scripted-teacher", "baseURL": "http://127.0.0.1:1/v1"},
+            },
             "model": {"base": f"file://{models.base}"},
             "training": {"device": "cpu"},
             "evaluation": wanted,
@@ -105,7 +120,14 @@ def snapshot(models: Models, evaluation: dict | None = None, **spec: object) -> 
     )
 
 
-def fabricate(shot: Snapshot, models: Models, url: str, work: Path, rows: Sequence[Row] = ROWS, report: dict | None = None) -> None:
+def fabricate(
+    shot: Snapshot,
+    models: Models,
+    url: str,
+    work: Path,
+    rows: Sequence[Row] = ROWS,
+    report: dict | None = None,
+) -> None:
     """Store finished generate, train and merge of this run."""
     store = open_store(url)
     data = Attempt("generate", shot, store, work, "g1")
@@ -113,15 +135,29 @@ def fabricate(shot: Snapshot, models: Models, url: str, work: Path, rows: Sequen
     data.put_bytes("test.jsonl", write_rows(rows))
     data.put_bytes("system_message.txt", SYSTEM.encode())
     data.put_bytes("report.json", json.dumps(DATA_REPORT if report is None else report).encode())
-    generated, _ = data.commit(Outcome(metrics={"rows": 60.0, "rowsTrain": 54.0, "rowsTest": 6.0, "calls": 62.0}))
+    generated, _ = data.commit(
+        Outcome(metrics={"rows": 60.0, "rowsTrain": 54.0, "rowsTest": 6.0, "calls": 62.0})
+    )
 
     pin = find_base(f"file://{models.base}")
     trained = Attempt("train", shot, store, work, "t1")
     trained.pins["base"] = pin
     trained.put_bytes("history.jsonl", "".join(json.dumps(entry) + "\n" for entry in HISTORY).encode())
-    statistics = {"rows": 54, "total": 3210, "p50": 58, "p95": 71, "max": 80, "trained": 700, "truncated": 0, "masked": 0}
+    statistics = {
+        "rows": 54,
+        "total": 3210,
+        "p50": 58,
+        "p95": 71,
+        "max": 80,
+        "trained": 700,
+        "truncated": 0,
+        "masked": 0,
+    }
     trained.put_bytes(
-        "report.json", json.dumps({"device": "CPU", "tokens": {"train": statistics}, "steps": 20, "testLossAfter": 0.01}).encode()
+        "report.json",
+        json.dumps(
+            {"device": "CPU", "tokens": {"train": statistics}, "steps": 20, "testLossAfter": 0.01}
+        ).encode(),
     )
     train, _ = trained.commit(Outcome())
 

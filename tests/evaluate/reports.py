@@ -33,7 +33,12 @@ def answer(number: int, **changes: object) -> Answer:
 
 def report(**changes: object) -> Report:
     shot = snapshot_for(
-        {"data": {"examples": 60}, "evaluation": {"format": {"jsonSchema": SCHEMA}}, "training": {"loraR": 32}}, run="tickets"
+        {
+            "data": {"examples": 60},
+            "evaluation": {"format": {"jsonSchema": SCHEMA}},
+            "training": {"loraR": 32},
+        },
+        run="tickets",
     )
     versions = {"tunesmith": "0.1.0", "torch": "2.15.0"}
     whole = Report(
@@ -52,11 +57,19 @@ def report(**changes: object) -> Report:
             Figure(metric="exactMatch", base=0, merged=12 / 13, gain=12 / 13, low=0.769, high=1, rows=13),
             Figure(metric="formatValid", base=0, merged=1, gain=1, low=1, high=1, rows=13),
         ),
-        answers=(*(answer(number) for number in range(6)), answer(7, kind="prompt", expected=None, exact_base=None, exact_merged=None)),
+        answers=(
+            *(answer(number) for number in range(6)),
+            answer(7, kind="prompt", expected=None, exact_base=None, exact_merged=None),
+        ),
         curve=tuple(HISTORY),
         data=DATA_REPORT,
         teacher=Teacher(name="gpt-4.1", calls=62, input_tokens=41_230, output_tokens=3_120),
-        training={"device": "CPU", "tokens": {"train": {"total": 3210, "p50": 58}}, "steps": 20, "testLossAfter": 0.11},
+        training={
+            "device": "CPU",
+            "tokens": {"train": {"total": 3210, "p50": 58}},
+            "steps": 20,
+            "testLossAfter": 0.11,
+        },
         merge={"dtypes": "BF16", "rounding": "stochastic", "updateKeptShare": 0.998},
         settings=settings(shot),
         stages=tuple(

@@ -8,9 +8,17 @@ from tunesmith_jobs.evaluate.bootstrap import Gain, all_right_lower_bound, gain
 KNOWN = {  # differences, weights -> value, low, high
     "all rows gain the same": ([1.0] * 12, None, (1.0, 1.0, 1.0)),
     "no row changes": ([0.0] * 12, None, (0.0, 0.0, 0.0)),
-    "half of many rows gain": ([1.0, 0.0] * 500, None, (0.5, 0.5 - 1.96 * 0.5 / 1000**0.5, 0.5 + 1.96 * 0.5 / 1000**0.5)),
+    "half of many rows gain": (
+        [1.0, 0.0] * 500,
+        None,
+        (0.5, 0.5 - 1.96 * 0.5 / 1000**0.5, 0.5 + 1.96 * 0.5 / 1000**0.5),
+    ),
     "rows weigh by their tokens": ([10.0, 0.0], [1, 9], (1.0, 0.0, 10.0)),
-    "losses of some rows cancel gains of others": ([1.0, -1.0] * 200, None, (0.0, -1.96 / 400**0.5, 1.96 / 400**0.5)),
+    "losses of some rows cancel gains of others": (
+        [1.0, -1.0] * 200,
+        None,
+        (0.0, -1.96 / 400**0.5, 1.96 / 400**0.5),
+    ),
 }
 
 

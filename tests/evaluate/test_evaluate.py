@@ -43,11 +43,18 @@ def test_a_model_that_knows_the_answers_is_better_in_every_figure(evaluated):
 
 def test_it_leaves_page_figures_answers_and_card(evaluated):
     _, store, manifest = evaluated
-    assert [file.path for file in manifest.files] == ["README.md", "answers.jsonl", "report.html", "report.json"]
+    assert [file.path for file in manifest.files] == [
+        "README.md",
+        "answers.jsonl",
+        "report.html",
+        "report.json",
+    ]
     report = json.loads(store.read(f"{manifest.folder}/report.json"))
     assert {one["metric"]: one["merged"] for one in report["figures"]}["exactMatch"] == 1
     assert report["systemMessage"] == SYSTEM
-    assert [file["path"] for file in report["modelFiles"] if file["path"].endswith(".safetensors")] == ["model/model.safetensors"]
+    assert [file["path"] for file in report["modelFiles"] if file["path"].endswith(".safetensors")] == [
+        "model/model.safetensors"
+    ]
     assert "exactly right | 6 | 0 | 1 | 1 |" in store.read(f"{manifest.folder}/README.md").decode()
 
 
@@ -74,7 +81,10 @@ def test_nothing_partial_is_left(evaluated):
 
 
 def test_told_to_stop_it_ends_with_143_and_a_restart_asks_nothing_twice(models, tmp_path):
-    shot, url = snapshot(models, {"maxNewTokens": 100, "perDeviceEvalBatchSize": 1}), f"file://{tmp_path / 'store'}"
+    shot, url = (
+        snapshot(models, {"maxNewTokens": 100, "perDeviceEvalBatchSize": 1}),
+        f"file://{tmp_path / 'store'}",
+    )
     fabricate(shot, models, url, tmp_path)
     with start_module("tunesmith_jobs.evaluate", shot, url, tmp_path) as process:
         for line in process.stdout:
@@ -115,7 +125,11 @@ def evaluate_here(capfd, tmp_path):
 
 BAD = {  # what is wrong -> spec parts, exit code, reason
     "a GPU that is not there": ({"training": {"device": "cuda"}}, 75, "NoGPU"),
-    "a schema that is none": ({"evaluation": {"format": {"jsonSchema": {"type": "nonsense"}}}}, 78, "BadRequest"),
+    "a schema that is none": (
+        {"evaluation": {"format": {"jsonSchema": {"type": "nonsense"}}}},
+        78,
+        "BadRequest",
+    ),
 }
 
 

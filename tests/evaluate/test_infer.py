@@ -44,7 +44,16 @@ def infer(capfd):
 
 
 def test_the_answer_and_nothing_else_is_on_standard_output(run):
-    command = [sys.executable, "-m", "tunesmith_jobs.infer", *run, "--prompt", ROWS[3].prompt, "--max-new-tokens", "16"]
+    command = [
+        sys.executable,
+        "-m",
+        "tunesmith_jobs.infer",
+        *run,
+        "--prompt",
+        ROWS[3].prompt,
+        "--max-new-tokens",
+        "16",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, ROWS[3].response + "\n", "")
 
@@ -57,11 +66,15 @@ def test_n_counts_new_tokens_only(infer, run):
 
 
 def test_compare_shows_base_and_new_model_in_sections(infer, run):
-    done = infer(*run, "--prompt", ROWS[0].prompt, "--prompt", ROWS[1].prompt, "--max-new-tokens", "12", "--compare")
+    done = infer(
+        *run, "--prompt", ROWS[0].prompt, "--prompt", ROWS[1].prompt, "--max-new-tokens", "12", "--compare"
+    )
     assert done.returncode == 0, done.stderr
     base, new = done.stdout.split("=== New model ===\n")
     assert base.startswith("=== Base model ===\n> You charged me twice\n")
-    assert new == "".join(f"{'' if row is ROWS[0] else chr(10)}> {row.prompt}\n{row.response}\n" for row in ROWS[:2])
+    assert new == "".join(
+        f"{'' if row is ROWS[0] else chr(10)}> {row.prompt}\n{row.response}\n" for row in ROWS[:2]
+    )
 
 
 def test_json_is_one_document(infer, run):
@@ -76,7 +89,9 @@ def test_json_is_one_document(infer, run):
 
 
 def test_without_the_system_message_the_model_is_asked_otherwise(infer, run):
-    document = json.loads(infer(*run, "--prompt", ROWS[2].prompt, "--max-new-tokens", "16", "--no-system", "--json").stdout)
+    document = json.loads(
+        infer(*run, "--prompt", ROWS[2].prompt, "--max-new-tokens", "16", "--no-system", "--json").stdout
+    )
     assert document["systemMessage"] == ""
 
 
@@ -98,6 +113,8 @@ def test_it_says_what_is_wrong(infer, more, code, said, run):
 
 def test_a_run_without_a_model_is_66(infer, models, tmp_path):
     (tmp_path / "snapshot.json").write_text(snapshot(models).to_json(), encoding="utf-8")
-    done = infer("--request", str(tmp_path / "snapshot.json"), "--store", f"file://{tmp_path}", "--prompt", "x")
+    done = infer(
+        "--request", str(tmp_path / "snapshot.json"), "--store", f"file://{tmp_path}", "--prompt", "x"
+    )
     assert done.returncode == 66
     assert "run tickets has no result of merge" in done.stderr

@@ -47,7 +47,9 @@ def test_rows_one_by_one_have_the_loss_they_have_in_a_batch(tuned, encoded):
 def test_a_batch_whose_logits_would_be_too_large_is_divided(tuned, encoded, monkeypatch):
     whole = tuned.losses(encoded)
     monkeypatch.setattr(subject, "_LOGITS_AT_ONCE", 1)
-    assert [one.nats for one in tuned.losses(encoded)] == pytest.approx([one.nats for one in whole], rel=1e-4, abs=1e-5)
+    assert [one.nats for one in tuned.losses(encoded)] == pytest.approx(
+        [one.nats for one in whole], rel=1e-4, abs=1e-5
+    )
 
 
 def test_a_row_beyond_the_context_is_cut_and_one_without_an_answer_left_counts_nothing(tuned):
@@ -76,7 +78,13 @@ def test_generation_settings_of_the_folder_do_not_colour_the_answers(models, tmp
     import shutil
 
     folder = shutil.copytree(models.tuned, tmp_path / "model")
-    wild = {"do_sample": True, "temperature": 3.0, "repetition_penalty": 5.0, "max_length": 4, "eos_token_id": 2}
+    wild = {
+        "do_sample": True,
+        "temperature": 3.0,
+        "repetition_penalty": 5.0,
+        "max_length": 4,
+        "eos_token_id": 2,
+    }
     (folder / "generation_config.json").write_text(json.dumps(wild))
     with LanguageModel(folder, CPU) as model:
         tokens = model.question_tokens(question(SYSTEM, {"prompt": ROWS[0].prompt}))

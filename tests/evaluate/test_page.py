@@ -47,7 +47,11 @@ def test_what_models_and_data_say_is_shown_and_never_run():
         report(
             task=HOSTILE,
             system_message=HOSTILE,
-            answers=(answer(1, prompt=HOSTILE, expected=HOSTILE, base=HOSTILE, merged=HOSTILE, wrong_form_base=HOSTILE),),
+            answers=(
+                answer(
+                    1, prompt=HOSTILE, expected=HOSTILE, base=HOSTILE, merged=HOSTILE, wrong_form_base=HOSTILE
+                ),
+            ),
             data={
                 "examples": [{"prompt": HOSTILE, "response": HOSTILE}],
                 "coverage": {HOSTILE: {"values": {HOSTILE: 3}}},
@@ -82,7 +86,18 @@ def test_a_huge_answer_is_folded_with_its_length():
 
 def test_wrong_answers_say_what_is_wrong_with_their_form():
     said = words(
-        render(report(answers=(answer(1, merged="{}", exact_merged=False, wrong_form_merged="$: 'category' is a required property"),)))
+        render(
+            report(
+                answers=(
+                    answer(
+                        1,
+                        merged="{}",
+                        exact_merged=False,
+                        wrong_form_merged="$: 'category' is a required property",
+                    ),
+                )
+            )
+        )
     )
     assert "New model ✗ differs ✗ wrong form" in said
     assert "&#39;category&#39; is a required property" in said
@@ -108,12 +123,21 @@ def test_a_scripted_teacher_is_called_scripted():
 
 
 def test_a_run_that_reported_next_to_nothing_still_has_a_page():
-    bare = report(figures=(), answers=(), curve=(), data={}, teacher=Teacher(), training={}, merge={}, notes=())
+    bare = report(
+        figures=(), answers=(), curve=(), data={}, teacher=Teacher(), training={}, merge={}, notes=()
+    )
     assert "Nothing was asked" in words(render(bare))
     assert "Training left no loss curve" in words(render(bare))
 
 
-FLAT = [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (-1.0, -1.0, -1.0), (0.5, -0.1, 0.9), (-0.5, -0.9, 0.1), (0.2, 0.0, 0.4)]
+FLAT = [
+    (0.0, 0.0, 0.0),
+    (1.0, 1.0, 1.0),
+    (-1.0, -1.0, -1.0),
+    (0.5, -0.1, 0.9),
+    (-0.5, -0.9, 0.1),
+    (0.2, 0.0, 0.4),
+]
 
 
 @pytest.mark.parametrize(("value", "low", "high"), FLAT)
@@ -128,7 +152,12 @@ def test_one_row_has_no_interval():
     assert "gain +100 points (no interval), n = 1" in words(render(report(figures=(one,))))
 
 
-TICKS = {(0, 2.2): [0, 0.5, 1, 1.5, 2, 2.5], (0, 60): [0, 20, 40, 60], (3, 3): [2.4, 2.6, 2.8, 3, 3.2, 3.4, 3.6], (0.0012, 0.0019): None}
+TICKS = {
+    (0, 2.2): [0, 0.5, 1, 1.5, 2, 2.5],
+    (0, 60): [0, 20, 40, 60],
+    (3, 3): [2.4, 2.6, 2.8, 3, 3.2, 3.4, 3.6],
+    (0.0012, 0.0019): None,
+}
 
 
 @pytest.mark.parametrize(("low", "high"), TICKS)
@@ -142,7 +171,14 @@ def test_ticks_are_round_and_cover_the_range(low, high):
 
 
 def test_one_point_is_a_curve_too():
-    assert "<svg" in charts.lines([charts.Series("train", "train", [(5, 0.3)])], width=340, height=250, x_label="x", y_label="y", title="t")
+    assert "<svg" in charts.lines(
+        [charts.Series("train", "train", [(5, 0.3)])],
+        width=340,
+        height=250,
+        x_label="x",
+        y_label="y",
+        title="t",
+    )
 
 
 def test_no_gain_has_no_sign():
@@ -151,6 +187,11 @@ def test_no_gain_has_no_sign():
 
 
 def test_numbers_in_words():
-    assert [share(value) for value in (0, 0.5, 0.996, 1)] == ["0\u00a0%", "50\u00a0%", "99.6\u00a0%", "100\u00a0%"]
+    assert [share(value) for value in (0, 0.5, 0.996, 1)] == [
+        "0\u00a0%",
+        "50\u00a0%",
+        "99.6\u00a0%",
+        "100\u00a0%",
+    ]
     assert [duration(value) for value in (9.2, 167, 7260)] == ["9.2 s", "2 min 47 s", "2 h 1 min"]
     assert [size(value) for value in (12, 269_000_000)] == ["12 B", "269.0 MB"]

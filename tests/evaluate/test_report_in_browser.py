@@ -13,7 +13,9 @@ from reports import HOSTILE, answer, report
 
 from tunesmith_jobs.evaluate.page import render
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -66,7 +68,15 @@ def run_browser(page: Path, *flags: str) -> tuple[str, str]:
     """The document as it is after loading, and what the browser logged."""
     with tempfile.TemporaryDirectory() as profile:
         command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=120, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=120,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout, done.stderr
 
@@ -77,10 +87,14 @@ def measured(html: str, folder: Path, width: int, *flags: str, unfolded: bool = 
     # The page's own policy would forbid the script that measures. JSON in a script must not end it.
     whole = json.dumps(POLICY.sub("", html)).replace("</", "<\\/")
     page.write_text(FRAME.format(width=width, page=whole, open=str(unfolded).lower()), encoding="utf-8")
-    document, _ = run_browser(page, "--dump-dom", "--virtual-time-budget=5000", "--window-size=1400,1000", *flags)
+    document, _ = run_browser(
+        page, "--dump-dom", "--virtual-time-budget=5000", "--window-size=1400,1000", *flags
+    )
     found = re.search(r'data-result="([^"]*)"', document)
     assert found, document[-1000:]
-    return json.loads(found[1].replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    return json.loads(
+        found[1].replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    )
 
 
 LONG = "Donaudampfschifffahrtsgesellschaft" * 30
@@ -121,5 +135,7 @@ def test_it_connects_to_nothing_and_logs_no_error(tmp_path):
     _, said = run_browser(page, "--dump-dom", f"--log-net-log={log}", "--host-resolver-rules=MAP * ~NOTFOUND")
     assert [line for line in said.splitlines() if "CONSOLE" in line] == []
     asked = set(re.findall(r'"url":"((?:https?|wss?):[^"]*)"', log.read_text(encoding="utf-8")))
-    own = {url for url in asked if "google" in url or "gstatic" in url}  # the browser's own business, not the page's
+    own = {
+        url for url in asked if "google" in url or "gstatic" in url
+    }  # the browser's own business, not the page's
     assert asked - own == set()

@@ -4,7 +4,14 @@ import pytest
 
 from tunesmith.errors import BadRequest
 from tunesmith.settings import Format
-from tunesmith_jobs.evaluate.scoring import RowLoss, compare_losses, compare_shares, format_judge, is_exact, metrics
+from tunesmith_jobs.evaluate.scoring import (
+    RowLoss,
+    compare_losses,
+    compare_shares,
+    format_judge,
+    is_exact,
+    metrics,
+)
 
 SCHEMA = {
     "type": "object",

@@ -10,15 +10,30 @@ from tunesmith_jobs.generate.parse import Axis, Plan
 
 
 def plan(topics, values):
-    axes = [Axis(name=f"axis{number}", values=tuple(f"v{value}" for value in range(count))) for number, count in enumerate(values)]
-    return Plan(prompts="p", responses="r", topics=tuple(f"t{topic}" for topic in range(topics)), axes=tuple(axes), difficulties=("e", "h"))
+    axes = [
+        Axis(name=f"axis{number}", values=tuple(f"v{value}" for value in range(count)))
+        for number, count in enumerate(values)
+    ]
+    return Plan(
+        prompts="p",
+        responses="r",
+        topics=tuple(f"t{topic}" for topic in range(topics)),
+        axes=tuple(axes),
+        difficulties=("e", "h"),
+    )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 30), st.lists(st.integers(2, 9), max_size=4), st.integers(0, 2**32), st.integers(1, 120))
-def test_in_any_first_n_cells_each_value_comes_as_often_as_every_other_give_or_take_one(topics, values, seed, count):
+@given(
+    st.integers(1, 30), st.lists(st.integers(2, 9), max_size=4), st.integers(0, 2**32), st.integers(1, 120)
+)
+def test_in_any_first_n_cells_each_value_comes_as_often_as_every_other_give_or_take_one(
+    topics, values, seed, count
+):
     cells = [cell_at(plan(topics, values), seed, index) for index in range(count)]
-    for column in zip(*([cell.topic, cell.difficulty, *(value for _, value in cell.values)] for cell in cells), strict=True):
+    for column in zip(
+        *([cell.topic, cell.difficulty, *(value for _, value in cell.values)] for cell in cells), strict=True
+    ):
         seen = Counter(column)
         assert max(seen.values()) - min(seen.values()) <= 1
 
@@ -37,4 +52,6 @@ def test_axes_are_drawn_independently_of_each_other():
 
 
 def test_another_seed_gives_another_order():
-    assert [cell_at(plan(9, []), 1, i).topic for i in range(9)] != [cell_at(plan(9, []), 2, i).topic for i in range(9)]
+    assert [cell_at(plan(9, []), 1, i).topic for i in range(9)] != [
+        cell_at(plan(9, []), 2, i).topic for i in range(9)
+    ]

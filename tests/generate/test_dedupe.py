@@ -4,7 +4,16 @@ import random
 
 import pytest
 
-from tunesmith_jobs.generate.dedupe import MISSED, PERMUTATIONS, Duplicates, bands, clusters, jaccard, nearest, shingles
+from tunesmith_jobs.generate.dedupe import (
+    MISSED,
+    PERMUTATIONS,
+    Duplicates,
+    bands,
+    clusters,
+    jaccard,
+    nearest,
+    shingles,
+)
 
 LONG = "my lamp from the shop in Leeds does not turn on any more since Monday and I would like to have it repaired"
 RIDDLE = "请问,哪个字一年四季都不会凋零?请一步一步说明理由。"
@@ -15,7 +24,12 @@ CASES = {  # earlier, later, threshold -> similarity found, or None
     "sharp s folds": ("Straße", "STRASSE", 1.0, 1.0),
     "one word more is near": (LONG, LONG + " soon", 0.7, 0.95),
     "one word more is not exact": (LONG, LONG + " soon", 1.0, None),
-    "half of it is another text": (LONG, "my lamp from the shop in Leeds is lovely, and my cat likes to sit below it at night", 0.7, None),
+    "half of it is another text": (
+        LONG,
+        "my lamp from the shop in Leeds is lovely, and my cat likes to sit below it at night",
+        0.7,
+        None,
+    ),
     "Chinese: a character is a word": (RIDDLE, RIDDLE.replace("请一步一步", "一步一步"), 0.7, 0.78),
     "Chinese: another riddle": (RIDDLE, "什么东西越洗越脏?请说明理由。", 0.7, None),
     "Thai has no spaces either": ("สวัสดีครับผมอยากสั่งอาหาร", "สวัสดีครับผมอยากสั่งอาหา", 0.7, 0.96),

@@ -17,18 +17,43 @@ FAULTS = {  # what the endpoint does -> exit code, reason, part of the message
     "the quota is gone": ("quota", ExitCode.REFUSED, "TeacherQuota", "quota"),
     "the model is missing": ("missing", ExitCode.BAD_REQUEST, "TeacherModelNotFound", "404"),
     "429 for ever": ("throttle,seconds=0.3", ExitCode.TRY_AGAIN, "TeacherThrottled", "limits the rate"),
-    "429 with a wait beyond all patience": ("throttle,seconds=3600", ExitCode.TRY_AGAIN, "TeacherThrottled", "asks to wait"),
-    "429 for ever, without Retry-After": ("throttle,seconds=-1", ExitCode.TRY_AGAIN, "TeacherThrottled", "limits the rate"),
+    "429 with a wait beyond all patience": (
+        "throttle,seconds=3600",
+        ExitCode.TRY_AGAIN,
+        "TeacherThrottled",
+        "asks to wait",
+    ),
+    "429 for ever, without Retry-After": (
+        "throttle,seconds=-1",
+        ExitCode.TRY_AGAIN,
+        "TeacherThrottled",
+        "limits the rate",
+    ),
     "500 for ever": ("error", ExitCode.TRY_AGAIN, "TeacherUnavailable", "status 500"),
     "503 for ever": ("overload", ExitCode.TRY_AGAIN, "TeacherUnavailable", "status 503"),
     "connections are cut": ("cut", ExitCode.TRY_AGAIN, "TeacherUnavailable", "connection failed"),
-    "a web page instead of JSON": ("garbage", ExitCode.TRY_AGAIN, "TeacherUnavailable", "not a chat completion"),
+    "a web page instead of JSON": (
+        "garbage",
+        ExitCode.TRY_AGAIN,
+        "TeacherUnavailable",
+        "not a chat completion",
+    ),
     "it never answers": ("hang,seconds=30", ExitCode.TRY_AGAIN, "TeacherUnavailable", "no answer in 0.6 s"),
-    "nonsense instead of pairs": ("nonsense", ExitCode.TRY_AGAIN, "TeacherUnusable", "cannot be read|no usable"),
+    "nonsense instead of pairs": (
+        "nonsense",
+        ExitCode.TRY_AGAIN,
+        "TeacherUnusable",
+        "cannot be read|no usable",
+    ),
 }
 
 
-AT_ONCE = ("the key is refused", "429 with a wait beyond all patience", "connections are cut", "nonsense instead of pairs")
+AT_ONCE = (
+    "the key is refused",
+    "429 with a wait beyond all patience",
+    "connections are cut",
+    "nonsense instead of pairs",
+)
 WHEN = {
     **{f"{name}, in the middle": (*case, 12) for name, case in FAULTS.items()},
     **{f"{name}, at once": (*FAULTS[name], 0) for name in AT_ONCE},
@@ -59,7 +84,9 @@ PASSING = {
     "web pages": "garbage,after=5,every=5,count=6",
     "one that hangs": "hang,seconds=30,after=9,count=1",
 }
-STEADY = replace(QUICK, request=3.0, tries=12, silence=20.0)  # an answer that a busy machine delays is not asked for, and counted, twice
+STEADY = replace(
+    QUICK, request=3.0, tries=12, silence=20.0
+)  # an answer that a busy machine delays is not asked for, and counted, twice
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
@@ -86,7 +113,11 @@ def test_the_rate_of_a_limited_endpoint_is_found_with_few_refusals(stage_for):
 BUDGETS = {
     "requests": ({"maxRequests": 10}, 10, 10_000),
     "tokens": ({"maxTokens": 20_000}, 200, 20_000),
-    "dollars": ({"maxUSD": 0.02, "usdPerMillionInputTokens": 1.0, "usdPerMillionOutputTokens": 1.0}, 200, 20_000),
+    "dollars": (
+        {"maxUSD": 0.02, "usdPerMillionInputTokens": 1.0, "usdPerMillionOutputTokens": 1.0},
+        200,
+        20_000,
+    ),
 }
 
 
@@ -122,7 +153,10 @@ def test_openais_own_endpoint_needs_a_key(stage_for, monkeypatch):
 
 
 def checked(url, stage_for, model="scripted"):
-    return [(error.exit_code, error.reason) for error in check_teacher(stage_for(spec(url, teacher={"model": model})).spec)]
+    return [
+        (error.exit_code, error.reason)
+        for error in check_teacher(stage_for(spec(url, teacher={"model": model})).spec)
+    ]
 
 
 def test_the_preflight_finds_nothing_wrong_with_a_good_teacher_and_pays_nothing(stage_for):
@@ -134,7 +168,9 @@ def test_the_preflight_finds_nothing_wrong_with_a_good_teacher_and_pays_nothing(
 def test_the_preflight_finds_a_missing_model_and_endpoint(stage_for, monkeypatch):
     with teacher() as server:
         assert checked(server.url, stage_for, "gpt-9") == [(ExitCode.BAD_REQUEST, "TeacherModelNotFound")]
-        assert checked(server.url.replace("/v1", "/other"), stage_for) == [], "an endpoint without a list of models is no problem"
+        assert checked(server.url.replace("/v1", "/other"), stage_for) == [], (
+            "an endpoint without a list of models is no problem"
+        )
     assert checked("http://127.0.0.1:9/v1", stage_for) == [(ExitCode.TRY_AGAIN, "TeacherUnreachable")]
 
 

@@ -160,7 +160,9 @@ LIMITED = {  # calls, latency in s, requests a second -> least time, refusals at
 }
 
 
-@pytest.mark.parametrize(("calls", "latency", "rate", "least", "most_refusals"), LIMITED.values(), ids=LIMITED)
+@pytest.mark.parametrize(
+    ("calls", "latency", "rate", "least", "most_refusals"), LIMITED.values(), ids=LIMITED
+)
 def test_an_endpoint_with_a_limit_is_used_well(calls, latency, rate, least, most_refusals):
     seconds, refusals = simulated(calls, latency, rate)
     assert seconds < 1.25 * least + 1
@@ -175,6 +177,8 @@ def test_a_full_house_waits_for_somebody_to_leave():
     assert gates.wait(0.0, 1) == 0
 
 
-@pytest.mark.parametrize(("tries", "draw", "seconds"), [(0, 1.0, 0.5), (3, 1.0, 4.0), (3, 0.25, 1.0), (1000, 1.0, 20.0)])
+@pytest.mark.parametrize(
+    ("tries", "draw", "seconds"), [(0, 1.0, 0.5), (3, 1.0, 4.0), (3, 0.25, 1.0), (1000, 1.0, 20.0)]
+)
 def test_backoff(tries, draw, seconds):
     assert backoff(tries, draw) == seconds

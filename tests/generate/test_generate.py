@@ -40,7 +40,14 @@ def dataset(files):
 def test_a_task_becomes_exactly_the_rows_asked_for(stage_for):
     with teacher() as server:
         files = made(stage_for(spec(server.url, 134)))
-    assert sorted(files) == ["plan.json", "rejected.jsonl", "report.json", "system_message.txt", "test.jsonl", "train.jsonl"]
+    assert sorted(files) == [
+        "plan.json",
+        "rejected.jsonl",
+        "report.json",
+        "system_message.txt",
+        "test.jsonl",
+        "train.jsonl",
+    ]
     train, test = read_rows(files["train.jsonl"], "train"), read_rows(files["test.jsonl"], "test")
     assert (len(train), len(test)) == (121, 13)
     assert len({row.id for row in train + test}) == 134
@@ -72,15 +79,23 @@ def test_the_teacher_counts_apart_what_each_task_was_billed(stage_for):
     with teacher() as server:
         generate(stage_for(spec(server.url, 20, task=other)), PATIENT)
         assert (billed(server.url, other), billed(server.url, "")) == (22, 22)
-        generate(stage_for(spec(server.url, 30, task="Translate English into French."), run="another"), PATIENT)
-        assert (billed(server.url, other), billed(server.url, "into French"), billed(server.url, "")) == (22, 32, 54)
+        generate(
+            stage_for(spec(server.url, 30, task="Translate English into French."), run="another"), PATIENT
+        )
+        assert (billed(server.url, other), billed(server.url, "into French"), billed(server.url, "")) == (
+            22,
+            32,
+            54,
+        )
 
 
 def test_the_same_answers_give_the_same_bytes_whatever_their_order(stage_for):
     with teacher() as server:
         first = made(stage_for(spec(server.url), run="one"))
     with teacher("error,every=3", latency=0.01) as server:
-        second = made(stage_for(spec(server.url, teacher={"maxConcurrency": 3}), run="two"), replace(QUICK, tries=30))
+        second = made(
+            stage_for(spec(server.url, teacher={"maxConcurrency": 3}), run="two"), replace(QUICK, tries=30)
+        )
     assert dataset(first) == dataset(second)
 
 
@@ -106,7 +121,9 @@ def test_an_endpoint_that_shares_nothing_but_plain_text_is_asked_for_tags(stage_
     with teacher("nojson") as server:
         files = made(stage_for(spec(server.url, 10)))
         assert server.answered == 12
-    assert json.loads(files["report.json"])["teacher"]["faults"] <= 2 * 2  # the ladder's two steps, and what was under way
+    assert (
+        json.loads(files["report.json"])["teacher"]["faults"] <= 2 * 2
+    )  # the ladder's two steps, and what was under way
 
 
 def test_rejected_answers_are_replaced_and_named(stage_for):
@@ -228,7 +245,9 @@ def test_killed_at_random_moments_it_gives_the_same_bytes_and_pays_twice_for_no_
         draw = random.Random(11)
         kills = 0
         for _ in range(wanted_kills):
-            process = subprocess.Popen([*command, url], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                [*command, url], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
             reached, wanted = server.answered, draw.randint(4, 9)
             while process.poll() is None and server.answered < reached + wanted:
                 time.sleep(0.005)
@@ -241,7 +260,11 @@ def test_killed_at_random_moments_it_gives_the_same_bytes_and_pays_twice_for_no_
         assert server.answered <= rows + 2 + kills * width
         whole = made(stage_for(wish, run="undisturbed"))
     found = open_store(url)
-    files = {entry.path.rsplit("/", 1)[1]: found.read(entry.path) for entry in found.list("r/generate/") if "/attempts/" in entry.path}
+    files = {
+        entry.path.rsplit("/", 1)[1]: found.read(entry.path)
+        for entry in found.list("r/generate/")
+        if "/attempts/" in entry.path
+    }
     assert dataset(files) == dataset(whole)
 
 
@@ -256,10 +279,14 @@ def test_the_scripted_rows_fit_the_quickstarts_format(stage_for):
     import jsonschema
     import yaml
 
-    quickstart = yaml.safe_load((Path(__file__).parents[2] / "examples" / "quickstart.yaml").read_text(encoding="utf-8"))["spec"]
+    quickstart = yaml.safe_load(
+        (Path(__file__).parents[2] / "examples" / "quickstart.yaml").read_text(encoding="utf-8")
+    )["spec"]
     with teacher() as server:
         files = made(stage_for(spec(server.url, quickstart["data"]["examples"], task=quickstart["task"])))
     rows = read_rows(files["train.jsonl"], "train") + read_rows(files["test.jsonl"], "test")
     for row in rows:
         jsonschema.validate(json.loads(row.response), quickstart["evaluation"]["format"]["jsonSchema"])
-    assert files["rejected.jsonl"] == b"", "more than 95 % of the scripted messages must pass the filter of near-duplicates"
+    assert files["rejected.jsonl"] == b"", (
+        "more than 95 % of the scripted messages must pass the filter of near-duplicates"
+    )

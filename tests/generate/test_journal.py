@@ -16,7 +16,10 @@ def call(cell):
 
 def answer(text):
     raw = json.dumps(
-        {"choices": [{"finish_reason": "stop", "message": {"content": text}}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+        {
+            "choices": [{"finish_reason": "stop", "message": {"content": text}}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+        }
     )
     return read_answer(raw, seconds=0.25)
 
@@ -67,7 +70,9 @@ def test_two_pods_with_one_attempt_name_overwrite_nothing(store):
         journals = [Journal(store, "r", "a"), Journal(store, "r", "a")]
         for journal in journals:
             journal.load()
-        await asyncio.gather(*(journal.add(call(cell), answer(str(cell))) for cell, journal in enumerate(journals)))
+        await asyncio.gather(
+            *(journal.add(call(cell), answer(str(cell))) for cell, journal in enumerate(journals))
+        )
 
     asyncio.run(both())
     assert len(list(loaded(store).entries())) == 2
@@ -84,7 +89,9 @@ def test_a_torn_line_is_left_out_and_the_rest_read(store):
     path = next(store.list("r/generate/journal/")).path
     data = store.read(path)
     store.write(path, data[: data.rindex(b"{")] + b'{"key": "ab')
-    assert [loaded(store).find(call(cell)) is not None for cell in (1, 2, 3)].count(True) == len(list(read_entries(data))) - 1
+    assert [loaded(store).find(call(cell)) is not None for cell in (1, 2, 3)].count(True) == len(
+        list(read_entries(data))
+    ) - 1
 
 
 def test_a_store_that_fails_fails_the_waiter(store, tmp_path):
@@ -102,4 +109,6 @@ def test_the_key_knows_content_cell_and_sample_but_no_address():
         Call("n", (("user", "x"),), 0.5, 100, "pairs", cell=1).key,
     }
     assert len(keys) == 4
-    assert call(1).key == "ebcf7fa3940b864a268a608bad94f90ad99ed8df5fb10ab0c8abfef2d5073cc2"  # another key would pay anew
+    assert (
+        call(1).key == "ebcf7fa3940b864a268a608bad94f90ad99ed8df5fb10ab0c8abfef2d5073cc2"
+    )  # another key would pay anew

@@ -68,7 +68,9 @@ def test_a_file_that_changes_is_followed_and_one_that_breaks_keeps_what_was(tmp_
 
 def test_without_a_file_there_is_nothing_to_follow(monkeypatch):
     monkeypatch.delenv(TEACHER_RATE_FILE, raising=False)
-    asyncio.run(asyncio.wait_for(live_rate.follow(lambda _: pytest.fail("told a rate"), print, seconds=0.01), 1))
+    asyncio.run(
+        asyncio.wait_for(live_rate.follow(lambda _: pytest.fail("told a rate"), print, seconds=0.01), 1)
+    )
 
 
 def test_the_stage_obeys_the_file_from_its_first_request_on(stage_for, tmp_path, monkeypatch):

@@ -28,7 +28,11 @@ ENCODINGS = {
     "utf-8 with a mark": (JSONL.encode("utf-8-sig"), {}, TEXT),
     "utf-16 with a mark": (JSONL.encode("utf-16"), {}, TEXT),
     "Windows-1252": (LATIN.encode("cp1252"), {}, TEXT.replace(" 谜语", "")),
-    "named": (JSONL.replace("“Là” – ", "").replace("Où est la clé", "?").encode("gb18030"), {"encoding": "gb18030"}, "?? 谜语"),
+    "named": (
+        JSONL.replace("“Là” – ", "").replace("Où est la clé", "?").encode("gb18030"),
+        {"encoding": "gb18030"},
+        "?? 谜语",
+    ),
     "Windows line ends": (JSONL.replace("\n", "\r\n").encode(), {}, TEXT),
     "no line end": (JSONL.rstrip().encode(), {}, TEXT),
 }
@@ -44,15 +48,34 @@ def chat(*messages):
 
 
 FORMS = {
-    "prompt and response": ({"prompt": "p", "response": "r", "other": 1}, Row(id="l000001", prompt="p", response="r")),
-    "OpenAI chat": (chat(("system", "s"), ("user", "p"), ("assistant", "r")), Row(id="l000001", prompt="p", response="r", system="s")),
-    "chat without a system message": (chat(("user", "p"), ("assistant", "r")), Row(id="l000001", prompt="p", response="r")),
+    "prompt and response": (
+        {"prompt": "p", "response": "r", "other": 1},
+        Row(id="l000001", prompt="p", response="r"),
+    ),
+    "OpenAI chat": (
+        chat(("system", "s"), ("user", "p"), ("assistant", "r")),
+        Row(id="l000001", prompt="p", response="r", system="s"),
+    ),
+    "chat without a system message": (
+        chat(("user", "p"), ("assistant", "r")),
+        Row(id="l000001", prompt="p", response="r"),
+    ),
     "several turns": (
         chat(("user", "a"), ("assistant", "b"), ("user", "p"), ("assistant", "r")),
-        Row(id="l000001", prompt="p", response="r", history=(Turn(role="user", content="a"), Turn(role="assistant", content="b"))),
+        Row(
+            id="l000001",
+            prompt="p",
+            response="r",
+            history=(Turn(role="user", content="a"), Turn(role="assistant", content="b")),
+        ),
     ),
     "content in parts": (
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": "p"}]}, {"role": "assistant", "content": "r", "weight": 1}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "p"}]},
+                {"role": "assistant", "content": "r", "weight": 1},
+            ]
+        },
         Row(id="l000001", prompt="p", response="r"),
     ),
     "a row of our own": (
@@ -62,9 +85,17 @@ FORMS = {
             "response": "r",
             "history": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
         },
-        Row(id="l000001", prompt="p", response="r", history=(Turn(role="user", content="a"), Turn(role="assistant", content="b"))),
+        Row(
+            id="l000001",
+            prompt="p",
+            response="r",
+            history=(Turn(role="user", content="a"), Turn(role="assistant", content="b")),
+        ),
     ),
-    "texts keep their blanks": ({"prompt": " p\n", "response": "\tr "}, Row(id="l000001", prompt=" p\n", response="\tr ")),
+    "texts keep their blanks": (
+        {"prompt": " p\n", "response": "\tr "},
+        Row(id="l000001", prompt=" p\n", response="\tr "),
+    ),
 }
 
 
@@ -89,7 +120,9 @@ CSV = {
 
 @pytest.mark.parametrize(("text", "settings"), CSV.values(), ids=CSV)
 def test_csv(text, settings):
-    assert [(row.prompt, row.response) for row in read(text.encode(), uri="data.csv", **settings).rows] == [("p", "r")]
+    assert [(row.prompt, row.response) for row in read(text.encode(), uri="data.csv", **settings).rows] == [
+        ("p", "r")
+    ]
 
 
 def test_csv_cells_may_hold_line_ends_and_rows_are_named_by_their_first_line():
@@ -111,7 +144,10 @@ BAD = {
     "messages without an answer": (json.dumps(chat(("user", "p"))), "no answer"),
     "messages in the wrong order": (json.dumps(chat(("assistant", "p"), ("user", "r"))), "roles"),
     "a tool's message": (json.dumps(chat(("user", "p"), ("tool", "x"), ("assistant", "r"))), "roles"),
-    "a message without content": ('{"messages": [{"role": "user"}, {"role": "assistant", "content": "r"}]}', "bad message"),
+    "a message without content": (
+        '{"messages": [{"role": "user"}, {"role": "assistant", "content": "r"}]}',
+        "bad message",
+    ),
     "messages are no list": ('{"messages": "hi"}', "messages is no list"),
 }
 
@@ -126,7 +162,12 @@ def test_bad_lines_are_named(line, kind):
 
 WHOLE = {
     "a column is missing": (b"question,response\na,b\n", "data.csv", {}, "no column 'prompt'"),
-    "not in that encoding": (b"\xff\xfe\xfa", "data.jsonl", {"encoding": "utf-8"}, "is not utf-8: byte 0, line 1"),
+    "not in that encoding": (
+        b"\xff\xfe\xfa",
+        "data.jsonl",
+        {"encoding": "utf-8"},
+        "is not utf-8: byte 0, line 1",
+    ),
     "no such encoding": (b"x", "data.jsonl", {"encoding": "utf-9"}, "there is no encoding 'utf-9'"),
     "a quote that never ends": (b'prompt,response\n"p,r\n', "data.csv", {}, "no CSV"),
 }
@@ -140,7 +181,9 @@ def test_files_that_cannot_be_read_say_why(data, uri, settings, why):
 
 def made(stage):
     manifest, _ = stage.commit(generate(stage))
-    return manifest, {file.path: stage.store.read(f"{manifest.folder}/{file.path}") for file in manifest.files}
+    return manifest, {
+        file.path: stage.store.read(f"{manifest.folder}/{file.path}") for file in manifest.files
+    }
 
 
 def lines(count, **extra):
@@ -156,7 +199,9 @@ def test_own_data_becomes_a_dataset_without_any_teacher(stage_for, tmp_path):
     path = tmp_path / "my data.jsonl"
     path.write_text(lines(50) + lines(1), encoding="utf-8")
     manifest, files = made(stage_for(own(path, split={"validation": 0.1})))
-    train, validation, test = (read_rows(files[f"{name}.jsonl"], name) for name in ("train", "validation", "test"))
+    train, validation, test = (
+        read_rows(files[f"{name}.jsonl"], name) for name in ("train", "validation", "test")
+    )
     assert (len(train), len(validation), len(test)) == (40, 5, 5)
     assert files["system_message.txt"] == b"Sort the mail."
     assert json.loads(files["rejected.jsonl"])["reason"] == "duplicate"

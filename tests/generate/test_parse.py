@@ -11,20 +11,32 @@ PAIRS = {
     "blanks around texts": ('{"pairs": [{"prompt": " p\\n", "response": "\\tr "}]}', [A]),
     "one pair without the list": ('{"prompt": "p", "response": "r"}', [A]),
     "a bare list": ('[{"prompt": "p", "response": "r"}]', [A]),
-    "in a fence, with talk around it": ('Sure:\n```json\n{"pairs": [{"prompt": "p", "response": "r"}]}\n```\nAnything else?', [A]),
+    "in a fence, with talk around it": (
+        'Sure:\n```json\n{"pairs": [{"prompt": "p", "response": "r"}]}\n```\nAnything else?',
+        [A],
+    ),
     "talk before the brace": ('Here: {"pairs": [{"prompt": "p", "response": "r"}]} there', [A]),
     "tags": ("<prompt>p</prompt>\n<response>r</response>", [A]),
     "two in tags": (
         "<prompt>p</prompt><response>r</response>\n\n<prompt>q</prompt><response>s</response>",
         [A, Pair(prompt="q", response="s")],
     ),
-    "tags around JSON": ('<prompt>p</prompt><response>{"a":1}</response>', [Pair(prompt="p", response='{"a":1}')]),
+    "tags around JSON": (
+        '<prompt>p</prompt><response>{"a":1}</response>',
+        [Pair(prompt="p", response='{"a":1}')],
+    ),
     "a response that is JSON itself": (
         '{"pairs": [{"prompt": "p", "response": {"a": 1, "b": "é"}}]}',
         [JSON],
     ),
-    "more than asked for": ('{"pairs": [' + ",".join(['{"prompt": "p", "response": "r"}'] * 9) + "]}", [A, A]),
-    "any language": ('{"pairs": [{"prompt": "谜语", "response": "春"}]}', [Pair(prompt="谜语", response="春")]),
+    "more than asked for": (
+        '{"pairs": [' + ",".join(['{"prompt": "p", "response": "r"}'] * 9) + "]}",
+        [A, A],
+    ),
+    "any language": (
+        '{"pairs": [{"prompt": "谜语", "response": "春"}]}',
+        [Pair(prompt="谜语", response="春")],
+    ),
 }
 
 
@@ -34,7 +46,18 @@ def test_pairs(text, pairs):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no", "{", '{"pairs": []}', '{"pairs": [{"prompt": "p"}]}', '"x"', "[1]", "<prompt>p</prompt>", "null"]
+    "text",
+    [
+        "",
+        "no",
+        "{",
+        '{"pairs": []}',
+        '{"pairs": [{"prompt": "p"}]}',
+        '"x"',
+        "[1]",
+        "<prompt>p</prompt>",
+        "null",
+    ],
 )
 def test_what_holds_no_pair_is_unreadable(text):
     with pytest.raises(Unreadable):
@@ -67,7 +90,13 @@ def test_a_plan_that_cannot_be_used_says_why(text, why):
 
 
 @pytest.mark.parametrize(
-    "text", ["Given x, you will y.", '"Given x, you will y."', "```\nGiven x, you will y.\n```", "  Given x, you will y.\n"]
+    "text",
+    [
+        "Given x, you will y.",
+        '"Given x, you will y."',
+        "```\nGiven x, you will y.\n```",
+        "  Given x, you will y.\n",
+    ],
 )
 def test_a_system_message_is_taken_out_of_its_wrapping(text):
     assert parse_system_message(text) == "Given x, you will y."

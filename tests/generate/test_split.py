@@ -27,7 +27,12 @@ def families(sizes, seed=0):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=25), st.floats(0, 0.5), st.floats(0, 0.4), st.integers(0, 99))
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=25),
+    st.floats(0, 0.5),
+    st.floats(0, 0.4),
+    st.integers(0, 99),
+)
 def test_every_row_is_in_exactly_one_part(sizes, test, validation, seed):
     texts = families(sizes)
     parts = split(texts, shares(test, validation, seed))
@@ -41,7 +46,11 @@ def test_near_copies_are_never_on_both_sides():
     texts = families([3] * 20 + [1] * 40)
     parts = split(texts, shares(0.1, 0.1))
     found = [shingles(text) for text in texts]
-    for one, other in ((parts.test, parts.train), (parts.validation, parts.train), (parts.test, parts.validation)):
+    for one, other in (
+        (parts.test, parts.train),
+        (parts.validation, parts.train),
+        (parts.test, parts.validation),
+    ):
         assert max(nearest([found[key] for key in one], [found[key] for key in other])) < parts.threshold
     assert (len(parts.test), len(parts.validation), len(parts.train)) == (10, 10, 80)
     assert (parts.threshold, parts.clusters) == (0.5, 60)

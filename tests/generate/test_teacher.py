@@ -40,8 +40,16 @@ LADDER = {  # dialect, what the 400 says -> the next dialect, or None
         "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
         Dialect(tokens="max_completion_tokens"),
     ),
-    "an older server": (Dialect(tokens="max_completion_tokens"), "extra field max_completion_tokens", Dialect()),
-    "a model without a temperature": (Dialect(), "'temperature' does not support 0.7", Dialect(temperature=False)),
+    "an older server": (
+        Dialect(tokens="max_completion_tokens"),
+        "extra field max_completion_tokens",
+        Dialect(),
+    ),
+    "a model without a temperature": (
+        Dialect(),
+        "'temperature' does not support 0.7",
+        Dialect(temperature=False),
+    ),
 }
 
 
@@ -60,12 +68,17 @@ def test_every_form_can_be_read_from_what_is_asked(level):
     body = Dialect(level=level).body(CALL)
     format_ = body.get("response_format", {}).get("type", "tags")
     assert format_ == level
-    assert ("JSON" in body["messages"][0]["content"]) == (level == "json_object"), "OpenAI's JSON mode needs the word in the messages"
+    assert ("JSON" in body["messages"][0]["content"]) == (level == "json_object"), (
+        "OpenAI's JSON mode needs the word in the messages"
+    )
     assert ("<response>" in body["messages"][0]["content"]) == (level == "tags")
 
 
 def test_what_is_fixed_comes_first_so_that_prompt_caches_apply():
-    bodies = [Dialect().body(prompts.cell_call("the task", Data(), PLAN, cell_at(PLAN, 42, index))) for index in range(2)]
+    bodies = [
+        Dialect().body(prompts.cell_call("the task", Data(), PLAN, cell_at(PLAN, 42, index)))
+        for index in range(2)
+    ]
     assert bodies[0]["messages"][0] == bodies[1]["messages"][0]
     one, other = (body["messages"][1]["content"] for body in bodies)
     assert one.split("Example number")[0] == other.split("Example number")[0]
@@ -96,7 +109,16 @@ def test_what_no_retry_changes(status, message, code, reason):
 
 
 @pytest.mark.parametrize(
-    "raw", ["", "<html>", "[]", "{}", '{"choices": []}', '{"choices": [{"message": {"content": ["x"]}}]}', '{"error": {}}']
+    "raw",
+    [
+        "",
+        "<html>",
+        "[]",
+        "{}",
+        '{"choices": []}',
+        '{"choices": [{"message": {"content": ["x"]}}]}',
+        '{"error": {}}',
+    ],
 )
 def test_what_is_no_chat_completion_is_told_apart(raw):
     with pytest.raises(ValueError, match="not a chat completion"):

@@ -35,34 +35,79 @@ class Image:
                     if entry.is_dir(follow_symlinks=False):
                         todo.append(entry.path)
 
-    def run(self, *command: str, env: dict[str, str] | None = None, folder: Path | None = None, timeout: float = 120):
+    def run(
+        self,
+        *command: str,
+        env: dict[str, str] | None = None,
+        folder: Path | None = None,
+        timeout: float = 120,
+    ):
         """The ended process of `command`. A `folder` is a place of its own that lies at /data, owned by 10001."""
         bundle = Path("/run") / f"tunesmith-test-{uuid.uuid4().hex[:12]}"
         bundle.mkdir()
         try:
-            (bundle / "hosts").write_text(f"127.0.0.1 localhost {bundle.name}\n")  # the kubelet mounts one too
-            (bundle / "config.json").write_text(json.dumps(self._spec(bundle, list(command), env or {}, folder)))
+            (bundle / "hosts").write_text(
+                f"127.0.0.1 localhost {bundle.name}\n"
+            )  # the kubelet mounts one too
+            (bundle / "config.json").write_text(
+                json.dumps(self._spec(bundle, list(command), env or {}, folder))
+            )
             return subprocess.run(
-                ["runc", "run", "--bundle", str(bundle), bundle.name], capture_output=True, text=True, timeout=timeout, check=False
+                ["runc", "run", "--bundle", str(bundle), bundle.name],
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
             )
         finally:
             subprocess.run(["runc", "delete", "--force", bundle.name], capture_output=True, check=False)
             shutil.rmtree(bundle)
 
-    def _spec(self, bundle: Path, command: list[str], env: dict[str, str], folder: Path | None) -> dict[str, Any]:
+    def _spec(
+        self, bundle: Path, command: list[str], env: dict[str, str], folder: Path | None
+    ) -> dict[str, Any]:
         uid, gid = map(int, self.config["User"].split(":"))
-        none: dict[str, list[str]] = {kind: [] for kind in ("bounding", "effective", "permitted", "ambient", "inheritable")}
+        none: dict[str, list[str]] = {
+            kind: [] for kind in ("bounding", "effective", "permitted", "ambient", "inheritable")
+        }
         mounts = [
             {"destination": "/proc", "type": "proc", "source": "proc"},
-            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"]},
-            {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "nodev", "mode=1777"]},
-            {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", "mode=1777"]},
-            {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]},
-            {"destination": "/etc/hosts", "type": "bind", "source": str(bundle / "hosts"), "options": ["rbind", "ro"]},
+            {
+                "destination": "/dev",
+                "type": "tmpfs",
+                "source": "tmpfs",
+                "options": ["nosuid", "mode=755", "size=65536k"],
+            },
+            {
+                "destination": "/dev/shm",
+                "type": "tmpfs",
+                "source": "shm",
+                "options": ["nosuid", "nodev", "mode=1777"],
+            },
+            {
+                "destination": "/tmp",
+                "type": "tmpfs",
+                "source": "tmpfs",
+                "options": ["nosuid", "nodev", "mode=1777"],
+            },
+            {
+                "destination": "/sys",
+                "type": "sysfs",
+                "source": "sysfs",
+                "options": ["nosuid", "noexec", "nodev", "ro"],
+            },
+            {
+                "destination": "/etc/hosts",
+                "type": "bind",
+                "source": str(bundle / "hosts"),
+                "options": ["rbind", "ro"],
+            },
         ]
         if folder is not None:
             os.chown(folder, uid, gid)
-            mounts.append({"destination": "/data", "type": "bind", "source": str(folder), "options": ["rbind", "rw"]})
+            mounts.append(
+                {"destination": "/data", "type": "bind", "source": str(folder), "options": ["rbind", "rw"]}
+            )
         return {
             "ociVersion": "1.0.2",
             "hostname": bundle.name,
@@ -92,18 +137,24 @@ def lacking() -> str:
 def opened(name: str) -> Iterator[Image | None]:
     """The image `tunesmith-<name>` while it is mounted; None if it is not built."""
     reference = f"{PREFIX}{name}:{TAG}"
-    shown = subprocess.run(["buildah", "inspect", "--type", "image", reference], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["buildah", "inspect", "--type", "image", reference], capture_output=True, text=True, check=False
+    )
     if shown.returncode:
         yield None
         return
     image = json.loads(shown.stdout)["OCIv1"]
     container = _buildah("from", "--pull=never", reference)
     try:
-        yield Image(name, Path(_buildah("mount", container)), image["config"], tuple(image["rootfs"]["diff_ids"]))
+        yield Image(
+            name, Path(_buildah("mount", container)), image["config"], tuple(image["rootfs"]["diff_ids"])
+        )
     finally:
         _buildah("umount", container)
         _buildah("rm", container)
 
 
 def _buildah(*words: str) -> str:
-    return subprocess.run(["buildah", *words], capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+    return subprocess.run(
+        ["buildah", *words], capture_output=True, text=True, check=True, timeout=120
+    ).stdout.strip()

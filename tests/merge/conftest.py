@@ -40,7 +40,9 @@ class Bases:
     def _gpt2(self, path: Path) -> None:
         from transformers import GPT2Config, GPT2LMHeadModel
 
-        config = GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=64, n_positions=64, bos_token_id=0, eos_token_id=0)
+        config = GPT2Config(
+            n_embd=32, n_layer=2, n_head=4, vocab_size=64, n_positions=64, bos_token_id=0, eos_token_id=0
+        )
         GPT2LMHeadModel(config).save_pretrained(path)
 
     def _bare_gpt2(self, path: Path) -> None:
@@ -51,6 +53,8 @@ class Bases:
         path.mkdir()
         found = load_file(source / "model.safetensors")
         save_file(
-            {name.removeprefix("transformer."): tensor for name, tensor in found.items()}, path / "model.safetensors", {"format": "pt"}
+            {name.removeprefix("transformer."): tensor for name, tensor in found.items()},
+            path / "model.safetensors",
+            {"format": "pt"},
         )
         (path / "config.json").write_bytes((source / "config.json").read_bytes())

@@ -36,10 +36,19 @@ def load(base: Path, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
         return AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
 
 
-def make_adapter(base: Path, to: Path, *, size: float = 0.05, touch: Callable[[torch.nn.Module], None] | None = None, **lora: Any) -> Path:
+def make_adapter(
+    base: Path,
+    to: Path,
+    *,
+    size: float = 0.05,
+    touch: Callable[[torch.nn.Module], None] | None = None,
+    **lora: Any,
+) -> Path:
     """An adapter by PEFT itself, every trained number moved by a random step of deviation `size`."""
     torch.manual_seed(1)
-    config = LoraConfig(**{"r": 4, "lora_alpha": 7, "target_modules": LINEAR, "task_type": "CAUSAL_LM", **lora})
+    config = LoraConfig(
+        **{"r": 4, "lora_alpha": 7, "target_modules": LINEAR, "task_type": "CAUSAL_LM", **lora}
+    )
     with _quiet():
         model = get_peft_model(load(base), config)
         with torch.no_grad():
@@ -72,19 +81,29 @@ class FileWriter:
         self.write = file.write
 
 
-def merge_folder(base: Path, adapter: Path, to: Path, *, block_elements: int = 4096, workers: int = 2, **settings: Any) -> Kept:
+def merge_folder(
+    base: Path, adapter: Path, to: Path, *, block_elements: int = 4096, workers: int = 2, **settings: Any
+) -> Kept:
     """What the stage does, without store and card."""
     to.mkdir()
     wish = Merge.model_validate(settings, by_name=True)
     config = read_config(adapter, "adapter_config.json")
     changes = read_adapter(config, read_tensors(adapter / "adapter_model.safetensors"))
-    todo = plan(read_base(base), read_config(base), changes, wish, square_transposed=bool(config["fan_in_fan_out"]))
+    todo = plan(
+        read_base(base), read_config(base), changes, wish, square_transposed=bool(config["fan_in_fan_out"])
+    )
     kept = Kept()
     for shard in todo.shards:
         with (to / shard.file).open("wb") as file:
-            kept.add(write_shard(shard, FileWriter(file), seed=wish.seed, block_elements=block_elements, workers=workers))
+            kept.add(
+                write_shard(
+                    shard, FileWriter(file), seed=wish.seed, block_elements=block_elements, workers=workers
+                )
+            )
         assert (to / shard.file).stat().st_size == shard.size
-    (to / "config.json").write_bytes(merged_config((base / "config.json").read_bytes(), dtype=wish.dtype, untied=todo.untied))
+    (to / "config.json").write_bytes(
+        merged_config((base / "config.json").read_bytes(), dtype=wish.dtype, untied=todo.untied)
+    )
     if (table := index(todo)) is not None:
         (to / "model.safetensors.index.json").write_bytes(table)
     for name, path in beside(base):

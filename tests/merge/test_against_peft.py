@@ -3,25 +3,47 @@
 import numpy as np
 import pytest
 import torch
-from merging import LINEAR, edit_config, load, logits, make_adapter, merge_by_peft, merge_folder, tensors, tuned
+from merging import (
+    LINEAR,
+    edit_config,
+    load,
+    logits,
+    make_adapter,
+    merge_by_peft,
+    merge_folder,
+    tensors,
+    tuned,
+)
 from safetensors.torch import load_file
 
 GPT2 = {"target_modules": ["c_attn", "c_fc", "c_proj"], "fan_in_fan_out": True}
 EXACT = {
     "plain LoRA": ("llama", {}),
-    "a scale that is no power of two, on some layers": ("llama", {"r": 6, "lora_alpha": 11, "target_modules": ["q_proj", "down_proj"]}),
+    "a scale that is no power of two, on some layers": (
+        "llama",
+        {"r": 6, "lora_alpha": 11, "target_modules": ["q_proj", "down_proj"]},
+    ),
     "a high rank": ("llama", {"r": 64}),
     "rank-stabilised LoRA": ("llama", {"use_rslora": True}),
     "ranks and alphas by pattern": (
         "llama",
-        {"rank_pattern": {"q_proj": 2, r"layers\.1\.mlp\..*": 8}, "alpha_pattern": {"^model.layers.0.self_attn.k_proj": 5, "up_proj": 3}},
+        {
+            "rank_pattern": {"q_proj": 2, r"layers\.1\.mlp\..*": 8},
+            "alpha_pattern": {"^model.layers.0.self_attn.k_proj": 5, "up_proj": 3},
+        },
     ),
-    "rank-stabilised with patterns": ("llama", {"use_rslora": True, "rank_pattern": {"q_proj": 2}, "alpha_pattern": {"v_proj": 5}}),
+    "rank-stabilised with patterns": (
+        "llama",
+        {"use_rslora": True, "rank_pattern": {"q_proj": 2}, "alpha_pattern": {"v_proj": 5}},
+    ),
     "modules to save": ("llama", {"modules_to_save": ["lm_head", "norm"]}),
     "an adapter on the output head": ("llama", {"target_modules": [*LINEAR, "lm_head"]}),
     "an adapter on the embedding": ("llama", {"target_modules": ["embed_tokens", "q_proj"]}),
     "orthogonal start": ("llama", {"init_lora_weights": "orthogonal"}),
-    "no adapter but saved modules": ("llama", {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]}),
+    "no adapter but saved modules": (
+        "llama",
+        {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+    ),
     "transposed layers": ("gpt2", GPT2),
     "trained biases of the update": ("gpt2", GPT2 | {"lora_bias": True}),
     "trained biases of the base": ("gpt2", GPT2 | {"bias": "all"}),
@@ -121,7 +143,10 @@ def test_embeddings_that_no_adapter_touches_stay_tied(bases, tmp_path):
 
 def test_blocks_and_threads_change_nothing(bases, tmp_path):
     adapter = make_adapter(bases("half"), tmp_path / "adapter", target_modules=[*LINEAR, "embed_tokens"])
-    for name, how in {"one": {"block_elements": 1 << 20, "workers": 1}, "many": {"block_elements": 3000, "workers": 3}}.items():
+    for name, how in {
+        "one": {"block_elements": 1 << 20, "workers": 1},
+        "many": {"block_elements": 3000, "workers": 3},
+    }.items():
         merge_folder(bases("half"), adapter, tmp_path / name, **how)
     for path in (tmp_path / "one").glob("*.safetensors"):
         assert path.read_bytes() == (tmp_path / "many" / path.name).read_bytes(), path.name
@@ -132,7 +157,11 @@ def test_square_layers_of_unknown_orientation_follow_the_adapters_config(bases, 
     edit_config(adapter, fan_in_fan_out=False)
     merge_folder(bases("gpt2"), adapter, tmp_path / "merged")
     expected = merge_by_peft(bases("gpt2"), adapter).state_dict()  # PEFT looks at the layer's class instead
-    turned = [name for name, tensor in tensors(tmp_path / "merged").items() if not torch.equal(tensor, expected[name])]
+    turned = [
+        name
+        for name, tensor in tensors(tmp_path / "merged").items()
+        if not torch.equal(tensor, expected[name])
+    ]
     assert turned == [f"transformer.h.{layer}.attn.c_proj.weight" for layer in range(2)]
 
 
@@ -140,15 +169,22 @@ def test_where_a_blas_sums_in_another_order_the_difference_is_a_few_roundings(ba
     """A rank beyond what a BLAS sums in one go, and blocks as small as can be: here the order differs. Counted, and bounded."""
     adapter = make_adapter(bases("llama"), tmp_path / "adapter", r=600)
     merge_folder(bases("llama"), adapter, tmp_path / "merged", block_elements=1)
-    expected, factors = merge_by_peft(bases("llama"), adapter).state_dict(), load_file(adapter / "adapter_model.safetensors")
+    expected, factors = (
+        merge_by_peft(bases("llama"), adapter).state_dict(),
+        load_file(adapter / "adapter_model.safetensors"),
+    )
     apart = total = 0
     for name, tensor in tensors(tmp_path / "merged").items():
         key = f"base_model.model.{name.removesuffix('weight')}lora_"
         total += tensor.numel()
         if f"{key}A.weight" in factors:
             difference = (tensor - expected[name]).abs().numpy()
-            products = (factors[f"{key}B.weight"].abs() @ factors[f"{key}A.weight"].abs()).numpy() * np.float32(7 / 600)
-            step = np.spacing(products) + np.spacing(expected[name].abs().numpy() * 2)  # and the sum is rounded after it
+            products = (
+                factors[f"{key}B.weight"].abs() @ factors[f"{key}A.weight"].abs()
+            ).numpy() * np.float32(7 / 600)
+            step = np.spacing(products) + np.spacing(
+                expected[name].abs().numpy() * 2
+            )  # and the sum is rounded after it
             assert (difference <= 8 * step).all(), name
             apart += int((difference > 0).sum())
         else:

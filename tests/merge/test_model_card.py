@@ -3,7 +3,16 @@
 import pytest
 import yaml
 
-from tunesmith_jobs.model_card import HUB_LICENSES, Comparison, Dataset, Facts, License, license_warning, metadata, render
+from tunesmith_jobs.model_card import (
+    HUB_LICENSES,
+    Comparison,
+    Dataset,
+    Facts,
+    License,
+    license_warning,
+    metadata,
+    render,
+)
 from tunesmith_jobs.ollama import modelfile
 
 FACTS = Facts(
@@ -58,7 +67,11 @@ LICENCES = {
         {"license": "other", "license_name": "mnpl-0.1", "license_link": "LICENSE.txt"},
         "",
     ),
-    "not for trade": (License(name="cc-by-nc-4.0"), {"license": "cc-by-nc-4.0"}, "does not allow commercial use"),
+    "not for trade": (
+        License(name="cc-by-nc-4.0"),
+        {"license": "cc-by-nc-4.0"},
+        "does not allow commercial use",
+    ),
     "for research": (License(name="apple-amlr"), {"license": "apple-amlr"}, "does not allow commercial use"),
     "free": (License(name="mit"), {"license": "mit"}, ""),
 }
@@ -91,13 +104,18 @@ def test_a_scripted_teacher_is_called_scripted():
 
 
 def test_own_data_has_no_teacher():
-    card = render(FACTS.model_copy(update={"dataset": Dataset(origin="s3://b/rows.jsonl", rows={"train": 5})}))
+    card = render(
+        FACTS.model_copy(update={"dataset": Dataset(origin="s3://b/rows.jsonl", rows={"train": 5})})
+    )
     assert "`s3://b/rows.jsonl`" in card
     assert "Written by" not in card
 
 
 def test_the_table_is_there_if_it_is_given():
-    table = [Comparison("exact match", 12, 0.0, 0.9167, 0.9167, 0.75, 1.0), Comparison("loss", 12, 1.489, 0.4141, 1.075)]
+    table = [
+        Comparison("exact match", 12, 0.0, 0.9167, 0.9167, 0.75, 1.0),
+        Comparison("loss", 12, 1.489, 0.4141, 1.075),
+    ]
     card = render(FACTS, table)
     assert "| exact match | 12 | 0 | 0.9167 | 0.9167 | 0.75 to 1 |" in card
     assert "| loss | 12 | 1.489 | 0.4141 | 1.075 |  |" in card
@@ -130,8 +148,16 @@ def test_the_python_snippet_is_python():
 
 MODELFILES = {
     "ChatML": ("{{'<|im_start|>' + message['role']}}<|im_end|>", "<|im_start|>{{ .Role }}", ["<|im_end|>"]),
-    "Llama 3": ("<|start_header_id|>{{ role }}<|end_header_id|>{{ content }}<|eot_id|>", "<|start_header_id|>{{ .Role }}", ["<|eot_id|>"]),
-    "Llama 2": ("[INST] <<SYS>>{{ system }}<</SYS>> {{ content }} [/INST]", "<<SYS>>\n{{ .System }}", ["[INST]", "[/INST]"]),
+    "Llama 3": (
+        "<|start_header_id|>{{ role }}<|end_header_id|>{{ content }}<|eot_id|>",
+        "<|start_header_id|>{{ .Role }}",
+        ["<|eot_id|>"],
+    ),
+    "Llama 2": (
+        "[INST] <<SYS>>{{ system }}<</SYS>> {{ content }} [/INST]",
+        "<<SYS>>\n{{ .System }}",
+        ["[INST]", "[/INST]"],
+    ),
     "Gemma": ("<start_of_turn>user {{ content }}<end_of_turn>", "<start_of_turn>model", ["<end_of_turn>"]),
     "Phi": ("<|user|>{{ content }}<|end|>", "<|{{ .Role }}|>", ["<|end|>"]),
     "unknown": ("Human: {{ content }}", "# No TEMPLATE", []),

@@ -71,15 +71,30 @@ def test_all_refusals_are_told_at_once(copy, bases, tmp_path):
 
 Q = "base_model.model.model.layers.0.self_attn.q_proj"
 BROKEN = {  # what is done to the adapter's tensors -> class, reason, text
-    "a key nobody knows": (lambda t: t.update({f"{Q}.lora_X.weight": torch.ones(2)}), BadData, "UnusedAdapterKeys", "lora_X"),
-    "a key without PEFT's prefix": (lambda t: t.update({"x.lora_A.weight": torch.ones(2, 2)}), BadData, "UnusedAdapterKeys", "x.lora_A"),
+    "a key nobody knows": (
+        lambda t: t.update({f"{Q}.lora_X.weight": torch.ones(2)}),
+        BadData,
+        "UnusedAdapterKeys",
+        "lora_X",
+    ),
+    "a key without PEFT's prefix": (
+        lambda t: t.update({"x.lora_A.weight": torch.ones(2, 2)}),
+        BadData,
+        "UnusedAdapterKeys",
+        "x.lora_A",
+    ),
     "an adapter's tensor of whole numbers": (
         lambda t: t.update({f"{Q}.lora_A.weight": torch.ones(4, 64, dtype=torch.int32)}),
         BadData,
         "UnusedAdapterKeys",
         "q_proj",
     ),
-    "one half of a pair": (lambda t: t.pop(f"{Q}.lora_B.weight"), BadData, "BrokenAdapter", r"q_proj: lora_B\.weight missing"),
+    "one half of a pair": (
+        lambda t: t.pop(f"{Q}.lora_B.weight"),
+        BadData,
+        "BrokenAdapter",
+        r"q_proj: lora_B\.weight missing",
+    ),
     "halves that do not fit": (
         lambda t: t.update({f"{Q}.lora_B.weight": torch.ones(64, 3)}),
         BadData,
@@ -87,7 +102,9 @@ BROKEN = {  # what is done to the adapter's tensors -> class, reason, text
         "do not multiply",
     ),
     "a rank that its config denies": (
-        lambda t: t.update({f"{Q}.lora_B.weight": torch.ones(64, 3), f"{Q}.lora_A.weight": torch.ones(3, 64)}),
+        lambda t: t.update(
+            {f"{Q}.lora_B.weight": torch.ones(64, 3), f"{Q}.lora_A.weight": torch.ones(3, 64)}
+        ),
         BadData,
         "BrokenAdapter",
         "rank 3, its config says 4",
@@ -127,7 +144,9 @@ BROKEN = {  # what is done to the adapter's tensors -> class, reason, text
 
 
 @pytest.mark.parametrize(("edit", "kind", "reason", "text"), BROKEN.values(), ids=BROKEN)
-def test_an_adapter_that_does_not_fit_is_refused_by_the_names_of_its_tensors(edit, kind, reason, text, copy, bases, tmp_path):
+def test_an_adapter_that_does_not_fit_is_refused_by_the_names_of_its_tensors(
+    edit, kind, reason, text, copy, bases, tmp_path
+):
     edit_tensors(copy, edit)
     with pytest.raises(kind, match=text) as refused:
         merge_folder(bases("half"), copy, tmp_path / "merged")
@@ -149,7 +168,9 @@ def test_dora_with_missing_magnitudes_is_refused(copy, bases, tmp_path):
 def test_a_quantised_base_is_refused(adapter, bases, tmp_path):
     base = shutil.copytree(bases("half"), tmp_path / "base")
     config = json.loads((base / "config.json").read_text())
-    (base / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "bitsandbytes"}}))
+    (base / "config.json").write_text(
+        json.dumps(config | {"quantization_config": {"quant_method": "bitsandbytes"}})
+    )
     with pytest.raises(BadRequest, match="original weights") as refused:
         merge_folder(base, adapter, tmp_path / "merged")
     assert refused.value.reason == "QuantisedBase"
@@ -157,11 +178,19 @@ def test_a_quantised_base_is_refused(adapter, bases, tmp_path):
 
 BASES = {
     "pickled weights only": (
-        lambda f: [p.unlink() for p in f.glob("*.safetensors*")] and (f / "pytorch_model.bin").write_bytes(b"x"),
+        lambda f: (
+            [p.unlink() for p in f.glob("*.safetensors*")] and (f / "pytorch_model.bin").write_bytes(b"x")
+        ),
         "bin",
     ),
-    "a file cut short": (lambda f: (p := next(f.glob("*.safetensors"))).write_bytes(p.read_bytes()[:-9]), "not all there"),
-    "a file that is none": (lambda f: next(f.glob("*.safetensors")).write_bytes(b"\xff" * 99), "not a whole safetensors file"),
+    "a file cut short": (
+        lambda f: (p := next(f.glob("*.safetensors"))).write_bytes(p.read_bytes()[:-9]),
+        "not all there",
+    ),
+    "a file that is none": (
+        lambda f: next(f.glob("*.safetensors")).write_bytes(b"\xff" * 99),
+        "not a whole safetensors file",
+    ),
     "a shard that is missing": (lambda f: next(f.glob("*.safetensors")).unlink(), "not there"),
     "an index that is none": (lambda f: (f / "model.safetensors.index.json").write_text("[]"), "index.json"),
 }
@@ -204,7 +233,11 @@ def test_untouched_tensors_keep_their_bytes(bases, tmp_path):
     adapter = make_adapter(bases("half"), tmp_path / "adapter", target_modules=["q_proj"])
     merge_folder(bases("half"), adapter, tmp_path / "merged")
     merged, before = tensors(tmp_path / "merged"), tensors(bases("half"))
-    changed = {name for name in before if not torch.equal(merged[name].view(torch.int16), before[name].view(torch.int16))}
+    changed = {
+        name
+        for name in before
+        if not torch.equal(merged[name].view(torch.int16), before[name].view(torch.int16))
+    }
     assert changed == {f"model.layers.{layer}.self_attn.q_proj.weight" for layer in range(2)}
 
 
@@ -215,11 +248,16 @@ def test_another_type_is_given_to_all_weights_and_to_the_config(dtype, adapter, 
     assert {tensor.dtype for tensor in merged.values()} == {getattr(torch, dtype)}
     assert json.loads((tmp_path / "merged" / "config.json").read_text())["torch_dtype"] == dtype
     untouched = "model.embed_tokens.weight"
-    np.testing.assert_allclose(merged[untouched].float(), before[untouched].float(), atol=0 if dtype != "float16" else 3e-8)
+    np.testing.assert_allclose(
+        merged[untouched].float(), before[untouched].float(), atol=0 if dtype != "float16" else 3e-8
+    )
 
 
 def test_stochastic_rounding_keeps_the_update_that_nearest_drops(bases, tmp_path):
     adapter = make_adapter(bases("half"), tmp_path / "adapter", size=1e-4, target_modules=LINEAR)
-    share = {how: merge_folder(bases("half"), adapter, tmp_path / how, rounding=how).share for how in ("stochastic", "nearest")}
+    share = {
+        how: merge_folder(bases("half"), adapter, tmp_path / how, rounding=how).share
+        for how in ("stochastic", "nearest")
+    }
     assert abs(share["stochastic"] - 1) < 0.05
     assert share["nearest"] < 0.9

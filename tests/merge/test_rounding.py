@@ -48,7 +48,10 @@ def test_a_draw_depends_on_the_place_in_the_tensor_only(first, count):
 
 def test_draws_differ_by_seed_and_by_tensor():
     kinds = [draws(philox_key(seed, name), 0, 1000) for seed, name in ((1, "a"), (2, "a"), (1, "b"))]
-    assert all((one != other).mean() > 0.99 for one, other in ((kinds[0], kinds[1]), (kinds[0], kinds[2]), (kinds[1], kinds[2])))
+    assert all(
+        (one != other).mean() > 0.99
+        for one, other in ((kinds[0], kinds[1]), (kinds[0], kinds[2]), (kinds[1], kinds[2]))
+    )
 
 
 def test_the_draws_of_a_seed_are_the_same_in_every_release():
@@ -74,6 +77,9 @@ def test_what_is_too_large_becomes_infinite_and_is_seen(dtype, value):
 def test_the_update_of_a_short_training_survives_stochastic_rounding_only():
     weights = rounded(np.random.default_rng(2).standard_normal(100_000) * 0.02, None)
     update = np.random.default_rng(3).standard_normal(100_000).astype(np.float32) * np.float32(5e-6)
-    kept = {name: float((rounded(weights + update, key) - weights) @ update / (update @ update)) for name, key in (("s", KEY), ("n", None))}
+    kept = {
+        name: float((rounded(weights + update, key) - weights) @ update / (update @ update))
+        for name, key in (("s", KEY), ("n", None))
+    }
     assert kept["n"] < 0.7
     assert abs(kept["s"] - 1) < 0.2

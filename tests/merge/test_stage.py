@@ -53,7 +53,9 @@ def digests(url: str, snapshot) -> dict[str, str]:
     manifest = read_manifest(open_store(url), "r", "merge", snapshot.key("merge"))
     assert manifest is not None
     for file in manifest.files:
-        assert hashlib.sha256(open_store(url).read(f"{manifest.folder}/{file.path}")).hexdigest() == file.sha256
+        assert (
+            hashlib.sha256(open_store(url).read(f"{manifest.folder}/{file.path}")).hexdigest() == file.sha256
+        )
     return {file.path: file.sha256 for file in manifest.files if file.path.startswith("model/")}
 
 
@@ -62,7 +64,14 @@ def test_the_folder_holds_all_that_serving_needs(run, merged, bases):
     names = {name.removeprefix("model/") for name in merged.names()}
     shards = {f"model-{index:05}-of-00003.safetensors" for index in (1, 2, 3)}
     beside = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "LICENSE"}
-    assert names == {*shards, *beside, "model.safetensors.index.json", "system_message.txt", "README.md", "report.json"}
+    assert names == {
+        *shards,
+        *beside,
+        "model.safetensors.index.json",
+        "system_message.txt",
+        "README.md",
+        "report.json",
+    }
     for name in beside:
         assert merged.read(f"model/{name}") == (bases("half") / name).read_bytes(), name
     assert merged.read("model/system_message.txt").decode() == SYSTEM
@@ -86,7 +95,12 @@ def test_the_folder_loads_and_generates(merged):
 
 def test_the_report_says_how_much_of_the_update_is_kept(run, merged):
     report = json.loads(merged.read("report.json"))
-    assert (report["tensorsChanged"], report["tensors"], report["rounding"], report["dtypes"]) == (14, 21, "stochastic", "BF16")
+    assert (report["tensorsChanged"], report["tensors"], report["rounding"], report["dtypes"]) == (
+        14,
+        21,
+        "stochastic",
+        "BF16",
+    )
     assert report["updateKeptShare"] == pytest.approx(1, abs=0.01)
     assert run[2].result.metrics["tensorsChanged"] == 14
     assert [event.unit for event in run[2].events[:-1]] == ["MB"] * (len(run[2].events) - 1)
@@ -97,7 +111,14 @@ def test_the_card_names_base_licence_data_and_keys(merged, run):
     head = yaml.safe_load(card.split("---\n")[1])
     assert head["license"] == "unknown"
     assert "> [!WARNING]" in card
-    for text in (SYSTEM, "> Answer.\n> In *two* lines.", "gpt-4.1", "9 train, 1 test", run[0].key("train"), "`LICENSE`"):
+    for text in (
+        SYSTEM,
+        "> Answer.\n> In *two* lines.",
+        "gpt-4.1",
+        "9 train, 1 test",
+        run[0].key("train"),
+        "`LICENSE`",
+    ):
         assert text in card, text
 
 
@@ -118,11 +139,15 @@ def test_the_stage_does_without_torch(tmp_path):
 
 
 @pytest.mark.parametrize("moment", [1, 2, 3])
-def test_a_merge_that_was_killed_goes_on_at_the_first_missing_shard(moment, run, bases, tmp_path, monkeypatch):
+def test_a_merge_that_was_killed_goes_on_at_the_first_missing_shard(
+    moment, run, bases, tmp_path, monkeypatch
+):
     """The first attempt dies like a process does: in the midst of its `moment`-th shard, without any clean-up in the store."""
     whole, url, _ = run
     url_here = f"file://{tmp_path / 'store'}"
-    adapter = Finished(open_store(url), read_manifest(open_store(url), "r", "train", whole.key("train")), tmp_path / "c").folder("adapter/")
+    adapter = Finished(
+        open_store(url), read_manifest(open_store(url), "r", "train", whole.key("train")), tmp_path / "c"
+    ).folder("adapter/")
     snapshot = trained_run(url_here, bases("half"), adapter, tmp_path)
     begun: list[str] = []
 
@@ -142,8 +167,13 @@ def test_a_merge_that_was_killed_goes_on_at_the_first_missing_shard(moment, run,
     assert ended.stdout.count("is there already") == moment - 1
     assert digests(url_here, snapshot) == digests(url, whole)
     manifest = read_manifest(open_store(url_here), "r", "merge", snapshot.key("merge"))
-    left = {entry.path for entry in open_store(url_here).list(f"{stage_folder('r', 'merge', snapshot.key('merge'))}/")}
-    assert {path for path in left if "/attempts/" in path} == {f"{manifest.folder}/{file.path}" for file in manifest.files}
+    left = {
+        entry.path
+        for entry in open_store(url_here).list(f"{stage_folder('r', 'merge', snapshot.key('merge'))}/")
+    }
+    assert {path for path in left if "/attempts/" in path} == {
+        f"{manifest.folder}/{file.path}" for file in manifest.files
+    }
     assert not [path for path in left if "/shards/" in path]
 
 
@@ -160,17 +190,31 @@ def test_kill_9_at_any_moment_costs_nothing_but_time(tmp_path):
         snapshot = trained_run(url, base, adapter, tmp_path)
         if kill:
             marks = tmp_path / name / stage_folder("r", "merge", snapshot.key("merge")) / "shards"
-            _kill_once(snapshot, url, tmp_path, lambda marks=marks: marks.exists() and any(marks.glob("*.json")))
+            _kill_once(
+                snapshot, url, tmp_path, lambda marks=marks: marks.exists() and any(marks.glob("*.json"))
+            )
         ended = run_module(MODULE, snapshot, url, tmp_path)
         assert ended.returncode == 0, ended.stderr
-        results.append({path: digest for path, digest in digests(url, snapshot).items() if path != "model/README.md"})
+        results.append(
+            {path: digest for path, digest in digests(url, snapshot).items() if path != "model/README.md"}
+        )
     assert results[0] == results[1]
 
 
 def _kill_once(snapshot, url, tmp_path, when):
     request = tmp_path / "killed.json"
     request.write_text(snapshot.to_json())
-    command = [sys.executable, "-m", MODULE, "--request", str(request), "--store", url, "--work", str(tmp_path / "work")]
+    command = [
+        sys.executable,
+        "-m",
+        MODULE,
+        "--request",
+        str(request),
+        "--store",
+        url,
+        "--work",
+        str(tmp_path / "work"),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while process.poll() is None and not when():
         time.sleep(0.001)
@@ -213,7 +257,9 @@ def test_merging_into_s3_gives_the_same_bytes(run, bases, s3, tmp_path, monkeypa
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     there = s3.new_url()
-    adapter = Finished(open_store(url), read_manifest(open_store(url), "r", "train", whole.key("train")), tmp_path / "c").folder("adapter/")
+    adapter = Finished(
+        open_store(url), read_manifest(open_store(url), "r", "train", whole.key("train")), tmp_path / "c"
+    ).folder("adapter/")
     snapshot = trained_run(there, bases("half"), Path(adapter), tmp_path)
     ended = run_module(MODULE, snapshot, there, tmp_path)
     assert ended.returncode == 0, ended.stderr

@@ -5,7 +5,14 @@ import pytest
 from tunesmith.errors import BadRequest
 from tunesmith.settings import Data, Training
 from tunesmith_jobs.base import BaseFacts, find_base, inspect_base
-from tunesmith_jobs.estimate import GIB, check_fits, store_bytes, teacher_use, trained_elements, training_bytes
+from tunesmith_jobs.estimate import (
+    GIB,
+    check_fits,
+    store_bytes,
+    teacher_use,
+    trained_elements,
+    training_bytes,
+)
 from tunesmith_tryout.demo_model import packaged
 
 
@@ -20,7 +27,9 @@ def training(**values: object) -> Training:
 
 
 def test_trained_values_are_those_that_peft_counts(smol):
-    assert trained_elements(smol, training(loraR=64)) == 19_537_920  # what peft's get_nb_trainable_parameters says for all-linear
+    assert (
+        trained_elements(smol, training(loraR=64)) == 19_537_920
+    )  # what peft's get_nb_trainable_parameters says for all-linear
 
 
 def test_four_bit_weights_take_what_bitsandbytes_reports(smol):
@@ -35,7 +44,10 @@ def test_each_setting_moves_the_estimate_its_own_way(smol):
     assert training_bytes(smol, training(perDeviceTrainBatchSize=8)).activations > plain.activations
     assert training_bytes(smol, training(optim="adamw_8bit")).optimizer == plain.optimizer // 4
     assert training_bytes(smol, training(optim="paged_adamw_32bit")).least < plain.least
-    assert training_bytes(smol, training(loraModulesToSave=("embed_tokens",))).adapter == plain.adapter + 4 * 49152 * 576
+    assert (
+        training_bytes(smol, training(loraModulesToSave=("embed_tokens",))).adapter
+        == plain.adapter + 4 * 49152 * 576
+    )
     assert training_bytes(smol, training(bnb4bitUseDoubleQuant=False)).weights > plain.weights
     assert training_bytes(smol, training(), gpu=False).overhead == 0
     assert plain.least < plain.total
@@ -47,7 +59,10 @@ def test_what_cannot_fit_is_refused_by_name_with_what_would_help(smol):
     with pytest.raises(BadRequest, match=r"Tiny GPU has 1\.0 GiB") as caught:
         check_fits(smol, whole, GIB, "Tiny GPU")
     said = str(caught.value)
-    assert all(text in said for text in ("base model: 257 MiB", "optimizer: 596 MiB", "loadIn4bit: true", "paged_adamw_8bit"))
+    assert all(
+        text in said
+        for text in ("base model: 257 MiB", "optimizer: 596 MiB", "loadIn4bit: true", "paged_adamw_8bit")
+    )
     check_fits(smol, training(), 2 * GIB, "a small card")
 
 
@@ -71,5 +86,7 @@ def test_the_teachers_calls_are_counted(values, calls):
 
 
 def test_a_chain_asks_more_than_a_plan_since_it_feeds_answers_back():
-    chain, plan = (teacher_use("a task", Data.model_validate({"strategy": strategy})) for strategy in ("chain", "plan"))
+    chain, plan = (
+        teacher_use("a task", Data.model_validate({"strategy": strategy})) for strategy in ("chain", "plan")
+    )
     assert chain.input_tokens > 3 * plan.input_tokens

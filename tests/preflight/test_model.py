@@ -36,10 +36,22 @@ def training(**values: object) -> Training:
 GOOD = {
     "as it is": (lambda facts: facts, {}),
     "a template without a system role": (lambda facts: template(facts, NO_SYSTEM), {}),
-    "a known architecture that also brings code": (lambda facts: config(facts, auto_map={"AutoModelForCausalLM": "x.Y"}), {}),
-    "named modules": (lambda facts: facts, {"loraTargetModules": ("q_proj", "mlp.up_proj", "model.layers.1.self_attn.v_proj")}),
-    "embeddings and tied head to save": (lambda facts: facts, {"loraModulesToSave": ("embed_tokens", "lm_head")}),
-    "modules of a mixture of experts": (lambda facts: config(facts, num_local_experts=4), {"loraTargetModules": ("experts",)}),
+    "a known architecture that also brings code": (
+        lambda facts: config(facts, auto_map={"AutoModelForCausalLM": "x.Y"}),
+        {},
+    ),
+    "named modules": (
+        lambda facts: facts,
+        {"loraTargetModules": ("q_proj", "mlp.up_proj", "model.layers.1.self_attn.v_proj")},
+    ),
+    "embeddings and tied head to save": (
+        lambda facts: facts,
+        {"loraModulesToSave": ("embed_tokens", "lm_head")},
+    ),
+    "modules of a mixture of experts": (
+        lambda facts: config(facts, num_local_experts=4),
+        {"loraTargetModules": ("experts",)},
+    ),
     "all of the context": (lambda facts: facts, {"maxLength": 512}),
 }
 
@@ -52,25 +64,62 @@ def test_what_works_is_let_through(facts, case):
 
 BAD = {
     "no template": (lambda facts: template(facts, None), {}, "NoChatTemplate", "instruction-tuned"),
-    "a template that is no Jinja": (lambda facts: template(facts, "{% for %}"), {}, "ChatTemplateInvalid", "line 1"),
+    "a template that is no Jinja": (
+        lambda facts: template(facts, "{% for %}"),
+        {},
+        "ChatTemplateInvalid",
+        "line 1",
+    ),
     "a template that fails": (
         lambda facts: template(facts, "{{ messages.nothing.here }}"),
         {},
         "ChatTemplateInvalid",
         "cannot be rendered",
     ),
-    "a template that drops the prompt": (lambda facts: template(facts, "Hello!"), {}, "ChatTemplateInvalid", "leaves out"),
-    "remote code": (lambda facts: config(facts, model_type="own", auto_map={"AutoConfig": "x.Y"}), {}, "RemoteCode", "AutoConfig"),
+    "a template that drops the prompt": (
+        lambda facts: template(facts, "Hello!"),
+        {},
+        "ChatTemplateInvalid",
+        "leaves out",
+    ),
+    "remote code": (
+        lambda facts: config(facts, model_type="own", auto_map={"AutoConfig": "x.Y"}),
+        {},
+        "RemoteCode",
+        "AutoConfig",
+    ),
     "an unknown type": (lambda facts: config(facts, model_type="lama"), {}, "UnsupportedModel", "llama"),
     "a picture model": (lambda facts: config(facts, model_type="vit"), {}, "UnsupportedModel", "'vit'"),
-    "gptq": (lambda facts: config(facts, quantization_config={"quant_method": "gptq"}), {}, "QuantisedModel", "gptq"),
+    "gptq": (
+        lambda facts: config(facts, quantization_config={"quant_method": "gptq"}),
+        {},
+        "QuantisedModel",
+        "gptq",
+    ),
     "fp8": (
-        lambda facts: dataclasses.replace(facts, tensors={**facts.tensors, "x.weight": Tensor("F8_E4M3", (2, 2))}),
+        lambda facts: dataclasses.replace(
+            facts, tensors={**facts.tensors, "x.weight": Tensor("F8_E4M3", (2, 2))}
+        ),
         *({}, "QuantisedModel", "F8_E4M3"),
     ),
-    "a misspelt module": (lambda facts: facts, {"loraTargetModules": ("q_proj", "k_porj")}, "UnknownModules", "did you mean 'k_proj'?"),
-    "an embedding as a target": (lambda facts: facts, {"loraTargetModules": ("embed_tokens",)}, "UnknownModules", "there are"),
-    "an unknown module to save": (lambda facts: facts, {"loraModulesToSave": ("head",)}, "UnknownModules", "loraModulesToSave"),
+    "a misspelt module": (
+        lambda facts: facts,
+        {"loraTargetModules": ("q_proj", "k_porj")},
+        "UnknownModules",
+        "did you mean 'k_proj'?",
+    ),
+    "an embedding as a target": (
+        lambda facts: facts,
+        {"loraTargetModules": ("embed_tokens",)},
+        "UnknownModules",
+        "there are",
+    ),
+    "an unknown module to save": (
+        lambda facts: facts,
+        {"loraModulesToSave": ("head",)},
+        "UnknownModules",
+        "loraModulesToSave",
+    ),
     "a part of a name": (lambda facts: facts, {"loraTargetModules": ("proj",)}, "UnknownModules", "'proj'"),
     "more than the context": (lambda facts: facts, {"maxLength": 513}, "MaxLengthTooLong", "512"),
 }

@@ -19,7 +19,10 @@ from tunesmith_jobs.preflight import preflight
 from tunesmith_jobs.preflight.run import combined
 from tunesmith_jobs.storage import open_store
 
-ROWS = "".join(json.dumps({"prompt": f"question {number}", "response": f"answer {number}"}) + "\n" for number in range(10))
+ROWS = "".join(
+    json.dumps({"prompt": f"question {number}", "response": f"answer {number}"}) + "\n"
+    for number in range(10)
+)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +43,9 @@ def stage_of(tmp_path: Path):
 
     def make(store: str = "", **spec: object) -> Attempt:
         snapshot = snapshot_for(spec, run="own")
-        return Attempt("generate", snapshot, open_store(store or f"file://{tmp_path / 'store'}"), tmp_path / "work", "a")
+        return Attempt(
+            "generate", snapshot, open_store(store or f"file://{tmp_path / 'store'}"), tmp_path / "work", "a"
+        )
 
     return make
 
@@ -53,7 +58,9 @@ def endpoint():
         def do_GET(self) -> None:
             good = self.headers.get("Authorization") == "Bearer sk-good"
             body = json.dumps(
-                {"object": "list", "data": [{"id": "big", "object": "model"}]} if good else {"error": {"message": "no"}}
+                {"object": "list", "data": [{"id": "big", "object": "model"}]}
+                if good
+                else {"error": {"message": "no"}}
             ).encode()
             self.send_response(200 if good else 401)
             self.send_header("Content-Type", "application/json")
@@ -74,26 +81,46 @@ def endpoint():
 
 def trained(attempt: Attempt, run: str, pin: Pin) -> None:
     """Leave the manifest of a finished training in the store."""
-    manifest = Manifest(run=run, stage="train", key="k", attempt="a", created=datetime.now(UTC), seconds=1.0, files=(), pins={"base": pin})
+    manifest = Manifest(
+        run=run,
+        stage="train",
+        key="k",
+        attempt="a",
+        created=datetime.now(UTC),
+        seconds=1.0,
+        files=(),
+        pins={"base": pin},
+    )
     attempt.store.create(f"{stage_folder(run, 'train', 'k')}/{MANIFEST}", manifest.to_bytes())
 
 
-def test_a_good_request_passes_says_what_it_will_need_and_leaves_nothing(stage_of, base, endpoint, monkeypatch, capsys):
+def test_a_good_request_passes_says_what_it_will_need_and_leaves_nothing(
+    stage_of, base, endpoint, monkeypatch, capsys
+):
     monkeypatch.setenv("TUNESMITH_TEACHER_API_KEY", "sk-good")
     attempt = stage_of(model={"base": base}, data={"teacher": {"model": "big", "baseURL": endpoint}})
     facts = preflight(attempt)
-    assert facts.disk_bytes == facts.total_bytes > sum(tensor.bytes for tensor in facts.tensors.values()), "weights and what goes with them"
+    assert facts.disk_bytes == facts.total_bytes > sum(tensor.bytes for tensor in facts.tensors.values()), (
+        "weights and what goes with them"
+    )
     said = capsys.readouterr().out
     assert "102 calls" in said
     assert "GPU memory" in said
     assert list(attempt.store.list("")) == []
 
 
-def test_a_budget_below_the_estimate_is_a_warning_and_one_that_cannot_be_kept_an_error(stage_of, base, endpoint, monkeypatch, capsys):
+def test_a_budget_below_the_estimate_is_a_warning_and_one_that_cannot_be_kept_an_error(
+    stage_of, base, endpoint, monkeypatch, capsys
+):
     monkeypatch.setenv("TUNESMITH_TEACHER_API_KEY", "sk-good")
     teacher = {"model": "big", "baseURL": endpoint}
     prices = {"usdPerMillionInputTokens": 30.0, "usdPerMillionOutputTokens": 60.0}
-    preflight(stage_of(model={"base": base}, data={"teacher": teacher, "budget": {"maxUSD": 0.5, "maxTokens": 1000, **prices}}))
+    preflight(
+        stage_of(
+            model={"base": base},
+            data={"teacher": teacher, "budget": {"maxUSD": 0.5, "maxTokens": 1000, **prices}},
+        )
+    )
     said = capsys.readouterr().out
     assert "over spec.data.budget.maxUSD" in said
     assert "over spec.data.budget.maxTokens" in said
@@ -122,7 +149,16 @@ def test_everything_that_is_wrong_is_said_at_once(stage_of, base, endpoint, monk
         preflight(attempt)
     said = str(caught.value)
     assert (caught.value.exit_code, caught.value.reason) == (ExitCode.BAD_REQUEST, "PreflightFailed")
-    for part in ("refuses the key", "'q_prj'", "'q_proj'", "nowhere", "4096", "objekt", str(tmp_path / "file"), "maxRequests"):
+    for part in (
+        "refuses the key",
+        "'q_prj'",
+        "'q_proj'",
+        "nowhere",
+        "4096",
+        "objekt",
+        str(tmp_path / "file"),
+        "maxRequests",
+    ):
         assert part in said
     assert len(caught.value.problems) == 7
     assert list(attempt.store.list("")) == []
@@ -142,7 +178,9 @@ def test_a_store_that_cannot_be_written_is_named(stage_of, base, own_data, tmp_p
 
 def test_unreadable_own_data_is_bad_data(stage_of, base, tmp_path):
     with pytest.raises((BadData, BadRequest), match=r"missing\.jsonl"):
-        preflight(stage_of(model={"base": base}, data={"source": {"uri": f"file://{tmp_path / 'missing.jsonl'}"}}))
+        preflight(
+            stage_of(model={"base": base}, data={"source": {"uri": f"file://{tmp_path / 'missing.jsonl'}"}})
+        )
 
 
 def test_a_dataset_of_a_run_that_is_not_there_is_a_bad_request(stage_of, base):
@@ -194,7 +232,9 @@ def test_of_several_faults_the_one_that_needs_a_hand_gives_the_exit_code(kinds, 
     errors = [kind(f"fault {number}", remedy=f"way {number}") for number, kind in enumerate(kinds)]
     found = combined(errors)
     assert found.exit_code == code
-    assert all(f"fault {number}" in str(found) and f"way {number}" in str(found) for number in range(len(kinds)))
+    assert all(
+        f"fault {number}" in str(found) and f"way {number}" in str(found) for number in range(len(kinds))
+    )
 
 
 def test_a_fault_that_two_checks_see_is_said_once():
@@ -202,13 +242,21 @@ def test_a_fault_that_two_checks_see_is_said_once():
     assert str(combined(same)) == str(same[0])
 
 
-def test_a_tracker_that_is_not_installed_is_refused_where_this_environment_would_train(stage_of, base, own_data, monkeypatch):
+def test_a_tracker_that_is_not_installed_is_refused_where_this_environment_would_train(
+    stage_of, base, own_data, monkeypatch
+):
     attempt = stage_of(model={"base": base}, data=own_data, training={"reportTo": ["tensorboard", "mlflow"]})
     with pytest.raises(BadRequest) as caught:
         preflight(attempt)
     [problem] = caught.value.problems
-    assert (caught.value.reason, problem.path, problem.value) == ("TrackerMissing", "spec.training.reportTo", "mlflow")
+    assert (caught.value.reason, problem.path, problem.value) == (
+        "TrackerMissing",
+        "spec.training.reportTo",
+        "mlflow",
+    )
     assert "use tensorboard" in problem.remedy
     there = trackers.find_spec
-    monkeypatch.setattr(trackers, "find_spec", lambda name: None if name in ("transformers", "tensorboard") else there(name))
+    monkeypatch.setattr(
+        trackers, "find_spec", lambda name: None if name in ("transformers", "tensorboard") else there(name)
+    )
     assert preflight(attempt) is not None, "generate's image cannot know what train's has"

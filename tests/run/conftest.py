@@ -13,7 +13,9 @@ from whole_runs import TRAINING, Bench, Teacher
 @pytest.fixture
 def teacher():
     process = subprocess.Popen(
-        [sys.executable, "-m", "tunesmith_tryout.scripted_teacher", "--port", "0", "--latency", "0.2"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tunesmith_tryout.scripted_teacher", "--port", "0", "--latency", "0.2"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     url = process.stdout.readline().split()[-1]
     yield Teacher(process, url)

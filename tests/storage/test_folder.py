@@ -28,7 +28,11 @@ FAULTS = {  # errno -> class, reason
 }
 
 
-@pytest.mark.parametrize(("number", "kind", "reason"), [(number, *rest) for number, rest in FAULTS.items()], ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    ("number", "kind", "reason"),
+    [(number, *rest) for number, rest in FAULTS.items()],
+    ids=errno.errorcode.get,
+)
 def test_every_fault_names_the_folder(number, kind, reason):
     found = fault(OSError(number, os.strerror(number), "/mnt/runs/x"), Path("/mnt/runs"))
     assert (type(found), found.reason) == (kind, reason)
@@ -58,10 +62,14 @@ else:
 """
 
 
-@pytest.mark.parametrize(("moment", "seen"), [("stream", []), ("before the link", []), ("after the link", [b"whole"])])
+@pytest.mark.parametrize(
+    ("moment", "seen"), [("stream", []), ("before the link", []), ("after the link", [b"whole"])]
+)
 def test_kill_9_leaves_no_half_object_and_what_it_leaves_is_swept(tmp_path, moment, seen):
     url = f"file://{tmp_path}/store"
-    process = subprocess.Popen([sys.executable, "-c", WRITER, url, moment], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, url, moment], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     if moment == "stream":
         assert process.stdout.readline() == b"half\n"
         process.kill()

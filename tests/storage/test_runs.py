@@ -17,15 +17,29 @@ from tunesmith_jobs.deliver.work import work as deliver
 from tunesmith_jobs.storage import open_store
 
 FILES = {
-    "generate": {"train.jsonl": b"{}\n", "test.jsonl": b"", "system_message.txt": "猜灯谜".encode(), "report.json": b"{}"},
-    "train": {"adapter/adapter_config.json": b"{}", "adapter/adapter_model.safetensors": b"lora" * 1000, "history.jsonl": b"{}\n"},
+    "generate": {
+        "train.jsonl": b"{}\n",
+        "test.jsonl": b"",
+        "system_message.txt": "猜灯谜".encode(),
+        "report.json": b"{}",
+    },
+    "train": {
+        "adapter/adapter_config.json": b"{}",
+        "adapter/adapter_model.safetensors": b"lora" * 1000,
+        "history.jsonl": b"{}\n",
+    },
     "merge": {
         "model/config.json": b"{}",
         "model/model.safetensors": b"weights" * 100_000,
         "model/README.md": b"card",
         "report.json": b"{}",
     },
-    "evaluate": {"report.html": b"<html>", "report.json": b"{}", "answers.jsonl": b"{}\n", "README.md": b"card with table"},
+    "evaluate": {
+        "report.html": b"<html>",
+        "report.json": b"{}",
+        "answers.jsonl": b"{}\n",
+        "README.md": b"card with table",
+    },
 }
 
 
@@ -66,16 +80,26 @@ def finish(store, tmp_path):
 def test_the_snapshot_of_a_run_is_kept_and_read_back(ask, url):
     document = '{"任务": 1}'.encode()
     command = [sys.executable, "-m", "tunesmith_jobs.runs", "--store", url]
-    subprocess.run([*command, "write", "--path", "r/request.json"], input=document, check=True, capture_output=True)
-    assert subprocess.run([*command, "cat", "--path", "r/request.json"], check=True, capture_output=True).stdout == document
+    subprocess.run(
+        [*command, "write", "--path", "r/request.json"], input=document, check=True, capture_output=True
+    )
+    assert (
+        subprocess.run([*command, "cat", "--path", "r/request.json"], check=True, capture_output=True).stdout
+        == document
+    )
     assert "r/none.json is not there" in ask("cat", "--path", "r/none.json", code=66)
 
 
 def test_manifests_by_their_keys_and_all_of_a_run(ask, finish):
     old, _ = finish("generate", spec={"data": {"examples": 5}})
     snapshot, file = finish("generate", "train")
-    by_key = [Manifest.model_validate(item) for item in json.loads(ask("manifests", "--run", "r", "--snapshot", str(file)))]
-    assert [(one.stage, one.key) for one in by_key] == [(name, snapshot.key(name)) for name in ("generate", "train")]
+    by_key = [
+        Manifest.model_validate(item)
+        for item in json.loads(ask("manifests", "--run", "r", "--snapshot", str(file)))
+    ]
+    assert [(one.stage, one.key) for one in by_key] == [
+        (name, snapshot.key(name)) for name in ("generate", "train")
+    ]
     every = [Manifest.model_validate(item) for item in json.loads(ask("manifests", "--run", "r"))]
     assert [(one.stage, one.key) for one in every] == [
         ("generate", snapshot.key("generate")),
@@ -91,7 +115,13 @@ def test_runs_are_listed_with_what_they_reached(ask, finish, store):
     store.write("r/request.json", file.read_bytes())
     store.write("stray/file.txt", b"x")
     (row,) = json.loads(ask("list"))
-    assert (row["run"], row["phase"], row["stage"], row["progress"], row["model"]) == ("r", "Incomplete", "train", "2/4", "hf://org/tiny")
+    assert (row["run"], row["phase"], row["stage"], row["progress"], row["model"]) == (
+        "r",
+        "Incomplete",
+        "train",
+        "2/4",
+        "hf://org/tiny",
+    )
     assert row["stages"] == [{"name": name, "key": snapshot.key(name)} for name in ("generate", "train")]
     finish("merge", "evaluate")
     assert json.loads(ask("list"))[0]["phase"] == "Complete"
@@ -181,7 +211,9 @@ def test_deliver_copies_the_model_with_card_and_report_and_its_marker_last(finis
     names = ["README.md", "config.json", "model.safetensors", "report.html"]
     assert [entry.path for entry in target.list("")] == [*names, "tunesmith-manifest.json"]
     marker = Manifest.model_validate_json(target.read("tunesmith-manifest.json"))
-    assert {file.path: file.sha256 for file in marker.files} == {path: hashlib.sha256(target.read(path)).hexdigest() for path in names}
+    assert {file.path: file.sha256 for file in marker.files} == {
+        path: hashlib.sha256(target.read(path)).hexdigest() for path in names
+    }
     assert target.read("README.md") == b"card with table"
 
 
@@ -196,13 +228,24 @@ def test_deliver_replaces_an_older_model_and_leaves_what_is_not_its_own(finish, 
         outcome = deliver(attempt)
     assert outcome.metrics["files"] == 4
     assert [entry.path for entry in target.list("")] == [
-        *("README.md", "config.json", "model.safetensors", "my notes.txt", "report.html", "tunesmith-manifest.json")
+        *(
+            "README.md",
+            "config.json",
+            "model.safetensors",
+            "my notes.txt",
+            "report.html",
+            "tunesmith-manifest.json",
+        )
     ]
 
 
 def test_deliver_never_copies_a_damaged_model(finish, store, tmp_path):
     snapshot, _ = finish(*ORDER[:4], spec={"output": f"file://{tmp_path}/delivered"})
-    (entry,) = [entry for entry in store.list("r/") if entry.path.endswith("model.safetensors") and "/merge/" in entry.path]
+    (entry,) = [
+        entry
+        for entry in store.list("r/")
+        if entry.path.endswith("model.safetensors") and "/merge/" in entry.path
+    ]
     store.write(entry.path, b"x" * entry.size)
     with pytest.raises(Gone, match="is not what was stored"):
         deliver(Attempt("deliver", snapshot, store, tmp_path / "work", new_attempt()))

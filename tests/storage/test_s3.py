@@ -21,15 +21,30 @@ PLACE = Place("my-bucket", "https://s3.example", "runs/r/x")
 
 
 def answered(code, status, operation="PutObject"):
-    return ClientError({"Error": {"Code": code, "Message": "said"}, "ResponseMetadata": {"HTTPStatusCode": status}}, operation)
+    return ClientError(
+        {"Error": {"Code": code, "Message": "said"}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        operation,
+    )
 
 
 FAULTS = {  # error -> class, reason, whether it is tried again at once, and what the text names
     "no bucket": (answered("NoSuchBucket", 404), Refused, "BucketMissing", False, "my-bucket"),
     "no object": (answered("NoSuchKey", 404, "GetObject"), NotFound, None, False, "my-bucket"),
     "no object, by HEAD": (answered("404", 404, "HeadObject"), NotFound, None, False, "my-bucket"),
-    "a put that finds no path": (answered("404", 404), BadRequest, "StoreUnusable", False, "https://s3.example"),
-    "wrong secret": (answered("SignatureDoesNotMatch", 403), Refused, "StoreRefused", False, "AWS_SECRET_ACCESS_KEY"),
+    "a put that finds no path": (
+        answered("404", 404),
+        BadRequest,
+        "StoreUnusable",
+        False,
+        "https://s3.example",
+    ),
+    "wrong secret": (
+        answered("SignatureDoesNotMatch", 403),
+        Refused,
+        "StoreRefused",
+        False,
+        "AWS_SECRET_ACCESS_KEY",
+    ),
     "wrong key": (answered("InvalidAccessKeyId", 403), Refused, "StoreRefused", False, "my-bucket"),
     "no right": (answered("AccessDenied", 403), Refused, "StoreRefused", False, "s3:PutObject"),
     "old token": (answered("ExpiredToken", 400), Refused, "StoreRefused", False, "my-bucket"),
@@ -38,19 +53,67 @@ FAULTS = {  # error -> class, reason, whether it is tried again at once, and wha
     "too fast": (answered("SlowDown", 503), TryAgain, "StoreBusy", True, "my-bucket"),
     "too many": (answered("Whatever", 429), TryAgain, "StoreBusy", True, "my-bucket"),
     "its own fault": (answered("InternalError", 500), TryAgain, "StoreBusy", True, "my-bucket"),
-    "its own fault, for one key of a batch": (answered("InternalError", 0, "DeleteObjects"), TryAgain, "StoreBusy", True, "my-bucket"),
+    "its own fault, for one key of a batch": (
+        answered("InternalError", 0, "DeleteObjects"),
+        TryAgain,
+        "StoreBusy",
+        True,
+        "my-bucket",
+    ),
     "a gateway without its server": (answered("502", 502), TryAgain, "StoreBusy", True, "my-bucket"),
     "full": (answered("XMinioStorageFull", 507), TryAgain, "StoreFull", False, "my-bucket"),
     "not built": (answered("NotImplemented", 501), BadRequest, "StoreUnusable", False, "my-bucket"),
-    "upload swept away": (answered("NoSuchUpload", 404, "UploadPart"), TryAgain, "UploadDropped", False, "runs/r/x"),
+    "upload swept away": (
+        answered("NoSuchUpload", 404, "UploadPart"),
+        TryAgain,
+        "UploadDropped",
+        False,
+        "runs/r/x",
+    ),
     "archived": (answered("InvalidObjectState", 403, "GetObject"), Gone, "Archived", False, "runs/r/x"),
     "no keys": (boto.NoCredentialsError(), Refused, "StoreRefused", False, "AWS_ACCESS_KEY_ID"),
-    "half a key": (boto.PartialCredentialsError(provider="env", cred_var="x"), Refused, "StoreRefused", False, "my-bucket"),
-    "nobody there": (boto.EndpointConnectionError(endpoint_url="u"), TryAgain, "StoreUnreachable", True, "https://s3.example"),
-    "no answer in time": (boto.ReadTimeoutError(endpoint_url="u"), TryAgain, "StoreUnreachable", True, "https://s3.example"),
-    "hung up": (boto.ConnectionClosedError(endpoint_url="u"), TryAgain, "StoreUnreachable", True, "https://s3.example"),
-    "body cut off": (boto.IncompleteReadError(actual_bytes=1, expected_bytes=2), TryAgain, "StoreUnreachable", True, "my-bucket"),
-    "unknown authority": (boto.SSLError(endpoint_url="u", error="e"), TryAgain, "StoreUntrusted", False, "AWS_CA_BUNDLE"),
+    "half a key": (
+        boto.PartialCredentialsError(provider="env", cred_var="x"),
+        Refused,
+        "StoreRefused",
+        False,
+        "my-bucket",
+    ),
+    "nobody there": (
+        boto.EndpointConnectionError(endpoint_url="u"),
+        TryAgain,
+        "StoreUnreachable",
+        True,
+        "https://s3.example",
+    ),
+    "no answer in time": (
+        boto.ReadTimeoutError(endpoint_url="u"),
+        TryAgain,
+        "StoreUnreachable",
+        True,
+        "https://s3.example",
+    ),
+    "hung up": (
+        boto.ConnectionClosedError(endpoint_url="u"),
+        TryAgain,
+        "StoreUnreachable",
+        True,
+        "https://s3.example",
+    ),
+    "body cut off": (
+        boto.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+        TryAgain,
+        "StoreUnreachable",
+        True,
+        "my-bucket",
+    ),
+    "unknown authority": (
+        boto.SSLError(endpoint_url="u", error="e"),
+        TryAgain,
+        "StoreUntrusted",
+        False,
+        "AWS_CA_BUNDLE",
+    ),
     "a web page": (ResponseParserError("not XML"), TryAgain, "StoreUnreachable", False, "https://s3.example"),
     "no such name": (boto.ParamValidationError(report="r"), BadRequest, "StoreUnusable", False, "my-bucket"),
 }
@@ -69,7 +132,12 @@ def test_every_fault_says_what_and_where(error, kind, reason, again, named):
 WRONG = {  # variable -> value, class, words of the message
     "secret": ("AWS_SECRET_ACCESS_KEY", "wrong", Refused, r"refuses these credentials for bucket tests"),
     "key": ("AWS_ACCESS_KEY_ID", "wrong", Refused, r"refuses these credentials for bucket tests"),
-    "endpoint": ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1", TryAgain, r"http://127.0.0.1:1 cannot be reached \(bucket tests\)"),
+    "endpoint": (
+        "AWS_ENDPOINT_URL_S3",
+        "http://127.0.0.1:1",
+        TryAgain,
+        r"http://127.0.0.1:1 cannot be reached \(bucket tests\)",
+    ),
     "no endpoint": ("AWS_ENDPOINT_URL_S3", "nowhere", BadRequest, r"Invalid endpoint: nowhere"),
 }
 
@@ -82,7 +150,11 @@ def test_the_probe_names_what_is_wrong(s3_env, monkeypatch, name, value, kind, w
 
 
 def test_a_missing_bucket_is_named_with_how_to_make_it(s3_env):
-    for ask in (lambda store: store.probe(), lambda store: store.read("x"), lambda store: list(store.list(""))):
+    for ask in (
+        lambda store: store.probe(),
+        lambda store: store.read("x"),
+        lambda store: list(store.list("")),
+    ):
         with pytest.raises(Refused, match=r"no bucket nobodys(.|\n)*aws s3 mb s3://nobodys") as caught:
             ask(open_store("s3://nobodys/runs"))
         assert caught.value.reason == "BucketMissing"
@@ -114,7 +186,9 @@ def test_ones_own_commit_whose_answer_was_lost_is_won(proxied):
     store, proxy = proxied
     proxy.cut(b"PUT ")
     assert store.create("manifest.json", b"mine")
-    assert [line.split()[0] for line in proxy.seen] == [b"PUT", b"GET"], "the object itself was not asked who won"
+    assert [line.split()[0] for line in proxy.seen] == [b"PUT", b"GET"], (
+        "the object itself was not asked who won"
+    )
     assert not store.create("manifest.json", b"theirs")
 
 
@@ -142,7 +216,9 @@ def test_a_body_that_breaks_off_is_read_again(proxied, tmp_path):
     proxy.cut(b"GET ", after=50_000, times=2)
     assert store.read("big") == data
     proxy.cut(b"GET ", after=50_000, times=2)
-    assert store.download("big", tmp_path / "copy", out.digest) == out.digest.model_copy(update={"path": "copy"})
+    assert store.download("big", tmp_path / "copy", out.digest) == out.digest.model_copy(
+        update={"path": "copy"}
+    )
 
 
 def test_the_lost_answer_to_the_end_of_an_upload_costs_nothing(proxied):
@@ -186,7 +262,10 @@ print(written, peak() - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_bounded_while_128_mib_stream_out_and_in(s3_env, tmp_path):
     answer = subprocess.run(
-        [sys.executable, "-c", MEMORY, s3_env.new_url(), str(tmp_path / "copy")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MEMORY, s3_env.new_url(), str(tmp_path / "copy")],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     written, read = map(int, answer.stdout.split())
     print(f"peak memory: {written} MiB writing, {read} MiB with reading")
@@ -213,7 +292,10 @@ WRITES = {  # what writes -> the operations that it sends, and which of them say
         lambda store, large: store.upload("a", large),
         {"CreateMultipartUpload": True, "UploadPart": False, "CompleteMultipartUpload": False},
     ),
-    "copy": (lambda store, _: (store.write("a", b"x"), store.copy("a", "b")), {"PutObject": True, "HeadObject": False, "CopyObject": True}),
+    "copy": (
+        lambda store, _: (store.write("a", b"x"), store.copy("a", "b")),
+        {"PutObject": True, "HeadObject": False, "CopyObject": True},
+    ),
 }
 
 
@@ -228,7 +310,10 @@ def test_every_new_object_is_asked_to_be_encrypted(act, operations, s3_env, monk
 
     def look(params, model, **_):
         headers = params["headers"]
-        found = headers.pop("x-amz-server-side-encryption", None), headers.pop("x-amz-server-side-encryption-aws-kms-key-id", None)
+        found = (
+            headers.pop("x-amz-server-side-encryption", None),
+            headers.pop("x-amz-server-side-encryption-aws-kms-key-id", None),
+        )
         seen[model.name] = found == ("aws:kms", "key-1")
 
     store._bucket._client.meta.events.register("before-call.s3", look)
@@ -243,8 +328,12 @@ def test_the_bucket_is_part_of_path_or_host_as_it_is_said(style, monkeypatch):
         monkeypatch.setenv(name, "eu-1")
     monkeypatch.setenv("TUNESMITH_S3_ADDRESSING_STYLE", style)
     client = Bucket("my-bucket")._client
-    url = client.generate_presigned_url("get_object", Params={"Bucket": "my-bucket", "Key": "k"}).partition("?")[0]
-    assert url == ("http://my-bucket.s3.example:9/k" if style == "virtual" else "http://s3.example:9/my-bucket/k")
+    url = client.generate_presigned_url("get_object", Params={"Bucket": "my-bucket", "Key": "k"}).partition(
+        "?"
+    )[0]
+    assert url == (
+        "http://my-bucket.s3.example:9/k" if style == "virtual" else "http://s3.example:9/my-bucket/k"
+    )
 
 
 def test_an_addressing_style_that_there_is_none_of_is_refused(monkeypatch):

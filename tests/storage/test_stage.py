@@ -25,7 +25,9 @@ TOY = Path(__file__).parents[1] / "toy_stage.py"
 SNAPSHOT = snapshot_for({"data": {"examples": 3}})
 KEY = SNAPSHOT.key("generate")
 FOLDER = f"r/generate/{KEY}"
-FOLDER_ONLY = pytest.mark.parametrize("url", ["folder"], indirect=True)  # where the kind of store makes no difference
+FOLDER_ONLY = pytest.mark.parametrize(
+    "url", ["folder"], indirect=True
+)  # where the kind of store makes no difference
 
 
 @pytest.fixture
@@ -96,7 +98,9 @@ def test_a_finished_stage_is_not_computed_again(start):
 
 
 def test_two_attempts_race_and_the_loser_adopts_the_winner(start, store, tmp_path):
-    racers = [start("races", TUNESMITH_ATTEMPT="same-name", TOY_GATE=str(tmp_path / "gate")) for _ in range(2)]
+    racers = [
+        start("races", TUNESMITH_ATTEMPT="same-name", TOY_GATE=str(tmp_path / "gate")) for _ in range(2)
+    ]
     for racer in racers:
         wait_for(racer, "开始")
     (tmp_path / "gate").touch()
@@ -107,7 +111,9 @@ def test_two_attempts_race_and_the_loser_adopts_the_winner(start, store, tmp_pat
     assert {result.attempt for _, result, _ in ends} == {winner.attempt}
     assert winner.attempt.startswith("same-name-")
     paths = [entry.path for entry in store.list(f"{FOLDER}/")]
-    assert {path.split("/")[4] for path in paths if "/attempts/" in path} == {winner.attempt}, "the loser's files are left"
+    assert {path.split("/")[4] for path in paths if "/attempts/" in path} == {winner.attempt}, (
+        "the loser's files are left"
+    )
     assert not [path for path in paths if "/checkpoints/" in path]
     assert store.read(f"{winner.folder}/folder/answer.txt") == f"by {winner.attempt}".encode()
 
@@ -121,7 +127,10 @@ def test_all_attempts_open_the_same_pin(start, store):
     assert manifest.pins["source"].revision == first != manifest.attempt
 
 
-STOPS = {"SIGTERM": lambda process: process.send_signal(signal.SIGTERM), "the end of stdin": lambda process: process.stdin.close()}
+STOPS = {
+    "SIGTERM": lambda process: process.send_signal(signal.SIGTERM),
+    "the end of stdin": lambda process: process.stdin.close(),
+}
 
 
 @pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
@@ -196,7 +205,9 @@ def test_lines_for_people_are_json_with_the_controller_s_keys_where_that_is_aske
     vars(record).update(about)
     assert all(list(line) == list(json.loads(JsonLines().format(record))) for line in said)
     assert "开始" in said[0]["message"]
-    assert [line["level"] for line in said[1:] if "Traceback" in line["message"]] == ["error"] * (toy == "breaks")
+    assert [line["level"] for line in said[1:] if "Traceback" in line["message"]] == ["error"] * (
+        toy == "breaks"
+    )
     assert '"time"' not in store.read(f"{FOLDER}/logs/{result.attempt}.log").decode()
 
 
@@ -205,13 +216,20 @@ def test_lines_for_people_are_json_with_the_controller_s_keys_where_that_is_aske
 def test_no_secret_is_in_what_a_stage_says_and_keeps(start, store, tmp_path, form):
     place = tmp_path / "termination-log"
     place.touch()
-    secrets = {"TUNESMITH_TEACHER_API_KEY": 'sk-"known"\\1', "AWS_SECRET_ACCESS_KEY": "known/secret+key", "HF_TOKEN": "hf_knowntoken"}
+    secrets = {
+        "TUNESMITH_TEACHER_API_KEY": 'sk-"known"\\1',
+        "AWS_SECRET_ACCESS_KEY": "known/secret+key",
+        "HF_TOKEN": "hf_knowntoken",
+    }
     for toy in ("fails with its secrets", "breaks with its secrets", "tells its secrets"):
         process = start(toy, TUNESMITH_LOG_FORMAT=form, TUNESMITH_TERMINATION_LOG=str(place), **secrets)
         _, result, lines = end(process)
         kept = store.read(f"{FOLDER}/logs/{result.attempt}.log").decode()
         said = "\n".join([*lines, process.stderr.read(), place.read_text(), kept])
-        assert (result.exit_code, said.count("[secret]") > 3) == ({"fails": 65, "breaks": 1, "tells": 0}[toy.split()[0]], True)
+        assert (result.exit_code, said.count("[secret]") > 3) == (
+            {"fails": 65, "breaks": 1, "tells": 0}[toy.split()[0]],
+            True,
+        )
         assert [word for word in ("known", "secret+key") if word in said] == [], said
 
 
@@ -239,7 +257,15 @@ WRONG = {
 def test_a_wrong_command_line_is_no_bug(tmp_path, arguments, code, words):
     request = tmp_path / "request.json"
     request.write_text(SNAPSHOT.to_json())
-    command = [sys.executable, str(TOY), "--request", str(request), "--store", f"file://{tmp_path}/s", *arguments]
+    command = [
+        sys.executable,
+        str(TOY),
+        "--request",
+        str(request),
+        "--store",
+        f"file://{tmp_path}/s",
+        *arguments,
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == code
     assert words in ended.stderr

@@ -21,7 +21,9 @@ def paths(store, prefix=""):
     return [entry.path for entry in store.list(prefix)]
 
 
-@pytest.mark.parametrize("path", ["a.json", "a/b c/d.json", "灯谜/谜 底.json", "a/%41+&=;#?.txt", "ü/ñ~'()!.bin"])
+@pytest.mark.parametrize(
+    "path", ["a.json", "a/b c/d.json", "灯谜/谜 底.json", "a/%41+&=;#?.txt", "ü/ñ~'()!.bin"]
+)
 def test_an_object_comes_back_as_it_was_under_any_name(store, path):
     store.write(path, b"old")
     store.write(path, b"new")
@@ -31,7 +33,11 @@ def test_an_object_comes_back_as_it_was_under_any_name(store, path):
 
 
 def test_what_is_not_there_is_not_found(store, tmp_path):
-    for ask in (store.read, lambda path: store.read_range(path, 0, 1), lambda path: store.download(path, tmp_path / "x")):
+    for ask in (
+        store.read,
+        lambda path: store.read_range(path, 0, 1),
+        lambda path: store.download(path, tmp_path / "x"),
+    ):
         with pytest.raises(NotFound):
             ask("no/such")
     assert store.size("no/such") is None
@@ -59,9 +65,9 @@ def test_a_listing_is_in_the_order_of_the_paths_and_below_its_prefix(store):
 
 def test_ranges_end_where_the_object_ends(store):
     store.write("x", b"0123456789")
-    assert [store.read_range("x", *range_) for range_ in ((0, 3), (7, 3), (8, 100), (10, 1), (50, 5), (3, 0))] == [
-        *(b"012", b"789", b"89", b"", b"", b"")
-    ]
+    assert [
+        store.read_range("x", *range_) for range_ in ((0, 3), (7, 3), (8, 100), (10, 1), (50, 5), (3, 0))
+    ] == [*(b"012", b"789", b"89", b"", b"", b"")]
 
 
 def test_a_copy_has_the_content_and_outlives_its_source(store):
@@ -106,7 +112,9 @@ print([number for number in range(30) if store.create(f"race/{number}", name.enc
 
 def test_of_two_processes_one_creates(store, url):
     racers = {
-        name: subprocess.Popen([sys.executable, "-c", RACER, url, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        name: subprocess.Popen(
+            [sys.executable, "-c", RACER, url, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         for name in "ab"
     }
     for racer in racers.values():
@@ -116,7 +124,9 @@ def test_of_two_processes_one_creates(store, url):
         racer.stdin.flush()
     won = {name: eval(racer.communicate()[0]) for name, racer in racers.items()}
     assert sorted(won["a"] + won["b"]) == list(range(30))
-    assert all(store.read(f"race/{number}") == name.encode() for name, numbers in won.items() for number in numbers)
+    assert all(
+        store.read(f"race/{number}") == name.encode() for name, numbers in won.items() for number in numbers
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 19 * MIB])
@@ -188,7 +198,9 @@ def test_a_flipped_byte_is_found_on_read(store, url, tmp_path):
     with pytest.raises(Gone, match=r"is not what was stored.*sha256") as caught:
         store.download("x", tmp_path / "copy", digest)
     assert caught.value.reason == "ContentChanged"
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["source"], "a damaged copy was left"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["source"], (
+        "a damaged copy was left"
+    )
 
 
 def _file(path, data):

@@ -19,10 +19,20 @@ torch.set_num_threads(1)  # a tiny model only loses by two
 
 CATEGORIES = ("billing", "bug", "account")
 ROWS = [
-    {"prompt": f"message {number} " + "again and " * (number % 7) + "help", "response": json.dumps({"category": CATEGORIES[number % 3]})}
+    {
+        "prompt": f"message {number} " + "again and " * (number % 7) + "help",
+        "response": json.dumps({"category": CATEGORIES[number % 3]}),
+    }
     for number in range(22)
 ]
-QUICK = {"device": "cpu", "numTrainEpochs": 1.0, "maxSteps": 2, "loraR": 4, "learningRate": 0.01, "loggingSteps": 1}
+QUICK = {
+    "device": "cpu",
+    "numTrainEpochs": 1.0,
+    "maxSteps": 2,
+    "loraR": 4,
+    "learningRate": 0.01,
+    "loggingSteps": 1,
+}
 
 
 class Killed(BaseException):
@@ -46,16 +56,31 @@ class Training:
     """One key of a run in a store of its own."""
 
     def __init__(
-        self, folder: Path, model: Path, training: Mapping[str, Any], *, spec: Mapping[str, Any] | None = None, **data: Any
+        self,
+        folder: Path,
+        model: Path,
+        training: Mapping[str, Any],
+        *,
+        spec: Mapping[str, Any] | None = None,
+        **data: Any,
     ) -> None:
         self.folder = folder
         self.url = f"file://{folder / 'store'}"
         self.snapshot = snapshot_for(
-            {"model": {"base": f"file://{model}"}, "training": {"device": "cpu", **training}, "evaluation": {"maxNewTokens": 4}}
+            {
+                "model": {"base": f"file://{model}"},
+                "training": {"device": "cpu", **training},
+                "evaluation": {"maxNewTokens": 4},
+            }
             | dict(spec or {})
         )
         self.attempts = 0
-        put_dataset(self.snapshot, self.url, folder / "data", **({"train": ROWS, "test": ROWS[:4], "system": "Sort it."} | data))
+        put_dataset(
+            self.snapshot,
+            self.url,
+            folder / "data",
+            **({"train": ROWS, "test": ROWS[:4], "system": "Sort it."} | data),
+        )
 
     def attempt(self) -> FragileAttempt:
         self.attempts += 1
@@ -100,7 +125,11 @@ def training(tmp_path: Path, model: Path):
     made: list[Training] = []
 
     def make(settings: Mapping[str, Any] | None = None, base: Path | None = None, **options: Any) -> Training:
-        made.append(Training(tmp_path / f"training-{len(made)}", base or model, QUICK | dict(settings or {}), **options))
+        made.append(
+            Training(
+                tmp_path / f"training-{len(made)}", base or model, QUICK | dict(settings or {}), **options
+            )
+        )
         return made[-1]
 
     return make

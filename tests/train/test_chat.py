@@ -6,7 +6,9 @@ from tests.tiny import CHATML
 from tunesmith.errors import BadRequest
 from tunesmith_jobs.chat import conversation, takes_system_role, template_renderer
 
-SYSTEM, USER, ANSWER = ({"role": role, "content": text} for role, text in (("system", "S"), ("user", "p"), ("assistant", "r")))
+SYSTEM, USER, ANSWER = (
+    {"role": role, "content": text} for role, text in (("system", "S"), ("user", "p"), ("assistant", "r"))
+)
 ROW = {"prompt": "p", "response": "r"}
 HISTORY = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
 FOLDED = {"role": "user", "content": "S\n\np"}
@@ -15,7 +17,12 @@ CASES = {  # system message, row, does the template have a system role -> prompt
     "system and prompt": ("S", ROW, True, [SYSTEM, USER]),
     "no system message": ("", ROW, True, [USER]),
     "folded into the first user turn": ("S", ROW, False, [FOLDED]),
-    "history between system message and prompt": ("S", ROW | {"history": HISTORY}, True, [SYSTEM, *HISTORY, USER]),
+    "history between system message and prompt": (
+        "S",
+        ROW | {"history": HISTORY},
+        True,
+        [SYSTEM, *HISTORY, USER],
+    ),
     "folded into the first turn of a history": (
         "S",
         ROW | {"history": HISTORY},
@@ -54,7 +61,9 @@ def test_templates_are_rendered_as_transformers_renders_them(template: str, mode
     tokenizer.chat_template = template
     messages = [{"role": "system", "content": "sé\n"}, {"role": "user", "content": "<b> & 中"}]
     render = template_renderer(template, {"bos_token": tokenizer.bos_token, "eos_token": tokenizer.eos_token})
-    assert render(messages) == tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert render(messages) == tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=True
+    )
     assert takes_system_role(render)
 
 

@@ -20,9 +20,13 @@ def settings(**values):
 @pytest.mark.parametrize("quant", ["nf4", "fp4"])
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("nested", [True, False])
-def test_unpacked_weights_give_bitsandbytes_own_output_and_gradient_bit_for_bit(quant: str, kind: torch.dtype, nested: bool) -> None:
+def test_unpacked_weights_give_bitsandbytes_own_output_and_gradient_bit_for_bit(
+    quant: str, kind: torch.dtype, nested: bool
+) -> None:
     torch.manual_seed(0)
-    layer = bitsandbytes.nn.Linear4bit(192, 128, bias=False, compute_dtype=kind, quant_type=quant, compress_statistics=nested)
+    layer = bitsandbytes.nn.Linear4bit(
+        192, 128, bias=False, compute_dtype=kind, quant_type=quant, compress_statistics=nested
+    )
     layer.load_state_dict({"weight": torch.randn(128, 192)})
     model = torch.nn.ModuleDict({"layer": layer.to("cpu")})
     if getattr(layer.weight, "quant_state", None) is None:
@@ -48,7 +52,10 @@ def trainer(model, tmp_path):
     def make(rows=None, **values):
         wish = settings(**values)
         tokenizer = work.load_tokenizer(model, wish)
-        rows = rows or [tokens.Encoded(str(n), [1, *range(5, 8 + n), 2], [-100, -100, *range(6, 8 + n), 2], 4 + n) for n in range(8)]
+        rows = rows or [
+            tokens.Encoded(str(n), [1, *range(5, 8 + n), 2], [-100, -100, *range(6, 8 + n), 2], 4 + n)
+            for n in range(8)
+        ]
         return work.build_trainer(
             work.add_adapter(work.load_model(model, wish, CPU), wish),
             tokenizer,
@@ -83,7 +90,10 @@ def test_the_test_loss_weighs_tokens_alike_whatever_the_batches(trainer) -> None
 
 
 def _rows() -> list[tokens.Encoded]:
-    return [tokens.Encoded(str(n), [1, *range(5, 9 + n), 2], [-100, -100, *range(6, 9 + n), 2], 5 + n) for n in range(7)]
+    return [
+        tokens.Encoded(str(n), [1, *range(5, 9 + n), 2], [-100, -100, *range(6, 9 + n), 2], 5 + n)
+        for n in range(7)
+    ]
 
 
 def test_packed_rows_do_not_see_each_other(trainer) -> None:

@@ -27,7 +27,9 @@ def left(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_process_leaves_with_its_code_its_output_and_its_exit_functions():
-    done = left("atexit.register(print, 'last', end='')\nprint('first', end=' ')\nsys.stderr.write('error')\nleave(75)")
+    done = left(
+        "atexit.register(print, 'last', end='')\nprint('first', end=' ')\nsys.stderr.write('error')\nleave(75)"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (75, "first last", "error")
 
 

@@ -22,8 +22,15 @@ LONG = {
 }
 CASES = {
     "NF4, grouped by length, dropout": {"groupByLength": True, "loraDropout": 0.1},
-    "NF4 with gradient checkpointing off and NEFTune": {"gradientCheckpointing": False, "neftuneNoiseAlpha": 5.0},
-    "whole base model with DoRA and a paged 8-bit optimizer": {"loadIn4bit": False, "useDora": True, "optim": "paged_adamw_8bit"},
+    "NF4 with gradient checkpointing off and NEFTune": {
+        "gradientCheckpointing": False,
+        "neftuneNoiseAlpha": 5.0,
+    },
+    "whole base model with DoRA and a paged 8-bit optimizer": {
+        "loadIn4bit": False,
+        "useDora": True,
+        "optim": "paged_adamw_8bit",
+    },
 }
 DEATHS = {"NF4, grouped by length, dropout": [(1, 4, 6, 8), (5, 9)]}
 
@@ -59,7 +66,9 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(training, capsys
     damaged = training(LONG)
     damaged.kill(7)
     attempt = damaged.attempt()
-    newest = max(name for name in damaged.checkpoints() if name.startswith("6-") and name.endswith("optimizer.pt"))
+    newest = max(
+        name for name in damaged.checkpoints() if name.startswith("6-") and name.endswith("optimizer.pt")
+    )
     path = f"{attempt.folder}/checkpoints/{newest}"
     data = bytearray(attempt.store.read(path))
     data[len(data) // 2] ^= 1
@@ -72,12 +81,22 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(training, capsys
 
 def test_early_stopping_takes_the_best_adapter_also_after_a_restart(training) -> None:
     # A learning rate far too high: the validation loss gets worse after a few steps.
-    settings = LONG | {"learningRate": 0.3, "earlyStoppingPatience": 2, "evalSteps": 1.0, "saveSteps": 1, "numTrainEpochs": 10.0}
+    settings = LONG | {
+        "learningRate": 0.3,
+        "earlyStoppingPatience": 2,
+        "evalSteps": 1.0,
+        "saveSteps": 1,
+        "numTrainEpochs": 10.0,
+    }
     data = {"validation": [{"prompt": "something else altogether", "response": "no JSON at all"}]}
     whole = training(settings, **data)
     finished = whole.run()
     report = json.loads(finished.read("report.json"))
-    losses = {entry["step"]: entry["evalLoss"] for entry in read_jsonl(finished.read("history.jsonl")) if "evalLoss" in entry}
+    losses = {
+        entry["step"]: entry["evalLoss"]
+        for entry in read_jsonl(finished.read("history.jsonl"))
+        if "evalLoss" in entry
+    }
     assert report["bestStep"] == min(losses, key=lambda step: (losses[step], step))
     assert report["steps"] == report["bestStep"] + 2 < 30, "patience had no effect"
     for step in {report["bestStep"] + 1, report["steps"]}:
@@ -101,13 +120,17 @@ def test_kill_9_and_sigterm_of_the_process(training) -> None:
     assert any(name.startswith(("2-", "4-")) and name.endswith(".json") for name in real.checkpoints())
     result = parse(signalled(real, "step 6 of", signal.SIGTERM, returncode=ExitCode.STOPPED)[-1])
     assert (result.exit_code, result.reason) == (ExitCode.STOPPED, "Stopped")
-    assert max(int(name.split("-")[0]) for name in real.checkpoints()) >= 7, "the step at which it was told to stop was not saved"
+    assert max(int(name.split("-")[0]) for name in real.checkpoints()) >= 7, (
+        "the step at which it was told to stop was not saved"
+    )
     assert digests(real.run().manifest) == undisturbed
 
 
 def signalled(real: Training, at: str, number: signal.Signals, *, returncode: int) -> list[str]:
     """Start the stage as a process, send it a signal when it logs a line that begins with `at`; its lines until its end."""
-    with start_module("tunesmith_jobs.train", real.snapshot, real.url, real.folder, {"OMP_NUM_THREADS": "1"}) as process:
+    with start_module(
+        "tunesmith_jobs.train", real.snapshot, real.url, real.folder, {"OMP_NUM_THREADS": "1"}
+    ) as process:
         lines = []
         for line in process.stdout:
             lines.append(line.rstrip())

@@ -64,11 +64,22 @@ EFFECTS = {
     "seed": (7, "trainer.seed", 7),
 }
 # Read elsewhere: device (test_device), deterministic and fp16 (a GPU's), earlyStoppingPatience (test_resume), from (test_from).
-ELSEWHERE = {"preset", "device", "deterministic", "fp16", "earlyStoppingPatience", "from", "variants", "reportTo"}
+ELSEWHERE = {
+    "preset",
+    "device",
+    "deterministic",
+    "fp16",
+    "earlyStoppingPatience",
+    "from",
+    "variants",
+    "reportTo",
+}
 
 
 def test_the_table_names_every_setting() -> None:
-    assert {field.alias or name for name, field in Training.model_fields.items()} == EFFECTS.keys() | ELSEWHERE
+    assert {
+        field.alias or name for name, field in Training.model_fields.items()
+    } == EFFECTS.keys() | ELSEWHERE
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +98,9 @@ def read_back(model: Path, tmp_path_factory):
         folder = tmp_path_factory.mktemp("trainer")
         trainer = work.build_trainer(peft_model, tokenizer, splits, wish, CPU, folder, wish.max_length or 512)
         found = settings_read_back(trainer)
-        batch = trainer.data_collator([{"input_ids": [5], "labels": [5]}, {"input_ids": [5, 6], "labels": [5, 6]}])["input_ids"].tolist()
+        batch = trainer.data_collator(
+            [{"input_ids": [5], "labels": [5]}, {"input_ids": [5, 6], "labels": [5, 6]}]
+        )["input_ids"].tolist()
         side = "left" if batch[0][0] != 5 else "right"
         found["padding"] = {"token": tokenizer.pad_token, "side": side}
         found["attention"] = peft_model.config._attn_implementation
@@ -105,7 +118,15 @@ def look_up(found, path: str):
 
 
 # A trainer is built for a handful of groups of settings, not for each of forty.
-APART = ("loadIn4bit", "bnb4bitQuantType", "warmupSteps", "packing", "useDora", "loraTargetModules", "loraModulesToSave")
+APART = (
+    "loadIn4bit",
+    "bnb4bitQuantType",
+    "warmupSteps",
+    "packing",
+    "useDora",
+    "loraTargetModules",
+    "loraModulesToSave",
+)
 GROUPS = [tuple(name for name in EFFECTS if name not in APART), *((name,) for name in APART)]
 
 
@@ -164,7 +185,11 @@ LOADED = {
     "beside 4-bit layers all is float32": (GPU, {}, "float32"),
     "a whole model on a CPU is float32": (CPU, {"loadIn4bit": False}, "float32"),
     "a whole model on a GPU keeps its own type": (GPU, {"loadIn4bit": False}, "bfloat16"),
-    "unless its own weights are trained": (GPU, {"loadIn4bit": False, "loraModulesToSave": ["lm_head"]}, "float32"),
+    "unless its own weights are trained": (
+        GPU,
+        {"loadIn4bit": False, "loraModulesToSave": ["lm_head"]},
+        "float32",
+    ),
 }
 
 
@@ -176,7 +201,11 @@ def test_load_dtype(device: Device, values, expected: str) -> None:
 IMPOSSIBLE = {
     "fp16 on a CPU": (CPU, {"fp16": True}, ["spec.training.fp16"]),
     "bf16 on a GPU without it": (OLD_GPU, {"bf16": True}, ["spec.training.bf16"]),
-    "flash attention on a CPU": (CPU, {"attnImplementation": "flash_attention_2"}, ["spec.training.attnImplementation"]),
+    "flash attention on a CPU": (
+        CPU,
+        {"attnImplementation": "flash_attention_2"},
+        ["spec.training.attnImplementation"],
+    ),
     "bf16 on a CPU is possible": (CPU, {"bf16": True}, []),
     "fp16 on a GPU is possible": (GPU, {"fp16": True}, []),
 }

@@ -61,16 +61,29 @@ def test_a_launcher_without_a_number_says_how_it_is_used(arguments, capfd) -> No
     assert "--processes=N" in capfd.readouterr().err
 
 
-def launch(training: Training, *, at: str = "", number: signal.Signals = signal.SIGTERM, environ=()) -> tuple[int, list[str], Result]:
+def launch(
+    training: Training, *, at: str = "", number: signal.Signals = signal.SIGTERM, environ=()
+) -> tuple[int, list[str], Result]:
     """Run the launcher, with a signal when a line begins with `at`; its exit code, its lines, and its termination message."""
     request, message = training.folder / "request.json", training.folder / "termination-log"
     request.write_text(training.snapshot.to_json(), encoding="utf-8")
     message.write_text("")
-    command = [sys.executable, "-m", "tunesmith_jobs.train.launch", "--processes=2", "--request", str(request), "--store", training.url]
+    command = [
+        sys.executable,
+        "-m",
+        "tunesmith_jobs.train.launch",
+        "--processes=2",
+        "--request",
+        str(request),
+        "--store",
+        training.url,
+    ]
     command += ["--work", str(training.folder / "scratch")]
     env = os.environ | {"OMP_NUM_THREADS": "1", "TUNESMITH_TERMINATION_LOG": str(message)} | dict(environ)
     lines = []
-    with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
         for line in process.stdout:
             lines.append(line.rstrip())
             if at and line.startswith(at):
@@ -98,20 +111,32 @@ def test_two_processes_learn_what_one_learns_from_as_many_rows_a_step(pair, trai
     """Not to the bit: gradients are added in another order."""
     together, (code, lines, result) = pair
     assert (code, result.exit_code, result.reason) == (0, 0, "Done")
-    one, two = training(LONG | {"perDeviceTrainBatchSize": 4}, **DATA).run().manifest.metrics, finished(together).manifest.metrics
-    assert (two["steps"], two["tokens"], two["rows"]) == (one["steps"], one["tokens"], one["rows"]) == (9, one["tokens"], 20)
+    one, two = (
+        training(LONG | {"perDeviceTrainBatchSize": 4}, **DATA).run().manifest.metrics,
+        finished(together).manifest.metrics,
+    )
+    assert (
+        (two["steps"], two["tokens"], two["rows"])
+        == (one["steps"], one["tokens"], one["rows"])
+        == (9, one["tokens"], 20)
+    )
     assert two["testLossBefore"] == pytest.approx(one["testLossBefore"], rel=1e-6)
     assert two["testLossAfter"] == pytest.approx(one["testLossAfter"], rel=1e-3)
     assert two["testLossAfter"] < 0.9 * two["testLossBefore"]
     assert any(line.startswith("training on 2 x CPU") for line in lines)
-    assert json.loads(finished(together).read("report.json"))["trainer"]["trainer"]["ddp_find_unused_parameters"] is False
+    assert (
+        json.loads(finished(together).read("report.json"))["trainer"]["trainer"]["ddp_find_unused_parameters"]
+        is False
+    )
 
 
 def test_the_leader_alone_prints_and_writes(pair) -> None:
     together, (_, lines, result) = pair
     assert [parse(line) for line in lines if line.startswith('{"event":"result"')] == [result]
     paths = [entry.path for entry in open_store(together.url).list(f"{together.snapshot.run}/train/")]
-    assert {path.split("/")[4] for path in paths if "/attempts/" in path} == {result.attempt}, "a follower left files"
+    assert {path.split("/")[4] for path in paths if "/attempts/" in path} == {result.attempt}, (
+        "a follower left files"
+    )
     assert len([path for path in paths if "/logs/" in path]) == 1
 
 
@@ -122,18 +147,28 @@ def test_two_processes_told_to_stop_save_once_and_go_on_to_the_same_bytes(pair, 
     saved = [name for name in stopped.checkpoints() if name.endswith(".json") and "/" not in name]
     newest = max(int(name.split("-")[0]) for name in saved)
     assert 4 <= newest < 9, "the step at which they were told to stop was not saved"
-    assert sum(name.startswith(f"{newest}-") for name in saved) == 1, "more than one process saved the checkpoint"
-    states = {name.rpartition("/")[2] for name in stopped.checkpoints() if name.startswith(f"{newest}-") and "rng_state" in name}
+    assert sum(name.startswith(f"{newest}-") for name in saved) == 1, (
+        "more than one process saved the checkpoint"
+    )
+    states = {
+        name.rpartition("/")[2]
+        for name in stopped.checkpoints()
+        if name.startswith(f"{newest}-") and "rng_state" in name
+    }
     assert states == {"rng_state_0.pth", "rng_state_1.pth"}
     code, lines, _ = launch(stopped)
     assert code == 0
     assert f"going on from the checkpoint of step {newest}" in lines
     assert digests(finished(stopped).manifest) == digests(finished(pair[0]).manifest)
-    assert [entry["step"] for entry in read_jsonl(finished(stopped).read("history.jsonl"))] == list(range(1, 10))
+    assert [entry["step"] for entry in read_jsonl(finished(stopped).read("history.jsonl"))] == list(
+        range(1, 10)
+    )
 
 
 def test_what_one_of_the_processes_cannot_do_is_how_the_stage_ends(training) -> None:
-    code, lines, result = launch(training(LONG | {"learningRate": 1.0, "maxGradNorm": 0.0, "optim": "sgd", "loraAlpha": 1e30}))
+    code, lines, result = launch(
+        training(LONG | {"learningRate": 1.0, "maxGradNorm": 0.0, "optim": "sgd", "loraAlpha": 1e30})
+    )
     assert (code, result.exit_code, result.reason) == (65, 65, "LossNotFinite"), lines
     assert parse(lines[-1]) == result
 

@@ -22,7 +22,9 @@ def tokenizer(model):
 
 
 def encode(tokenizer, row=ROW, system="Sort it.", max_length=0) -> tokens.Encoded:
-    return tokens.encode(tokenizer, system, row, system_role=tokens.has_system_role(tokenizer), max_length=max_length)
+    return tokens.encode(
+        tokenizer, system, row, system_role=tokens.has_system_role(tokenizer), max_length=max_length
+    )
 
 
 def test_loss_is_on_the_answer_and_the_end_of_its_turn_only(tokenizer) -> None:
@@ -53,9 +55,16 @@ def test_rows_are_prepared_as_trl_itself_would(tokenizer, model, tmp_path) -> No
         ),
     ]
     pairs = [conversation("Sort it.", row.to_json()) for row in rows]
-    dataset = Dataset.from_list([{"prompt": prompt, "completion": completion} for prompt, completion in pairs])
+    dataset = Dataset.from_list(
+        [{"prompt": prompt, "completion": completion} for prompt, completion in pairs]
+    )
     config = SFTConfig(output_dir=str(tmp_path), use_cpu=True, report_to="none", bf16=False, max_length=512)
-    theirs = SFTTrainer(model=AutoModelForCausalLM.from_pretrained(model), args=config, train_dataset=dataset, processing_class=tokenizer)
+    theirs = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(model),
+        args=config,
+        train_dataset=dataset,
+        processing_class=tokenizer,
+    )
     ours = [encode(tokenizer, row) for row in rows]
     assert [row.ids for row in ours] == list(theirs.train_dataset["input_ids"])
     assert [row.labels for row in ours] == list(theirs.train_dataset["labels"])
@@ -66,7 +75,10 @@ def test_a_template_without_a_system_role_gets_it_in_the_first_user_turn(tmp_pat
 
     folding = AutoTokenizer.from_pretrained(tiny_model(tmp_path / "folding", template=FOLDING))
     assert tokens.has_system_role(folding) is False
-    assert tokens.preview(folding, encode(folding))[0] == {"text": "Sort it.\n\nWhere is my invoice?\n", "loss": False}
+    assert tokens.preview(folding, encode(folding))[0] == {
+        "text": "Sort it.\n\nWhere is my invoice?\n",
+        "loss": False,
+    }
 
 
 def test_a_model_without_a_chat_template_is_refused(tmp_path) -> None:
@@ -93,7 +105,9 @@ def test_cut_and_masked_rows_are_counted(tokenizer) -> None:
 def test_rows_whose_prompt_alone_fills_the_context_are_said_in_numbers(tokenizer) -> None:
     long = Row(id="long", prompt="word " * 40, response="x")
     encoded = encode(tokenizer, long, max_length=20)
-    with pytest.raises(BadData, match=rf"row long: has {encoded.whole} tokens, its prompt alone fills 20") as caught:
+    with pytest.raises(
+        BadData, match=rf"row long: has {encoded.whole} tokens, its prompt alone fills 20"
+    ) as caught:
         tokens.usable([encoded], "train", 20)
     assert caught.value.reason == "RowsTooLong"
     with pytest.raises(BadData, match="has no rows"):
@@ -114,7 +128,9 @@ def test_the_longest_row(given, expected: int) -> None:
 
 
 def test_more_than_the_context_is_refused() -> None:
-    with pytest.raises(BadRequest, match=r"spec.training.maxLength: the model has 512 positions \(found: 513\)"):
+    with pytest.raises(
+        BadRequest, match=r"spec.training.maxLength: the model has 512 positions \(found: 513\)"
+    ):
         tokens.longest(513, 10**30, 512)
 
 

@@ -63,7 +63,9 @@ def test_what_tensorboard_writes_stays_in_the_run(training) -> None:
 
 
 def test_a_tracker_that_the_image_lacks_is_a_bad_request_by_name(training) -> None:
-    with pytest.raises(BadRequest, match=r"spec.training.reportTo: is not installed where train runs \(found: 'wandb'\)") as caught:
+    with pytest.raises(
+        BadRequest, match=r"spec.training.reportTo: is not installed where train runs \(found: 'wandb'\)"
+    ) as caught:
         training({"reportTo": ["wandb"]}).run()
     assert caught.value.reason == "TrackerMissing"
 
@@ -85,7 +87,9 @@ def test_training_goes_on_from_another_runs_adapter(training, tmp_path) -> None:
     _copy_run(first, second)
     after = second.run()
     assert after.manifest.pins["from"].detail["key"] == before.manifest.key
-    assert after.manifest.metrics["testLossBefore"] == pytest.approx(before.manifest.metrics["testLossAfter"], abs=1e-4)
+    assert after.manifest.metrics["testLossBefore"] == pytest.approx(
+        before.manifest.metrics["testLossAfter"], abs=1e-4
+    )
 
 
 def test_an_adapter_of_another_base_or_shape_is_refused(training, tmp_path) -> None:
@@ -99,7 +103,10 @@ def test_an_adapter_of_another_base_or_shape_is_refused(training, tmp_path) -> N
     _copy_run(first, other_shape)
     with pytest.raises(BadRequest, match=r"adapter_config.json: r: is 4 there and 8 here") as caught:
         other_shape.run()
-    assert {problem.path for problem in caught.value.problems} == {"adapter_config.json: r", "adapter_config.json: target_modules"}
+    assert {problem.path for problem in caught.value.problems} == {
+        "adapter_config.json: r",
+        "adapter_config.json: target_modules",
+    }
     missing = training({"from": {"run": "nobody"}})
     with pytest.raises(BadRequest, match="no finished training of this run"):
         missing.run()
@@ -112,7 +119,16 @@ def _copy_run(source, target) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_at_once_and_keeps_the_last_checkpoint(training) -> None:
-    run = training({"learningRate": 1.0, "optim": "sgd", "maxGradNorm": 0, "maxSteps": 30, "saveSteps": 1, "loraAlpha": 1e30})
+    run = training(
+        {
+            "learningRate": 1.0,
+            "optim": "sgd",
+            "maxGradNorm": 0,
+            "maxSteps": 30,
+            "saveSteps": 1,
+            "loraAlpha": 1e30,
+        }
+    )
     with pytest.raises(BadData, match=r"the loss at step \d+ is not a number") as caught:
         run.run()
     assert caught.value.reason == "LossNotFinite"
@@ -143,7 +159,11 @@ def test_a_base_that_changed_since_it_was_pinned_is_gone(training, tmp_path) -> 
 
 def test_a_random_model_learns(training) -> None:
     rows = [row | {"response": CATEGORIES[0]} for row in ROWS]
-    run = training({"maxSteps": 30, "loraR": 16, "learningRate": 0.02, "loggingSteps": 30, "saveSteps": 60}, train=rows, test=rows[:3])
+    run = training(
+        {"maxSteps": 30, "loraR": 16, "learningRate": 0.02, "loggingSteps": 30, "saveSteps": 60},
+        train=rows,
+        test=rows[:3],
+    )
     metrics = run.run().manifest.metrics
     assert metrics["testLossAfter"] < 0.75 * metrics["testLossBefore"]
 
@@ -158,6 +178,9 @@ def test_cuda_without_a_gpu_is_tried_again_elsewhere_with_the_drivers_facts(trai
 
 def test_out_of_memory_on_a_gpu_is_an_error_with_a_name() -> None:
     gpu = device.Device("cuda", "Some GPU", 2**34, bf16=True)
-    with pytest.raises(BadRequest, match=r"Some GPU ran out of memory \(16.0 GiB\)") as caught, train._out_of_memory_has_a_name(gpu):
+    with (
+        pytest.raises(BadRequest, match=r"Some GPU ran out of memory \(16.0 GiB\)") as caught,
+        train._out_of_memory_has_a_name(gpu),
+    ):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
     assert caught.value.reason == "OutOfMemory"

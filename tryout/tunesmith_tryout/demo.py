@@ -15,7 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-MODEL_COMMAND = [sys.executable, "-m", "tunesmith_tryout.demo_model", "--to", "examples/models/SmolLM2-135M-Instruct"]
+MODEL_COMMAND = [
+    sys.executable,
+    "-m",
+    "tunesmith_tryout.demo_model",
+    "--to",
+    "examples/models/SmolLM2-135M-Instruct",
+]
 REQUEST = Path("examples/quickstart.yaml")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SCRIPTED = """\
@@ -37,16 +43,22 @@ def main(arguments: Sequence[str]) -> int:
         return code
     command = [sys.executable, "-m", "tunesmith_cli", "run", str(REQUEST), *arguments]
     if os.environ.get("OPENAI_API_KEY"):
-        print(f"The teacher is the API at {os.environ.get('OPENAI_BASE_URL') or 'api.openai.com'}, with your OPENAI_API_KEY.")
+        print(
+            f"The teacher is the API at {os.environ.get('OPENAI_BASE_URL') or 'api.openai.com'}, with your OPENAI_API_KEY."
+        )
         code = _call(command, os.environ)
     else:
         print(_SCRIPTED, flush=True)
         with _scripted_teacher() as url:
             code = _call(
-                [*command, "--set", "data.teacher.model=scripted"], {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "scripted"}
+                [*command, "--set", "data.teacher.model=scripted"],
+                {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "scripted"},
             )
     seconds = round(time.monotonic() - begun)
-    print(f"\nThe demo took {seconds // 60}:{seconds % 60:02} in all." + ("" if code == 0 else f" It ended with exit code {code}."))
+    print(
+        f"\nThe demo took {seconds // 60}:{seconds % 60:02} in all."
+        + ("" if code == 0 else f" It ended with exit code {code}.")
+    )
     return code
 
 

@@ -44,13 +44,19 @@ the original's and not equal to them. Meant for trying things out.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the folder, unless it is there. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tunesmith_tryout.demo_model", description="Make the folder of the demo model.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tunesmith_tryout.demo_model", description="Make the folder of the demo model."
+    )
     parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="folder to write")
     arguments = parser.parse_args(argv)
     try:
         began = time.monotonic()
         made = make(arguments.to)
-        print(f"demo model: {arguments.to}" + (f" ({time.monotonic() - began:.0f} s)" if made else " is there already"), flush=True)
+        print(
+            f"demo model: {arguments.to}"
+            + (f" ({time.monotonic() - began:.0f} s)" if made else " is there already"),
+            flush=True,
+        )
     except TunesmithError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -66,7 +72,10 @@ def make(to: Path) -> bool:
         if json.loads((to / MARKER).read_text(encoding="utf-8")) == origin:
             return False
     elif to.exists() and any(to.iterdir()):
-        raise Usage(f"{to} holds something that is not the demo model", remedy="name another folder, or empty this one")
+        raise Usage(
+            f"{to} holds something that is not the demo model",
+            remedy="name another folder, or empty this one",
+        )
     print(f"demo model: unpacking {source.name} to bfloat16 safetensors (about 20 s, once)", flush=True)
     from tunesmith_jobs.base.gguf import convert
 
@@ -78,7 +87,9 @@ def make(to: Path) -> bool:
         (part / MARKER).write_text(json.dumps(origin) + "\n", encoding="utf-8")
         _replace(part, to)
     except PermissionError as error:
-        raise Refused(f"{error.filename}: may not be written", remedy="name another folder with --to") from error
+        raise Refused(
+            f"{error.filename}: may not be written", remedy="name another folder with --to"
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return True
@@ -91,7 +102,10 @@ def packaged() -> Path:
     except importlib.metadata.PackageNotFoundError:
         path = Path()
     if not path.is_file():
-        raise Usage(f"the package {PACKAGE} is not installed", remedy="install the extra `tryout` (`make install` does)")
+        raise Usage(
+            f"the package {PACKAGE} is not installed",
+            remedy="install the extra `tryout` (`make install` does)",
+        )
     return path
 
 

@@ -23,7 +23,8 @@ def suspend(request: Mapping[str, Any], status: Status) -> Patch | None:
         return None
     if end := ended(request, status):
         raise Usage(
-            f"{name} is at work no more: it is {'complete' if end == 'Complete' else 'failed'}", remedy="nothing is left to suspend"
+            f"{name} is at work no more: it is {'complete' if end == 'Complete' else 'failed'}",
+            remedy="nothing is left to suspend",
         )
     return {"spec": {"suspend": True}}
 
@@ -39,7 +40,11 @@ def retry(request: Mapping[str, Any], status: Status, identity: str) -> Patch:
     if request["spec"].get("suspend"):
         raise Usage(f"{name} is suspended", remedy="`resume` goes on with it")
     if ended(request, status) != "Failed" and status.phase != "Failed" and not stuck(status):
-        remedy = "`rerun --from STAGE` runs finished stages again" if status.phase == "Succeeded" else "`status` shows what it does"
+        remedy = (
+            "`rerun --from STAGE` runs finished stages again"
+            if status.phase == "Succeeded"
+            else "`status` shows what it does"
+        )
         raise Usage(f"{name} has not failed: it is {status.phase}", reason="NotFailed", remedy=remedy)
     return {"spec": {"retry": identity}}
 
@@ -54,9 +59,13 @@ def rerun(request: Mapping[str, Any], status: Status, stage: str, identity: str)
     """Run a stage and all later ones again; what earlier reruns made of the stages before it stays. Raises Usage."""
     name = request["metadata"]["name"]
     if status.stages and all(row.name != stage for row in status.stages):
-        raise Usage(f"{name} has no stage {stage}", remedy=f"it has {', '.join(row.name for row in status.stages)}")
+        raise Usage(
+            f"{name} has no stage {stage}", remedy=f"it has {', '.join(row.name for row in status.stages)}"
+        )
     now = request["spec"].get("rerun") or {}
     before = Rerun.model_validate_json(json.dumps(now)) if now else None
     made = once_more(before, stage, identity).model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    gone = {"then": None} if now.get("then") and "then" not in made else {}  # else a merge patch would leave it there
+    gone = (
+        {"then": None} if now.get("then") and "then" not in made else {}
+    )  # else a merge patch would leave it there
     return {"spec": {"rerun": made | gone}}

@@ -33,7 +33,9 @@ class Api:
         self.namespace = namespace  # of the kubeconfig's context
         self.server = str(client.configuration.host)
 
-    def get(self, path: str, query: Query = (), *, table: bool = False, seconds: float = _ANSWER_SECONDS) -> Object:
+    def get(
+        self, path: str, query: Query = (), *, table: bool = False, seconds: float = _ANSWER_SECONDS
+    ) -> Object:
         """An object or a list; with `table` as the server prints it for kubectl."""
         return self._json("GET", path, query, accept=_TABLE if table else "application/json", seconds=seconds)
 
@@ -47,7 +49,9 @@ class Api:
 
     def apply(self, path: str, body: Mapping[str, Any], query: Query = ()) -> Object:
         """Server-side apply."""
-        return self._json("PATCH", path, [("fieldManager", FIELD_MANAGER), *query], body=json.dumps(body), content=_APPLY)
+        return self._json(
+            "PATCH", path, [("fieldManager", FIELD_MANAGER), *query], body=json.dumps(body), content=_APPLY
+        )
 
     def delete(self, path: str, body: Mapping[str, Any], query: Query = ()) -> Object:
         """A deletion; `body`: its options."""
@@ -57,7 +61,9 @@ class Api:
         """Lines of a long answer (a log, a watch) as they come, without their ends. `seconds`: without a byte, at most."""
         import urllib3
 
-        answer = self._answer("GET", path, query, timeout=(min(_CONNECT_SECONDS, seconds or _CONNECT_SECONDS), seconds))
+        answer = self._answer(
+            "GET", path, query, timeout=(min(_CONNECT_SECONDS, seconds or _CONNECT_SECONDS), seconds)
+        )
         rest = b""
         with closing(answer):
             try:
@@ -71,7 +77,12 @@ class Api:
 
     def watch(self, path: str, query: Query, version: str, seconds: float) -> Iterator[Object]:
         """Events of a watch from a resourceVersion on, for so long or until the server ends it."""
-        more = [("watch", "1"), ("resourceVersion", version), ("allowWatchBookmarks", "1"), ("timeoutSeconds", str(math.ceil(seconds)))]
+        more = [
+            ("watch", "1"),
+            ("resourceVersion", version),
+            ("allowWatchBookmarks", "1"),
+            ("timeoutSeconds", str(math.ceil(seconds))),
+        ]
         for line in self.lines(path, [*query, *more], seconds=seconds * _LATE):
             if line.strip():
                 try:
@@ -100,7 +111,9 @@ class Api:
                 data = answer.read()
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise TryAgain(
-                    f"the answer of {self.server} broke off", reason="Unreachable", remedy="run the same command again"
+                    f"the answer of {self.server} broke off",
+                    reason="Unreachable",
+                    remedy="run the same command again",
                 ) from error
         return self._object(data)
 
@@ -135,11 +148,17 @@ class Api:
 
         try:
             _, url, headers, _, _ = self.client.param_serialize(
-                method, path, query_params=list(query), header_params={"Accept": accept}, auth_settings=["BearerToken"]
+                method,
+                path,
+                query_params=list(query),
+                header_params={"Accept": accept},
+                auth_settings=["BearerToken"],
             )
             if body is not None:
                 headers["Content-Type"] = content
-            answer = self.client.rest_client.request(method, url, headers=headers, body=body, _request_timeout=timeout).response
+            answer = self.client.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=timeout
+            ).response
         except (urllib3.exceptions.HTTPError, ApiException) as error:
             cause = getattr(error, "reason", None) or error
             raise TryAgain(
@@ -162,10 +181,16 @@ def connect(kubeconfig: str = "", context: str = "") -> Api:
         from kubernetes import config
         from kubernetes.config.config_exception import ConfigException
     except ImportError as error:
-        raise Usage("talking to a cluster needs the Kubernetes client", remedy="pip install 'tunesmith[cluster]'") from error
+        raise Usage(
+            "talking to a cluster needs the Kubernetes client", remedy="pip install 'tunesmith[cluster]'"
+        ) from error
     place = kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     if not any(Path(part).is_file() for part in place.split(os.pathsep)):
-        raise Usage(f"there is no kubeconfig at {place}", reason="NoKubeconfig", remedy="give --kubeconfig, or set KUBECONFIG")
+        raise Usage(
+            f"there is no kubeconfig at {place}",
+            reason="NoKubeconfig",
+            remedy="give --kubeconfig, or set KUBECONFIG",
+        )
     try:
         contexts, current = _contexts(place)
         chosen = context or current
@@ -195,8 +220,15 @@ def _contexts(place: str) -> tuple[dict[str, Mapping[str, Any]], str]:
 def _no_context(place: str, name: str, contexts: Mapping[str, Any], *, said: bool) -> Usage:
     if said:
         return Usage(f"{place} has no context {name!r}", remedy=_guess(name, contexts))
-    known = f"choose by --context one of {', '.join(sorted(contexts))}" if contexts else "give --kubeconfig, or set KUBECONFIG"
-    return Usage(f"{place} has no context {name!r}, its current one" if name else f"{place} has no current context", remedy=known)
+    known = (
+        f"choose by --context one of {', '.join(sorted(contexts))}"
+        if contexts
+        else "give --kubeconfig, or set KUBECONFIG"
+    )
+    return Usage(
+        f"{place} has no context {name!r}, its current one" if name else f"{place} has no current context",
+        remedy=known,
+    )
 
 
 def _unusable(place: str, why: str) -> Usage:

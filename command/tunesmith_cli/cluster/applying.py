@@ -24,7 +24,9 @@ def found(api: Api, namespace: str, name: str) -> dict[str, Any]:
         return {}
 
 
-def send(api: Api, manifest: Manifest, namespace: str, before: Mapping[str, Any], query: Query = ()) -> dict[str, Any]:
+def send(
+    api: Api, manifest: Manifest, namespace: str, before: Mapping[str, Any], query: Query = ()
+) -> dict[str, Any]:
     """Apply it; the request as the API server then has it. Raises Conflict for what somebody else set."""
     name = manifest.request.metadata.name
     path, document = path_of(namespace, name), _placed(manifest, namespace)
@@ -53,7 +55,9 @@ def result(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return "unchanged" if same_wish(before, after) else "configured"
 
 
-def _over_own(api: Api, namespace: str, name: str, document: Mapping[str, Any], query: Query) -> dict[str, Any]:
+def _over_own(
+    api: Api, namespace: str, name: str, document: Mapping[str, Any], query: Query
+) -> dict[str, Any]:
     """Take over what our own acts have set, and nothing that somebody else sets meanwhile: each try is of one version."""
     for _ in range(_TRIES):
         version = found(api, namespace, name).get("metadata", {}).get("resourceVersion", "")

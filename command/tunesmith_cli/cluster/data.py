@@ -18,7 +18,12 @@ from tunesmith_cli.local.events import Listener
 from tunesmith_cli.local.processes import Toolbox
 from tunesmith_cli.local.store import RunStore
 
-_OWN = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+_OWN = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -72,14 +77,20 @@ def run_data(api: Api, request: Mapping[str, Any]) -> RunData:
     metadata, status = request["metadata"], status_of(request)
     if not status.snapshot:
         why = f": {status.message}" if status.message else ""
-        raise Gone(f"{metadata['name']} has no run yet{why}", reason="NoRun", remedy="`status -w` shows when it starts")
+        raise Gone(
+            f"{metadata['name']} has no run yet{why}",
+            reason="NoRun",
+            remedy="`status -w` shows when it starts",
+        )
     try:
         found = api.get(f"/api/v1/namespaces/{metadata['namespace']}/configmaps/{status.snapshot}")
     except Gone as error:
         if not absent(error):
             raise
         raise Gone(
-            f"the snapshot {status.snapshot} of {metadata['name']} is gone", reason="NoSnapshot", remedy="edit or retry it"
+            f"the snapshot {status.snapshot} of {metadata['name']} is gone",
+            reason="NoSnapshot",
+            remedy="edit or retry it",
         ) from error
     snapshot, profile = frozen(found.get("data") or {}, metadata["name"])
     return RunData(request, snapshot, profile, status.store)
@@ -100,14 +111,20 @@ def opened(
 
 def own_runs(data: RunData, environ: Mapping[str, str], toolbox: Toolbox, say: Say) -> OwnRuns | None:
     """The runs by the caller's own S3 credentials; None if there are none, or if they do not open this store."""
-    if not data.store.startswith("s3://") or not any(environ.get(name) for name in _OWN) or importlib.util.find_spec("boto3") is None:
+    if (
+        not data.store.startswith("s3://")
+        or not any(environ.get(name) for name in _OWN)
+        or importlib.util.find_spec("boto3") is None
+    ):
         return None
     store = data.profile.store
     style = "" if store.addressing_style == "auto" else store.addressing_style
     known = {"AWS_REGION": store.region, "AWS_DEFAULT_REGION": store.region, wire.S3_ADDRESSING_STYLE: style}
     if not any(environ.get(name) for name in _ENDPOINTS):
         known["AWS_ENDPOINT_URL_S3"] = store.endpoint
-    runs = OwnRuns(data.store, {name: value for name, value in known.items() if value} | dict(environ), toolbox)
+    runs = OwnRuns(
+        data.store, {name: value for name, value in known.items() if value} | dict(environ), toolbox
+    )
     try:
         runs.manifests(data.snapshot)
     except TunesmithError as error:

@@ -32,7 +32,9 @@ def fetch(source: Source, snapshot: Snapshot, to: Path, only: str, tell: Listene
     wanted = [file for file in source.contents(snapshot)["files"] if only in ("", file["part"])]
     if not wanted:
         raise Gone(
-            f"run {snapshot.run} has nothing to fetch{f': no {only} yet' if only else ''}", reason="NotDone", remedy="wait for its end"
+            f"run {snapshot.run} has nothing to fetch{f': no {only} yet' if only else ''}",
+            reason="NotDone",
+            remedy="wait for its end",
         )
     total = sum(file["size"] for file in wanted)
     before = kept = 0
@@ -49,20 +51,31 @@ def fetch(source: Source, snapshot: Snapshot, to: Path, only: str, tell: Listene
         kept += _fetch_file(source, file, target, told, pace)
         before += size
         told(0, before=before)
-    files = [{"path": f"{file['part']}/{file['path']}", "size": file["size"], "sha256": file["sha256"]} for file in wanted]
+    files = [
+        {"path": f"{file['part']}/{file['path']}", "size": file["size"], "sha256": file["sha256"]}
+        for file in wanted
+    ]
     return {"to": str(to), "parts": parts, "files": files, "kept": kept}
 
 
-def _fetch_file(source: Source, file: dict[str, Any], target: Path, told: Callable[[int], None], pace: Pace) -> bool:
+def _fetch_file(
+    source: Source, file: dict[str, Any], target: Path, told: Callable[[int], None], pace: Pace
+) -> bool:
     """Copy one file, unless it is there and whole; whether it was."""
     try:
-        if target.is_file() and target.stat().st_size == file["size"] and _sha256(target).hexdigest() == file["sha256"]:
+        if (
+            target.is_file()
+            and target.stat().st_size == file["size"]
+            and _sha256(target).hexdigest() == file["sha256"]
+        ):
             return True
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".tunesmith-{file['sha256'][:16]}.part")
         resumed = part.exists()
         digest = _download(source, file, part, told, pace)
-        if digest != file["sha256"] and resumed:  # what was there before was damaged: once more, from the beginning
+        if (
+            digest != file["sha256"] and resumed
+        ):  # what was there before was damaged: once more, from the beginning
             part.unlink()
             digest = _download(source, file, part, told, pace)
         if digest != file["sha256"]:
@@ -75,12 +88,16 @@ def _fetch_file(source: Source, file: dict[str, Any], target: Path, told: Callab
         part.replace(target)
     except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
         raise Refused(
-            f"{target} cannot be written: {error.strerror}", reason="FolderRefused", remedy="give another folder by --to"
+            f"{target} cannot be written: {error.strerror}",
+            reason="FolderRefused",
+            remedy="give another folder by --to",
         ) from error
     return False
 
 
-def _download(source: Source, file: dict[str, Any], part: Path, told: Callable[[int], None], pace: Pace) -> str:
+def _download(
+    source: Source, file: dict[str, Any], part: Path, told: Callable[[int], None], pace: Pace
+) -> str:
     """Go on with a file until it is whole; its sha256."""
     digest = _sha256(part) if part.exists() else hashlib.sha256()
     done = part.stat().st_size if part.exists() else 0
@@ -101,12 +118,17 @@ def _download(source: Source, file: dict[str, Any], part: Path, told: Callable[[
                         told_at = done
                         told(done)
             except (OSError, http.client.HTTPException, TryAgain) as error:
-                if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError):
+                if (
+                    isinstance(error, OSError)
+                    and error.errno
+                    and not isinstance(error, ConnectionError | TimeoutError)
+                ):
                     raise  # the disk here
                 idle = idle + 1 if done == began else 0
                 if idle >= _TRIES_WITHOUT_A_BYTE:
                     raise TryAgain(
-                        f"{file['path']} broke off at {done} of {file['size']} bytes: {error}", remedy="run the same command again to go on"
+                        f"{file['path']} broke off at {done} of {file['size']} bytes: {error}",
+                        remedy="run the same command again to go on",
                     ) from error
                 out.flush()
                 time.sleep(_DELAY_SECONDS)

@@ -7,9 +7,21 @@ from typing import Any
 from tunesmith.errors import BadRequest, Gone, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.wire import GROUP, PLURAL
 
-_VERBS: Mapping[str, str] = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+_VERBS: Mapping[str, str] = {
+    "GET": "get",
+    "POST": "create",
+    "PATCH": "patch",
+    "PUT": "update",
+    "DELETE": "delete",
+}
 _PASSES = frozenset({408, 429, 500, 502, 503, 504})
-_WORDS: Mapping[str, str] = {PLURAL: "request", "pods": "pod", "configmaps": "ConfigMap", "jobs": "Job", "events": "events"}
+_WORDS: Mapping[str, str] = {
+    PLURAL: "request",
+    "pods": "pod",
+    "configmaps": "ConfigMap",
+    "jobs": "Job",
+    "events": "events",
+}
 
 
 class Conflict(TunesmithError):
@@ -34,19 +46,34 @@ def fault(code: int, body: bytes, *, method: str, path: str, server: str) -> Tun
     if code == 404:
         return _not_found(message, details, path, server)
     if code in (400, 422):
-        problems = [Problem(str(cause.get("field", "")), str(cause.get("message", ""))) for cause in details.get("causes") or ()]
+        problems = [
+            Problem(str(cause.get("field", "")), str(cause.get("message", "")))
+            for cause in details.get("causes") or ()
+        ]
         text = message if not problems else f"the API server refuses {_what(path)}"
-        return BadRequest(text, reason=str(status.get("reason") or "Invalid"), remedy="correct the fields it names", problems=problems)
+        return BadRequest(
+            text,
+            reason=str(status.get("reason") or "Invalid"),
+            remedy="correct the fields it names",
+            problems=problems,
+        )
     if code == 409:
         problems = [
-            Problem(str(cause.get("field", "")).lstrip("."), str(cause.get("message", ""))) for cause in details.get("causes") or ()
+            Problem(str(cause.get("field", "")).lstrip("."), str(cause.get("message", "")))
+            for cause in details.get("causes") or ()
         ]
         return Conflict(
-            message.partition(": ")[0] if problems else message, reason=str(status.get("reason") or "Conflict"), problems=problems
+            message.partition(": ")[0] if problems else message,
+            reason=str(status.get("reason") or "Conflict"),
+            problems=problems,
         )
     if code in _PASSES:
-        return TryAgain(f"{server}: {message}", reason="ServerUnavailable", remedy="run the same command again later")
-    return TunesmithError(f"{server} answered {code}: {message}", reason=str(status.get("reason") or "UnknownAnswer"))
+        return TryAgain(
+            f"{server}: {message}", reason="ServerUnavailable", remedy="run the same command again later"
+        )
+    return TunesmithError(
+        f"{server} answered {code}: {message}", reason=str(status.get("reason") or "UnknownAnswer")
+    )
 
 
 def _status(body: bytes) -> Mapping[str, Any]:
@@ -65,12 +92,16 @@ def _forbidden(message: str, method: str, path: str) -> Refused:
     check = f"kubectl auth can-i {verb} {what}" + (f" -n {namespace}" if namespace else " -A")
     if "is forbidden: User" not in message:  # an admission plugin: quota, Pod Security, a webhook
         return Refused(
-            message, reason="Forbidden", remedy="the message says which rule of the cluster refuses it; ask who runs the cluster"
+            message,
+            reason="Forbidden",
+            remedy="the message says which rule of the cluster refuses it; ask who runs the cluster",
         )
     role = "view" if verb in ("get", "list", "watch") and resource != "secrets" else "edit"
     if not namespace:
         return Refused(
-            f"you may not {verb} {what} {where}", reason="Forbidden", remedy="name a namespace by -n; all of them need a ClusterRole"
+            f"you may not {verb} {what} {where}",
+            reason="Forbidden",
+            remedy="name a namespace by -n; all of them need a ClusterRole",
         )
     return Refused(
         f"you may not {verb} {what} {where}",
@@ -94,13 +125,18 @@ def _not_found(message: str, details: Mapping[str, Any], path: str, server: str)
             remedy="install the chart (or the CRD alone: `tunesmith crd | kubectl apply -f -`), or choose another cluster by --context",
         )
     if name:
-        return Gone(f"there is no {_WORDS.get(resource, resource)} {name!r} in namespace {namespace}", reason="NotFound")
+        return Gone(
+            f"there is no {_WORDS.get(resource, resource)} {name!r} in namespace {namespace}",
+            reason="NotFound",
+        )
     return Gone(message, reason="NotFound")
 
 
 def _what(path: str) -> str:
     namespace, resource, name, _ = parts(path)
-    return " ".join(filter(None, [_WORDS.get(resource, resource), name, f"in namespace {namespace}" if namespace else ""]))
+    return " ".join(
+        filter(None, [_WORDS.get(resource, resource), name, f"in namespace {namespace}" if namespace else ""])
+    )
 
 
 def parts(path: str) -> tuple[str, str, str, str]:

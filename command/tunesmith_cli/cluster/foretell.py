@@ -27,17 +27,25 @@ def first_run(request: TrainingRequest) -> Foretold:
     return Foretold(tuple((entry.name, "", "run") for entry in graph(request.spec)))
 
 
-def after(request: Mapping[str, Any], changed: Mapping[str, Any], before: Snapshot, profile: Profile) -> Foretold:
+def after(
+    request: Mapping[str, Any], changed: Mapping[str, Any], before: Snapshot, profile: Profile
+) -> Foretold:
     """For a change of a request that has a run. A stage taken from another request keeps the run that it was taken from."""
     document = _with_runs(readable(changed), request["spec"], before)
     own = request["spec"].get("run")  # a request that names its run no more has one of its own
     run = run_name(request["metadata"]["name"], request["metadata"]["uid"]) if own else before.run
     made = snapshot(parse(document), run=run, profile=profile, cluster=True)
-    finished = {(one.stage, one.key) for one in status_of(request).finished} if made.run == before.run else set()
+    finished = (
+        {(one.stage, one.key) for one in status_of(request).finished} if made.run == before.run else set()
+    )
     # What comes from a request that was not named before depends on that one's run.
     unknown = min((ORDER.index(stage) for _, stage in references(made.spec)), default=len(ORDER))
     stages = tuple(
-        (one.name, "" if ORDER.index(one.name) >= unknown else one.key, "reuse" if (one.name, one.key) in finished else "run")
+        (
+            one.name,
+            "" if ORDER.index(one.name) >= unknown else one.key,
+            "reuse" if (one.name, one.key) in finished else "run",
+        )
         for one in made.stages
     )
     return Foretold(stages, tuple(changes(before, made)))

@@ -14,7 +14,9 @@ from tunesmith_cli.cluster.api import Api
 from tunesmith_cli.cluster.requests import ended, get, status_of
 
 _POLL_SECONDS = 1.0
-QUIET_SECONDS = 30.0  # without a line, then it is asked whether the pod still runs: a dead connection says nothing either
+QUIET_SECONDS = (
+    30.0  # without a line, then it is asked whether the pod still runs: a dead connection says nothing either
+)
 _DONE = ("Succeeded", "Failed")
 _LAST_TRIES = 5  # to read a pod, when the request is over
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
@@ -38,24 +40,38 @@ def pods(api: Api, namespace: str, uid: str, name: str, stages: Sequence[str]) -
     selector = f"{wire.REQUEST}={name},{wire.STAGE} in ({','.join(stages)})"
     found = api.get(f"/api/v1/namespaces/{namespace}/pods", [("labelSelector", selector)]).get("items") or []
     jobs = _jobs(api, namespace, uid, selector)
-    mine = [pod for pod in found if any(owner["uid"] in jobs for owner in pod["metadata"].get("ownerReferences") or ())]
-    return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], stages.index(_label(pod, wire.STAGE))))
+    mine = [
+        pod
+        for pod in found
+        if any(owner["uid"] in jobs for owner in pod["metadata"].get("ownerReferences") or ())
+    ]
+    return sorted(
+        mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], stages.index(_label(pod, wire.STAGE)))
+    )
 
 
-def lines(api: Api, namespace: str, pod: Mapping[str, Any], *, follow: bool, after: Moment = ("", "")) -> Iterator[Said]:
+def lines(
+    api: Api, namespace: str, pod: Mapping[str, Any], *, follow: bool, after: Moment = ("", "")
+) -> Iterator[Said]:
     """A pod's lines after a moment; with `follow` until its container ends, also over connections that break off."""
     name = pod["metadata"]["name"]
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
     stage, attempt = _label(pod, wire.STAGE), _label(pod, wire.ATTEMPT)
     while True:
         again_from = after  # seen before the connection broke off
-        query = [("container", wire.CONTAINER), ("timestamps", "true"), *([("follow", "true")] if follow else [])]
+        query = [
+            ("container", wire.CONTAINER),
+            ("timestamps", "true"),
+            *([("follow", "true")] if follow else []),
+        ]
         if after[0]:
             query.append(("sinceTime", f"{after[0]}Z"))
         for line in api.lines(f"{path}/log", query, seconds=QUIET_SECONDS):
             moment, text = stamped(line.decode("utf-8", "replace"))
             if moment is None:
-                yield Said(stage, attempt, name, text, after)  # the node's own words, such as that the file is gone
+                yield Said(
+                    stage, attempt, name, text, after
+                )  # the node's own words, such as that the file is gone
             elif moment > again_from:
                 after = moment
                 yield Said(stage, attempt, name, text, moment)
@@ -80,7 +96,9 @@ def stamped(line: str) -> tuple[Moment | None, str]:
     return (f"{moment:%Y-%m-%dT%H:%M:%S}", (fraction or "").ljust(9, "0")), text
 
 
-def following(api: Api, namespace: str, name: str, stages: Sequence[str], say: Callable[[str], None]) -> Iterator[Said]:
+def following(
+    api: Api, namespace: str, name: str, stages: Sequence[str], say: Callable[[str], None]
+) -> Iterator[Said]:
     """Lines of all pods of the stages as they come, until the request (or the only stage) is over and every pod was read.
 
     `say` hears of pods that cannot be read.
@@ -150,8 +168,15 @@ def _stage_is_over(request: Mapping[str, Any], status: Status, stage: str) -> bo
 
 def _jobs(api: Api, namespace: str, uid: str, selector: str) -> set[str]:
     """Uids of the request's Jobs."""
-    found = api.get(f"/apis/batch/v1/namespaces/{namespace}/jobs", [("labelSelector", selector)]).get("items") or ()
-    return {job["metadata"]["uid"] for job in found if any(owner["uid"] == uid for owner in job["metadata"].get("ownerReferences") or ())}
+    found = (
+        api.get(f"/apis/batch/v1/namespaces/{namespace}/jobs", [("labelSelector", selector)]).get("items")
+        or ()
+    )
+    return {
+        job["metadata"]["uid"]
+        for job in found
+        if any(owner["uid"] == uid for owner in job["metadata"].get("ownerReferences") or ())
+    }
 
 
 def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -24,7 +24,10 @@ class Manifest:
         """Where it goes: its own namespace, else `wanted` (-n), else `default`. Raises Usage if it says another one than `wanted`."""
         own = str((self.document.get("metadata") or {}).get("namespace") or "")
         if own and wanted and own != wanted:
-            raise Usage(f"{self.source}: the request says namespace {own}, and -n says {wanted}", remedy="leave out one of them")
+            raise Usage(
+                f"{self.source}: the request says namespace {own}, and -n says {wanted}",
+                remedy="leave out one of them",
+            )
         return own or wanted or default
 
 
@@ -46,9 +49,14 @@ def read_manifests(files: Sequence[str], sets: Sequence[str] = ()) -> list[Manif
             try:
                 found.append(_manifest(document, place, overrides))
             except BadRequest as error:
-                problems += [Problem(f"{place}: {one.path}".rstrip(": "), one.why, one.value, one.remedy) for one in error.problems]
+                problems += [
+                    Problem(f"{place}: {one.path}".rstrip(": "), one.why, one.value, one.remedy)
+                    for one in error.problems
+                ]
     if problems:
-        raise BadRequest(f"nothing was sent: {len(problems)} problem{'s' * (len(problems) != 1)}", problems=problems)
+        raise BadRequest(
+            f"nothing was sent: {len(problems)} problem{'s' * (len(problems) != 1)}", problems=problems
+        )
     return found
 
 
@@ -68,4 +76,7 @@ def _text(file: str) -> str:
     except OSError as error:
         raise Usage(f"cannot read {file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise BadRequest("not readable", problems=[Problem(file, f"no text in UTF-8: {error.reason} at byte {error.start}")]) from error
+        raise BadRequest(
+            "not readable",
+            problems=[Problem(file, f"no text in UTF-8: {error.reason} at byte {error.start}")],
+        ) from error

@@ -42,7 +42,9 @@ def merged(request: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
 
 def only_own(conflict: TunesmithError) -> bool:
     """Whether all the fields of a conflict were last set by an act of ours."""
-    return bool(conflict.problems) and all(one.why.startswith(f'conflict with "{FIELD_MANAGER}" ') for one in conflict.problems)
+    return bool(conflict.problems) and all(
+        one.why.startswith(f'conflict with "{FIELD_MANAGER}" ') for one in conflict.problems
+    )
 
 
 def same_wish(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -52,7 +54,11 @@ def same_wish(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 def _wish(request: Mapping[str, Any]) -> tuple[Any, ...]:
     metadata = request["metadata"]
-    return (metadata.get("uid"), _filled(request["spec"]), *(metadata.get(name) or {} for name in ("labels", "annotations")))
+    return (
+        metadata.get("uid"),
+        _filled(request["spec"]),
+        *(metadata.get(name) or {} for name in ("labels", "annotations")),
+    )
 
 
 def _filled(value: Any) -> Any:
@@ -63,7 +69,11 @@ def _filled(value: Any) -> Any:
 
 
 def _mine(entry: Mapping[str, Any]) -> bool:
-    return entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
+    return (
+        entry.get("manager") == FIELD_MANAGER
+        and entry.get("operation") == "Apply"
+        and not entry.get("subresource")
+    )
 
 
 def _owned(fields: Mapping[str, Any], path: FieldPath = ()) -> Iterator[FieldPath]:
@@ -83,7 +93,9 @@ def _paths(document: Mapping[str, Any], path: FieldPath = ()) -> Iterator[FieldP
             yield from _paths(value, (*path, name))
 
 
-def _without(part: Mapping[str, Any], path: FieldPath, said: set[FieldPath], above: FieldPath = ()) -> dict[str, Any]:
+def _without(
+    part: Mapping[str, Any], path: FieldPath, said: set[FieldPath], above: FieldPath = ()
+) -> dict[str, Any]:
     """The part without what is at a path, and without the parts that are empty then and not said."""
     first, *rest = path
     here = (*above, first)

@@ -22,20 +22,46 @@ _DATA_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"c
 
 
 def pod(
-    name: str, purpose: Purpose, request: Mapping[str, Any], snapshot: Snapshot, profile: Profile, store: str, digest: str, *, owned: bool
+    name: str,
+    purpose: Purpose,
+    request: Mapping[str, Any],
+    snapshot: Snapshot,
+    profile: Profile,
+    store: str,
+    digest: str,
+    *,
+    owned: bool,
 ) -> dict[str, Any]:
     """The pod. `digest`: sha256 of the session's token; `owned`: goes with the request (not where the request is about to go)."""
     metadata = request["metadata"]
     infer = purpose == "infer"
     volumes = [*_own_volumes(profile, infer=infer), *podspec.cache(profile), *podspec.certificates(profile)]
-    values = podspec.folders(profile) | podspec.clients(profile) | profile.env | podspec.process() | podspec.store(profile.store)
+    values = (
+        podspec.folders(profile)
+        | podspec.clients(profile)
+        | profile.env
+        | podspec.process()
+        | podspec.store(profile.store)
+    )
     owner = {"apiVersion": API_VERSION, "kind": KIND, "name": metadata["name"], "uid": metadata["uid"]}
     container = {
         "name": CONTAINER,
         "image": profile.images.train if infer else profile.images.generate,
         "imagePullPolicy": profile.images.pull_policy,
-        "command": ["python", "-m", "tunesmith_jobs.serve", "--store", store, "--work", podspec.SCRATCH, "--port", str(PORT)],
-        "env": podspec.env(values | (podspec.hub(snapshot, profile) if infer else {}) | {wire.SESSION_DIGEST: digest}),
+        "command": [
+            "python",
+            "-m",
+            "tunesmith_jobs.serve",
+            "--store",
+            store,
+            "--work",
+            podspec.SCRATCH,
+            "--port",
+            str(PORT),
+        ],
+        "env": podspec.env(
+            values | (podspec.hub(snapshot, profile) if infer else {}) | {wire.SESSION_DIGEST: digest}
+        ),
         "resources": _infer_resources(snapshot) if infer else _DATA_RESOURCES,
         "volumeMounts": [mount for _, mount in volumes],
         "securityContext": podspec.confined(),
@@ -59,7 +85,8 @@ def pod(
             | {wire.MANAGED_BY: "tunesmith-cli", wire.SESSION: purpose},
             **({"ownerReferences": [owner]} if owned else {}),
         },
-        "spec": spec | (podspec.placement(snapshot.spec.stages.evaluate, profile.pods.evaluate) if infer else {}),
+        "spec": spec
+        | (podspec.placement(snapshot.spec.stages.evaluate, profile.pods.evaluate) if infer else {}),
     }
 
 

@@ -84,10 +84,18 @@ def _images(api: Api, deployment: Mapping[str, Any]) -> dict[str, str] | None:
     volumes = deployment["spec"]["template"]["spec"].get("volumes") or ()
     names = [volume["configMap"]["name"] for volume in volumes if "configMap" in volume]
     for name in names:
-        text = _read(api, f"/api/v1/namespaces/{deployment['metadata']['namespace']}/configmaps/{name}").get("data", {}).get("config.yaml")
+        text = (
+            _read(api, f"/api/v1/namespaces/{deployment['metadata']['namespace']}/configmaps/{name}")
+            .get("data", {})
+            .get("config.yaml")
+        )
         if text:
             [config] = read_documents(text)
-            return {stage: image for stage, image in config.get("images", {}).items() if stage in ("generate", "train", "merge")}
+            return {
+                stage: image
+                for stage, image in config.get("images", {}).items()
+                if stage in ("generate", "train", "merge")
+            }
     return None
 
 

@@ -16,7 +16,9 @@ from tunesmith_cli.cluster.tunnel import NoPortForward
 from tunesmith_cli.local.events import Listener
 
 Connect = Callable[[], http.client.HTTPConnection]
-_CLASSES: Mapping[int, type[TunesmithError]] = {kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)}
+_CLASSES: Mapping[int, type[TunesmithError]] = {
+    kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)
+}
 _DELAYS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries of what may be asked again
 _ANSWER_SECONDS = 120.0
 _BLOCK = 1 << 20
@@ -83,7 +85,9 @@ class RemoteRuns:
 
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         """Bytes of an object from `start` on. Raises Gone, or an OSError where it breaks off."""
-        with self._once("GET", f"/object?path={quote(path, safe='')}", more={"Range": f"bytes={start}-"}) as answer:
+        with self._once(
+            "GET", f"/object?path={quote(path, safe='')}", more={"Range": f"bytes={start}-"}
+        ) as answer:
             left = int(answer.headers["Content-Length"])
             while left:
                 block = answer.read(min(_BLOCK, left))
@@ -125,7 +129,9 @@ class RemoteRuns:
             except (OSError, http.client.HTTPException, NoPortForward) as error:
                 self.close()
                 if delay is None:
-                    raise TryAgain(f"the connection to the session's pod broke off: {error}", reason="SessionLost") from error
+                    raise TryAgain(
+                        f"the connection to the session's pod broke off: {error}", reason="SessionLost"
+                    ) from error
                 time.sleep(delay)
         raise AssertionError
 

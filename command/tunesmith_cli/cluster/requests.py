@@ -19,7 +19,11 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0  # seconds between two watches
 
 def collection(namespace: str) -> str:
     """Path of the requests of a namespace; of all namespaces if it is empty."""
-    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}" if namespace else f"/apis/{API_VERSION}/{PLURAL}"
+    return (
+        f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}"
+        if namespace
+        else f"/apis/{API_VERSION}/{PLURAL}"
+    )
 
 
 def path_of(namespace: str, name: str) -> str:
@@ -63,7 +67,12 @@ def follow(api: Api, namespace: str, name: str, until: float | None = None) -> I
             if items[0]["metadata"]["resourceVersion"] != seen:
                 seen = items[0]["metadata"]["resourceVersion"]
                 yield items[0]
-            for event in api.watch(collection(namespace), query, listed["metadata"]["resourceVersion"], _at_most(WATCH_SECONDS, until)):
+            for event in api.watch(
+                collection(namespace),
+                query,
+                listed["metadata"]["resourceVersion"],
+                _at_most(WATCH_SECONDS, until),
+            ):
                 if event["type"] == "ERROR" or _left(until) <= 0:
                     break  # too old a resourceVersion, most often: listed anew
                 if event["type"] == "BOOKMARK" or event["object"]["metadata"]["uid"] != uid:
@@ -75,7 +84,9 @@ def follow(api: Api, namespace: str, name: str, until: float | None = None) -> I
         except TryAgain:
             pass
         # A server that is away, or ends every watch at once, is asked less and less often.
-        pause = _SHORTEST_PAUSE if time.monotonic() - began > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
+        pause = (
+            _SHORTEST_PAUSE if time.monotonic() - began > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
+        )
         time.sleep(max(0.0, min(pause, _left(until))))
 
 
@@ -121,7 +132,11 @@ def users_of_run(requests: Sequence[Mapping[str, Any]], run: str, store: str, bu
     found = []
     for one in requests:
         spec, status = one["spec"], one.get("status") or {}
-        if one["metadata"]["uid"] != but and run in (spec.get("run"), status.get("run")) and status.get("store") in (None, "", store):
+        if (
+            one["metadata"]["uid"] != but
+            and run in (spec.get("run"), status.get("run"))
+            and status.get("store") in (None, "", store)
+        ):
             found.append(one["metadata"]["name"])
     return sorted(found)
 
@@ -146,4 +161,8 @@ def _meant(api: Api, namespace: str, name: str) -> str:
     guess = difflib.get_close_matches(name, known, n=1)
     if guess:
         return f"did you mean {guess[0]!r}?"
-    return f"there are {', '.join(sorted(known)[:10])}" if known else f"namespace {namespace} has no requests; name another by -n"
+    return (
+        f"there are {', '.join(sorted(known)[:10])}"
+        if known
+        else f"namespace {namespace} has no requests; name another by -n"
+    )

@@ -48,7 +48,9 @@ class RunData:
 
 
 @contextlib.contextmanager
-def session(api: Api, data: RunData, purpose: Purpose, say: Say, *, owned: bool = True) -> Iterator[RemoteRuns]:
+def session(
+    api: Api, data: RunData, purpose: Purpose, say: Say, *, owned: bool = True
+) -> Iterator[RemoteRuns]:
     """The runs, through a pod that lives as long as the `with` block. `say` hears what is waited for."""
     token = secrets.token_urlsafe(32)
     name = f"{data.request['metadata']['name']}-{purpose}-{secrets.token_hex(4)}"
@@ -83,14 +85,18 @@ def _wait(api: Api, path: str, runs: RemoteRuns, say: Say) -> None:
         if remedy:
             stuck_since = stuck_since or time.monotonic()
             if time.monotonic() - stuck_since > _STUCK_SECONDS:
-                raise TryAgain(f"pod {seen['metadata']['name']} does not start: {why}", reason="PodStuck", remedy=remedy)
+                raise TryAgain(
+                    f"pod {seen['metadata']['name']} does not start: {why}", reason="PodStuck", remedy=remedy
+                )
         elif phase == "Running":
             trouble = runs.trouble()
             if not trouble:
                 return
             silent_since = silent_since or time.monotonic()
             if time.monotonic() - silent_since > _SILENT_SECONDS:
-                raise TryAgain(f"pod {seen['metadata']['name']} runs and does not answer: {trouble}", reason="PodSilent")
+                raise TryAgain(
+                    f"pod {seen['metadata']['name']} runs and does not answer: {trouble}", reason="PodSilent"
+                )
         time.sleep(_POLL_SECONDS)
 
 
@@ -117,13 +123,17 @@ def _failed(api: Api, path: str, seen: Object) -> TunesmithError:
     name = seen["metadata"]["name"]
     with contextlib.suppress(TunesmithError):
         lines = [
-            line.decode("utf-8", "replace") for line in api.lines(f"{path}/log", [("container", CONTAINER), ("tailLines", "8")], seconds=10)
+            line.decode("utf-8", "replace")
+            for line in api.lines(f"{path}/log", [("container", CONTAINER), ("tailLines", "8")], seconds=10)
         ]
         if lines:
             text, _, remedy = "\n".join(lines).partition("\nWhat to do: ")
             return Refused(f"pod {name} ended: {text}", reason="SessionFailed", remedy=remedy)
     status = seen.get("status") or {}
-    return TryAgain(f"pod {name} ended: {status.get('message') or status.get('reason') or 'no log'}", reason="SessionFailed")
+    return TryAgain(
+        f"pod {name} ended: {status.get('message') or status.get('reason') or 'no log'}",
+        reason="SessionFailed",
+    )
 
 
 def _delete(api: Api, path: str) -> None:

@@ -49,7 +49,9 @@ class Tunnel:
 
         view = memoryview(data)
         for start in range(0, len(view), _SENT_AT_ONCE):
-            self._websocket.send(bytes([_DATA]) + bytes(view[start : start + _SENT_AT_ONCE]), opcode=ABNF.OPCODE_BINARY)
+            self._websocket.send(
+                bytes([_DATA]) + bytes(view[start : start + _SENT_AT_ONCE]), opcode=ABNF.OPCODE_BINARY
+            )
 
     def receive(self) -> memoryview:
         """The next bytes; none at the end. Raises ConnectionError with what the node says."""
@@ -111,14 +113,20 @@ def _websocket(api: Api, path: str, port: int) -> Any:
     from kubernetes.stream.ws_client import create_websocket, get_websocket_url
     from websocket import WebSocketException
 
-    _, url, headers, _, _ = api.client.param_serialize("GET", path, header_params={}, auth_settings=["BearerToken"])
+    _, url, headers, _, _ = api.client.param_serialize(
+        "GET", path, header_params={}, auth_settings=["BearerToken"]
+    )
     headers = {name.lower(): value for name, value in headers.items()}
     try:
-        return create_websocket(api.client.configuration, get_websocket_url(url, [("ports", str(port))]), headers)
+        return create_websocket(
+            api.client.configuration, get_websocket_url(url, [("ports", str(port))]), headers
+        )
     except (WebSocketException, OSError) as error:
         status = getattr(error, "status_code", 0)
         if status in (401, 403):
-            raise fault(status, getattr(error, "resp_body", b""), method="POST", path=path, server=api.server) from error
+            raise fault(
+                status, getattr(error, "resp_body", b""), method="POST", path=path, server=api.server
+            ) from error
         raise NoPortForward(f"no port-forward to {path.split('/')[-2]}: {_said(error)}") from error
 
 

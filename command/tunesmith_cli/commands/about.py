@@ -25,20 +25,35 @@ EXIT_CODES: dict[ExitCode, Meaning] = {
         "the message says which; a gate can be lowered, nothing runs again; a field can be taken over",
         "yes, counted",
     ),
-    ExitCode.USAGE: Meaning("the command line is wrong, or makes no sense as things stand (retry of what has not failed)", "see --help"),
-    ExitCode.BAD_DATA: Meaning(
-        "bad data: unreadable, too few rows, budget spent, NaN loss", "change data or request; what was paid for is kept"
+    ExitCode.USAGE: Meaning(
+        "the command line is wrong, or makes no sense as things stand (retry of what has not failed)",
+        "see --help",
     ),
-    ExitCode.GONE: Meaning("an earlier result, a run, a request or a pinned thing is gone", "run the stage named in the message again"),
+    ExitCode.BAD_DATA: Meaning(
+        "bad data: unreadable, too few rows, budget spent, NaN loss",
+        "change data or request; what was paid for is kept",
+    ),
+    ExitCode.GONE: Meaning(
+        "an earlier result, a run, a request or a pinned thing is gone",
+        "run the stage named in the message again",
+    ),
     ExitCode.TRY_AGAIN: Meaning(
         "endpoint, store, cluster, GPU or disk space not there now; the time of wait --timeout is over",
         "run the same command again later",
         "yes, counted",
     ),
-    ExitCode.REFUSED: Meaning("credentials refused or missing, quota used up", "set the variable named in the message"),
-    ExitCode.BAD_REQUEST: Meaning("the request can never run as it is", "correct the fields named in the message"),
-    ExitCode.INTERRUPTED: Meaning("stopped by Ctrl-C; state saved, unless it was pressed twice", "run the same command again to go on"),
-    ExitCode.STOPPED: Meaning("told to stop (SIGTERM); state saved", "run the same command again to go on", "yes, not counted"),
+    ExitCode.REFUSED: Meaning(
+        "credentials refused or missing, quota used up", "set the variable named in the message"
+    ),
+    ExitCode.BAD_REQUEST: Meaning(
+        "the request can never run as it is", "correct the fields named in the message"
+    ),
+    ExitCode.INTERRUPTED: Meaning(
+        "stopped by Ctrl-C; state saved, unless it was pressed twice", "run the same command again to go on"
+    ),
+    ExitCode.STOPPED: Meaning(
+        "told to stop (SIGTERM); state saved", "run the same command again to go on", "yes, not counted"
+    ),
 }
 
 _ENVIRONMENT = """\
@@ -74,7 +89,9 @@ def environment() -> str:
 TOPICS: dict[str, Callable[[], str]] = {"exit-codes": exit_codes, "environment": environment}
 
 
-def help_(context: typer.Context, topic: Annotated[str, typer.Argument(help="exit-codes or environment.")] = "") -> None:
+def help_(
+    context: typer.Context, topic: Annotated[str, typer.Argument(help="exit-codes or environment.")] = ""
+) -> None:
     """Help on a topic: exit-codes, environment."""
     if not topic:
         parent = context.parent
@@ -86,5 +103,8 @@ def help_(context: typer.Context, topic: Annotated[str, typer.Argument(help="exi
         import difflib
 
         guess = difflib.get_close_matches(topic, TOPICS, n=1)
-        raise Usage(f"there is no topic {topic!r}", remedy=f"did you mean {guess[0]!r}?" if guess else f"one of {', '.join(TOPICS)}")
+        raise Usage(
+            f"there is no topic {topic!r}",
+            remedy=f"did you mean {guess[0]!r}?" if guess else f"one of {', '.join(TOPICS)}",
+        )
     print(TOPICS[topic]())

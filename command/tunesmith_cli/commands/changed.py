@@ -31,7 +31,13 @@ class Saying:
 
         metadata = request["metadata"]
         self.done.append(
-            {"name": metadata["name"], "namespace": metadata["namespace"], "result": result, "uid": metadata.get("uid", "")} | more
+            {
+                "name": metadata["name"],
+                "namespace": metadata["namespace"],
+                "result": result,
+                "uid": metadata.get("uid", ""),
+            }
+            | more
         )
         if self.form is Changed.TEXT:
             print(f"{QUALIFIED}/{metadata['name']} {words or result}{_DRY[self.dry_run]}", flush=True)
@@ -42,11 +48,17 @@ class Saying:
         """What the change added last would run."""
         self.done[-1] |= {
             "stages": [{"name": name, "key": key, "would": would} for name, key, would in foretold.stages],
-            "changes": [{"path": one.path, "before": one.before, "after": one.after, "stage": one.stage} for one in foretold.edits],
+            "changes": [
+                {"path": one.path, "before": one.before, "after": one.after, "stage": one.stage}
+                for one in foretold.edits
+            ],
         }
         if self.form is Changed.TEXT:
             rows = ((name, key or "<by the controller>", would) for name, key, would in foretold.stages)
-            print("".join(f"changed: {edit}\n" for edit in foretold.edits) + table([("STAGE", "KEY", "WOULD"), *rows]))
+            print(
+                "".join(f"changed: {edit}\n" for edit in foretold.edits)
+                + table([("STAGE", "KEY", "WOULD"), *rows])
+            )
 
     def line(self, text: str) -> None:
         """More for people."""
@@ -75,7 +87,12 @@ def saying(form: Changed, dry_run: Dry) -> Iterator[Saying]:
     try:
         yield said
     except TunesmithError as error:
-        failed = {"exitCode": int(error.exit_code), "reason": error.reason, "message": error.message, "remedy": error.remedy}
+        failed = {
+            "exitCode": int(error.exit_code),
+            "reason": error.reason,
+            "message": error.message,
+            "remedy": error.remedy,
+        }
         raise
     finally:
         document = {"format": FORMAT, "dryRun": dry_run.value, "requests": said.done, "failed": failed}

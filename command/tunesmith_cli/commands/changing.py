@@ -27,7 +27,9 @@ def submit(
     *,
     where: Where,
     sets: Sets = [],  # noqa: B006 - typer takes a list as the default of a repeatable option
-    watch: Annotated[bool, typer.Option("-w", "--watch", help="Then show how it goes on, to its end.")] = False,
+    watch: Annotated[
+        bool, typer.Option("-w", "--watch", help="Then show how it goes on, to its end.")
+    ] = False,
     dry_run: DryRun = Dry.NONE,
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
@@ -45,13 +47,19 @@ def submit(
         raise Usage("--watch shows text", remedy="follow it with `status NAME -w -o json`")
     manifests = read_manifests(files, sets)
     if watch and (len(manifests) != 1 or dry_run is not Dry.NONE):
-        raise BadRequest("--watch follows one request that is really sent", remedy="use `status -w` afterwards")
+        raise BadRequest(
+            "--watch follows one request that is really sent", remedy="use `status -w` afterwards"
+        )
     api = where.api()
     with saying(form, dry_run) as said:
         for one in manifests:
             namespace = one.namespace(where.namespace, api.namespace)
             before = found(api, namespace, one.request.metadata.name)
-            after = foreseen(one, namespace, before) if dry_run is Dry.CLIENT else send(api, one, namespace, before, _query(dry_run))
+            after = (
+                foreseen(one, namespace, before)
+                if dry_run is Dry.CLIENT
+                else send(api, one, namespace, before, _query(dry_run))
+            )
             said.add(after, result(before, after))
             if dry_run is not Dry.NONE:
                 said.foretell(_foretold(api, before, after))
@@ -101,7 +109,9 @@ def retry_there(where: Where, name: str, dry_run: Dry, form: Changed) -> int:
     """`retry` on the cluster."""
     from tunesmith_cli.cluster import acts
 
-    return _change(where, name, lambda request, status: acts.retry(request, status, new_id()), "retried", dry_run, form)
+    return _change(
+        where, name, lambda request, status: acts.retry(request, status, new_id()), "retried", dry_run, form
+    )
 
 
 def rerun_there(where: Where, name: str, stage: "str", identity: str, dry_run: Dry, form: Changed) -> int:
@@ -109,10 +119,14 @@ def rerun_there(where: Where, name: str, stage: "str", identity: str, dry_run: D
     from tunesmith_cli.cluster import acts
 
     made = identity or new_id()
-    return _change(where, name, lambda request, status: acts.rerun(request, status, stage, made), "rerun", dry_run, form)
+    return _change(
+        where, name, lambda request, status: acts.rerun(request, status, stage, made), "rerun", dry_run, form
+    )
 
 
-def _change(where: Where, name: str, change: Change, done: str, dry_run: Dry, form: Changed, *, already: str = "") -> int:
+def _change(
+    where: Where, name: str, change: Change, done: str, dry_run: Dry, form: Changed, *, already: str = ""
+) -> int:
     """Patch a request as `change` says; None from it means that nothing is left to do (`already`)."""
     from tunesmith_cli.cluster.ownership import merged
     from tunesmith_cli.cluster.requests import get, path_of, status_of
@@ -124,7 +138,11 @@ def _change(where: Where, name: str, change: Change, done: str, dry_run: Dry, fo
         if patch is None:
             said.add(request, "unchanged", already)
             return ExitCode.DONE
-        after = merged(request, patch) if dry_run is Dry.CLIENT else api.merge(path_of(namespace, name), patch, _query(dry_run))
+        after = (
+            merged(request, patch)
+            if dry_run is Dry.CLIENT
+            else api.merge(path_of(namespace, name), patch, _query(dry_run))
+        )
         said.add(after, done)
         if dry_run is not Dry.NONE:
             said.member(patch=patch)

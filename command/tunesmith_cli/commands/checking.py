@@ -15,8 +15,12 @@ def validate(
     files: Files,
     *,
     sets: Sets = [],  # noqa: B006 - typer takes a list as the default of a repeatable option
-    resolved: Annotated[bool, typer.Option("--resolved", help="Show every value, and where it comes from.")] = False,
-    snapshot: Annotated[bool, typer.Option("--snapshot", help="Print the snapshot that stages read, as JSON (one request).")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Show every value, and where it comes from.")
+    ] = False,
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="Print the snapshot that stages read, as JSON (one request).")
+    ] = False,
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
 ) -> int:
@@ -29,8 +33,16 @@ def validate(
     except BadRequest as error:
         if not in_json:
             raise
-        problems = [{"path": p.path, "why": p.why, "value": p.value, "remedy": p.remedy} for p in error.problems]
-        document = {"format": 1, "valid": False, "message": error.message, "remedy": error.remedy, "problems": problems}
+        problems = [
+            {"path": p.path, "why": p.why, "value": p.value, "remedy": p.remedy} for p in error.problems
+        ]
+        document = {
+            "format": 1,
+            "valid": False,
+            "message": error.message,
+            "remedy": error.remedy,
+            "problems": problems,
+        }
         print(json.dumps(document, indent=1, ensure_ascii=False, default=str))
         return error.exit_code
     made = [local_snapshot(one, os.environ) for one in asked]
@@ -45,14 +57,20 @@ def validate(
                 "run": one.run,
                 "source": source.source,
                 "stages": [{"name": stage.name, "key": stage.key} for stage in one.stages],
-                **({"spec": one.spec.model_dump(mode="json", by_alias=True), "provenance": one.provenance} if resolved else {}),
+                **(
+                    {"spec": one.spec.model_dump(mode="json", by_alias=True), "provenance": one.provenance}
+                    if resolved
+                    else {}
+                ),
             }
             for one, source in zip(made, asked, strict=True)
         ]
         print(json.dumps({"format": 1, "valid": True, "requests": requests}, indent=1, ensure_ascii=False))
     else:
         for one, source in zip(made, asked, strict=True):
-            print(f"{source.source}: request {one.name} is valid: {', '.join(f'{stage.name} {stage.key}' for stage in one.stages)}")
+            print(
+                f"{source.source}: request {one.name} is valid: {', '.join(f'{stage.name} {stage.key}' for stage in one.stages)}"
+            )
             if resolved:
                 _print_resolved(one.spec.model_dump(mode="json", by_alias=True), one.provenance)
     return ExitCode.DONE
@@ -67,7 +85,10 @@ def _print_resolved(spec: dict[str, object], provenance: dict[str, str]) -> None
         table(
             [
                 ("  FIELD", "VALUE", "FROM"),
-                *((f"  {path}", printable(_value(values[path])), source) for path, source in provenance.items()),
+                *(
+                    (f"  {path}", printable(_value(values[path])), source)
+                    for path, source in provenance.items()
+                ),
             ]
         )
     )

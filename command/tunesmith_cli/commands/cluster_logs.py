@@ -48,7 +48,9 @@ def show(where: Where, name: str, stages: Sequence[str], toolbox: "Toolbox", *, 
     return ExitCode.DONE
 
 
-def _readable(api: "Api", namespace: str, pods: Sequence[Mapping[str, Any]], read: set[str]) -> "Iterator[Said]":
+def _readable(
+    api: "Api", namespace: str, pods: Sequence[Mapping[str, Any]], read: set[str]
+) -> "Iterator[Said]":
     """Lines of the pods that can be read, whose stages `read` then holds; of the others it is said that they cannot."""
     from tunesmith_cli.cluster import logs
 
@@ -83,7 +85,9 @@ def _print(said: "Iterable[Said]", *, several: bool, draw: bool = True) -> None:
                 shown(event)
 
 
-def _from_store(where: Where, request: Mapping[str, Any], stages: Sequence[str], toolbox: "Toolbox", *, several: bool) -> None:
+def _from_store(
+    where: Where, request: Mapping[str, Any], stages: Sequence[str], toolbox: "Toolbox", *, several: bool
+) -> None:
     from tunesmith_cli.cluster.data import opened, run_data
 
     api, name = where.api(), request["metadata"]["name"]
@@ -98,7 +102,9 @@ def _from_store(where: Where, request: Mapping[str, Any], stages: Sequence[str],
                 except Gone:
                     continue
     if not found:
-        raise Gone(f"no log of {' or '.join(stages)} of {name}, neither in pods nor in {data.store}", reason="NoLog")
+        raise Gone(
+            f"no log of {' or '.join(stages)} of {name}, neither in pods nor in {data.store}", reason="NoLog"
+        )
     for stage, text in found.items():
         if several:
             print(f"==> {stage} <==")

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 NONE = "<none>"
-LEAST = {"REASON": 10, "NAME": 12, "NAMESPACE": 9}  # what may be cut for 80 columns, in this order, and to how much
+LEAST = {
+    "REASON": 10,
+    "NAME": 12,
+    "NAMESPACE": 9,
+}  # what may be cut for 80 columns, in this order, and to how much
 _BAR = 20  # columns
 
 
@@ -92,7 +96,10 @@ def document(request: Mapping[str, Any]) -> dict[str, Any]:
             )
             if place
         },
-        "conditions": [{"type": one.type, "status": one.status, "reason": one.reason, "message": one.message} for one in status.conditions],
+        "conditions": [
+            {"type": one.type, "status": one.status, "reason": one.reason, "message": one.message}
+            for one in status.conditions
+        ],
     }
 
 
@@ -117,7 +124,9 @@ def _list(where: Where, form: Listing) -> int:
     namespace = "" if where.everywhere else where.here()
     if form in (Listing.JSON, Listing.YAML):
         items = api.get(collection(namespace)).get("items") or ()
-        print_document({"format": FORMAT, "namespace": namespace, "requests": [document(item) for item in items]}, form)
+        print_document(
+            {"format": FORMAT, "namespace": namespace, "requests": [document(item) for item in items]}, form
+        )
         return ExitCode.DONE
     found = rows(api, namespace, wide=form is Listing.WIDE)
     if form is Listing.NAME:
@@ -155,7 +164,9 @@ def line(request: Mapping[str, Any]) -> str:
 
     status = status_of(request)
     loss = f", loss {status.loss}" if status.loss else ""
-    at_work = f" {status.stage} {status.progress} %{loss}" if status.stage and status.phase == "Running" else ""
+    at_work = (
+        f" {status.stage} {status.progress} %{loss}" if status.stage and status.phase == "Running" else ""
+    )
     place = f" (place {status.queue_place} in the queue)" if status.queue_place else ""
     reason = f" {status.reason}" if status.reason else ""
     message = f": {printable(status.message).splitlines()[0]}" if status.message else ""
@@ -179,12 +190,16 @@ def text(request: Mapping[str, Any], where: Where, *, bars: bool) -> str:
     if status.message or status.reason:
         lines += [
             "",
-            f"{status.reason}: {printable(status.message)}" if status.reason and status.message else status.reason or status.message,
+            f"{status.reason}: {printable(status.message)}"
+            if status.reason and status.message
+            else status.reason or status.message,
         ]
     lines += _places(status)
     lines += ["", "Next:", *(f"  {command}" for command in _next(request, status, where))]
     if _gate_failed(request, status):
-        lines.append(f"A retry would change nothing: edit the gate, data or training of {metadata['name']} and apply it again.")
+        lines.append(
+            f"A retry would change nothing: edit the gate, data or training of {metadata['name']} and apply it again."
+        )
     return "\n".join(lines)
 
 
@@ -200,7 +215,9 @@ def _stage_cells(row: "StageStatus", *, bars: bool) -> tuple[str, ...]:
 
 def _places(status: "Status") -> list[str]:
     found = status.outputs.model_dump()
-    return ["", *(f"{part:<8} {place}" for part, place in found.items() if place)] if any(found.values()) else []
+    return (
+        ["", *(f"{part:<8} {place}" for part, place in found.items() if place)] if any(found.values()) else []
+    )
 
 
 def _next(request: Mapping[str, Any], status: "Status", where: Where) -> Sequence[str]:

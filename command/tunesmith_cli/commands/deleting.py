@@ -32,7 +32,10 @@ def delete(
     name: RequestName,
     *,
     where: Where,
-    data: Annotated[bool, typer.Option("--data", help="Also remove its run from the store: dataset, adapter, model, report.")] = False,
+    data: Annotated[
+        bool,
+        typer.Option("--data", help="Also remove its run from the store: dataset, adapter, model, report."),
+    ] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     dry_run: DryRun = Dry.NONE,
     as_json: AsJson = False,
@@ -80,7 +83,9 @@ def _act(context: typer.Context, where: Where, name: str, said: Saying, *, data:
     return ExitCode.DONE
 
 
-def _delete_with_data(where: Where, request: Mapping[str, Any], status: "Status", toolbox: "Toolbox", said: Saying) -> None:
+def _delete_with_data(
+    where: Where, request: Mapping[str, Any], status: "Status", toolbox: "Toolbox", said: Saying
+) -> None:
     """The request, then its run."""
     from tunesmith_cli.cluster.data import opened, run_data
 
@@ -109,7 +114,9 @@ def _what_is_left(where: Where, request: Mapping[str, Any], status: "Status") ->
         raise  # it is somebody else's too
     except BaseException:
         name, namespace = request["metadata"]["name"], request["metadata"]["namespace"]
-        again = where.command("submit", "FILE", "--set", f"run={status.run}", "--set", "suspend=true", namespace=namespace)
+        again = where.command(
+            "submit", "FILE", "--set", f"run={status.run}", "--set", "suspend=true", namespace=namespace
+        )
         tell(
             f"not removed from the store: {status.store}/{status.run}/\n"
             f"While {name} is there, the same command removes it. Once it is gone, its FILE takes up the run, suspended, to remove it:\n"
@@ -134,7 +141,12 @@ def _refuse_shared(api: "Api", request: Mapping[str, Any], status: "Status") -> 
 
 
 def _delete(
-    api: "Api", request: Mapping[str, Any], said: Saying, place: str, grace: float = 0.0, keep: Callable[[], object] = lambda: None
+    api: "Api",
+    request: Mapping[str, Any],
+    said: Saying,
+    place: str,
+    grace: float = 0.0,
+    keep: Callable[[], object] = lambda: None,
 ) -> None:
     """Delete a request, and wait until it is gone, which it is after its Jobs and pods. `grace`: seconds that a pod may take to end;
     `keep`: called now and then meanwhile.

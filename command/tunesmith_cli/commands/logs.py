@@ -29,7 +29,10 @@ def logs(
     where: Where,
     stage: Annotated[KindName | None, typer.Option(help="Only this stage.")] = None,
     follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Go on as it is written, across stages and tries, until the run ends.")
+        bool,
+        typer.Option(
+            "-f", "--follow", help="Go on as it is written, across stages and tries, until the run ends."
+        ),
     ] = False,
     store: Store = "",
 ) -> int:
@@ -59,7 +62,9 @@ def logs(
         if text:
             found[one] = text
     if not found:
-        raise Gone(f"no log of {' or '.join(chosen)} in run {name}, neither here nor in {runs.url}", reason="NoLog")
+        raise Gone(
+            f"no log of {' or '.join(chosen)} in run {name}, neither here nor in {runs.url}", reason="NoLog"
+        )
     for one, text in found.items():
         if len(chosen) > 1:
             print(f"==> {one} <==")

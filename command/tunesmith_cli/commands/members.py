@@ -157,7 +157,8 @@ DOCUMENTS: Mapping[str, Document] = {
         },
     ),
     "unreadable data": Document(
-        "`data check`, of a file that cannot be read", {**FORMAT, "file": "file", "valid": "false", "message": "what is wrong"}
+        "`data check`, of a file that cannot be read",
+        {**FORMAT, "file": "file", "valid": "false", "message": "what is wrong"},
     ),
     "report": Document("`report`", _REPORT),
     "fetch": Document(

@@ -18,7 +18,12 @@ class Document(NamedTuple):
 
 FORMAT = {"format": "version of this document"}
 STAGES = {"name": "stage", "key": "its key", "would": "`run` or `reuse`"}
-CHANGES = {"path": "field", "before": "its value so far", "after": "its value then", "stage": "first stage whose key it moves"}
+CHANGES = {
+    "path": "field",
+    "before": "its value so far",
+    "after": "its value then",
+    "stage": "first stage whose key it moves",
+}
 
 
 def each(name: str, members: Members) -> Members:
@@ -68,7 +73,15 @@ _REQUEST: Members = {
         },
     ),
     "places.<part>?": "URL of dataset, adapter, model and report, of those that are there",
-    **each("conditions", {"type": "condition", "status": "`True`, `False`, `Unknown`", "reason": "one CamelCase word", "message": "why"}),
+    **each(
+        "conditions",
+        {
+            "type": "condition",
+            "status": "`True`, `False`, `Unknown`",
+            "reason": "one CamelCase word",
+            "message": "why",
+        },
+    ),
 }
 
 CLUSTER: Mapping[str, Document] = {
@@ -98,7 +111,9 @@ CLUSTER: Mapping[str, Document] = {
         },
     ),
     "request": Document("`status NAME`, on a cluster (with `-w` one line for each change)", _REQUEST),
-    "requests": Document("`status`, on a cluster", {**FORMAT, "namespace": "empty: all of them", **each("requests", _REQUEST)}),
+    "requests": Document(
+        "`status`, on a cluster", {**FORMAT, "namespace": "empty: all of them", **each("requests", _REQUEST)}
+    ),
     "events": Document(
         "`events`",
         {

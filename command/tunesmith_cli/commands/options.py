@@ -60,7 +60,9 @@ def run_names(context: typer.Context, incomplete: str) -> Sequence[str]:
 
     try:
         store = urlsplit(store_url(context.params.get("store"), os.environ))
-        names = [entry.name for entry in Path(unquote(store.path)).iterdir()] if store.scheme == "file" else []
+        names = (
+            [entry.name for entry in Path(unquote(store.path)).iterdir()] if store.scheme == "file" else []
+        )
     except (OSError, TunesmithError):
         return []
     return sorted(name for name in names if name.startswith(incomplete))
@@ -83,11 +85,15 @@ def preset_names(incomplete: str) -> Sequence[str]:
 def settings(incomplete: str) -> Sequence[str]:
     """Presets for `--set data.preset=` and `--set training.preset=`, for completion."""
     fields = ("data.preset=", "training.preset=")
-    whole = [f"{field}{name}" for field in fields if incomplete.startswith(field) for name in preset_names("")]
+    whole = [
+        f"{field}{name}" for field in fields if incomplete.startswith(field) for name in preset_names("")
+    ]
     return [one for one in whole or fields if one.startswith(incomplete)]
 
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Requests in YAML or JSON; - reads standard input.")]
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Requests in YAML or JSON; - reads standard input.")
+]
 Sets = Annotated[
     list[str],
     typer.Option(
@@ -107,7 +113,9 @@ Store = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The request's name.", autocompletion=names)]
-AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output; the same as -o json.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="The result as JSON on standard output; the same as -o json.")
+]
 AsOutput = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]
 AsDocument = Annotated[Document, typer.Option("-o", "--output", help="Form of the request.")]
 AsListing = Annotated[Listing, typer.Option("-o", "--output", help="Form of the result.", show_default=False)]

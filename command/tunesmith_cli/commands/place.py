@@ -38,7 +38,14 @@ class Where:
     @property
     def cluster(self) -> bool:
         """Whether the cluster is meant."""
-        return bool(self.program == PLUGIN or self.said or self.namespace or self.everywhere or self.context or self.kubeconfig)
+        return bool(
+            self.program == PLUGIN
+            or self.said
+            or self.namespace
+            or self.everywhere
+            or self.context
+            or self.kubeconfig
+        )
 
     def api(self) -> "Api":
         """The connection, made once."""
@@ -74,17 +81,36 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         "",
     ),
-    "kube_context": (Annotated[str, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.", show_default=False)], ""),
+    "kube_context": (
+        Annotated[
+            str,
+            typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.", show_default=False),
+        ],
+        "",
+    ),
     "kubeconfig": (
-        Annotated[str, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig. Built-in: as kubectl finds it.", show_default=False)],
+        Annotated[
+            str,
+            typer.Option(
+                "--kubeconfig",
+                metavar="FILE",
+                help="Kubeconfig. Built-in: as kubectl finds it.",
+                show_default=False,
+            ),
+        ],
         "",
     ),
 }
 _CLUSTER: tuple[Any, Any] = (
-    Annotated[bool, typer.Option("--cluster", help="The cluster of the kubeconfig, not this machine's store.")],
+    Annotated[
+        bool, typer.Option("--cluster", help="The cluster of the kubeconfig, not this machine's store.")
+    ],
     False,
 )
-_EVERYWHERE: tuple[Any, Any] = (Annotated[bool, typer.Option("-A", "--all-namespaces", help="All namespaces of the cluster.")], False)
+_EVERYWHERE: tuple[Any, Any] = (
+    Annotated[bool, typer.Option("-A", "--all-namespaces", help="All namespaces of the cluster.")],
+    False,
+)
 
 
 def on_cluster(function: Callable[..., int]) -> Callable[..., int]:
@@ -120,10 +146,15 @@ def _with_options(function: Callable[..., int], options: dict[str, tuple[Any, An
             said=said.get("said", True),
         )
         if where.cluster and _from_command_line(context, "store"):
-            raise Usage("--store names a store of this machine, and the cluster is meant", remedy="leave out one of them")
+            raise Usage(
+                "--store names a store of this machine, and the cluster is meant",
+                remedy="leave out one of them",
+            )
         return function(**given, where=where)
 
-    kept = [parameter for name, parameter in inspect.signature(function).parameters.items() if name != "where"]
+    kept = [
+        parameter for name, parameter in inspect.signature(function).parameters.items() if name != "where"
+    ]
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
         for name, (annotation, default) in options.items()
@@ -131,7 +162,11 @@ def _with_options(function: Callable[..., int], options: dict[str, tuple[Any, An
     # typer reads a command's options from here.
     command.__signature__ = inspect.Signature([*kept, *more])  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *more]}
-    command.__name__, command.__doc__, command.__module__ = function.__name__, _doc(function, options), function.__module__
+    command.__name__, command.__doc__, command.__module__ = (
+        function.__name__,
+        _doc(function, options),
+        function.__module__,
+    )
     return command
 
 
@@ -152,7 +187,11 @@ def request_names(context: typer.Context, incomplete: str) -> Sequence[str]:
 
     where = where_of(context)
     try:
-        return sorted(name for name in names(where.api(), where.here(), seconds=_COMPLETION_SECONDS) if name.startswith(incomplete))
+        return sorted(
+            name
+            for name in names(where.api(), where.here(), seconds=_COMPLETION_SECONDS)
+            if name.startswith(incomplete)
+        )
     except (TunesmithError, OSError, ValueError):
         return []
 
@@ -170,4 +209,6 @@ def where_of(context: typer.Context) -> Where:
     )
 
 
-RequestName = Annotated[str, typer.Argument(metavar="NAME", help="The request's name.", autocompletion=request_names)]
+RequestName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The request's name.", autocompletion=request_names)
+]

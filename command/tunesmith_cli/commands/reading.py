@@ -43,7 +43,11 @@ def report(
     with _opened(context, where, name, store) as (runs, snapshot):
         evaluate = runs.manifests(snapshot).get("evaluate")
         if evaluate is None:
-            raise Gone(f"run {snapshot.run} has no report: evaluate is not done", reason="NoReport", remedy=_go_on(where, name))
+            raise Gone(
+                f"run {snapshot.run} has no report: evaluate is not done",
+                reason="NoReport",
+                remedy=_go_on(where, name),
+            )
         if as_json or output is Output.JSON:
             print(runs.read(f"{evaluate.folder}/report.json").decode(), end="")
             return ExitCode.DONE
@@ -82,7 +86,11 @@ def _there(where: Where, name: str) -> "RunData":
 
 
 def _go_on(where: Where, name: str) -> str:
-    return f"`{where.command('status', name)}` shows how it stands" if where.cluster else f"go on with `tunesmith retry {name}`"
+    return (
+        f"`{where.command('status', name)}` shows how it stands"
+        if where.cluster
+        else f"go on with `tunesmith retry {name}`"
+    )
 
 
 def _local_page(runs: "Runs", snapshot: "Snapshot", page: str) -> str:
@@ -119,7 +127,13 @@ def fetch(
     with _opened(context, where, name, store) as (runs, snapshot), screen(verbose=False) as shown:
         answer = runs.fetch(snapshot, to.absolute(), only or "", shown)
     if as_json or output is Output.JSON:
-        print(json.dumps({"format": 1, "run": name, "to": str(to.absolute()), "fetched": answer}, indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"format": 1, "run": name, "to": str(to.absolute()), "fetched": answer},
+                indent=1,
+                ensure_ascii=False,
+            )
+        )
     else:
         print(f"fetched {only or 'dataset, adapter, model and report'} of {name} to {to.absolute()}")
     return ExitCode.DONE
@@ -132,7 +146,9 @@ def infer(
     prompt: Annotated[str, typer.Argument(help="What to ask; - reads standard input.")],
     *,
     where: Where,
-    max_new_tokens: Annotated[int, typer.Option(min=0, metavar="N", help="New tokens at most. Built-in: evaluation.maxNewTokens.")] = 0,
+    max_new_tokens: Annotated[
+        int, typer.Option(min=0, metavar="N", help="New tokens at most. Built-in: evaluation.maxNewTokens.")
+    ] = 0,
     compare: Annotated[bool, typer.Option("--compare", help="Ask the base model too.")] = False,
     store: Store = "",
     as_json: AsJson = False,
@@ -146,16 +162,32 @@ def infer(
     text = sys.stdin.read() if prompt == "-" else prompt
     in_json = as_json or output is Output.JSON
     if where.cluster:
-        return _infer_there(where, name, {"prompts": [text], "maxNewTokens": max_new_tokens, "compare": compare, "json": in_json})
+        return _infer_there(
+            where,
+            name,
+            {"prompts": [text], "maxNewTokens": max_new_tokens, "compare": compare, "json": in_json},
+        )
     runs = open_runs(context, store)
     snapshot = stored_run(runs, name)
     if "merge" not in runs.manifests(snapshot):
-        raise Gone(f"run {name} has no model yet: merge is not done", reason="NoModel", remedy=f"go on with `tunesmith retry {name}`")
+        raise Gone(
+            f"run {name} has no model yet: merge is not done",
+            reason="NoModel",
+            remedy=f"go on with `tunesmith retry {name}`",
+        )
     tokens = max_new_tokens or snapshot.spec.evaluation.max_new_tokens
     more = [*(["--compare"] if compare else []), *(["--json"] if in_json else [])]
     with snapshot_file(snapshot) as request:
         command = context.obj.module_command(
-            "infer", "--request", str(request), "--store", runs.url, f"--prompt={text}", "--max-new-tokens", str(tokens), *more
+            "infer",
+            "--request",
+            str(request),
+            "--store",
+            runs.url,
+            f"--prompt={text}",
+            "--max-new-tokens",
+            str(tokens),
+            *more,
         )
         return call(command, stage_environment("evaluate", snapshot, os.environ))
 
@@ -168,7 +200,9 @@ def _infer_there(where: Where, name: str, question: dict[str, Any]) -> int:
     data = _there(where, name)
     done = {(one.stage, one.key) for one in status_of(data.request).finished}
     if ("merge", data.snapshot.key("merge")) not in done:
-        raise Gone(f"{name} has no model yet: merge is not done", reason="NoModel", remedy=_go_on(where, name))
+        raise Gone(
+            f"{name} has no model yet: merge is not done", reason="NoModel", remedy=_go_on(where, name)
+        )
     code: int = ExitCode.DONE
     with session(where.api(), data, "infer", tell) as runs:
         tell("loading the model")
@@ -178,6 +212,8 @@ def _infer_there(where: Where, name: str, question: dict[str, Any]) -> int:
             sys.stderr.write(said.get("err", ""))
             code = int(said.get("exit", code))
     if code < 0:
-        tell(f"the process that answers was ended by signal {-code}: for its memory, perhaps; then give stages.evaluate.resources more")
+        tell(
+            f"the process that answers was ended by signal {-code}: for its memory, perhaps; then give stages.evaluate.resources more"
+        )
         return 128 - code  # as a shell says it
     return code

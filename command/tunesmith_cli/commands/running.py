@@ -45,9 +45,15 @@ def run(
     store: Store = "",
     only: Only = None,
     from_: Annotated[
-        KindName | None, typer.Option("--from", help="Run this stage and the later ones again, though they are finished.")
+        KindName | None,
+        typer.Option("--from", help="Run this stage and the later ones again, though they are finished."),
     ] = None,
-    name: Annotated[str, typer.Option("--run", metavar="NAME", help="Name of the run in the store. Built-in: the request's name.")] = "",
+    name: Annotated[
+        str,
+        typer.Option(
+            "--run", metavar="NAME", help="Name of the run in the store. Built-in: the request's name."
+        ),
+    ] = "",
     dry_run: DryRun = Dry.NONE,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -67,7 +73,11 @@ def run(
         raise Usage(f"--run names one run, and there are {len(asked)} requests")
     if suspended := [one for one in asked if one.request.spec.suspend]:
         problems = [Problem(one.source, "spec.suspend is true") for one in suspended]
-        raise BadRequest("a suspended request does not run", remedy="remove suspend, or give --set suspend=false", problems=problems)
+        raise BadRequest(
+            "a suspended request does not run",
+            remedy="remove suspend, or give --set suspend=false",
+            problems=problems,
+        )
     runs = open_runs(context, store)
     code: int = ExitCode.DONE
     for one in asked:
@@ -79,7 +89,9 @@ def run(
         if _is_dry(dry_run):
             _foretell(runs, snapshot, before, in_json=as_json or output is Output.JSON)
             continue
-        code = _execute(context, runs, snapshot, before, only, verbose=verbose, in_json=as_json or output is Output.JSON)
+        code = _execute(
+            context, runs, snapshot, before, only, verbose=verbose, in_json=as_json or output is Output.JSON
+        )
         if code != ExitCode.DONE:
             break
     return code
@@ -120,10 +132,15 @@ def retry(
 def rerun(
     context: typer.Context,
     name: Name,
-    from_: Annotated[KindName, typer.Option("--from", help="First stage to run again; the later ones follow.")],
+    from_: Annotated[
+        KindName, typer.Option("--from", help="First stage to run again; the later ones follow.")
+    ],
     *,
     where: Where,
-    identity: Annotated[str, typer.Option("--id", help="Any string; the same once more runs nothing again. Built-in: the time.")] = "",
+    identity: Annotated[
+        str,
+        typer.Option("--id", help="Any string; the same once more runs nothing again. Built-in: the time."),
+    ] = "",
     store: Store = "",
     dry_run: DryRun = Dry.NONE,
     verbose: Verbose = False,
@@ -140,7 +157,9 @@ def rerun(
     if where.cluster:
         from tunesmith_cli.commands.changing import rerun_there
 
-        return rerun_there(where, name, from_, identity, dry_run, _form_there(output, as_json=as_json, verbose=verbose))
+        return rerun_there(
+            where, name, from_, identity, dry_run, _form_there(output, as_json=as_json, verbose=verbose)
+        )
     in_json = _in_json_here(output, as_json=as_json)
     runs = open_runs(context, store)
     stored = stored_run(runs, name)
@@ -153,7 +172,10 @@ def rerun(
 def _is_dry(dry_run: Dry) -> bool:
     """Raises Usage for a server's dry run: there is none here."""
     if dry_run is Dry.SERVER:
-        raise Usage("--dry-run=server needs a cluster, and this machine's store is meant", remedy="leave out `=server`")
+        raise Usage(
+            "--dry-run=server needs a cluster, and this machine's store is meant",
+            remedy="leave out `=server`",
+        )
     return dry_run is Dry.CLIENT
 
 
@@ -167,7 +189,10 @@ def _form_there(output: Changed, *, as_json: bool, verbose: bool) -> Changed:
 def _in_json_here(output: Changed, *, as_json: bool) -> bool:
     """Whether the result of a run in this process is wanted as JSON. Raises Usage for what only a cluster's request has."""
     if output in (Changed.NAME, Changed.YAML):
-        raise Usage(f"-o {output} shows what was changed on a cluster, and this machine's store is meant", remedy="use -o json")
+        raise Usage(
+            f"-o {output} shows what was changed on a cluster, and this machine's store is meant",
+            remedy="use -o json",
+        )
     return as_json or output is Changed.JSON
 
 
@@ -178,7 +203,11 @@ def stored_run(runs: "RunStore", name: str) -> "Snapshot":
     run_place(runs.url, name, os.environ)  # says so if it is no name
     stored = runs.snapshot(name)
     if stored is None:
-        raise Gone(f"there is no run {name!r} in {runs.url}", reason="NoSuchRun", remedy="`tunesmith status` lists the runs of a store")
+        raise Gone(
+            f"there is no run {name!r} in {runs.url}",
+            reason="NoSuchRun",
+            remedy="`tunesmith status` lists the runs of a store",
+        )
     return stored
 
 
@@ -213,9 +242,19 @@ def _foretell(runs: "RunStore", snapshot: "Snapshot", before: "Snapshot | None",
     done = runs.manifests(snapshot)
     edits = changes(before, snapshot) if before else []
     if in_json:
-        stages = [{"name": entry.name, "key": entry.key, "would": "reuse" if entry.name in done else "run"} for entry in snapshot.stages]
-        moved = [{"path": edit.path, "before": edit.before, "after": edit.after, "stage": edit.stage} for edit in edits]
-        print(json.dumps({"format": 1, "run": snapshot.run, "stages": stages, "changes": moved}, ensure_ascii=False))
+        stages = [
+            {"name": entry.name, "key": entry.key, "would": "reuse" if entry.name in done else "run"}
+            for entry in snapshot.stages
+        ]
+        moved = [
+            {"path": edit.path, "before": edit.before, "after": edit.after, "stage": edit.stage}
+            for edit in edits
+        ]
+        print(
+            json.dumps(
+                {"format": 1, "run": snapshot.run, "stages": stages, "changes": moved}, ensure_ascii=False
+            )
+        )
         return ExitCode.DONE
     print(f"run {snapshot.run} in {runs.url}")
     print("\n".join(f"changed: {edit}" for edit in edits) + "\n" * bool(edits), end="")

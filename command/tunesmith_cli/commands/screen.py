@@ -24,7 +24,9 @@ class Screen(Protocol):
         """Show one."""
 
     def __enter__(self) -> Self: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 def screen(*, verbose: bool) -> Screen:
@@ -41,9 +43,14 @@ def sentences(event: Event, *, verbose: bool) -> list[str]:
                 lines += ["changed since the last run:", *(f"  {change}" for change in event.changes)]
             return lines + ([f"reused, finished earlier: {', '.join(event.reused)}"] if event.reused else [])
         case Started():
-            return [f"{event.stage}: started" if event.attempt == 1 else f"{event.stage}: try {event.attempt}"]
+            return [
+                f"{event.stage}: started" if event.attempt == 1 else f"{event.stage}: try {event.attempt}"
+            ]
         case Result(exit_code=0):
-            return [f"{event.stage}: " + ("already done" if event.adopted else f"done in {duration(event.seconds)}")]
+            return [
+                f"{event.stage}: "
+                + ("already done" if event.adopted else f"done in {duration(event.seconds)}")
+            ]
         case Line():
             return [f"{event.stage}| {event.text}"] if verbose else []
         case Note():
@@ -59,7 +66,9 @@ def progress_text(event: Progress) -> str:
     phase = f"{event.phase} " if event.phase else ""
     if event.unit == "bytes":
         rate = event.metrics.get("bytesPerSecond")
-        return f"{phase}{event.done / 2**20:.1f}/{event.total / 2**20:.1f} MiB" + (f", {rate / 2**20:.1f} MiB/s" if rate else "")
+        return f"{phase}{event.done / 2**20:.1f}/{event.total / 2**20:.1f} MiB" + (
+            f", {rate / 2**20:.1f} MiB/s" if rate else ""
+        )
     return ", ".join([f"{phase}{event.done}/{event.total} {event.unit}", *shown])
 
 
@@ -105,7 +114,9 @@ class LineScreen:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         pass
 
 
@@ -146,7 +157,9 @@ class BarScreen:
             if self._task is None:
                 self._task = self._bars.add_task("", total=None, stage=event.stage, words="", left="")
             words = printable(progress_text(event))
-            self._bars.update(self._task, total=event.total or None, completed=event.done, words=words, left=left)
+            self._bars.update(
+                self._task, total=event.total or None, completed=event.done, words=words, left=left
+            )
 
     def _clear(self) -> None:
         if self._task is not None:
@@ -157,6 +170,8 @@ class BarScreen:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._clear()
         self._bars.stop()

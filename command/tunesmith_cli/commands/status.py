@@ -24,12 +24,22 @@ _LEAST = {"MODEL": 8, "NAME": 16}  # what may be cut for 80 columns, in this ord
 def status(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="A run, or on the cluster a request. Without it: all.", autocompletion=names)
+        str,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A run, or on the cluster a request. Without it: all.",
+            autocompletion=names,
+        ),
     ] = "",
     *,
     where: Where,
-    watch: Annotated[bool, typer.Option("-w", "--watch", help="On the cluster: show each change; of one request to its end.")] = False,
-    exit_status: Annotated[bool, typer.Option("--exit-status", help="On the cluster: end with 1 if the request has failed.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("-w", "--watch", help="On the cluster: show each change; of one request to its end."),
+    ] = False,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="On the cluster: end with 1 if the request has failed.")
+    ] = False,
     store: Store = "",
     as_json: AsJson = False,
     output: AsListing = Listing.TEXT,
@@ -43,12 +53,16 @@ def status(
             raise Usage("--exit-status is that of one request", remedy="give its NAME")
         if name and where.everywhere:
             raise Usage(
-                "-A lists the requests of all namespaces, and a NAME is of one", remedy="leave out -A, and name the namespace by -n"
+                "-A lists the requests of all namespaces, and a NAME is of one",
+                remedy="leave out -A, and name the namespace by -n",
             )
         show = cluster_watch.show if watch else cluster_status.show
         return show(where, name, form, exit_status=exit_status)
     if watch or exit_status:
-        raise Usage("-w and --exit-status follow a request on a cluster", remedy=f"on this machine: `tunesmith logs {name or 'NAME'} -f`")
+        raise Usage(
+            "-w and --exit-status follow a request on a cluster",
+            remedy=f"on this machine: `tunesmith logs {name or 'NAME'} -f`",
+        )
     runs = open_runs(context, store)
     if name:
         return _status_of(runs, name, form)
@@ -71,10 +85,16 @@ def _row(runs: "RunStore", entry: dict[str, Any]) -> dict[str, Any]:
     from tunesmith_cli.local.places import run_place
 
     created = datetime.fromisoformat(entry["created"]).replace(tzinfo=UTC)
-    row = {name: entry[name] for name in ("run", "phase", "stage", "progress", "model")} | {"created": created.isoformat()}
+    row = {name: entry[name] for name in ("run", "phase", "stage", "progress", "model")} | {
+        "created": created.isoformat()
+    }
     seen = observe(run_place(runs.url, entry["run"], os.environ))
     if seen.running:
-        return row | {"phase": "Running", "stage": seen.stage or row["stage"], "progress": _progress(seen.progress)}
+        return row | {
+            "phase": "Running",
+            "stage": seen.stage or row["stage"],
+            "progress": _progress(seen.progress),
+        }
     failed = seen.ended.reason if seen.ended and not seen.ended.well else ""
     if failed == "GateNotPassed" or (failed and row["phase"] != "Complete"):
         return row | {"phase": "Stopped" if failed == "Stopped" else "Failed"}
@@ -106,7 +126,9 @@ def _status_of(runs: "RunStore", name: str, form: Listing) -> int:
         document = run_json(runs, snapshot, done)
         document["phase"] = phase
         document["progress"] = (
-            seen.progress.model_dump(mode="json", by_alias=True, exclude={"event"}) if seen.running and seen.progress else None
+            seen.progress.model_dump(mode="json", by_alias=True, exclude={"event"})
+            if seen.running and seen.progress
+            else None
         )
         document["end"] = end_json(seen.ended) if seen.ended else None
         print_document(document, form)
@@ -124,7 +146,9 @@ def _status_of(runs: "RunStore", name: str, form: Listing) -> int:
     if verdict:
         print(f"\n{verdict}")
     elif seen.ended and not seen.ended.well and len(done) < len(snapshot.stages):
-        print(f"\n{seen.ended.reason}: {printable(seen.ended.message)}\nWhat to do: {printable(seen.ended.remedy)}")
+        print(
+            f"\n{seen.ended.reason}: {printable(seen.ended.message)}\nWhat to do: {printable(seen.ended.remedy)}"
+        )
     if "evaluate" in done:
         print(f"\n{figures(done['evaluate'].metrics)}")
     print()

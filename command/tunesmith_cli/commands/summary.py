@@ -65,7 +65,11 @@ def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]")
 
 
 def result_json(
-    runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]", end: "Ended", reused: "tuple[str, ...]" = ()
+    runs: "Runs",
+    snapshot: "Snapshot",
+    done: "Mapping[str, Manifest]",
+    end: "Ended",
+    reused: "tuple[str, ...]" = (),
 ) -> dict[str, Any]:
     """How a `run` ended; of each stage also whether it was reused."""
     result = run_json(runs, snapshot, done)
@@ -76,7 +80,12 @@ def result_json(
 
 def end_json(end: "Ended") -> dict[str, Any]:
     """How a command that runs stages ended."""
-    said = {"exitCode": int(end.exit_code), "reason": end.reason, "message": end.message, "remedy": end.remedy}
+    said = {
+        "exitCode": int(end.exit_code),
+        "reason": end.reason,
+        "message": end.message,
+        "remedy": end.remedy,
+    }
     return said | {"stage": end.stage, "log": end.log}
 
 
@@ -84,7 +93,9 @@ def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manife
     """On standard output: places, figures, answers, and what to do next."""
     spent = sum(manifest.seconds for manifest in done.values())
     whole = all(entry.name in done for entry in snapshot.stages)
-    print(f"\nRun {snapshot.run} {'is complete' if whole and end.well else 'so far'}: {duration(spent)} of work in {len(done)} stages.\n")
+    print(
+        f"\nRun {snapshot.run} {'is complete' if whole and end.well else 'so far'}: {duration(spent)} of work in {len(done)} stages.\n"
+    )
     for name, place in places(runs, done).items():
         print(f"  {name:<8} {shown(place)}")
     if "deliver" in done:
@@ -124,7 +135,9 @@ def figures(metrics: Mapping[str, float]) -> str:
     """Base beside merged for each figure that was measured."""
     rows: list[tuple[str, ...]] = [("", "base", "merged", "gain", "gain at least (95 %)")]
     for metric, words in WORDS.items():
-        base, merged, gained, low = (metrics.get(f"{metric}{end}") for end in ("Base", "Merged", "Gain", "GainLow"))
+        base, merged, gained, low = (
+            metrics.get(f"{metric}{end}") for end in ("Base", "Merged", "Gain", "GainLow")
+        )
         if base is None or merged is None:
             continue
         form = "{:.3f}" if metric == "loss" else "{:.0%}"

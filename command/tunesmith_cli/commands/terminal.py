@@ -51,7 +51,9 @@ def age(seconds: float) -> str:
 def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Columns side by side, three blanks between, as kubectl prints them."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("   ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "   ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def fitted(rows: Sequence[tuple[str, ...]], least: Mapping[str, int]) -> list[tuple[str, ...]]:

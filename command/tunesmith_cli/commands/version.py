@@ -31,7 +31,10 @@ def version(
     context: typer.Context,  # noqa: ARG001 - `where` is made from it
     *,
     where: Where,
-    client: Annotated[bool, typer.Option("--client", help="Only this command line: no cluster is asked, no library looked up.")] = False,
+    client: Annotated[
+        bool,
+        typer.Option("--client", help="Only this command line: no cluster is asked, no library looked up."),
+    ] = False,
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
 ) -> int:
@@ -54,8 +57,12 @@ def version(
         }
         print(json.dumps(document, indent=1))
     else:
-        print(f"tunesmith {__version__} (Python {platform.python_version()}, {platform.system()} {platform.machine()})")
-        print("".join(f"  {name} {number or 'not installed'}\n" for name, number in libraries.items()), end="")
+        print(
+            f"tunesmith {__version__} (Python {platform.python_version()}, {platform.system()} {platform.machine()})"
+        )
+        print(
+            "".join(f"  {name} {number or 'not installed'}\n" for name, number in libraries.items()), end=""
+        )
         if cluster:
             _print_cluster(cluster)
     for warning in cluster["warnings"] if cluster else ():
@@ -100,6 +107,8 @@ def _print_cluster(cluster: dict[str, Any]) -> None:
     print(f"cluster {cluster['server']}")
     if "controller" in cluster:
         controller = cluster["controller"]
-        print(f"  controller {controller['version']} in namespace {controller['namespace']}, image {controller['image']}")
+        print(
+            f"  controller {controller['version']} in namespace {controller['namespace']}, image {controller['image']}"
+        )
         print(f"  CustomResourceDefinition {cluster['crd']['version']}")
         print("".join(f"  {stage} {image}\n" for stage, image in (cluster["images"] or {}).items()), end="")

@@ -26,7 +26,10 @@ def wait(
     name: RequestName,
     *,
     where: Where,
-    timeout: Annotated[str, typer.Option(metavar="TIME", help="Such as 90s, 30m or 2h. Built-in: no limit.", show_default=False)] = "",
+    timeout: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="Such as 90s, 30m or 2h. Built-in: no limit.", show_default=False),
+    ] = "",
 ) -> int:
     """Wait for the end of a request: 0 when it is complete, 1 at once when it has failed, 75 when the time is over.
 
@@ -52,7 +55,11 @@ def wait(
     if until is None or time.monotonic() < until:
         raise Gone(f"{name} was deleted", reason="Deleted")
     at = _at(status_of(last)) if last else ""
-    raise TryAgain(f"{name} has not ended within {timeout}{at}", reason="TimedOut", remedy="wait again; `status -w` shows how it goes on")
+    raise TryAgain(
+        f"{name} has not ended within {timeout}{at}",
+        reason="TimedOut",
+        remedy="wait again; `status -w` shows how it goes on",
+    )
 
 
 def _at(status: "Status") -> str:
@@ -84,12 +91,25 @@ def events(
 
     found = _events(where.api(), where.here(), name)
     if as_json or output is Output.JSON:
-        print(json.dumps({"format": 1, "name": name, "namespace": where.here(), "events": found}, indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"format": 1, "name": name, "namespace": where.here(), "events": found},
+                indent=1,
+                ensure_ascii=False,
+            )
+        )
     elif not found:
         print(f"no events of {name}; `status` shows how it stands", file=sys.stderr)
     else:
         rows = [
-            (age_of(one["time"]), one["type"], one["reason"], one["object"], printable(" ".join(one["message"].split()))) for one in found
+            (
+                age_of(one["time"]),
+                one["type"],
+                one["reason"],
+                one["object"],
+                printable(" ".join(one["message"].split())),
+            )
+            for one in found
         ]
         print(table([("AGE", "TYPE", "REASON", "OBJECT", "MESSAGE"), *rows]))
     return ExitCode.DONE
@@ -102,16 +122,29 @@ def _events(api: "Api", namespace: str, name: str) -> list[dict[str, Any]]:
     request = get(api, namespace, name)
     status = status_of(request)
     selectors = [f"involvedObject.uid={request['metadata']['uid']}"]
-    selectors += [f"involvedObject.kind=Job,involvedObject.name={row.job}" for row in status.stages if row.job]
-    selectors += [f"involvedObject.kind=Pod,involvedObject.name={row.pod}" for row in status.stages if row.pod]
+    selectors += [
+        f"involvedObject.kind=Job,involvedObject.name={row.job}" for row in status.stages if row.job
+    ]
+    selectors += [
+        f"involvedObject.kind=Pod,involvedObject.name={row.pod}" for row in status.stages if row.pod
+    ]
     path = f"/api/v1/namespaces/{namespace}/events"
-    items = [item for selector in selectors for item in api.get(path, [("fieldSelector", selector)]).get("items") or ()]
+    items = [
+        item
+        for selector in selectors
+        for item in api.get(path, [("fieldSelector", selector)]).get("items") or ()
+    ]
     return sorted((_event(item) for item in items), key=lambda one: one["time"])
 
 
 def _event(item: dict[str, Any]) -> dict[str, Any]:
     series = item.get("series") or {}
-    times = (item.get("lastTimestamp"), series.get("lastObservedTime"), item.get("eventTime"), item["metadata"]["creationTimestamp"])
+    times = (
+        item.get("lastTimestamp"),
+        series.get("lastObservedTime"),
+        item.get("eventTime"),
+        item["metadata"]["creationTimestamp"],
+    )
     seen = next(stamp for stamp in times if stamp)
     about = item["involvedObject"]
     return {

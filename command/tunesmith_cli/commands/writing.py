@@ -14,9 +14,17 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The request's name.")],
     *,
     task: Annotated[str, typer.Option(metavar="TEXT", help="What the model shall do, in plain words.")],
-    base: Annotated[str, typer.Option(metavar="URL", help="Base model: hf://org/name, s3://…, or a folder.")] = _BASE,
+    base: Annotated[
+        str, typer.Option(metavar="URL", help="Base model: hf://org/name, s3://…, or a folder.")
+    ] = _BASE,
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="Preset of data and training.", autocompletion=preset_names, show_default=False)
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Preset of data and training.",
+            autocompletion=preset_names,
+            show_default=False,
+        ),
     ] = "",
     output: AsDocument = Document.YAML,
 ) -> None:
@@ -25,7 +33,12 @@ def create(
     from tunesmith.wire import API_VERSION, KIND
 
     start = {"preset": preset} if preset else {}
-    spec = {"task": task, **({"data": start} if start else {}), "model": {"base": base}, **({"training": start} if start else {})}
+    spec = {
+        "task": task,
+        **({"data": start} if start else {}),
+        "model": {"base": base},
+        **({"training": start} if start else {}),
+    }
     document = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
     parse(document)
     _print(document, in_json=output is Document.JSON)

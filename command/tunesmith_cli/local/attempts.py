@@ -77,7 +77,9 @@ def _again(seen: _Seen, kills: int) -> bool:
     return kills <= 1
 
 
-def _attempt(job: StageJob, stopping: Stopping, tell: Listener, deadline: float | None, attempt: int) -> _Seen:
+def _attempt(
+    job: StageJob, stopping: Stopping, tell: Listener, deadline: float | None, attempt: int
+) -> _Seen:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.work.mkdir(parents=True, exist_ok=True)
     with job.log.open("a", encoding="utf-8") as log:
@@ -89,7 +91,14 @@ def _attempt(job: StageJob, stopping: Stopping, tell: Listener, deadline: float 
             process.close()
 
 
-def _watch(process: StageProcess, job: StageJob, stopping: Stopping, tell: Listener, deadline: float | None, log: IO[str]) -> _Seen:
+def _watch(
+    process: StageProcess,
+    job: StageJob,
+    stopping: Stopping,
+    tell: Listener,
+    deadline: float | None,
+    log: IO[str],
+) -> _Seen:
     tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
     result: Result | None = None
     told: float | None = None
@@ -102,7 +111,9 @@ def _watch(process: StageProcess, job: StageJob, stopping: Stopping, tell: Liste
         elif told is None and (stopping.asked or late):
             told = now
             process.stop()
-            why = f"{job.stage} ran for {job.deadline:.0f} s, its activeDeadlineSeconds" if late else "stopping"
+            why = (
+                f"{job.stage} ran for {job.deadline:.0f} s, its activeDeadlineSeconds" if late else "stopping"
+            )
             tell(Note(text=f"{why}: {job.stage} saves what it has … (Ctrl-C again ends it at once)"))
         item = process.line(_POLL_SECONDS)
         if item is None:
@@ -126,11 +137,15 @@ def _watch(process: StageProcess, job: StageJob, stopping: Stopping, tell: Liste
 def _stopped(job: StageJob, stopping: Stopping, seen: _Seen) -> Ended:
     code = ExitCode.INTERRUPTED if stopping.code is None else stopping.code
     if stopping.forced:
-        message = f"{job.stage} was ended before it had saved its state; what it had saved earlier is in the store"
+        message = (
+            f"{job.stage} was ended before it had saved its state; what it had saved earlier is in the store"
+        )
     else:
         message = seen.result.message if seen.result and seen.result.message else f"{job.stage} has stopped"
     remedy = "run the same command again to go on from there"
-    return Ended(exit_code=code, reason="Stopped", message=message, remedy=remedy, stage=job.stage, log=str(job.log))
+    return Ended(
+        exit_code=code, reason="Stopped", message=message, remedy=remedy, stage=job.stage, log=str(job.log)
+    )
 
 
 def _ended(job: StageJob, seen: _Seen) -> Ended:
@@ -144,7 +159,13 @@ def _ended(job: StageJob, seen: _Seen) -> Ended:
             log=str(job.log),
             tail=seen.tail,
         )
-    code = seen.code if seen.code in _CODES else ExitCode.STOPPED if seen.code == -signal.SIGTERM else ExitCode.BUG
+    code = (
+        seen.code
+        if seen.code in _CODES
+        else ExitCode.STOPPED
+        if seen.code == -signal.SIGTERM
+        else ExitCode.BUG
+    )
     result = seen.result
     return Ended(
         exit_code=code,

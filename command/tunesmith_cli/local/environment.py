@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from tunesmith import wire
 from tunesmith.errors import BadRequest, Problem, Refused
+from tunesmith.forbidden_variables import is_forbidden
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey
 from tunesmith.stages import STAGES
-from tunesmith.variables import never_a_requests
 
 _PASSED = frozenset(
     [
@@ -67,19 +67,30 @@ _ALWAYS = {
 
 def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """For a process that only opens the store."""
-    return {name: value for name, value in environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)} | _ALWAYS
+    return {
+        name: value for name, value in environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    } | _ALWAYS
 
 
 def stage_environment(stage: str, snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, str]:
     """For a stage. Raises Refused if a secret that it needs is not in the environment, BadRequest for a forbidden `stages.<name>.env`."""
     env = plain_environment(environ)
     env |= {
-        name: value for name, value in environ.items() if name.startswith(tuple(_TRACKERS[to] for to in snapshot.spec.training.report_to))
+        name: value
+        for name, value in environ.items()
+        if name.startswith(tuple(_TRACKERS[to] for to in snapshot.spec.training.report_to))
     }
     own = getattr(snapshot.spec.stages, stage).env
-    if forbidden := sorted(name for name in own if never_a_requests(name)):
-        problems = [Problem(f"spec.stages.{stage}.env.{name}", "decides where secrets go or what is run") for name in forbidden]
-        raise BadRequest("a request may not set these variables", remedy="set them where you start `tunesmith run`", problems=problems)
+    if forbidden := sorted(name for name in own if is_forbidden(name)):
+        problems = [
+            Problem(f"spec.stages.{stage}.env.{name}", "decides where secrets go or what is run")
+            for name in forbidden
+        ]
+        raise BadRequest(
+            "a request may not set these variables",
+            remedy="set them where you start `tunesmith run`",
+            problems=problems,
+        )
     env |= own
     if "teacher" in STAGES[stage].secrets and (key := _teacher_key(snapshot, environ)):
         env[wire.TEACHER_API_KEY] = key

@@ -28,7 +28,9 @@ def run_or_follow(runner: Runner, only: str | None = None) -> Ended:
 def _follow(runner: Runner, busy: lock.Busy) -> Ended | None:
     """How the other's run ended; None if this one is to run now: the other is gone, or did another version of the request."""
     if busy.runner_lives:
-        runner.tell(Note(text=f"run {runner.snapshot.run} is at work already (process {busy.pid}); following it"))
+        runner.tell(
+            Note(text=f"run {runner.snapshot.run} is at work already (process {busy.pid}); following it")
+        )
     else:
         runner.tell(Note(text=f"the runner {busy.pid} is gone; waiting for its stage to save what it has"))
     mine = {entry.name: entry.key for entry in runner.snapshot.stages}
@@ -45,7 +47,11 @@ def _follow(runner: Runner, busy: lock.Busy) -> Ended | None:
             if isinstance(event, Ended):
                 return event
     if stopping.code is not None:
-        end = Ended(exit_code=stopping.code, reason="Stopped", message="no longer following; the other process goes on")
+        end = Ended(
+            exit_code=stopping.code,
+            reason="Stopped",
+            message="no longer following; the other process goes on",
+        )
         runner.tell(end)
         return end
     runner.tell(Note(text="the process that was at work is gone; going on from what it saved"))
@@ -55,7 +61,11 @@ def _follow(runner: Runner, busy: lock.Busy) -> Ended | None:
 def _wait_for_lock(place: RunPlace, stopping: Stopping) -> Ended | None:
     while lock.holder(place.lock) is not None:
         if stopping.code is not None:
-            return Ended(exit_code=stopping.code, reason="Stopped", message="stopped while waiting for the other process")
+            return Ended(
+                exit_code=stopping.code,
+                reason="Stopped",
+                message="stopped while waiting for the other process",
+            )
         time.sleep(_POLL_SECONDS)
     return None
 
@@ -64,7 +74,9 @@ def _tail(place: RunPlace, stopping: Stopping) -> Iterator[Event]:
     """The events of the runner at work, until nobody holds the lock, or told to stop."""
     position = 0
     while not stopping.asked:
-        stopping.wait(_POLL_SECONDS)  # before the first look too: who has just taken the lock begins a new file
+        stopping.wait(
+            _POLL_SECONDS
+        )  # before the first look too: who has just taken the lock begins a new file
         held = lock.holder(place.lock) is not None
         try:
             with place.events.open("rb") as file:

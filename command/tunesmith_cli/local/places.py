@@ -14,7 +14,9 @@ _RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 def store_url(given: str | None, environ: Mapping[str, str]) -> str:
     """The store: as given (`s3://bucket/prefix`, `file:///folder`, or a folder), else the user's own data folder."""
     if not given:
-        return (_xdg(environ, "XDG_DATA_HOME", ".local/share", "give --store") / "tunesmith" / "runs").as_uri()
+        return (
+            _xdg(environ, "XDG_DATA_HOME", ".local/share", "give --store") / "tunesmith" / "runs"
+        ).as_uri()
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", given)
     if scheme is None:
         return Path(given).expanduser().absolute().as_uri()
@@ -55,7 +57,10 @@ class RunPlace:
 def run_place(store: str, run: str, environ: Mapping[str, str]) -> RunPlace:
     """Where this machine keeps its state of a run. Nothing in it is needed to go on elsewhere."""
     if not _RUN.fullmatch(run):
-        raise Usage(f"{run!r} is no name of a run", remedy="a run's name has lower-case letters, digits, dots and dashes, 63 at most")
+        raise Usage(
+            f"{run!r} is no name of a run",
+            remedy="a run's name has lower-case letters, digits, dots and dashes, 63 at most",
+        )
     state = _xdg(environ, "XDG_STATE_HOME", ".local/state", "set XDG_STATE_HOME")
     return RunPlace(state / "tunesmith" / hashlib.sha256(store.encode()).hexdigest()[:12] / run)
 
@@ -65,5 +70,8 @@ def _xdg(environ: Mapping[str, str], variable: str, below_home: str, otherwise: 
         return Path(named)
     home = environ.get("HOME", "")
     if not Path(home).is_absolute():
-        raise Usage(f"neither {variable} nor HOME names a folder, so there is no place for this", remedy=f"set HOME, or {otherwise}")
+        raise Usage(
+            f"neither {variable} nor HOME names a folder, so there is no place for this",
+            remedy=f"set HOME, or {otherwise}",
+        )
     return Path(home) / below_home

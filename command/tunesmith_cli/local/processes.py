@@ -49,7 +49,9 @@ class StageProcess:
     """
 
     popen: "subprocess.Popen[bytes]"
-    output: "queue.SimpleQueue[tuple[bool, str]]" = field(default_factory=queue.SimpleQueue)  # (is it stdout, line)
+    output: "queue.SimpleQueue[tuple[bool, str]]" = field(
+        default_factory=queue.SimpleQueue
+    )  # (is it stdout, line)
     readers: list[threading.Thread] = field(default_factory=list)
 
     def line(self, seconds: float) -> tuple[bool, str] | None:
@@ -87,7 +89,9 @@ class StageProcess:
         self.popen.wait()
 
 
-def start(command: Sequence[str], env: Mapping[str, str], cwd: Path, inherit: Sequence[int] = ()) -> StageProcess:
+def start(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, inherit: Sequence[int] = ()
+) -> StageProcess:
     """Start a stage. `inherit`: file descriptors that it keeps open."""
     popen = subprocess.Popen(
         command,

@@ -73,9 +73,15 @@ def parse_set(text: str) -> tuple[str, Any]:
 
 def local_snapshot(asked: Asked, environ: Mapping[str, str], run: str = "") -> Snapshot:
     """The resolved request for a run on this machine. `run`: name in the store, over the request's own."""
-    made = snapshot(asked.request, run=asked.request.metadata.name, profile=_environment(asked.request, environ))
+    made = snapshot(
+        asked.request, run=asked.request.metadata.name, profile=_environment(asked.request, environ)
+    )
     provenance = {
-        path: SET if _overridden(path, asked.overridden) else ENVIRONMENT if source == f"profile {ENVIRONMENT}" else source
+        path: SET
+        if _overridden(path, asked.overridden)
+        else ENVIRONMENT
+        if source == f"profile {ENVIRONMENT}"
+        else source
         for path, source in made.provenance.items()
     }
     return made.model_copy(update={"run": run or made.run, "provenance": provenance})
@@ -118,12 +124,18 @@ def _asked(document: Any, place: str, folder: Path, overrides: Sequence[tuple[st
         return Asked(parse(document), place, overridden)
     except BadRequest as error:
         problems = [_said_where(problem, overridden) for problem in error.problems]
-        raise BadRequest(error.message, reason=error.reason, remedy=error.remedy, problems=problems) from error
+        raise BadRequest(
+            error.message, reason=error.reason, remedy=error.remedy, problems=problems
+        ) from error
 
 
 def _said_where(problem: Problem, overridden: frozenset[str]) -> Problem:
     path = problem.path.removeprefix("spec.")
-    return replace(problem, path=f"{problem.path} (given by --set)") if _overridden(path, overridden) else problem
+    return (
+        replace(problem, path=f"{problem.path} (given by --set)")
+        if _overridden(path, overridden)
+        else problem
+    )
 
 
 def laid_over(part: Mapping[str, Any], path: Sequence[str], value: Any, whole: str) -> dict[str, Any]:
@@ -133,7 +145,10 @@ def laid_over(part: Mapping[str, Any], path: Sequence[str], value: Any, whole: s
         return {**part, first: value}
     below = part.get(first)
     if below is not None and not isinstance(below, Mapping):
-        raise BadRequest("--set cannot be laid over the request", problems=[Problem(f"--set {whole}", f"{first} is no mapping", below)])
+        raise BadRequest(
+            "--set cannot be laid over the request",
+            problems=[Problem(f"--set {whole}", f"{first} is no mapping", below)],
+        )
     return {**part, first: laid_over(below or {}, rest, value, whole)}
 
 
@@ -145,7 +160,12 @@ def _with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any
             value = value.get(step) if isinstance(value, Mapping) else None
         if isinstance(value, str) and value and not _SCHEME.match(value):
             place = Path(os.path.normpath(folder / Path(value).expanduser()))
-            result = laid_over(result, path, str(place) if path == ("data", "source", "uri") else place.as_uri(), ".".join(path))
+            result = laid_over(
+                result,
+                path,
+                str(place) if path == ("data", "source", "uri") else place.as_uri(),
+                ".".join(path),
+            )
     return result
 
 
@@ -169,7 +189,12 @@ def _twice(found: Sequence[Asked]) -> list[tuple[str, BadRequest]]:
         run = asked.request.spec.run or asked.request.metadata.name
         if run in seen:
             why = f"its run {run!r} is that of {seen[run]} too"
-            failures.append((asked.source, BadRequest("two requests with one run", problems=[Problem("metadata.name", why)])))
+            failures.append(
+                (
+                    asked.source,
+                    BadRequest("two requests with one run", problems=[Problem("metadata.name", why)]),
+                )
+            )
         seen.setdefault(run, asked.source)
     return failures
 
@@ -179,7 +204,9 @@ def _together(failures: Sequence[tuple[str, BadRequest]]) -> TunesmithError:
         place, error = failures[0]
         return BadRequest(f"{place}: {error.message}", remedy=error.remedy, problems=error.problems)
     problems = [
-        Problem(f"{place}: {problem.path}" if problem.path else place, problem.why, problem.value, problem.remedy)
+        Problem(
+            f"{place}: {problem.path}" if problem.path else place, problem.why, problem.value, problem.remedy
+        )
         for place, error in failures
         for problem in (error.problems or (Problem("", error.message),))
     ]

@@ -15,7 +15,10 @@ AGAIN = "rerun"  # provenance
 def with_rerun(snapshot: Snapshot, stage: str, identity: str) -> Snapshot:
     """The snapshot with new keys from a stage on; those before it stay, as an earlier rerun made them. Raises Usage."""
     if all(entry.name != stage for entry in snapshot.stages):
-        raise Usage(f"run {snapshot.run} has no stage {stage}", remedy=f"it has {', '.join(entry.name for entry in snapshot.stages)}")
+        raise Usage(
+            f"run {snapshot.run} has no stage {stage}",
+            remedy=f"it has {', '.join(entry.name for entry in snapshot.stages)}",
+        )
     return _set(snapshot, once_more(snapshot.spec.rerun, stage, identity))
 
 
@@ -29,4 +32,6 @@ def keeping_rerun(snapshot: Snapshot, stored: Snapshot | None) -> Snapshot:
 
 def _set(snapshot: Snapshot, rerun: Rerun) -> Snapshot:
     spec = snapshot.spec.model_copy(update={"rerun": rerun})
-    return snapshot.model_copy(update={"spec": spec, "stages": graph(spec), "provenance": snapshot.provenance | {"rerun": AGAIN}})
+    return snapshot.model_copy(
+        update={"spec": spec, "stages": graph(spec), "provenance": snapshot.provenance | {"rerun": AGAIN}}
+    )

@@ -44,7 +44,11 @@ class Runner:
     def run(self, lock: int, only: str | None = None) -> Ended:
         """Run what is not done. `lock`: descriptor of the held lock. Known faults come back as the end, not as exceptions."""
         stopping = Stopping()
-        with self.place.events.open("w", encoding="utf-8") as journal, stopping.watching(), snapshot_file(self.snapshot) as request:
+        with (
+            self.place.events.open("w", encoding="utf-8") as journal,
+            stopping.watching(),
+            snapshot_file(self.snapshot) as request,
+        ):
 
             def tell(event: Event) -> None:
                 if not isinstance(event, Line):  # those are in the stage's log
@@ -56,7 +60,12 @@ class Runner:
                 end = self._run(lock, only, stopping, tell, request)
             except TunesmithError as error:
                 lines = [error.message, *(str(problem) for problem in error.problems)]
-                end = Ended(exit_code=error.exit_code, reason=error.reason, message="\n".join(lines), remedy=error.remedy)
+                end = Ended(
+                    exit_code=error.exit_code,
+                    reason=error.reason,
+                    message="\n".join(lines),
+                    remedy=error.remedy,
+                )
             finally:
                 shutil.rmtree(self.place.work, ignore_errors=True)
             tell(end)
@@ -106,29 +115,52 @@ class Runner:
 
     def _environments(self, only: str | None) -> dict[str, dict[str, str]]:
         """Of every stage that is to run: whatever is missing is said before anything is spent."""
-        todo = [entry.name for entry in self.snapshot.stages if entry.name not in self.done and only in (None, entry.name)]
+        todo = [
+            entry.name
+            for entry in self.snapshot.stages
+            if entry.name not in self.done and only in (None, entry.name)
+        ]
         return {name: stage_environment(name, self.snapshot, self.environ) for name in todo}
 
     def _look_again(self, finished: set[str]) -> None:
         """Take the finished stages' manifests from the store."""
         self.done = self.store.manifests(self.snapshot)
         if missing := sorted(finished.difference(self.done)):
-            raise TunesmithError(f"{' and '.join(missing)} ended well, and the store {self.store.url} holds no manifest of it")
+            raise TunesmithError(
+                f"{' and '.join(missing)} ended well, and the store {self.store.url} holds no manifest of it"
+            )
 
     def _ready(self, finished: Collection[str], only: str | None) -> StageKey | Ended:
         """The next stage; or how the run ends, since there is none."""
-        ready = next_stages(self.snapshot.stages, [(entry.name, entry.key) for entry in self.snapshot.stages if entry.name in finished])
-        verdict = gate.judge(self.snapshot.spec.evaluation.gate, self.done["evaluate"].metrics) if "evaluate" in self.done else None
+        ready = next_stages(
+            self.snapshot.stages,
+            [(entry.name, entry.key) for entry in self.snapshot.stages if entry.name in finished],
+        )
+        verdict = (
+            gate.judge(self.snapshot.spec.evaluation.gate, self.done["evaluate"].metrics)
+            if "evaluate" in self.done
+            else None
+        )
         if only is not None and only in self.done and only != "evaluate":
             return Ended(exit_code=ExitCode.DONE, message=f"{only} is done")
         if verdict is not None and not verdict.passed and only in (None, "evaluate", "deliver"):
             remedy = "improve data or training; or lower evaluation.gate.leastGain, which runs nothing again"
-            return Ended(exit_code=ExitCode.BUG, reason="GateNotPassed", message=str(verdict), remedy=remedy, stage="evaluate")
+            return Ended(
+                exit_code=ExitCode.BUG,
+                reason="GateNotPassed",
+                message=str(verdict),
+                remedy=remedy,
+                stage="evaluate",
+            )
         if only is not None and only not in self.done and all(entry.name != only for entry in ready):
             raise Gone(
-                f"{only} reads the result of {ready[0].name}, which is not done" if ready else f"this request has no stage {only}",
+                f"{only} reads the result of {ready[0].name}, which is not done"
+                if ready
+                else f"this request has no stage {only}",
                 reason="EarlierStageMissing",
-                remedy="run without --only, or give --only the earlier stage first" if ready else "set spec.output",
+                remedy="run without --only, or give --only the earlier stage first"
+                if ready
+                else "set spec.output",
             )
         if not ready or only in self.done:
             return Ended(exit_code=ExitCode.DONE, message=str(verdict) if verdict else "")

@@ -27,7 +27,11 @@ class Stopping:
     def watching(self) -> Iterator[None]:
         """Within: the signals only set what is asked."""
         nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        before = {number: signal.signal(number, self._signalled) for number in _SIGNALS if not (nohup and number == signal.SIGHUP)}
+        before = {
+            number: signal.signal(number, self._signalled)
+            for number in _SIGNALS
+            if not (nohup and number == signal.SIGHUP)
+        }
         try:
             yield
         finally:

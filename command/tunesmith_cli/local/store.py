@@ -18,7 +18,9 @@ from tunesmith_cli.local.environment import plain_environment
 from tunesmith_cli.local.events import Listener
 from tunesmith_cli.local.processes import Toolbox
 
-_CLASSES: Mapping[int, type[TunesmithError]] = {kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)}
+_CLASSES: Mapping[int, type[TunesmithError]] = {
+    kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,11 @@ class RunStore:
             answer = self._json("manifests", "--run", snapshot.run, "--snapshot", str(file))
         found = (Manifest.model_validate(item) for item in answer)
         by_key = {(manifest.stage, manifest.key): manifest for manifest in found}
-        return {entry.name: by_key[entry.name, entry.key] for entry in snapshot.stages if (entry.name, entry.key) in by_key}
+        return {
+            entry.name: by_key[entry.name, entry.key]
+            for entry in snapshot.stages
+            if (entry.name, entry.key) in by_key
+        }
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs: `run`, `phase`, `stage`, `progress`, `model`, `created` (UTC)."""
@@ -65,7 +71,17 @@ class RunStore:
         """Copy results to a folder, each file checked; what is there already is kept. `tell` hears how far it is."""
         with snapshot_file(snapshot) as file:
             more = ("--only", only) if only else ()
-            arguments = ("fetch", "--run", snapshot.run, "--snapshot", str(file), "--to", str(to), "--progress", *more)
+            arguments = (
+                "fetch",
+                "--run",
+                snapshot.run,
+                "--snapshot",
+                str(file),
+                "--to",
+                str(to),
+                "--progress",
+                *more,
+            )
             return json.loads(self._ask(*arguments, tell=tell))
 
     def _json(self, *arguments: str) -> Any:
@@ -93,7 +109,11 @@ class RunStore:
         if process.returncode == ExitCode.DONE:
             return answer
         kind = _CLASSES.get(process.returncode, TunesmithError)
-        raise kind(message or f"the store {self.url} cannot be asked: exit code {process.returncode} of {arguments[0]}", remedy=remedy)
+        raise kind(
+            message
+            or f"the store {self.url} cannot be asked: exit code {process.returncode} of {arguments[0]}",
+            remedy=remedy,
+        )
 
 
 def _answer(process: "subprocess.Popen[bytes]", data: bytes, tell: Listener | None) -> bytes:

@@ -43,10 +43,14 @@ _OF_THE_JOB: tuple[Callable[[JobFacts], Finding | None], ...] = (
 )
 
 
-def classify(job: Object, pods: Sequence[Object], events: Mapping[str, Sequence[Event]], now: datetime, *, stage: str) -> Finding | None:
+def classify(
+    job: Object, pods: Sequence[Object], events: Mapping[str, Sequence[Event]], now: datetime, *, stage: str
+) -> Finding | None:
     """The cause that helps most, of a Job that has failed or whose pod does not run; None if it gets on. `events`: by uid."""
     facts = JobFacts(job, stage, tuple(events.get(job["metadata"]["uid"], ())))
-    mine = [PodFacts(pod, stage, tuple(events.get(pod["metadata"]["uid"], ()))) for pod in _oldest_first(pods)]
+    mine = [
+        PodFacts(pod, stage, tuple(events.get(pod["metadata"]["uid"], ()))) for pod in _oldest_first(pods)
+    ]
     if facts.complete:
         return None
     if (found := ended.out_of_memory_twice(mine)) is not None:
@@ -61,7 +65,9 @@ def classify(job: Object, pods: Sequence[Object], events: Mapping[str, Sequence[
     if found is None:
         return _first(_OF_THE_JOB, facts)
     if facts.reason == "BackoffLimitExceeded" and facts.failures > 1:
-        found = replace(found, message=f"{found.message.rstrip('.')} (the last of {facts.failures} failed tries)")
+        found = replace(
+            found, message=f"{found.message.rstrip('.')} (the last of {facts.failures} failed tries)"
+        )
     return replace(found, final=True)
 
 
@@ -80,4 +86,6 @@ def _first(table: Sequence[Callable[[Facts], Finding | None]], facts: Facts) -> 
 
 
 def _oldest_first(pods: Sequence[Object]) -> list[Object]:
-    return sorted(pods, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]))
+    return sorted(
+        pods, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"])
+    )

@@ -22,7 +22,13 @@ def out_of_memory_twice(pods: Sequence[PodFacts]) -> Finding | None:
     if len(killed) < 2:
         return None
     last = killed[-1]
-    return Finding(last.reason, f"{last.message}, for the {_ordinal(len(killed))} time", last.remedy, pod=last.pod, final=True)
+    return Finding(
+        last.reason,
+        f"{last.message}, for the {_ordinal(len(killed))} time",
+        last.remedy,
+        pod=last.pod,
+        final=True,
+    )
 
 
 def out_of_memory(pod: PodFacts) -> Finding | None:
@@ -32,9 +38,15 @@ def out_of_memory(pod: PodFacts) -> Finding | None:
     limit = ((pod.container.get("resources") or {}).get("limits") or {}).get("memory")
     field = f"spec.stages.{pod.stage}.resources"
     if limit:
-        message, remedy = f"the container needed more memory than its limit of {limit}", f"raise {field}.limits.memory"
+        message, remedy = (
+            f"the container needed more memory than its limit of {limit}",
+            f"raise {field}.limits.memory",
+        )
     else:
-        message, remedy = "the container was killed because its node ran out of memory", f"set {field}.requests.memory to what it needs"
+        message, remedy = (
+            "the container was killed because its node ran out of memory",
+            f"set {field}.requests.memory to what it needs",
+        )
     return pod.finding("OOMKilled", message, remedy + _LESS_MEMORY.get(pod.stage, ""))
 
 
@@ -61,14 +73,27 @@ def said_so_itself(pod: PodFacts) -> Finding | None:
     if result is None or result.exit_code in (ExitCode.DONE, ExitCode.STOPPED, ExitCode.INTERRUPTED):
         return None
     final = result.exit_code in set(ExitCode) and ExitCode(result.exit_code).final
-    reason = result.reason if _REASON.fullmatch(result.reason) else "StageFailed"  # a condition takes no other
-    return pod.finding(reason, result.message or f"{pod.stage} ended with {result.exit_code}", result.remedy, final=final)
+    reason = (
+        result.reason if _REASON.fullmatch(result.reason) else "StageFailed"
+    )  # a condition takes no other
+    return pod.finding(
+        reason, result.message or f"{pod.stage} ended with {result.exit_code}", result.remedy, final=final
+    )
 
 
 def not_started(pod: PodFacts) -> Finding | None:
     """The runtime could not start the process."""
-    told = pod.terminated if pod.terminated.get("reason") in ("StartError", "ContainerCannotRun") else pod.waiting
-    if told.get("reason") not in ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"):
+    told = (
+        pod.terminated
+        if pod.terminated.get("reason") in ("StartError", "ContainerCannotRun")
+        else pod.waiting
+    )
+    if told.get("reason") not in (
+        "StartError",
+        "ContainerCannotRun",
+        "RunContainerError",
+        "CreateContainerError",
+    ):
         return None
     why = shortened(str(told.get("message") or told["reason"]))
     image = pod.container.get("image") or "the image"
@@ -89,10 +114,20 @@ def crashed(pod: PodFacts) -> Finding | None:
     logs = f"`kubectl -n {pod.namespace} logs {pod.name}`"
     if code == 128 + signal.SIGKILL:
         grace = f"raise pods.{pod.stage}.terminationGracePeriodSeconds in the profile if it was being stopped"
-        return pod.finding("Killed", f"the process was killed (SIGKILL) and could not save its state{end}", f"{grace}; else see {logs}")
+        return pod.finding(
+            "Killed",
+            f"the process was killed (SIGKILL) and could not save its state{end}",
+            f"{grace}; else see {logs}",
+        )
     if 128 < code < 128 + signal.NSIG:
-        return pod.finding("Crashed", f"the process was ended by {_signal(code - 128)}{end}", f"see {logs}, and report it with them")
-    return pod.finding("Crashed", f"the process ended with exit code {code} and without a result{end}", f"see {logs}")
+        return pod.finding(
+            "Crashed",
+            f"the process was ended by {_signal(code - 128)}{end}",
+            f"see {logs}, and report it with them",
+        )
+    return pod.finding(
+        "Crashed", f"the process ended with exit code {code} and without a result{end}", f"see {logs}"
+    )
 
 
 def _signal(number: int) -> str:

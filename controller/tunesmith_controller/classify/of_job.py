@@ -24,7 +24,9 @@ def quota(job: JobFacts) -> Finding | None:
         name, what = found.groups()
         message = f"quota {name} of namespace {job.namespace} wants every pod to say {shortened(what)}"
         return Finding(
-            "QuotaExceeded", message, f"set them in spec.stages.{job.stage}.resources, or once for all in the profile's defaults"
+            "QuotaExceeded",
+            message,
+            f"set them in spec.stages.{job.stage}.resources, or once for all in the profile's defaults",
         )
     return None
 
@@ -66,14 +68,18 @@ def refused(job: JobFacts) -> Finding | None:
         return None
     text = why.removeprefix("Error creating: ")
     remedy = f"mend what it names; the Job tries again by itself (`kubectl -n {job.namespace} describe job {job.name}`)"
-    return Finding("PodRefused", f"the API server refuses the pod of Job {job.name}: {shortened(text)}", remedy)
+    return Finding(
+        "PodRefused", f"the API server refuses the pod of Job {job.name}: {shortened(text)}", remedy
+    )
 
 
 def deadline(job: JobFacts) -> Finding | None:
     """Somebody gave the Job a deadline of its own."""
     if job.reason != "DeadlineExceeded":
         return None
-    remedy = f"raise spec.stages.{job.stage}.activeDeadlineSeconds; the next attempt goes on from what is saved"
+    remedy = (
+        f"raise spec.stages.{job.stage}.activeDeadlineSeconds; the next attempt goes on from what is saved"
+    )
     return Finding("DeadlineExceeded", f"Job {job.name} was active longer than it may", remedy, final=True)
 
 
@@ -83,5 +89,8 @@ def given_up(job: JobFacts) -> Finding | None:
         return None
     message = f"Job {job.name} failed: {shortened(job.message) or 'it does not say why'}"
     return Finding(
-        job.reason or "JobFailed", message, "its pods are gone: see `tunesmith logs`, then set spec.retry to a new value", final=True
+        job.reason or "JobFailed",
+        message,
+        "its pods are gone: see `tunesmith logs`, then set spec.retry to a new value",
+        final=True,
     )

@@ -6,7 +6,14 @@ from tunesmith.stages import STAGES
 from tunesmith_controller.classify.case import Finding, PodFacts, shortened
 
 _IMAGE = frozenset(
-    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"}
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "RegistryUnavailable",
+        "ImageInspectError",
+        "SignatureValidationFailed",
+    }
 )
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
 _MISSING_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) ([^/\s]+)/(\S+)")
@@ -19,7 +26,10 @@ _SCHEDULING: tuple[tuple[str, str], ...] = (
         "wait for a GPU, or lower spec.stages.{stage}.resources.limits.nvidia.com/gpu; "
         "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` shows which nodes have any",
     ),
-    ("Insufficient memory", "lower spec.stages.{stage}.resources.requests.memory (or limits.memory), or add a larger node"),
+    (
+        "Insufficient memory",
+        "lower spec.stages.{stage}.resources.requests.memory (or limits.memory), or add a larger node",
+    ),
     ("Insufficient cpu", "lower spec.stages.{stage}.resources.requests.cpu (or limits.cpu), or add a node"),
     (
         "Insufficient ephemeral-storage",
@@ -48,15 +58,28 @@ def image(pod: PodFacts) -> Finding | None:
     if reason not in _IMAGE:
         return None
     why = str(pod.waiting.get("message") or "")
-    told = [event.message for event in pod.events if event.reason == "Failed" and "Failed to pull" in event.message]
-    if told and len(told[-1]) > len(why):  # while it backs off, some kubelets give no more than the image's name
+    told = [
+        event.message
+        for event in pod.events
+        if event.reason == "Failed" and "Failed to pull" in event.message
+    ]
+    if told and len(told[-1]) > len(
+        why
+    ):  # while it backs off, some kubelets give no more than the image's name
         why = told[-1]
-    return pod.finding("ImagePullFailed", f"image {name} cannot be pulled: {shortened(_cause(why)) or reason}", _image_remedy(why, pod))
+    return pod.finding(
+        "ImagePullFailed",
+        f"image {name} cannot be pulled: {shortened(_cause(why)) or reason}",
+        _image_remedy(why, pod),
+    )
 
 
 def _image_remedy(why: str, pod: PodFacts) -> str:
     lower = why.lower()
-    if any(word in lower for word in ("unauthorized", "authorization failed", "denied", "no basic auth", "forbidden")):
+    if any(
+        word in lower
+        for word in ("unauthorized", "authorization failed", "denied", "no basic auth", "forbidden")
+    ):
         return "give the profile a pull Secret of this namespace (`images.pullSecrets`), then set spec.retry"
     if any(word in lower for word in ("not found", "manifest unknown", "does not exist")):
         return f"push the image, or name one that exists by images.{STAGES[pod.stage].image} in the profile, then set spec.retry"
@@ -85,7 +108,9 @@ def configuration(pod: PodFacts) -> Finding | None:
     if found := _MISSING.search(why):
         return _missing(pod, "Secret" if found[1].lower() == "secret" else "ConfigMap", found[2])
     remedy = f"see `kubectl -n {pod.namespace} describe pod {pod.name}`"
-    return pod.finding("ContainerConfigInvalid", f"the container cannot be configured: {shortened(why)}", remedy)
+    return pod.finding(
+        "ContainerConfigInvalid", f"the container cannot be configured: {shortened(why)}", remedy
+    )
 
 
 def _missing(pod: PodFacts, kind: str, name: str, key: str = "") -> Finding:
@@ -107,17 +132,27 @@ def unschedulable(pod: PodFacts) -> Finding | None:
     why = str(condition.get("message") or "")
     if claim := _CLAIM.search(why):
         remedy = f"make the PersistentVolumeClaim in namespace {pod.namespace}, or take cacheClaim out of the profile"
-        return pod.finding("VolumeMissing", f"PersistentVolumeClaim {claim[1]} of namespace {pod.namespace} does not exist", remedy)
+        return pod.finding(
+            "VolumeMissing",
+            f"PersistentVolumeClaim {claim[1]} of namespace {pod.namespace} does not exist",
+            remedy,
+        )
     if "unbound immediate PersistentVolumeClaims" in why:
         remedy = (
-            f"see `kubectl -n {pod.namespace} get pvc`: the storage class must provide volumes (pods.{pod.stage}.scratch in the profile)"
+            f"see `kubectl -n {pod.namespace} get pvc`: the storage class must provide volumes "
+            f"(pods.{pod.stage}.scratch in the profile)"
         )
         return pod.finding("VolumeNotBound", "a volume of the pod is not bound yet", remedy)
     if condition["reason"] == "SchedulingGated":
         return pod.finding(
-            "SchedulingGated", "the pod waits for a scheduling gate of another controller to be lifted", "see what set the gate"
+            "SchedulingGated",
+            "the pod waits for a scheduling gate of another controller to be lifted",
+            "see what set the gate",
         )
-    remedy = next((text.format(stage=pod.stage) for mark, text in _SCHEDULING if mark in why), "see the scheduler's message")
+    remedy = next(
+        (text.format(stage=pod.stage) for mark, text in _SCHEDULING if mark in why),
+        "see the scheduler's message",
+    )
     return pod.finding("Unschedulable", f"no node takes the pod: {shortened(_nodes(why))}", remedy)
 
 

@@ -30,7 +30,9 @@ def node_lost(pod: PodFacts, now: datetime) -> Finding | None:
         f"if node {pod.node} is dead, `kubectl delete node {pod.node}`, or taint it `node.kubernetes.io/out-of-service`: "
         "then a new pod goes on from what is saved"
     )
-    return pod.finding("NodeLost", f"node {pod.node} does not end the pod, which was to be gone by {until}", remedy)
+    return pod.finding(
+        "NodeLost", f"node {pod.node} does not end the pod, which was to be gone by {until}", remedy
+    )
 
 
 def evicted(pod: PodFacts) -> Finding | None:
@@ -44,14 +46,19 @@ def evicted(pod: PodFacts) -> Finding | None:
             remedy = f"set pods.{pod.stage}.scratch.size in the profile to more, or a storageClassName there"
             return pod.finding("ScratchFull", f"the scratch volume is full (its size is {size})", remedy)
         return pod.finding(
-            "VolumeFull", f"volume {name} of the pod is full (its size is {size})", "report it: no stage should need so much"
+            "VolumeFull",
+            f"volume {name} of the pod is full (its size is {size})",
+            "report it: no stage should need so much",
         )
     if "ephemeral local storage usage exceeds" in why or "exceeds its local ephemeral storage limit" in why:
         remedy = f"raise spec.stages.{pod.stage}.resources.limits.ephemeral-storage, or leave it out"
-        return pod.finding("ScratchFull", f"the pod wrote more to its node's disk than it may: {shortened(why)}", remedy)
+        return pod.finding(
+            "ScratchFull", f"the pod wrote more to its node's disk than it may: {shortened(why)}", remedy
+        )
     if "ephemeral-storage" in why:
         remedy = (
-            f"{_SAVED}; if it happens again, give pods.{pod.stage}.scratch in the profile its size, so that a node with enough is chosen"
+            f"{_SAVED}; if it happens again, give pods.{pod.stage}.scratch in the profile its size, "
+            "so that a node with enough is chosen"
         )
         return pod.finding("Evicted", f"node {pod.node} ran out of disk", remedy)
     if "memory" in why:
@@ -63,11 +70,23 @@ def evicted(pod: PodFacts) -> Finding | None:
 def rejected(pod: PodFacts) -> Finding | None:
     """The kubelet would not have it: what the scheduler thought free was not."""
     reason = str(pod.status.get("reason") or "")
-    if pod.alive or pod.terminated or not reason.startswith(("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "TopologyAffinity")):
+    if (
+        pod.alive
+        or pod.terminated
+        or not reason.startswith(("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "TopologyAffinity"))
+    ):
         return None
     gpu = "nvidia.com/gpu" in str(pod.status.get("message"))
-    remedy = f"look at the GPU device plugin of node {pod.node}" if gpu else "another pod is tried; if it stays so, look at the node"
-    return pod.finding("RejectedByNode", f"node {pod.node} rejected the pod: {shortened(str(pod.status.get('message') or reason))}", remedy)
+    remedy = (
+        f"look at the GPU device plugin of node {pod.node}"
+        if gpu
+        else "another pod is tried; if it stays so, look at the node"
+    )
+    return pod.finding(
+        "RejectedByNode",
+        f"node {pod.node} rejected the pod: {shortened(str(pod.status.get('message') or reason))}",
+        remedy,
+    )
 
 
 def disrupted(pod: PodFacts) -> Finding | None:
@@ -78,7 +97,9 @@ def disrupted(pod: PodFacts) -> Finding | None:
     entry = _DISRUPTIONS.get(str(condition.get("reason") or "DeletionByTaintManager"))
     if entry is None:
         return pod.finding(
-            "Disrupted", f"the pod was taken away: {shortened(str(condition.get('message') or condition['reason']))}", _SAVED
+            "Disrupted",
+            f"the pod was taken away: {shortened(str(condition.get('message') or condition['reason']))}",
+            _SAVED,
         )
     reason, message, remedy = entry
     return pod.finding(reason, message.format(node=pod.node or "of the pod"), remedy.format(stage=pod.stage))

@@ -22,7 +22,14 @@ KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"  # label of a Job
 
 
 def build_job(
-    request: Object, stage: str, attempt: int, snapshot: SnapshotMap, *, teacher_rate: int = 0, base_bytes: int = 0, version: str
+    request: Object,
+    stage: str,
+    attempt: int,
+    snapshot: SnapshotMap,
+    *,
+    teacher_rate: int = 0,
+    base_bytes: int = 0,
+    version: str,
 ) -> dict[str, Any]:
     """The Job of an attempt. `base_bytes`: size of the base model once it is known, which the scratch volume is sized by.
 
@@ -37,7 +44,10 @@ def build_job(
     template = {
         "metadata": {
             "labels": {**pod.labels, **labels},
-            "annotations": {**pod.annotations, **({wire.TEACHER_RATE: str(teacher_rate)} if stage == "generate" else {})},
+            "annotations": {
+                **pod.annotations,
+                **({wire.TEACHER_RATE: str(teacher_rate)} if stage == "generate" else {}),
+            },
         },
         "spec": _pod(meta["namespace"], stage, attempt, snapshot, base_bytes),
     }
@@ -50,7 +60,9 @@ def build_job(
             "namespace": meta["namespace"],
             "labels": {**labels, **({KUEUE_QUEUE: queue} if queue else {})},
             "annotations": {wire.TEMPLATE: _hash(template, snapshot)},
-            "ownerReferences": [children.owner_reference({"name": meta["name"], "uid": meta["uid"]}, API_VERSION, KIND)],
+            "ownerReferences": [
+                children.owner_reference({"name": meta["name"], "uid": meta["uid"]}, API_VERSION, KIND)
+            ],
         },
         "spec": {
             "backoffLimit": settings.retries,
@@ -73,7 +85,10 @@ def template_hash(job: Object) -> str:
 
 def gpus(job: Object) -> int:
     """How many GPUs the Job's pod asks for, whole ones and MIG slices alike."""
-    return sum(resources.gpus_of(container.get("resources") or {}) for container in job["spec"]["template"]["spec"]["containers"])
+    return sum(
+        resources.gpus_of(container.get("resources") or {})
+        for container in job["spec"]["template"]["spec"]["containers"]
+    )
 
 
 def _labels(request: str, stage: str, key: str, attempt: int, profile: str, version: str) -> dict[str, str]:
@@ -90,7 +105,9 @@ def _pod(namespace: str, stage: str, attempt: int, snapshot: SnapshotMap, base_b
     spec, profile = snapshot.snapshot.spec, snapshot.frozen.profile
     settings: StageSettings = getattr(spec.stages, stage)
     pod: Pod = getattr(profile.pods, stage)
-    asked = resources.container(stage, settings, spec.training.device, pod.scratch, base_bytes, cached=bool(profile.cache_claim))
+    asked = resources.container(
+        stage, settings, spec.training.device, pod.scratch, base_bytes, cached=bool(profile.cache_claim)
+    )
     processes = resources.processes(stage, asked, spec.training.device)
     container = {
         "name": wire.CONTAINER,
@@ -118,13 +135,26 @@ def _command(stage: str, store: str, processes: int) -> list[str]:
     """The stage's command line. Several processes: one for each GPU, started by the stage's own launcher."""
     launcher = [f"--processes={processes}"] if processes > 1 else []
     module = f"tunesmith_jobs.{stage}.launch" if processes > 1 else f"tunesmith_jobs.{stage}"
-    return ["python", "-m", module, *launcher, "--request", volumes.SNAPSHOT_PATH, "--store", store, "--work", podspec.SCRATCH]
+    return [
+        "python",
+        "-m",
+        module,
+        *launcher,
+        "--request",
+        volumes.SNAPSHOT_PATH,
+        "--store",
+        store,
+        "--work",
+        podspec.SCRATCH,
+    ]
 
 
 def _hash(template: dict[str, Any], snapshot: SnapshotMap) -> str:
     text = json.dumps(_without_what_varies(template), sort_keys=True)
     # An edit of what no stage reads needs no new pod.
-    read = snapshot.snapshot.spec.model_dump_json(by_alias=True, include=set(FIELDS_READ), exclude={"evaluation": {"gate"}})
+    read = snapshot.snapshot.spec.model_dump_json(
+        by_alias=True, include=set(FIELDS_READ), exclude={"evaluation": {"gate"}}
+    )
     return hashlib.sha256(f"{text}\0{read}".encode()).hexdigest()[:16]
 
 
@@ -135,8 +165,15 @@ def _without_what_varies(template: dict[str, Any]) -> dict[str, Any]:
     spec = template["spec"]
     (container,) = spec["containers"]
     return {
-        "labels": {name: value for name, value in labels if name not in (wire.ATTEMPT, "app.kubernetes.io/version")},
+        "labels": {
+            name: value for name, value in labels if name not in (wire.ATTEMPT, "app.kubernetes.io/version")
+        },
         "annotations": {name: value for name, value in annotations if name != wire.TEACHER_RATE},
-        "spec": spec | {"containers": [], "volumes": [volume for volume in spec["volumes"] if volume["name"] != volumes.REQUEST]},
-        "container": container | {"env": [entry for entry in container["env"] if entry["name"] != wire.ATTEMPT_NAME]},
+        "spec": spec
+        | {
+            "containers": [],
+            "volumes": [volume for volume in spec["volumes"] if volume["name"] != volumes.REQUEST],
+        },
+        "container": container
+        | {"env": [entry for entry in container["env"] if entry["name"] != wire.ATTEMPT_NAME]},
     }

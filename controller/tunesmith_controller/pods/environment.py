@@ -19,7 +19,9 @@ from tunesmith_controller.pods.volumes import POD, RATE_FILE
 _TRACKERS = {"wandb": "WANDB_", "mlflow": "MLFLOW_", "trackio": "TRACKIO_", "tensorboard": "TENSORBOARD_"}
 
 
-def variables(stage: str, attempt: int, snapshot: SnapshotMap, asked: Mapping[str, Any], processes: int) -> list[dict[str, Any]]:
+def variables(
+    stage: str, attempt: int, snapshot: SnapshotMap, asked: Mapping[str, Any], processes: int
+) -> list[dict[str, Any]]:
     """`env` of the container, each name once. `asked`: its resources; `processes`: how many share them."""
     profile, spec = snapshot.frozen.profile, snapshot.snapshot.spec
     found: Values = {**podspec.folders(profile), **_threads(asked, processes), **podspec.clients(profile)}
@@ -55,7 +57,11 @@ def _secrets(stage: str, snapshot: Snapshot, profile: Profile) -> Values:
         found |= podspec.hub(snapshot, profile)
     if "trackers" in seen:
         wanted = tuple(_TRACKERS[name] for name in snapshot.spec.training.report_to)
-        found |= {name: podspec.secret(key) for name, key in profile.tracker_secrets.items() if name.startswith(wanted)}
+        found |= {
+            name: podspec.secret(key)
+            for name, key in profile.tracker_secrets.items()
+            if name.startswith(wanted)
+        }
     return found
 
 

@@ -36,7 +36,13 @@ _LOGS = 256 * MIB  # of the container, kept by the kubelet
 
 
 def container(
-    stage: str, settings: StageSettings, device: str, scratch: Scratch, base_bytes: int, *, cached: bool = False
+    stage: str,
+    settings: StageSettings,
+    device: str,
+    scratch: Scratch,
+    base_bytes: int,
+    *,
+    cached: bool = False,
 ) -> dict[str, Any]:
     """Requests and limits. `device`: training.device; `base_bytes`: size of the base model, 0 if not known; `cached`: it lies elsewhere."""
     requests, limits = podspec.amounts(settings.resources, gpu=device == "cuda" and stage in _LOADS_BASE)
@@ -73,7 +79,9 @@ def threads(asked: Mapping[str, Any], processes: int) -> int:
 def gpus_of(asked: Mapping[str, Any]) -> int:
     """GPUs among a container's resources."""
     limits, requests = asked.get("limits") or {}, asked.get("requests") or {}
-    return sum(int(quantity(str(value))) for name, value in {**requests, **limits}.items() if podspec.is_gpu(name))
+    return sum(
+        int(quantity(str(value))) for name, value in {**requests, **limits}.items() if podspec.is_gpu(name)
+    )
 
 
 def _memory(stage: str, device: str, base_bytes: int) -> int:

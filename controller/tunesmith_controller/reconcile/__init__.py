@@ -54,7 +54,9 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
 
     rows, current, step = _walk(who, world, old, done, held, store, verdict, wish, now)
     deletes = _unwanted(world.jobs, step.wanted if step else "")
-    creates: list[Object] = [snapshots.config_map(who, held, config.version)] if held is not world.snapshot else []
+    creates: list[Object] = (
+        [snapshots.config_map(who, held, config.version)] if held is not world.snapshot else []
+    )
     if current is not None and step is not None:
         hold = hold or hold_of(request, held.snapshot, step, world, suspend=suspend)
         job: Object | None = None
@@ -114,7 +116,16 @@ def _accepted(
         return request, before, Hold("Pending", error.reason, error.message, outdated=True)
 
 
-def _nothing_yet(who: Identity, world: World, old: Status, done: Finished, hold: Hold | None, now: datetime, *, suspend: bool) -> Plan:
+def _nothing_yet(
+    who: Identity,
+    world: World,
+    old: Status,
+    done: Finished,
+    hold: Hold | None,
+    now: datetime,
+    *,
+    suspend: bool,
+) -> Plan:
     """The plan of a request that has no snapshot: it was refused, or waits for another one."""
     seen = Outlook(rows=old.stages, hold=hold)
     status = next_status(who, old, seen, now).model_copy(update={"finished": remembered(done, None)})
@@ -188,7 +199,11 @@ def _expired(plan: Plan, world: World, snapshot: Snapshot, now: datetime) -> Pla
     left = (ended + timedelta(seconds=ttl) - now).total_seconds()
     if left > 0:
         return replace(plan, requeue_after=left)
-    gone = tuple(Delete(name_of(job), str(job["metadata"]["uid"])) for job in world.jobs if not objects.terminating(job))
+    gone = tuple(
+        Delete(name_of(job), str(job["metadata"]["uid"]))
+        for job in world.jobs
+        if not objects.terminating(job)
+    )
     return replace(plan, deletes=gone, delete_request=snapshot.spec.delete_when_expired)
 
 

@@ -51,12 +51,16 @@ def known(profile: Profile | None, request: TrainingRequest, config: Config) -> 
         meant = difflib.get_close_matches(name, config.profiles, 1)
         mean = f"did you mean {meant[0]}? " if meant else ""
         remedy = (
-            f"{mean}A profile cannot be edited: delete the request and apply it with one that there is, or ask the platform team for it"
+            f"{mean}A profile cannot be edited: delete the request and apply it with one that there is, "
+            "or ask the platform team for it"
         )
         raise Refused("UnknownProfile", [Problem("spec.profile", why, name, remedy)])
     if not profile.store.url:
         why = "the profile has no store to keep runs in"
-        raise Refused("ProfileWithoutStore", [Problem("spec.profile", why, name, f"the platform team sets profiles.{name}.store.url")])
+        raise Refused(
+            "ProfileWithoutStore",
+            [Problem("spec.profile", why, name, f"the platform team sets profiles.{name}.store.url")],
+        )
     return profile
 
 
@@ -70,12 +74,17 @@ def same_run(run: str, before: str) -> None:
     """Raises Refused if a request that has begun is to go on in another run: what it has finished lies in the first one."""
     if before and run != before:
         remedy = f"set it to {before} again, or apply a request with another name"
-        raise Refused("RunChanged", [Problem("spec.run", "the run of a request that has begun cannot be changed", run, remedy)])
+        raise Refused(
+            "RunChanged",
+            [Problem("spec.run", "the run of a request that has begun cannot be changed", run, remedy)],
+        )
 
 
 def same_store(store: str, before: str) -> None:
     """Raises Refused if the snapshot of a request that has begun is lost, and its profile now has another store."""
     if before and store != before:
         why = f"what this request has finished lies in {before}; its snapshot is gone, and the profile keeps runs in {store} now"
-        remedy = "apply a request with another name, or ask the platform team for a profile with the first store"
+        remedy = (
+            "apply a request with another name, or ask the platform team for a profile with the first store"
+        )
         raise Refused("StoreChanged", [Problem("spec.profile", why, remedy=remedy)])

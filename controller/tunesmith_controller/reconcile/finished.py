@@ -6,7 +6,16 @@ from tunesmith import wire
 from tunesmith.resolve import Snapshot, StageKey
 from tunesmith.status import FinishedStage, StageStatus, Status
 from tunesmith_controller.model import Object
-from tunesmith_controller.reconcile.objects import complete, finite, label, name_of, pods_of, read_time, result, running_seconds
+from tunesmith_controller.reconcile.objects import (
+    complete,
+    finite,
+    label,
+    name_of,
+    pods_of,
+    read_time,
+    result,
+    running_seconds,
+)
 
 MOST = 50  # keys that status remembers
 _FIGURES_TRIES = 3  # attempts after which evaluate's figures are given up
@@ -18,7 +27,9 @@ def finished(old: Status, jobs: Iterable[Object], pods: Sequence[Object]) -> Fin
     """Every key that is done. Status must hold it before its Job vanishes, so this comes before everything else."""
     found: Finished = {(entry.stage, entry.key): entry for entry in old.finished}
     done = [job for job in jobs if complete(job)]
-    for job in sorted(done, key=lambda job: ((job.get("status") or {}).get("completionTime", ""), name_of(job))):
+    for job in sorted(
+        done, key=lambda job: ((job.get("status") or {}).get("completionTime", ""), name_of(job))
+    ):
         entry, later = _entry(job, pods)
         for one in (entry, *later):
             known = found.get((one.stage, one.key))
@@ -49,7 +60,9 @@ def _entry(job: Object, pods: Sequence[Object]) -> tuple[FinishedStage, list[Fin
     ]
 
 
-def is_done(stage: StageKey, done: Finished, snapshot: Snapshot, row: StageStatus | None, jobs: Iterable[Object]) -> bool:
+def is_done(
+    stage: StageKey, done: Finished, snapshot: Snapshot, row: StageStatus | None, jobs: Iterable[Object]
+) -> bool:
     """Whether a stage needs no Job. With a gate, evaluate is not done without its figures: another Job finds its work and tells them."""
     entry = done.get((stage.name, stage.key))
     if entry is None:

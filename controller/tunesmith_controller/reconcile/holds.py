@@ -12,13 +12,19 @@ from tunesmith_controller.reconcile.outlook import Hold
 from tunesmith_controller.reconcile.stages import Step
 
 
-def hold_of(request: TrainingRequest | None, snapshot: Snapshot, step: Step, world: World, *, suspend: bool) -> Hold | None:
+def hold_of(
+    request: TrainingRequest | None, snapshot: Snapshot, step: Step, world: World, *, suspend: bool
+) -> Hold | None:
     """What keeps the stage at work from being started; None if nothing does."""
     row = step.row
     if row.phase == "Failed":
         return None
     if suspend:
-        text = f"suspended; {row.name} saves its state and ends" if row.phase == "Stopping" else "suspended: set spec.suspend to false"
+        text = (
+            f"suspended; {row.name} saves its state and ends"
+            if row.phase == "Stopping"
+            else "suspended: set spec.suspend to false"
+        )
         if row.reason == "NodeLost":
             text = f"suspended, but {row.name} has not ended: {row.message}"
         return Hold("Suspended", "Suspended", text)
@@ -42,10 +48,14 @@ def _still_there(world: World, own: str) -> str:
         if objects.unfinished(job) and name_of(job) != own:
             return f"Job {name_of(job)}"
     mine = {name_of(pod) for pod in objects.pods_of(own, world.pods)}
-    return next((f"pod {name_of(pod)}" for pod in world.pods if objects.alive(pod) and name_of(pod) not in mine), "")
+    return next(
+        (f"pod {name_of(pod)}" for pod in world.pods if objects.alive(pod) and name_of(pod) not in mine), ""
+    )
 
 
-def _reference(request: TrainingRequest, stage: str, others: Mapping[str, Other], snapshot: Snapshot) -> Hold | None:
+def _reference(
+    request: TrainingRequest, stage: str, others: Mapping[str, Other], snapshot: Snapshot
+) -> Hold | None:
     """Waits for the stage of another request that this one reads."""
     frozen = {"generate": snapshot.spec.data.from_, "train": snapshot.spec.training.from_}
     for name, wanted in references(request.spec):
@@ -66,6 +76,10 @@ def _reference(request: TrainingRequest, stage: str, others: Mapping[str, Other]
                 f"{where} was made again and has another run ({other.run or 'none yet'}). What to do: {remedy}",
             )
         if other.failed:
-            return Hold("Pending", "RequestFailed", f"{where} has failed before its stage {stage} was done; mend it, or name another one")
+            return Hold(
+                "Pending",
+                "RequestFailed",
+                f"{where} has failed before its stage {stage} was done; mend it, or name another one",
+            )
         return Hold("Pending", "WaitingForRequest", f"{where} has not finished its stage {stage} yet")
     return None

@@ -15,7 +15,16 @@ from tunesmith_controller.reconcile.outlook import Hold
 from tunesmith_controller.reconcile.stages import Wish
 
 
-def wish_of(stage: StageKey, who: Identity, world: World, held: SnapshotMap, done: Finished, config: Config, *, suspend: bool) -> Wish:
+def wish_of(
+    stage: StageKey,
+    who: Identity,
+    world: World,
+    held: SnapshotMap,
+    done: Finished,
+    config: Config,
+    *,
+    suspend: bool,
+) -> Wish:
     """What the request asks of a stage."""
 
     def outdated(job: Object) -> bool:
@@ -33,7 +42,13 @@ def wish_of(stage: StageKey, who: Identity, world: World, held: SnapshotMap, don
 
 
 def next_job(
-    world: World, who: Identity, stage: StageKey, row: StageStatus, held: SnapshotMap, done: Finished, config: Config
+    world: World,
+    who: Identity,
+    stage: StageKey,
+    row: StageStatus,
+    held: SnapshotMap,
+    done: Finished,
+    config: Config,
 ) -> tuple[Object | None, Hold | None]:
     """The Job to make: of the attempt that the row names, else of the next one. Or why there is none."""
     attempt = row.attempt if row.job else row.attempt + 1
@@ -67,13 +82,27 @@ def shares(world: World, job: str) -> tuple[Share, ...]:
     return tuple(
         Share(name_of(pod), str(pod["metadata"]["uid"]), rate)
         for pod in objects.pods_of(job, world.pods)
-        if objects.alive(pod) and not objects.terminating(pod) and objects.annotation(pod, TEACHER_RATE) not in ("", str(rate))
+        if objects.alive(pod)
+        and not objects.terminating(pod)
+        and objects.annotation(pod, TEACHER_RATE) not in ("", str(rate))
     )
 
 
-def _built(world: World, who: Identity, stage: StageKey, attempt: int, held: SnapshotMap, done: Finished, config: Config) -> Object:
+def _built(
+    world: World,
+    who: Identity,
+    stage: StageKey,
+    attempt: int,
+    held: SnapshotMap,
+    done: Finished,
+    config: Config,
+) -> Object:
     present = {(entry.name, entry.key) for entry in held.snapshot.stages}
-    sizes = [entry.metrics["baseBytes"] for key, entry in done.items() if key in present and "baseBytes" in entry.metrics]
+    sizes = [
+        entry.metrics["baseBytes"]
+        for key, entry in done.items()
+        if key in present and "baseBytes" in entry.metrics
+    ]
     job = build_job(
         world.request,
         stage.name,

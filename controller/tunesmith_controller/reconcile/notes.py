@@ -17,7 +17,9 @@ def notes(old: Status, new: Status, lost: str = "") -> tuple[Note, ...]:
 
 def _notes(old: Status, new: Status, lost: str) -> Iterator[Note]:
     if lost:
-        yield Note("Warning", "JobLost", f"Job {lost} was removed while it ran; the stage gets another attempt")
+        yield Note(
+            "Warning", "JobLost", f"Job {lost} was removed while it ran; the stage gets another attempt"
+        )
     before = {(row.name, row.key): row for row in old.stages}
     last: StageStatus | None = None
     for row in new.stages:
@@ -32,7 +34,9 @@ def _of_stage(old: StageStatus | None, row: StageStatus, last: StageStatus | Non
         return
     if row.phase == "Running":
         attempt = f", attempt {row.attempt}" if row.attempt > 1 else ""
-        done = f"; {last.name} is done: {last.output}" if last is not None and last.phase == "Succeeded" else ""
+        done = (
+            f"; {last.name} is done: {last.output}" if last is not None and last.phase == "Succeeded" else ""
+        )
         yield Note("Normal", "StageStarted", f"{row.name} runs in pod {row.pod}{attempt}{done}")
     elif row.phase == "Stopping":
         yield Note("Normal", "StageStopping", f"{row.name}: {row.message}")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tunesmith import wire
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result, parse
-from tunesmith.newer import read_known
+from tunesmith.pruning import read_pruned
 from tunesmith.status import Status
 from tunesmith.wire import GENERATION
 from tunesmith_controller.model import Object
@@ -35,7 +35,13 @@ class Identity:
 def identity(request: Object) -> Identity:
     """Who a request is."""
     meta = request["metadata"]
-    return Identity(meta["name"], meta.get("namespace", "default"), meta["uid"], meta.get("generation", 1), "deletionTimestamp" in meta)
+    return Identity(
+        meta["name"],
+        meta.get("namespace", "default"),
+        meta["uid"],
+        meta.get("generation", 1),
+        "deletionTimestamp" in meta,
+    )
 
 
 def read_status(request: Object) -> Status:
@@ -44,7 +50,7 @@ def read_status(request: Object) -> Status:
     if not written:
         return Status()
     with contextlib.suppress(ValidationError):
-        return read_known(Status, json.dumps(written))
+        return read_pruned(Status, json.dumps(written))
     return Status()
 
 
@@ -175,7 +181,9 @@ def result(pods: Sequence[Object]) -> Result | None:
     for pod in reversed(pods):
         for container in (pod.get("status") or {}).get("containerStatuses") or ():
             message = ((container.get("state") or {}).get("terminated") or {}).get("message") or ""
-            if container.get("name") == wire.CONTAINER and isinstance(found := parse(message.strip()), Result):
+            if container.get("name") == wire.CONTAINER and isinstance(
+                found := parse(message.strip()), Result
+            ):
                 return found
     return None
 

@@ -62,7 +62,11 @@ def next_status(who: Identity, old: Status, seen: Outlook, now: datetime) -> Sta
         snapshot=seen.snapshot_name or old.snapshot,
         queuePlace=seen.place if phase == "Queued" else 0,
         startTime=old.start_time or min(starts, default=""),
-        completionTime="" if not final else old.completion_time if old.phase == phase and old.completion_time else rfc3339(now),
+        completionTime=""
+        if not final
+        else old.completion_time
+        if old.phase == phase and old.completion_time
+        else rfc3339(now),
         outputs=_outputs(seen),
         stages=tuple(seen.rows),
         conditions=_conditions(_Judge(old, who.generation, now), seen, phase, reason, message),
@@ -79,7 +83,11 @@ def _standing(seen: Outlook) -> tuple[Phase, str, str]:
     hold = seen.hold
     row = next((row for row in seen.rows if row.name == seen.current), None)
     if hold is not None and hold.refused:
-        goes_on = f" ({row.name} runs on as it was before the edit; spec.suspend stops it)" if row and row.phase == "Running" else ""
+        goes_on = (
+            f" ({row.name} runs on as it was before the edit; spec.suspend stops it)"
+            if row and row.phase == "Running"
+            else ""
+        )
         return hold.phase, hold.reason, hold.message + goes_on
     if (hold is None or not hold.outdated) and (end := _end(seen)) is not None:
         return end
@@ -134,19 +142,25 @@ class _Judge:
     now: datetime
 
     def __call__(self, kind: ConditionType, holds: bool | None, reason: str, message: str = "") -> Condition:  # noqa: FBT001 - three-valued
-        status: Literal["True", "False", "Unknown"] = "Unknown" if holds is None else "True" if holds else "False"
+        status: Literal["True", "False", "Unknown"] = (
+            "Unknown" if holds is None else "True" if holds else "False"
+        )
         known = next((one for one in self.old.conditions if one.type == kind), None)
         return Condition(
             type=kind,
             status=status,
             reason=reason,
             message=message[:32_768],
-            lastTransitionTime=known.last_transition_time if known is not None and known.status == status else rfc3339(self.now),
+            lastTransitionTime=known.last_transition_time
+            if known is not None and known.status == status
+            else rfc3339(self.now),
             observedGeneration=self.generation,
         )
 
 
-def _conditions(judged: _Judge, seen: Outlook, phase: Phase, reason: str, message: str) -> tuple[Condition, ...]:
+def _conditions(
+    judged: _Judge, seen: Outlook, phase: Phase, reason: str, message: str
+) -> tuple[Condition, ...]:
     """All types, always in the same order. kstatus takes the first of Reconciling and Stalled that is True.
 
     Reconciling is True until the first stage has started, as a Job counts as current while it runs.
@@ -165,7 +179,12 @@ def _conditions(judged: _Judge, seen: Outlook, phase: Phase, reason: str, messag
         judged("Complete", {"Succeeded": True, "Failed": False}.get(phase), reason, message if over else ""),
         judged("Failed", {"Succeeded": False, "Failed": True}.get(phase), reason, message if over else ""),
         judged("Reconciling", reconciling, progressing, message if reconciling else ""),
-        judged("Stalled", phase == "Failed", reason if phase == "Failed" else "Progressing", message if phase == "Failed" else ""),
+        judged(
+            "Stalled",
+            phase == "Failed",
+            reason if phase == "Failed" else "Progressing",
+            message if phase == "Failed" else "",
+        ),
     )
 
 

@@ -7,8 +7,8 @@ from pydantic import JsonValue
 
 from tunesmith import children, plan, wire
 from tunesmith.errors import BadRequest, Problem
-from tunesmith.newer import read_known
 from tunesmith.profile import Allow, Profile
+from tunesmith.pruning import read_pruned
 from tunesmith.request import Rerun, TrainingRequest
 from tunesmith.reruns import latest
 from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve
@@ -17,7 +17,10 @@ from tunesmith_controller.model import Config, Frozen, Object, Other, SnapshotMa
 from tunesmith_controller.reconcile.accept import Refused, Waiting
 from tunesmith_controller.reconcile.objects import Identity
 
-FIELD_OF = {"generate": "data", "train": "training"}  # where a request names another one, by the stage whose result it takes
+FIELD_OF = {
+    "generate": "data",
+    "train": "training",
+}  # where a request names another one, by the stage whose result it takes
 _TEACHER = ("baseURL", "secret", "requestsPerMinute", "tokensPerMinute", "maxConcurrency")
 _WHERE = {("model", "tokenSecret"), *(("data", "teacher", name) for name in _TEACHER)}  # beside stages
 LARGEST = 1_048_576 - 4_096  # bytes of a ConfigMap's data; Kubernetes refuses more than 1 MiB of object
@@ -33,8 +36,15 @@ def profile_for(request: TrainingRequest, frozen: Frozen | None, config: Config)
     today = config.profiles.get(spec.profile)
     if frozen is None or today is None:
         return today if frozen is None else frozen.profile
-    whole = today.model_copy(update={"store": today.store.model_copy(update={"url": frozen.profile.store.url})})
-    same_keys = whole.model_copy(update={"defaults": _defaults(frozen.profile.defaults, today.defaults), "models": frozen.profile.models})
+    whole = today.model_copy(
+        update={"store": today.store.model_copy(update={"url": frozen.profile.store.url})}
+    )
+    same_keys = whole.model_copy(
+        update={
+            "defaults": _defaults(frozen.profile.defaults, today.defaults),
+            "models": frozen.profile.models,
+        }
+    )
     if spec.rerun is not None and _told(spec.rerun) != frozen.rerun:
         return whole if _before(request, whole) == _before(request, same_keys) else same_keys
     return same_keys if spec.retry != frozen.retry else frozen.profile
@@ -74,18 +84,26 @@ def _before(request: TrainingRequest, profile: Profile) -> list[StageKey] | None
     return list(takewhile(lambda stage: again is not None and stage.name != again.from_, plan.graph(spec)))
 
 
-def freeze(who: Identity, request: TrainingRequest, profile: Profile, others: Mapping[str, Other]) -> SnapshotMap:
+def freeze(
+    who: Identity, request: TrainingRequest, profile: Profile, others: Mapping[str, Other]
+) -> SnapshotMap:
     """The snapshot of the present generation. Raises Refused, or Waiting for the run of another request."""
     named = runs(who, request, others)
     try:
-        snapshot = plan.snapshot(request, run=children.run_name(who.name, who.uid), profile=profile, cluster=True, runs=named)
+        snapshot = plan.snapshot(
+            request, run=children.run_name(who.name, who.uid), profile=profile, cluster=True, runs=named
+        )
     except BadRequest as error:
         raise Refused(error.reason, error.problems or [Problem("spec", error.message)]) from error
-    frozen = Frozen(generation=who.generation, retry=request.spec.retry, rerun=_told(request.spec.rerun), profile=profile)
+    frozen = Frozen(
+        generation=who.generation, retry=request.spec.retry, rerun=_told(request.spec.rerun), profile=profile
+    )
     content = snapshot.to_json() + _text(frozen)
     if (size := len(content.encode())) > LARGEST:
         why = f"the resolved request has {size} bytes, and a ConfigMap holds {LARGEST}"
-        remedy = "shorten spec.task, data.seeds or evaluation.prompts; rows of your own belong into data.source"
+        remedy = (
+            "shorten spec.task, data.seeds or evaluation.prompts; rows of your own belong into data.source"
+        )
         raise Refused("SnapshotTooLarge", [Problem("spec", why, remedy=remedy)])
     return SnapshotMap(children.snapshot_name(who.name, who.uid, content), snapshot, frozen)
 
@@ -99,7 +117,9 @@ def config_map(who: Identity, held: SnapshotMap, version: str) -> Object:
             "name": held.name,
             "namespace": who.namespace,
             "labels": children.labels(who.name, "snapshot", version),
-            "ownerReferences": [children.owner_reference({"name": who.name, "uid": who.uid}, API_VERSION, KIND)],
+            "ownerReferences": [
+                children.owner_reference({"name": who.name, "uid": who.uid}, API_VERSION, KIND)
+            ],
         },
         "immutable": True,
         "data": {wire.SNAPSHOT_FILE: held.snapshot.to_json(), wire.FROZEN_FILE: _text(held.frozen)},
@@ -111,19 +131,25 @@ def read_map(thing: Object) -> SnapshotMap:
     ValueError if it is none.
     """
     data = thing["data"]
-    snapshot = read_known(Snapshot, data[wire.SNAPSHOT_FILE])
-    return SnapshotMap(thing["metadata"]["name"], snapshot, read_known(Frozen, data[wire.FROZEN_FILE]))
+    snapshot = read_pruned(Snapshot, data[wire.SNAPSHOT_FILE])
+    return SnapshotMap(thing["metadata"]["name"], snapshot, read_pruned(Frozen, data[wire.FROZEN_FILE]))
 
 
 def runs(who: Identity, request: TrainingRequest, others: Mapping[str, Other]) -> dict[str, str]:
     """The runs of the other requests that it names. Raises Waiting for one without a run."""
-    return {name: _run(who, name, others, f"spec.{FIELD_OF[stage]}.from.request") for name, stage in plan.references(request.spec)}
+    return {
+        name: _run(who, name, others, f"spec.{FIELD_OF[stage]}.from.request")
+        for name, stage in plan.references(request.spec)
+    }
 
 
 def _run(who: Identity, name: str, others: Mapping[str, Other], path: str) -> str:
     other = others.get(name)
     if other is None:
-        raise Waiting("RequestNotFound", f"{path}: there is no TrainingRequest {name} in namespace {who.namespace} yet; apply it")
+        raise Waiting(
+            "RequestNotFound",
+            f"{path}: there is no TrainingRequest {name} in namespace {who.namespace} yet; apply it",
+        )
     if not other.run:
         raise Waiting("WaitingForRequest", f"{path}: TrainingRequest {name} has not begun yet")
     return other.run

@@ -20,7 +20,9 @@ from tunesmith_controller.reconcile.objects import Identity, name_of, rfc3339
 _ETA_SLACK = timedelta(seconds=60)
 _LONGEST = 10 * 365 * 86_400  # seconds of an ETA
 _LOST_AGAIN = 30.0  # seconds between two looks at a pod that is to go: no watch tells that it did not
-_UNNAMED = timedelta(seconds=10)  # a pod that starts sooner is not worth a write of its own: the next one says that it runs
+_UNNAMED = timedelta(
+    seconds=10
+)  # a pod that starts sooner is not worth a write of its own: the next one says that it runs
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ def succeeded(stage: StageKey, row: StageStatus | None, entry: FinishedStage, ou
             "progress": 100,
             "eta": "",
             "reason": "",
-            "message": "" if row.attempt else "the store held it already" if not entry.completion_time else "done before",
+            "message": ""
+            if row.attempt
+            else "the store held it already"
+            if not entry.completion_time
+            else "done before",
             "failed_generation": 0,
             "completion_time": entry.completion_time,
             "metrics": entry.metrics or row.metrics,
@@ -70,9 +76,15 @@ def later(stage: StageKey, row: StageStatus | None) -> StageStatus:
     return StageStatus(name=stage.name, key=stage.key, attempt=row.attempt if row else 0)
 
 
-def advance(stage: StageKey, old: StageStatus | None, who: Identity, world: World, wish: Wish, now: datetime) -> Step:
+def advance(
+    stage: StageKey, old: StageStatus | None, who: Identity, world: World, wish: Wish, now: datetime
+) -> Step:
     """The stage at work: not done, and all before it are."""
-    mine = [job for job in world.jobs if objects.label(job, wire.STAGE) == stage.name and objects.label(job, wire.KEY) == stage.key]
+    mine = [
+        job
+        for job in world.jobs
+        if objects.label(job, wire.STAGE) == stage.name and objects.label(job, wire.KEY) == stage.key
+    ]
     row = _taken_up(old or StageStatus(name=stage.name, key=stage.key), who, mine)
     if row.phase == "Failed":
         return Step(row)
@@ -84,7 +96,9 @@ def advance(stage: StageKey, old: StageStatus | None, who: Identity, world: Worl
         return _without_job(row, pods)
     if objects.terminating(job):
         return Step(_stop(row, wish))
-    if objects.complete(job):  # but its result is lost, which is needed: another Job finds its work and tells it
+    if objects.complete(
+        job
+    ):  # but its result is lost, which is needed: another Job finds its work and tells it
         return _stopping(row, job, pods, now)
     if objects.failed(job):
         if wish.outdated(job):  # what made it fail was mended while it ran, or while nobody looked
@@ -103,7 +117,13 @@ def _taken_up(row: StageStatus, who: Identity, mine: Sequence[Object]) -> StageS
     known = {name_of(job) for job in mine}
     if live and row.phase != "Failed" and row.job not in known:
         newest = max(live, key=objects.attempt_of)
-        row = row.model_copy(update={"job": name_of(newest), "attempt": max(row.attempt, objects.attempt_of(newest)), "phase": "Pending"})
+        row = row.model_copy(
+            update={
+                "job": name_of(newest),
+                "attempt": max(row.attempt, objects.attempt_of(newest)),
+                "phase": "Pending",
+            }
+        )
     if not row.job:  # a key that comes back: attempts that can still be seen keep their names
         row = row.model_copy(update={"attempt": max([row.attempt, *map(objects.attempt_of, mine)])})
     return row
@@ -126,7 +146,15 @@ def _without_job(row: StageStatus, pods: Sequence[Object]) -> Step:
     return Step(row, start=True)
 
 
-def _at_work(row: StageStatus, job: Object, pods: Sequence[Object], who: Identity, world: World, wish: Wish, now: datetime) -> Step:
+def _at_work(
+    row: StageStatus,
+    job: Object,
+    pods: Sequence[Object],
+    who: Identity,
+    world: World,
+    wish: Wish,
+    now: datetime,
+) -> Step:
     if wish.suspend and not objects.succeeded(pods):
         return Step(_stop(row, wish))
     before, row = row, _counted(row, job, pods)
@@ -137,7 +165,9 @@ def _at_work(row: StageStatus, job: Object, pods: Sequence[Object], who: Identit
     if wish.deadline and ran >= wish.deadline and not through:
         return Step(_failed(row, _too_long(row, wish.deadline), who, now))
     finding = classify(job, pods, world.events, now, stage=row.name)
-    if finding is not None and finding.final and not objects.fails_its_job(pods):  # else the pod would go with its log
+    if (
+        finding is not None and finding.final and not objects.fails_its_job(pods)
+    ):  # else the pod would go with its log
         return Step(_failed(row, finding, who, now))
     again = wish.deadline - ran if wish.deadline and objects.running_now(pods) else None
     if any(map(objects.terminating, pods)):
@@ -172,7 +202,11 @@ def _running(
     progress: Mapping[str, Progress],
     now: datetime,
 ) -> StageStatus:
-    changes: dict[str, object] = {"phase": "Running", "start_time": row.start_time or rfc3339(started), "reason": "Running"}
+    changes: dict[str, object] = {
+        "phase": "Running",
+        "start_time": row.start_time or rfc3339(started),
+        "reason": "Running",
+    }
     told = progress.get(pods[-1]["metadata"].get("uid", "")) if pods else None
     if finding is not None:  # the next pod does not start, or the node of this one is lost
         changes |= {"reason": finding.reason, "message": explained(finding), "eta": ""}
@@ -206,13 +240,19 @@ def _counted(row: StageStatus, job: Object, pods: Sequence[Object]) -> StageStat
 
 
 def _stop(row: StageStatus, wish: Wish) -> StageStatus:
-    message = "suspended: it saves its state and ends" if wish.suspend else f"waiting until Job {row.job} and its pod are gone"
+    message = (
+        "suspended: it saves its state and ends"
+        if wish.suspend
+        else f"waiting until Job {row.job} and its pod are gone"
+    )
     return row.model_copy(update={"phase": "Stopping", "reason": "Stopping", "message": message, "eta": ""})
 
 
 def _fresh(row: StageStatus) -> StageStatus:
     """The row without the Job it had: the next one is a new attempt, which goes on from what is saved."""
-    return StageStatus(name=row.name, key=row.key, attempt=row.attempt, progress=row.progress, metrics=row.metrics)
+    return StageStatus(
+        name=row.name, key=row.key, attempt=row.attempt, progress=row.progress, metrics=row.metrics
+    )
 
 
 def _failed(row: StageStatus, finding: Finding, who: Identity, now: datetime) -> StageStatus:

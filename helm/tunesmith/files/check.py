@@ -29,12 +29,19 @@ def get(path: str) -> dict[str, Any]:
     return call("GET", path)
 
 
-def call(method: str, path: str, body: object = None, query: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+def call(
+    method: str, path: str, body: object = None, query: tuple[tuple[str, str], ...] = ()
+) -> dict[str, Any]:
     """One request to the API server. Raises ApiException."""
     client = kubernetes.client.ApiClient()
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     prepared = client.param_serialize(
-        method=method, resource_path=path, query_params=list(query), header_params=headers, body=body, auth_settings=["BearerToken"]
+        method=method,
+        resource_path=path,
+        query_params=list(query),
+        header_params=headers,
+        body=body,
+        auth_settings=["BearerToken"],
     )
     response = client.call_api(*prepared, _request_timeout=10)
     response.read()
@@ -49,7 +56,9 @@ def the_crd_is_served() -> str:
     crd = get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.{GROUP}")
     conditions = {entry["type"]: entry["status"] for entry in crd["status"]["conditions"]}
     served = [version["name"] for version in crd["spec"]["versions"] if version["served"]]
-    assert conditions.get("Established") == "True", f"conditions {conditions}; look at `kubectl describe crd {PLURAL}.{GROUP}`"
+    assert conditions.get("Established") == "True", (
+        f"conditions {conditions}; look at `kubectl describe crd {PLURAL}.{GROUP}`"
+    )
     assert VERSION in served, f"served are {served}; upgrade the chart with crds.enabled=true"
     return f"{VERSION} served"
 
@@ -59,11 +68,15 @@ def the_controller_leads() -> str:
     namespace, name = os.environ["NAMESPACE"], os.environ["CONTROLLER"]
     status = get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}").get("status", {})
     ready = status.get("readyReplicas", 0)
-    assert ready, f"no replica of deployment {name} is ready; look at `kubectl -n {namespace} logs deploy/{name}`"
+    assert ready, (
+        f"no replica of deployment {name} is ready; look at `kubectl -n {namespace} logs deploy/{name}`"
+    )
     spec = get(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{os.environ['LEASE']}")["spec"]
     renewed = datetime.fromisoformat(spec["renewTime"])
     assert spec.get("holderIdentity"), "nobody holds the lease"
-    assert datetime.now(UTC) - renewed < LEASE_IS_OLD, f"the lease of {spec['holderIdentity']} was last renewed at {renewed}"
+    assert datetime.now(UTC) - renewed < LEASE_IS_OLD, (
+        f"the lease of {spec['holderIdentity']} was last renewed at {renewed}"
+    )
     return f"{ready} ready, {spec['holderIdentity']} leads"
 
 
@@ -80,7 +93,9 @@ def store_answers(url: str, proxy: dict[str, str] | None = None, own_ca: bool = 
     `proxy`: the profile's; `own_ca`: stages trust the profile's CA bundle, which this pod does not have.
     """
     given = {"http": (proxy or {}).get("http", ""), "https": (proxy or {}).get("https", "")}
-    around = urllib.request.proxy_bypass(urllib.parse.urlsplit(url).netloc, {"no": (proxy or {}).get("noProxy", "")})
+    around = urllib.request.proxy_bypass(
+        urllib.parse.urlsplit(url).netloc, {"no": (proxy or {}).get("noProxy", "")}
+    )
     used = {} if around else {scheme: place for scheme, place in given.items() if place}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(used))
     try:
@@ -99,14 +114,23 @@ def store_answers(url: str, proxy: dict[str, str] | None = None, own_ca: bool = 
 def secret_is_there(variable: str, secret: str, key: str) -> str:
     """The kubelet has put it into the environment: the Secret exists in this namespace and has the key."""
     namespace = os.environ["NAMESPACE"]
-    assert os.environ.get(variable), f"Secret {secret} in namespace {namespace} is missing, or has no key {key}; create it there"
+    assert os.environ.get(variable), (
+        f"Secret {secret} in namespace {namespace} is missing, or has no key {key}; create it there"
+    )
     return f"Secret {secret} has {key}"
 
 
 def checks(wanted: list[dict[str, str]]) -> Iterator[tuple[str, bool, str]]:
     """Name of each check, whether it held, what was seen."""
     known = {
-        check.__name__: check for check in (the_crd_is_served, the_controller_leads, a_request_is_accepted, store_answers, secret_is_there)
+        check.__name__: check
+        for check in (
+            the_crd_is_served,
+            the_controller_leads,
+            a_request_is_accepted,
+            store_answers,
+            secret_is_there,
+        )
     }
     for arguments in wanted:
         name = arguments.pop("check")

@@ -36,7 +36,10 @@ def choose(uri: str, names: Collection[str], gguf: str = "") -> tuple[str, ...]:
     if gguf:
         if gguf not in names:
             others = ", ".join(sorted(name for name in names if name.endswith(".gguf"))[:5])
-            raise _no_model(f"{uri}: there is no {gguf}", f"the GGUF files there: {others}" if others else "check the file's name")
+            raise _no_model(
+                f"{uri}: there is no {gguf}",
+                f"the GGUF files there: {others}" if others else "check the file's name",
+            )
         return tuple(sorted({gguf, *licences}))
     weights = [name for name in names if is_weights(name)]
     if CONFIG not in names:
@@ -55,16 +58,28 @@ def check_index(uri: str, files: Iterable[str], read_index: Callable[[], dict[st
     """Check that all shards which the index names are there. Raises BadRequest."""
     files = set(files)
     if INDEX in files and (missing := sorted(set(read_index().values()) - files)):
-        raise _no_model(f"{uri}: {INDEX} names {len(missing)} files that are not there: {', '.join(missing[:3])}", "copy the whole model")
+        raise _no_model(
+            f"{uri}: {INDEX} names {len(missing)} files that are not there: {', '.join(missing[:3])}",
+            "copy the whole model",
+        )
 
 
 def _no_config(uri: str, names: Collection[str]) -> BadRequest:
     if "adapter_config.json" in names:
-        return _no_model(f"{uri} is an adapter, not a model", "name the model that it was trained on; an adapter goes to `training.from`")
+        return _no_model(
+            f"{uri} is an adapter, not a model",
+            "name the model that it was trained on; an adapter goes to `training.from`",
+        )
     ggufs = sorted(name for name in names if name.endswith(".gguf"))
     if ggufs:
-        return _no_model(f"{uri} holds GGUF files and no {CONFIG}", f"name one of them at the end of the address: {', '.join(ggufs[:5])}")
-    return _no_model(f"{uri} has no {CONFIG}", "name the folder that holds it" if names else "it is empty: check the address")
+        return _no_model(
+            f"{uri} holds GGUF files and no {CONFIG}",
+            f"name one of them at the end of the address: {', '.join(ggufs[:5])}",
+        )
+    return _no_model(
+        f"{uri} has no {CONFIG}",
+        "name the folder that holds it" if names else "it is empty: check the address",
+    )
 
 
 def _no_weights(uri: str, names: Collection[str]) -> BadRequest:
@@ -74,7 +89,9 @@ def _no_weights(uri: str, names: Collection[str]) -> BadRequest:
             f"{uri} has weights only as {others[0]}; Tunesmith loads safetensors only, since other formats can run code",
             "choose a revision or a copy with model.safetensors",
         )
-    return _no_model(f"{uri} has a {CONFIG} and no weights (model.safetensors)", "name the folder that holds them")
+    return _no_model(
+        f"{uri} has a {CONFIG} and no weights (model.safetensors)", "name the folder that holds them"
+    )
 
 
 def _no_model(message: str, remedy: str) -> BadRequest:

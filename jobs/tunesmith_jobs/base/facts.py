@@ -16,7 +16,20 @@ from tunesmith_jobs.base.choose import CONFIG, INDEX, is_licence, is_weights
 from tunesmith_jobs.base.gguf_header import GgufHeader, read_header
 from tunesmith_jobs.base.source import Source, side_by_side
 
-BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "BOOL": 1}
+BYTES = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "BOOL": 1,
+}
 
 _LENGTH = struct.Struct("<Q")
 _FIRST_READ = 256 * 1024  # bytes; holds the whole head of most files
@@ -34,7 +47,12 @@ _GGUF_MODULES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_GGUF_NAMES = {"qwen2moe": "qwen2_moe", "qwen3moe": "qwen3_moe", "gpt-oss": "gpt_oss", "minimax-m2": "minimax_m2"}  # in transformers
+_GGUF_NAMES = {
+    "qwen2moe": "qwen2_moe",
+    "qwen3moe": "qwen3_moe",
+    "gpt-oss": "gpt_oss",
+    "minimax-m2": "minimax_m2",
+}  # in transformers
 _GGUF_LIKE_LLAMA = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3")
 
 
@@ -121,7 +139,10 @@ class BaseFacts:
         return tuple(
             name.removesuffix(".weight")
             for name, tensor in self.tensors.items()
-            if name.endswith(".weight") and len(tensor.shape) == 2 and not _EMBEDDING.search(name) and self._inner(name)
+            if name.endswith(".weight")
+            and len(tensor.shape) == 2
+            and not _EMBEDDING.search(name)
+            and self._inner(name)
         )
 
     def setting(self, name: str) -> Any:
@@ -172,7 +193,11 @@ def _tensors(uri: str, source: Source, name: str) -> dict[str, Tensor]:
         text += source.read_range(name, 8 + len(text), length - len(text))
     try:
         head = json.loads(text)
-        return {key: Tensor(str(value["dtype"]), tuple(value["shape"])) for key, value in head.items() if key != "__metadata__"}
+        return {
+            key: Tensor(str(value["dtype"]), tuple(value["shape"]))
+            for key, value in head.items()
+            if key != "__metadata__"
+        }
     except (ValueError, TypeError, KeyError) as error:
         raise _unreadable(uri, name, f"its head is damaged: {error}") from error
 
@@ -195,13 +220,22 @@ def _template(uri: str, source: Source, names: tuple[str, ...], tokenizer: Mappi
     if found is None and "chat_template.json" in names:
         found = _json(uri, source, "chat_template.json").get("chat_template")
     if isinstance(found, list):  # several, by name
-        found = next((entry.get("template") for entry in found if isinstance(entry, dict) and entry.get("name") == "default"), None)
+        found = next(
+            (
+                entry.get("template")
+                for entry in found
+                if isinstance(entry, dict) and entry.get("name") == "default"
+            ),
+            None,
+        )
     return found if isinstance(found, str) else None
 
 
 def _special_tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
     found = {name: tokenizer.get(name) for name in _SPECIAL}
-    texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in found.items()}
+    texts = {
+        name: value.get("content") if isinstance(value, dict) else value for name, value in found.items()
+    }
     return {name: text for name, text in texts.items() if isinstance(text, str)}
 
 
@@ -218,7 +252,9 @@ def _licence(source: Source, names: Iterable[str]) -> Licence:
     if not isinstance(card, dict):
         card = {}
     name = card.get("license_name") if card.get("license") in (None, "other") else card["license"]
-    return Licence(name=str(name or card.get("license") or ""), link=str(card.get("license_link") or ""), files=files)
+    return Licence(
+        name=str(name or card.get("license") or ""), link=str(card.get("license_link") or ""), files=files
+    )
 
 
 def _inspect_gguf(pin: Pin, source: Source, names: tuple[str, ...], gguf: str) -> BaseFacts:
@@ -256,14 +292,22 @@ def _gguf_name(kind: str, name: str) -> str:
     match = re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", name)
     if kind in _GGUF_LIKE_LLAMA and match and match[2] in _GGUF_MODULES:
         return f"model.layers.{match[1]}.{_GGUF_MODULES[match[2]]}.{match[3]}"
-    return {"token_embd.weight": "model.embed_tokens.weight", "output.weight": "lm_head.weight"}.get(name, name)
+    return {"token_embd.weight": "model.embed_tokens.weight", "output.weight": "lm_head.weight"}.get(
+        name, name
+    )
 
 
 def _gguf_special_tokens(header: GgufHeader, texts: list[str]) -> dict[str, str]:
     names = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
     ids = {name: header.metadata.get(f"tokenizer.ggml.{key}_token_id") for name, key in names.items()}
-    return {name: texts[index] for name, index in ids.items() if isinstance(index, int) and index < len(texts)}
+    return {
+        name: texts[index] for name, index in ids.items() if isinstance(index, int) and index < len(texts)
+    }
 
 
 def _unreadable(uri: str, name: str, why: str) -> BadRequest:
-    return BadRequest(f"{uri}: {name} cannot be read: {why}", reason="ModelUnreadable", remedy="copy the model again, or choose another")
+    return BadRequest(
+        f"{uri}: {name} cannot be read: {why}",
+        reason="ModelUnreadable",
+        remedy="copy the model again, or choose another",
+    )

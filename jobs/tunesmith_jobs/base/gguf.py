@@ -34,11 +34,17 @@ def convert(source: Path, to: Path) -> None:
             reason="NotInstalled",
             remedy="install the extra `train` (on a cluster: use train's image), or give the model as safetensors",
         ) from error
-    place = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name, "local_files_only": True}
+    place = {
+        "pretrained_model_name_or_path": str(source.parent),
+        "gguf_file": source.name,
+        "local_files_only": True,
+    }
     unpack = transformers.GgufConfig(dequantize=True)  # never packed blocks, whatever kernels are installed
     with _quiet():
         try:
-            loaded = transformers.AutoModelForCausalLM.from_pretrained(**place, dtype=torch.bfloat16, quantization_config=unpack)
+            loaded = transformers.AutoModelForCausalLM.from_pretrained(
+                **place, dtype=torch.bfloat16, quantization_config=unpack
+            )
             tokenizer = transformers.AutoTokenizer.from_pretrained(**place)
         except (ValueError, KeyError, NotImplementedError) as error:
             raise BadRequest(
@@ -75,13 +81,19 @@ def file_header(source: Path) -> GgufHeader:
             return read_header(read_range)
         except ValueError as error:
             raise BadRequest(
-                f"{source} is not a GGUF file: it {error}", reason="UnsupportedModel", remedy="name a GGUF file or a safetensors folder"
+                f"{source} is not a GGUF file: it {error}",
+                reason="UnsupportedModel",
+                remedy="name a GGUF file or a safetensors folder",
             ) from error
 
 
 def _card(name: str, header: GgufHeader) -> str:
     """A model card that carries on the licence which the file names, in the hub's own form."""
-    facts = {key.removeprefix("general.").replace(".", "_"): header.text(key) for key in _LICENCE if header.text(key)}
+    facts = {
+        key.removeprefix("general.").replace(".", "_"): header.text(key)
+        for key in _LICENCE
+        if header.text(key)
+    }
     head = "".join(f"{key}: {json.dumps(value)}\n" for key, value in facts.items())
     return f"---\n{head}---\n\nConverted from the GGUF file {name} to {CONVERTED} safetensors.\n"
 

@@ -55,9 +55,17 @@ class Hub:
     def _look_up(self) -> None:
         wanted = self.revision or self.place.revision
         with self._faults():
-            info = self._api.model_info(self.place.root, revision=wanted, files_metadata=True, timeout=_SECONDS, token=self.token or False)
+            info = self._api.model_info(
+                self.place.root,
+                revision=wanted,
+                files_metadata=True,
+                timeout=_SECONDS,
+                token=self.token or False,
+            )
         if not info.sha:
-            raise TryAgain(f"{self._api.endpoint} does not say which commit {self._named} is", reason="HubUnreachable")
+            raise TryAgain(
+                f"{self._api.endpoint} does not say which commit {self._named} is", reason="HubUnreachable"
+            )
         self.revision = info.sha
         self._sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
 
@@ -81,7 +89,11 @@ class Hub:
         with self._faults(name):
             response = http_backoff("GET", url, headers=headers, timeout=_SECONDS, max_retries=2)
             hf_raise_for_status(response)
-            return response.content if response.status_code == _PARTIAL else response.content[start : start + length]
+            return (
+                response.content
+                if response.status_code == _PARTIAL
+                else response.content[start : start + length]
+            )
 
     def fetch(self, names: Collection[str], to: Path) -> Iterator[tuple[str, Path]]:  # noqa: ARG002 the cache is the place
         """Downloaded into the client's cache."""
@@ -89,7 +101,11 @@ class Hub:
 
     def _download(self, name: str) -> Path:
         with self._faults(name):
-            return Path(self._api.hf_hub_download(self.place.root, name, revision=self.revision, token=self.token or False))
+            return Path(
+                self._api.hf_hub_download(
+                    self.place.root, name, revision=self.revision, token=self.token or False
+                )
+            )
 
     @property
     def _named(self) -> str:
@@ -106,10 +122,14 @@ class Hub:
         except errors.RemoteEntryNotFoundError as error:
             raise self._missing(f"there is no {name or 'such file'} in {self._named}") from error
         except errors.RevisionNotFoundError as error:
-            raise self._missing(f"{self.place.root} on {self._api.endpoint} has no revision {self.place.revision!r}") from error
+            raise self._missing(
+                f"{self.place.root} on {self._api.endpoint} has no revision {self.place.revision!r}"
+            ) from error
         except errors.HfHubHTTPError as error:
             raise self._answered(error) from error
-        except errors.LocalEntryNotFoundError as error:  # the client found no way to the hub, and nothing in its cache
+        except (
+            errors.LocalEntryNotFoundError
+        ) as error:  # the client found no way to the hub, and nothing in its cache
             match error.__cause__:
                 case errors.HfHubHTTPError() as cause:
                     raise self._answered(cause) from error
@@ -119,7 +139,13 @@ class Hub:
                     raise self._unreachable(cause or error) from error
         except errors.OfflineModeIsEnabled as error:
             raise self._offline() from error
-        except (errors.FileMetadataError, errors.XetDownloadError, httpx.HTTPError, ConnectionError, TimeoutError) as error:
+        except (
+            errors.FileMetadataError,
+            errors.XetDownloadError,
+            httpx.HTTPError,
+            ConnectionError,
+            TimeoutError,
+        ) as error:
             raise self._unreachable(error) from error
         except errors.HFValidationError as error:
             raise BadRequest(f"{self._named} is no name of a model: {error}", reason="BadModelURI") from error
@@ -171,7 +197,9 @@ class Hub:
                 reason="ModelGone",
                 remedy="set `rerun: {from: train, id: <new>}` to begin with what the hub has today",
             )
-        return BadRequest(message, reason="ModelNotFound", remedy=f"check spec.model.base; {_WHERE} for a private model")
+        return BadRequest(
+            message, reason="ModelNotFound", remedy=f"check spec.model.base; {_WHERE} for a private model"
+        )
 
     def _offline(self) -> BadRequest:
         return BadRequest(

@@ -109,7 +109,9 @@ class Folder:
                 raise self._refused(error) from error
             if now - max(stat.st_mtime_ns, stat.st_ctime_ns) < _SETTLED_NS:
                 return ""
-            lines.append(f"{name}\t{stat.st_size}\t{stat.st_mtime_ns}\t{stat.st_ctime_ns}\t{stat.st_ino}\t{stat.st_dev}")
+            lines.append(
+                f"{name}\t{stat.st_size}\t{stat.st_mtime_ns}\t{stat.st_ctime_ns}\t{stat.st_ino}\t{stat.st_dev}"
+            )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _entry(self, name: str) -> Entry:
@@ -142,7 +144,9 @@ class Folder:
         return ((name, self.root / name) for name in names)
 
     def _refused(self, error: PermissionError) -> Refused:
-        return Refused(f"{error.filename or self.root} may not be read", remedy="let this user read the model's files")
+        return Refused(
+            f"{error.filename or self.root} may not be read", remedy="let this user read the model's files"
+        )
 
 
 @lru_cache(maxsize=4096)

@@ -31,7 +31,9 @@ def work(attempt: Attempt) -> Outcome:
         target.delete([MARKER])
         _copy(attempt, target, wanted, finished)
         if earlier is not None:
-            target.delete([file.path for file in earlier.files if file.path not in {item.path for item in wanted}])
+            target.delete(
+                [file.path for file in earlier.files if file.path not in {item.path for item in wanted}]
+            )
         target.write(MARKER, _manifest(attempt, wanted).to_bytes())
     total = sum(item.file.size for item in wanted)
     attempt.put_bytes(MARKER, _manifest(attempt, wanted).to_bytes())
@@ -53,9 +55,13 @@ def _copy(attempt: Attempt, target: Store, wanted: list[Item], finished: dict[st
         attempt.progress(done, total, "bytes", phase="deliver")
         source = finished[item.manifest.stage].path(item.file.path)
         stored = target.upload(item.path, source)
-        if (stored.size, stored.sha256) != (item.file.size, item.file.sha256) or target.size(item.path) != item.file.size:
+        if (stored.size, stored.sha256) != (item.file.size, item.file.sha256) or target.size(
+            item.path
+        ) != item.file.size:
             raise TryAgain(
-                f"{target.url}/{item.path} did not arrive whole", reason="OutputChanged", remedy="run again to copy it once more"
+                f"{target.url}/{item.path} did not arrive whole",
+                reason="OutputChanged",
+                remedy="run again to copy it once more",
             )
         source.unlink()  # a shard at a time in scratch, not the whole model
         done += item.file.size

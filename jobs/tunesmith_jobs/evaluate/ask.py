@@ -39,7 +39,9 @@ class Questions:
         return question(self.system, asked, system_role=system_role)
 
 
-def ask(attempt: Attempt, kept: Kept, which: Which, asked: Questions, folder: Callable[[], Path], device: str) -> None:
+def ask(
+    attempt: Attempt, kept: Kept, which: Which, asked: Questions, folder: Callable[[], Path], device: str
+) -> None:
     """Get every result of one model that is not there yet. `folder`: opens the model; not called if nothing is missing."""
     if not any(kept.missing(which, kind, asked.count(kind)) for kind in ("loss", "test", "prompt")):
         return
@@ -62,22 +64,39 @@ def ask(attempt: Attempt, kept: Kept, which: Which, asked: Questions, folder: Ca
             ) from error
 
 
-def _results(kept: Kept, which: Which, asked: Questions, model: LanguageModel, attempt: Attempt) -> Iterator[tuple[Kind, list[Said]]]:
+def _results(
+    kept: Kept, which: Which, asked: Questions, model: LanguageModel, attempt: Attempt
+) -> Iterator[tuple[Kind, list[Said]]]:
     size = attempt.spec.evaluation.per_device_eval_batch_size
     for said in _losses(kept.missing(which, "loss", len(asked.rows)), which, asked, model, size):
         yield "loss", said
     kinds: tuple[Kind, ...] = ("test", "prompt")
     for kind in kinds:
         todo = kept.missing(which, kind, asked.count(kind))
-        tokens = [model.question_tokens(asked.messages(kind, row, system_role=model.system_role)) for row in todo]
+        tokens = [
+            model.question_tokens(asked.messages(kind, row, system_role=model.system_role)) for row in todo
+        ]
         for batch in batches([len(one) for one in tokens], size):
             texts = _answers(model, [tokens[at] for at in batch], attempt.spec.evaluation.max_new_tokens)
             attempt.check_stop()  # answers that were cut off by the stop are not kept
-            yield kind, [Said(model=which, kind=kind, row=todo[at], text=text) for at, text in zip(batch, texts, strict=True)]
+            yield (
+                kind,
+                [
+                    Said(model=which, kind=kind, row=todo[at], text=text)
+                    for at, text in zip(batch, texts, strict=True)
+                ],
+            )
 
 
-def _losses(todo: Sequence[int], which: Which, asked: Questions, model: LanguageModel, size: int) -> Iterator[list[Said]]:
-    rows = [model.row_tokens(*conversation(asked.system, asked.rows[row].to_json(), system_role=model.system_role)) for row in todo]
+def _losses(
+    todo: Sequence[int], which: Which, asked: Questions, model: LanguageModel, size: int
+) -> Iterator[list[Said]]:
+    rows = [
+        model.row_tokens(
+            *conversation(asked.system, asked.rows[row].to_json(), system_role=model.system_role)
+        )
+        for row in todo
+    ]
     for batch in batches([len(tokens) for tokens, _ in rows], size):
         found = model.losses([rows[at] for at in batch])
         for at, loss in zip(batch, found, strict=True):
@@ -87,7 +106,10 @@ def _losses(todo: Sequence[int], which: Which, asked: Questions, model: Language
                     reason="LossNotFinite",
                     remedy="look at train's loss curve; a lower training.learningRate or merge.dtype float32 may help",
                 )
-        yield [Said(model=which, kind="loss", row=todo[at], nats=one.nats, tokens=one.tokens) for at, one in zip(batch, found, strict=True)]
+        yield [
+            Said(model=which, kind="loss", row=todo[at], nats=one.nats, tokens=one.tokens)
+            for at, one in zip(batch, found, strict=True)
+        ]
 
 
 def _answers(model: LanguageModel, questions: Sequence[list[int]], new_tokens: int) -> list[str]:

@@ -35,7 +35,9 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return found
 
 
-def lines(series: Sequence[Series], *, width: int, height: int, x_label: str, y_label: str, title: str) -> Markup:
+def lines(
+    series: Sequence[Series], *, width: int, height: int, x_label: str, y_label: str, title: str
+) -> Markup:
     """Lines over common axes, the y axis from zero if that wastes little. `title` is read out, not shown."""
     points = [point for one in series for point in one.points]
     top = max(y for _, y in points)
@@ -50,18 +52,31 @@ def lines(series: Sequence[Series], *, width: int, height: int, x_label: str, y_
     def up(y: float) -> float:
         return height - _BOTTOM - (y - ys[0]) / (ys[-1] - ys[0]) * (height - _TOP - _BOTTOM)
 
-    parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{escape(title)}">']
-    for tick in ys:
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{up(tick):.1f}" y2="{up(tick):.1f}"/>')
-        parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{up(tick) + 4:.1f}" text-anchor="end">{number(tick)}</text>')
-    parts += [
-        f'<text class="tick" x="{across(tick):.1f}" y="{height - _BOTTOM + 18}" text-anchor="middle">{number(tick)}</text>' for tick in xs
+    parts = [
+        f'<svg class="plot" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{escape(title)}">'
     ]
-    parts.append(f'<line class="axis" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{up(ys[0]):.1f}" y2="{up(ys[0]):.1f}"/>')
+    for tick in ys:
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{up(tick):.1f}" y2="{up(tick):.1f}"/>'
+        )
+        parts.append(
+            f'<text class="tick" x="{_LEFT - 8}" y="{up(tick) + 4:.1f}" text-anchor="end">{number(tick)}</text>'
+        )
+    parts += [
+        f'<text class="tick" x="{across(tick):.1f}" y="{height - _BOTTOM + 18}" text-anchor="middle">{number(tick)}</text>'
+        for tick in xs
+    ]
+    parts.append(
+        f'<line class="axis" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{up(ys[0]):.1f}" y2="{up(ys[0]):.1f}"/>'
+    )
     middle = (_LEFT + width - _RIGHT) / 2
-    parts.append(f'<text class="label" x="{middle:.0f}" y="{height - 6}" text-anchor="middle">{escape(x_label)}</text>')
+    parts.append(
+        f'<text class="label" x="{middle:.0f}" y="{height - 6}" text-anchor="middle">{escape(x_label)}</text>'
+    )
     centre = (height - _BOTTOM + _TOP) / 2
-    parts.append(f'<text class="label" transform="translate(11 {centre:.0f}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>')
+    parts.append(
+        f'<text class="label" transform="translate(11 {centre:.0f}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>'
+    )
     for one in series:
         path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in one.points)
         parts.append(f'<polyline class="line {one.style}" points="{path}"/>')

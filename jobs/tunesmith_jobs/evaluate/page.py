@@ -52,7 +52,11 @@ def render(report: Report) -> str:
         "figure": lambda value, metric: f"{value:.3f}" if metric == "loss" else share(value),
         "difference": difference,
     }
-    css = importlib.resources.files("tunesmith_jobs.evaluate").joinpath("report.css").read_text(encoding="utf-8")
+    css = (
+        importlib.resources.files("tunesmith_jobs.evaluate")
+        .joinpath("report.css")
+        .read_text(encoding="utf-8")
+    )
     return environment.get_template("report.html.jinja").render(
         report=report,
         css=Markup(css),  # noqa: S704 - our own file
@@ -76,9 +80,13 @@ def loss_plots(report: Report) -> dict[str, Markup]:
     ]
     if not series:
         return {}
-    title = "Loss while training: " + "; ".join(f"{one.name} from {one.points[0][1]:.3f} to {one.points[-1][1]:.3f}" for one in series)
+    title = "Loss while training: " + "; ".join(
+        f"{one.name} from {one.points[0][1]:.3f} to {one.points[-1][1]:.3f}" for one in series
+    )
     return {
-        name: charts.lines(series, width=width, height=height, x_label="step", y_label="loss, nats per token", title=title)
+        name: charts.lines(
+            series, width=width, height=height, x_label="step", y_label="loss, nats per token", title=title
+        )
         for name, (width, height) in _WIDTHS.items()
     }
 
@@ -91,7 +99,9 @@ def _interval(value: float, low: float | None, high: float | None) -> Markup:
 
 def _prompt(report: Report) -> str:
     """A prompt for the example command: the first short one."""
-    prompts = [answer.prompt for answer in report.answers if len(answer.prompt) <= 120 and "\n" not in answer.prompt]
+    prompts = [
+        answer.prompt for answer in report.answers if len(answer.prompt) <= 120 and "\n" not in answer.prompt
+    ]
     return prompts[0] if prompts else "your prompt"
 
 
@@ -102,7 +112,9 @@ def coverage(data: Mapping[str, JsonValue]) -> list[tuple[str, list[tuple[str, i
     for axis, facts in (axes if isinstance(axes, Mapping) else {}).items():
         values = facts.get("values") if isinstance(facts, Mapping) else None
         counts = (
-            [(name, int(count)) for name, count in values.items() if isinstance(count, int | float)] if isinstance(values, Mapping) else []
+            [(name, int(count)) for name, count in values.items() if isinstance(count, int | float)]
+            if isinstance(values, Mapping)
+            else []
         )
         if counts:
             most = max(count for _, count in counts) or 1

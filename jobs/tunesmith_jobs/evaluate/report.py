@@ -19,7 +19,9 @@ FORMAT = 1
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
 
 
 class Figure(_Part):
@@ -152,7 +154,10 @@ def settings(snapshot: Snapshot) -> tuple[Setting, ...]:
     """Every value of the resolved request: those that somebody set first."""
     filled = snapshot.spec.model_dump(mode="json", by_alias=True)
     paths = {".".join(path): value for path, value in leaves(filled)}
-    found = [Setting(path=path, value=value, source=snapshot.provenance.get(path, BUILT_IN)) for path, value in paths.items()]
+    found = [
+        Setting(path=path, value=value, source=snapshot.provenance.get(path, BUILT_IN))
+        for path, value in paths.items()
+    ]
     return tuple(sorted((one for one in found if one.path != "task"), key=lambda one: one.built_in))
 
 
@@ -169,7 +174,9 @@ def stage_facts(manifest: Manifest) -> StageFacts:
     )
 
 
-def teacher_facts(card: Mapping[str, JsonValue], generated: Mapping[str, float], asked: Mapping[str, JsonValue]) -> Teacher:
+def teacher_facts(
+    card: Mapping[str, JsonValue], generated: Mapping[str, float], asked: Mapping[str, JsonValue]
+) -> Teacher:
     """`card`: the dataset part of merge's model card; `generated`: generate's metrics; `asked`: the teacher part of its report."""
 
     def count(name: str) -> int | None:
@@ -197,7 +204,9 @@ def curve(history: bytes) -> tuple[dict[str, float], ...]:
             continue
         entry = json.loads(line)
         if isinstance(entry, dict):
-            found.append({name: float(value) for name, value in entry.items() if isinstance(value, int | float)})
+            found.append(
+                {name: float(value) for name, value in entry.items() if isinstance(value, int | float)}
+            )
     return tuple(found)
 
 

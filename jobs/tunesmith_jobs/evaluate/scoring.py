@@ -46,7 +46,9 @@ def format_judge(wanted: Format | None) -> Judge | None:
         return None
     if wanted.regex is not None:
         pattern = re.compile(wanted.regex)
-        return lambda answer: "" if pattern.fullmatch(answer.strip()) else "does not match the regular expression"
+        return lambda answer: (
+            "" if pattern.fullmatch(answer.strip()) else "does not match the regular expression"
+        )
     schema = wanted.json_schema or {}
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
@@ -78,7 +80,9 @@ def compare_losses(base: Sequence[RowLoss], merged: Sequence[RowLoss], *, seed: 
     if found is None:
         return None
     tokens = sum(old.tokens for old, _ in pairs)
-    return Comparison(sum(old.nats for old, _ in pairs) / tokens, sum(new.nats for _, new in pairs) / tokens, found)
+    return Comparison(
+        sum(old.nats for old, _ in pairs) / tokens, sum(new.nats for _, new in pairs) / tokens, found
+    )
 
 
 def compare_shares(base: Sequence[bool], merged: Sequence[bool], *, seed: int) -> Comparison | None:
@@ -98,7 +102,11 @@ def metrics(comparisons: dict[str, Comparison | None]) -> dict[str, float]:
     for name, comparison in comparisons.items():
         if comparison is None:
             continue
-        found |= {f"{name}Base": comparison.base, f"{name}Merged": comparison.merged, f"{name}Gain": comparison.gain.value}
+        found |= {
+            f"{name}Base": comparison.base,
+            f"{name}Merged": comparison.merged,
+            f"{name}Gain": comparison.gain.value,
+        }
         if comparison.gain.low is not None and comparison.gain.high is not None:
             found |= {f"{name}GainLow": comparison.gain.low, f"{name}GainHigh": comparison.gain.high}
     return found

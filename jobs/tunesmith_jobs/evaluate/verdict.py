@@ -49,27 +49,39 @@ def judge(loss: Comparison | None, exact: Comparison | None, valid: Comparison |
     return Verdict("better", "The new model is better.", detail, notes)
 
 
-def _only_loss(better: list[Comparison], loss: Comparison | None, exact: Comparison | None, valid: Comparison | None) -> bool:
+def _only_loss(
+    better: list[Comparison], loss: Comparison | None, exact: Comparison | None, valid: Comparison | None
+) -> bool:
     """Whether the loss fell while nothing that a user would see got better, though the request says what a good answer looks like."""
     return better == [loss] and exact is not None and exact.merged == 0 and valid is not None
 
 
-def _lonely_loss(better: list[Comparison], loss: Comparison | None, exact: Comparison | None, valid: Comparison | None) -> tuple[str, ...]:
+def _lonely_loss(
+    better: list[Comparison], loss: Comparison | None, exact: Comparison | None, valid: Comparison | None
+) -> tuple[str, ...]:
     if loss not in better or exact is None or exact.merged > 0:
         return ()
     if valid is None:
-        return ("No answer equals the expected one word for word. That is usual where many answers are right: judge the answers below.",)
-    return ("The loss fell, but no answer is exactly right: falling loss alone can mislead. Read the answers below.",)
+        return (
+            "No answer equals the expected one word for word. That is usual where many answers are right: judge the answers below.",
+        )
+    return (
+        "The loss fell, but no answer is exactly right: falling loss alone can mislead. Read the answers below.",
+    )
 
 
 def _detail(loss: Comparison | None, exact: Comparison | None, valid: Comparison | None) -> str:
     parts = []
     if exact is not None and (exact.merged or exact.base):
-        parts.append(f"{_of(exact.merged, exact.gain.n)} test answers are exactly right (base model: {_count(exact.base, exact.gain.n)}).")
+        parts.append(
+            f"{_of(exact.merged, exact.gain.n)} test answers are exactly right (base model: {_count(exact.base, exact.gain.n)})."
+        )
     elif exact is not None:
         parts.append(f"None of the {exact.gain.n} test answers is exactly right, with either model.")
     if valid is not None:
-        parts.append(f"{_of(valid.merged, valid.gain.n)} have the wanted form (base model: {_count(valid.base, valid.gain.n)}).")
+        parts.append(
+            f"{_of(valid.merged, valid.gain.n)} have the wanted form (base model: {_count(valid.base, valid.gain.n)})."
+        )
     return " ".join([*parts, _loss(loss)]).strip()
 
 
@@ -82,7 +94,12 @@ def _loss(loss: Comparison | None) -> str:
 
 def _notes(exact: Comparison | None, valid: Comparison | None) -> tuple[str, ...]:
     for figure in (exact, valid):
-        if figure is not None and figure.merged == 1 and figure.gain.low is not None and figure.gain.low == figure.gain.high:
+        if (
+            figure is not None
+            and figure.merged == 1
+            and figure.gain.low is not None
+            and figure.gain.low == figure.gain.high
+        ):
             n = figure.gain.n
             return (
                 f"Every one of the {n} rows went the same way, so the bootstrap shows no spread. What {n} of {n} can show:"

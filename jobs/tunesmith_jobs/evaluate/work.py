@@ -35,7 +35,11 @@ from tunesmith_jobs.evaluate.verdict import Verdict, judge
 from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.rows import read_rows
 
-_TABLE = {"loss": "loss on the test rows (nats per token)", "exactMatch": "exactly right", "formatValid": "in the wanted form"}
+_TABLE = {
+    "loss": "loss on the test rows (nats per token)",
+    "exactMatch": "exactly right",
+    "formatValid": "in the wanted form",
+}
 
 
 def work(attempt: Attempt) -> Outcome:
@@ -43,7 +47,10 @@ def work(attempt: Attempt) -> Outcome:
     device = find_device(attempt.spec.training.device)
     data, trained, merged = attempt.finished("generate"), attempt.finished("train"), attempt.finished("merge")
     if (pin := trained.manifest.pins.get("base")) is None:
-        raise Gone("train's manifest does not say which base model it used", remedy="set `rerun: {from: train, id: <new>}`")
+        raise Gone(
+            "train's manifest does not say which base model it used",
+            remedy="set `rerun: {from: train, id: <new>}`",
+        )
     attempt.pins["base"] = pin
     wanted = attempt.spec.evaluation
     judged = format_judge(wanted.format)
@@ -54,7 +61,14 @@ def work(attempt: Attempt) -> Outcome:
     kept = Kept(attempt)
     if len(kept):
         attempt.say(f"{len(kept)} of {2 * asked.total} results are there from an earlier attempt")
-    ask(attempt, kept, "base", asked, lambda: open_base(pin, attempt.work, token=os.environ.get("HF_TOKEN")), device.kind)
+    ask(
+        attempt,
+        kept,
+        "base",
+        asked,
+        lambda: open_base(pin, attempt.work, token=os.environ.get("HF_TOKEN")),
+        device.kind,
+    )
     ask(attempt, kept, "merged", asked, lambda: merged.folder("model/"), device.kind)
 
     answers = _answers(asked, kept, judged)
@@ -70,9 +84,15 @@ def work(attempt: Attempt) -> Outcome:
 def _answers(asked: Questions, kept: Kept, judged: Judge | None) -> list[Answer]:
     """Everything said: test rows first, then the request's own prompts."""
     found: list[Answer] = []
-    said = zip(kept.answers("base", "test", asked.answered), kept.answers("merged", "test", asked.answered), strict=True)
+    said = zip(
+        kept.answers("base", "test", asked.answered),
+        kept.answers("merged", "test", asked.answered),
+        strict=True,
+    )
     losses = zip(kept.losses("base", len(asked.rows)), kept.losses("merged", len(asked.rows)), strict=True)
-    for row, (base, merged), (loss_base, loss_merged) in zip(asked.rows[: asked.answered], said, losses, strict=False):
+    for row, (base, merged), (loss_base, loss_merged) in zip(
+        asked.rows[: asked.answered], said, losses, strict=False
+    ):
         found.append(
             Answer(
                 kind="test",
@@ -91,7 +111,11 @@ def _answers(asked: Questions, kept: Kept, judged: Judge | None) -> list[Answer]
                 loss_merged=_mean(loss_merged),
             )
         )
-    pairs = zip(kept.answers("base", "prompt", len(asked.prompts)), kept.answers("merged", "prompt", len(asked.prompts)), strict=True)
+    pairs = zip(
+        kept.answers("base", "prompt", len(asked.prompts)),
+        kept.answers("merged", "prompt", len(asked.prompts)),
+        strict=True,
+    )
     for number, (prompt, (base, merged)) in enumerate(zip(asked.prompts, pairs, strict=True), start=1):
         wrong = (judged(base), judged(merged)) if judged else (None, None)
         found.append(
@@ -112,13 +136,23 @@ def _mean(loss: RowLoss) -> float | None:
     return loss.nats / loss.tokens if loss.tokens else None
 
 
-def _compare(kept: Kept, asked: Questions, answers: Sequence[Answer], *, seed: int) -> dict[str, Comparison | None]:
+def _compare(
+    kept: Kept, asked: Questions, answers: Sequence[Answer], *, seed: int
+) -> dict[str, Comparison | None]:
     tests = [answer for answer in answers if answer.kind == "test"]
     valid = [answer for answer in tests if answer.wrong_form_base is not None]
     return {
-        "loss": compare_losses(kept.losses("base", len(asked.rows)), kept.losses("merged", len(asked.rows)), seed=seed),
-        "exactMatch": compare_shares([one.exact_base is True for one in tests], [one.exact_merged is True for one in tests], seed=seed),
-        "formatValid": compare_shares([not one.wrong_form_base for one in valid], [not one.wrong_form_merged for one in valid], seed=seed),
+        "loss": compare_losses(
+            kept.losses("base", len(asked.rows)), kept.losses("merged", len(asked.rows)), seed=seed
+        ),
+        "exactMatch": compare_shares(
+            [one.exact_base is True for one in tests], [one.exact_merged is True for one in tests], seed=seed
+        ),
+        "formatValid": compare_shares(
+            [not one.wrong_form_base for one in valid],
+            [not one.wrong_form_merged for one in valid],
+            seed=seed,
+        ),
     }
 
 
@@ -163,7 +197,9 @@ def _report(
         curve=report.curve(trained.read("history.jsonl")) if "history.jsonl" in trained.names() else (),
         data=figures,
         teacher=report.teacher_facts(
-            dataset if isinstance(dataset, Mapping) else {}, data.manifest.metrics, asked if isinstance(asked, Mapping) else {}
+            dataset if isinstance(dataset, Mapping) else {},
+            data.manifest.metrics,
+            asked if isinstance(asked, Mapping) else {},
         ),
         training=_json(trained, "report.json"),
         merge=_json(merged, "report.json"),
@@ -182,15 +218,21 @@ def _json(finished: Finished, name: str) -> dict[str, JsonValue]:
     return found if isinstance(found, dict) else {}
 
 
-def _leave(attempt: Attempt, merged: Finished, found: Report, comparisons: Mapping[str, Comparison | None]) -> None:
+def _leave(
+    attempt: Attempt, merged: Finished, found: Report, comparisons: Mapping[str, Comparison | None]
+) -> None:
     attempt.put_bytes("report.json", found.to_bytes())
     attempt.put_bytes("report.html", page.render(found).encode())
     lines = (answer.model_dump_json(by_alias=True, exclude_none=True) for answer in found.answers)
     attempt.put_bytes("answers.jsonl", "".join(f"{line}\n" for line in lines).encode())
     if (facts := merged.manifest.details.get("modelCard")) is not None:
         table = [
-            model_card.Comparison(_TABLE[name], one.gain.n, one.base, one.merged, one.gain.value, one.gain.low, one.gain.high)
+            model_card.Comparison(
+                _TABLE[name], one.gain.n, one.base, one.merged, one.gain.value, one.gain.low, one.gain.high
+            )
             for name, one in comparisons.items()
             if one is not None
         ]
-        attempt.put_bytes("README.md", model_card.render(model_card.Facts.model_validate(facts), table).encode())
+        attempt.put_bytes(
+            "README.md", model_card.render(model_card.Facts.model_validate(facts), table).encode()
+        )

@@ -28,7 +28,15 @@ class Call:
     def key(self) -> str:
         """The call's name in the journal: hex sha256."""
         text = json.dumps(
-            [self.model, self.messages, self.temperature, self.max_tokens, self.shape, self.cell, self.sample],
+            [
+                self.model,
+                self.messages,
+                self.temperature,
+                self.max_tokens,
+                self.shape,
+                self.cell,
+                self.sample,
+            ],
             ensure_ascii=False,
             separators=(",", ":"),
         )

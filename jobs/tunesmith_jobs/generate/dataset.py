@@ -22,7 +22,13 @@ class Rejected:
 
     def to_json(self) -> dict[str, str]:
         """Members that are not empty."""
-        members = {"id": self.id, "reason": self.reason, "detail": self.detail, "prompt": self.prompt, "response": self.response}
+        members = {
+            "id": self.id,
+            "reason": self.reason,
+            "detail": self.detail,
+            "prompt": self.prompt,
+            "response": self.response,
+        }
         return {name: text for name, text in members.items() if text}
 
 
@@ -51,7 +57,9 @@ class Dataset:
         if (match := self._duplicates.take(distinctive(row))) is not None:
             exact = match.similarity == 1.0
             earlier = self.rows[match.key].id
-            return self.reject(row, "duplicate" if exact else "nearDuplicate", f"{match.similarity:.2f} like {earlier}")
+            return self.reject(
+                row, "duplicate" if exact else "nearDuplicate", f"{match.similarity:.2f} like {earlier}"
+            )
         self.rows.append(row)
         return True
 
@@ -66,7 +74,9 @@ class Dataset:
 
     def rejected_lines(self) -> bytes:
         """rejected.jsonl."""
-        return "".join(json.dumps(rejected.to_json(), ensure_ascii=False) + "\n" for rejected in self.rejected).encode()
+        return "".join(
+            json.dumps(rejected.to_json(), ensure_ascii=False) + "\n" for rejected in self.rejected
+        ).encode()
 
 
 def distinctive(row: Row) -> str:

@@ -77,8 +77,13 @@ class Index:
 
     def like(self, found: frozenset[str]) -> list[Match]:
         """Earlier texts of at least the threshold's similarity, most similar first, then in order."""
-        matches = [Match(key, jaccard(found, self._shingles[key])) for key in self._lsh.query(_minhash(found))]
-        return sorted((match for match in matches if match.similarity >= self.threshold), key=lambda match: (-match.similarity, match.key))
+        matches = [
+            Match(key, jaccard(found, self._shingles[key])) for key in self._lsh.query(_minhash(found))
+        ]
+        return sorted(
+            (match for match in matches if match.similarity >= self.threshold),
+            key=lambda match: (-match.similarity, match.key),
+        )
 
     def add(self, key: int, found: frozenset[str]) -> None:
         """Keep a text."""
@@ -152,5 +157,10 @@ def nearest(texts: Sequence[frozenset[str]], others: Sequence[frozenset[str]]) -
         for shingle in found:
             for key in places.get(shingle, ()):
                 shared[key] = shared.get(key, 0) + 1
-        best.append(max((count / (len(found) + len(others[key]) - count) for key, count in shared.items()), default=0.0))
+        best.append(
+            max(
+                (count / (len(found) + len(others[key]) - count) for key, count in shared.items()),
+                default=0.0,
+            )
+        )
     return best

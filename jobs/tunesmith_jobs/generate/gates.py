@@ -37,7 +37,9 @@ class Concurrency:
     def succeeded(self, seconds: float) -> None:
         """An answer came after so many seconds."""
         self.answers += 1
-        self.round_trip = seconds if self.answers == 1 else self.round_trip + SMOOTHING * (seconds - self.round_trip)
+        self.round_trip = (
+            seconds if self.answers == 1 else self.round_trip + SMOOTHING * (seconds - self.round_trip)
+        )
         if self.round_trip > self.time_limit / 4:
             return  # requests wait in the endpoint's queue, where more would only run into the time limit
         step = SLOW_START_STEP if self.slow_start else max(STEP / self.limit, STEP_SHARE)
@@ -49,7 +51,11 @@ class Concurrency:
         Endpoints refuse at once, so a while without a refusal is consent. Not beyond what an endpoint that answers one after another
         could do within the time limit.
         """
-        ceiling = min(float(self.most), self.time_limit / self.round_trip) if self.answers and self.round_trip else 0.0
+        ceiling = (
+            min(float(self.most), self.time_limit / self.round_trip)
+            if self.answers and self.round_trip
+            else 0.0
+        )
         if not self.slow_start or self.limit >= ceiling:
             return math.inf
         if self.ramped == -math.inf:
@@ -112,7 +118,9 @@ class Gates:
     own: list[tuple[str, Bucket]] = field(default_factory=list)
     announced: dict[str, Bucket] = field(default_factory=dict)
     live: Bucket | None = None  # a limit from outside that changes while the stage runs
-    pace: Bucket | None = None  # requests a second that the endpoint was seen to take; known after two bursts of refusals
+    pace: Bucket | None = (
+        None  # requests a second that the endpoint was seen to take; known after two bursts of refusals
+    )
     paused_until: float = -math.inf
     in_flight: int = 0
     refusals: int = 0  # bursts in a row
@@ -156,7 +164,11 @@ class Gates:
             self.concurrency.congested(now)
         self.accepted -= 1
         self.refusals += now >= self.paused_until  # those of one burst count once
-        pause = backoff(self.refusals - 1, draw) if retry_after is None else retry_after + draw * min(1.0, 0.1 * retry_after)
+        pause = (
+            backoff(self.refusals - 1, draw)
+            if retry_after is None
+            else retry_after + draw * min(1.0, 0.1 * retry_after)
+        )
         self.paused_until = max(self.paused_until, now + pause)
         return pause
 
@@ -181,7 +193,9 @@ class Gates:
     def announce(self, now: float, kind: str, limit: float, remaining: float) -> None:
         """The endpoint's headers say `limit` `requests` or `tokens` a minute, and what remains. Only the first word counts."""
         if kind not in self.announced and limit >= 1:
-            self.announced[kind] = Bucket(rate=limit / 60, capacity=limit, level=min(limit, remaining), at=now)
+            self.announced[kind] = Bucket(
+                rate=limit / 60, capacity=limit, level=min(limit, remaining), at=now
+            )
 
     def _learn_pace(self, now: float) -> None:
         """A pause is over: what was accepted since the one before it, over the time since, is what the endpoint takes.
@@ -201,7 +215,14 @@ class Gates:
         return [*self.own, *self.announced.items(), *others]
 
 
-def make_gates(now: float, *, most: int, requests_per_minute: int = 0, tokens_per_minute: int = 0, time_limit: float = math.inf) -> Gates:
+def make_gates(
+    now: float,
+    *,
+    most: int,
+    requests_per_minute: int = 0,
+    tokens_per_minute: int = 0,
+    time_limit: float = math.inf,
+) -> Gates:
     """Gates for a teacher's settings; 0 means no limit of one's own. `time_limit` of a request in seconds."""
     own = [("requests", requests_bucket(requests_per_minute, now))] if requests_per_minute else []
     own += [("tokens", tokens_bucket(tokens_per_minute, now))] if tokens_per_minute else []

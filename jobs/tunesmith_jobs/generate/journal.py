@@ -16,7 +16,9 @@ from tunesmith_jobs.generate.calls import Answer, Call, read_answer
 from tunesmith_jobs.storage import NotFound, Store
 
 SEGMENT_ANSWERS = 64
-SEGMENT_SECONDS = 0.05  # least time between two segments, so that a long run does not leave thousands of tiny objects
+SEGMENT_SECONDS = (
+    0.05  # least time between two segments, so that a long run does not leave thousands of tiny objects
+)
 _READERS = 16
 
 
@@ -55,7 +57,14 @@ def read_entries(data: bytes) -> Iterator[Entry]:
     for line in data.split(b"\n"):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
-            yield Entry(entry["key"], entry["model"], entry["cell"], entry["sample"], float(entry["seconds"]), entry["raw"])
+            yield Entry(
+                entry["key"],
+                entry["model"],
+                entry["cell"],
+                entry["sample"],
+                float(entry["seconds"]),
+                entry["raw"],
+            )
 
 
 class Journal:
@@ -86,7 +95,11 @@ class Journal:
             for data in pool.map(read, sorted(paths)):
                 for entry in read_entries(data):
                     self._entries.setdefault(entry.key, entry)
-        own = [path.rsplit("-", 1)[1].removesuffix(".jsonl") for path in paths if path.startswith(f"{self.folder}/{self._attempt}-")]
+        own = [
+            path.rsplit("-", 1)[1].removesuffix(".jsonl")
+            for path in paths
+            if path.startswith(f"{self.folder}/{self._attempt}-")
+        ]
         self._sequence = max((int(number) for number in own if number.isdigit()), default=-1) + 1
 
     def entries(self) -> Iterator[Entry]:
@@ -122,7 +135,9 @@ class Journal:
                 if len(self._waiting) < SEGMENT_ANSWERS:
                     self._room.clear()
                 try:
-                    await asyncio.to_thread(self._write_segment, "".join(entry.line() + "\n" for entry, _ in batch).encode())
+                    await asyncio.to_thread(
+                        self._write_segment, "".join(entry.line() + "\n" for entry, _ in batch).encode()
+                    )
                 except Exception as error:  # noqa: BLE001 - whoever waits for the batch raises it
                     for _, stored in batch:
                         if not stored.done():

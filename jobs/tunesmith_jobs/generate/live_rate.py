@@ -31,6 +31,10 @@ async def follow(limit: Callable[[int], None], say: Callable[[str], None], secon
         rate = read_rate(Path(name))
         if rate is not None and rate != known:
             known = rate
-            say(f"at most {rate} requests a minute to the teacher from now on" if rate else "no limit on requests a minute any more")
+            say(
+                f"at most {rate} requests a minute to the teacher from now on"
+                if rate
+                else "no limit on requests a minute any more"
+            )
             limit(rate)
         await asyncio.sleep(seconds)

@@ -48,12 +48,17 @@ class Read:
         """The bad lines: a count of each kind, then the first of them."""
         if not self.bad:
             return [] if self.rows else [Problem(name, "has no rows")]
-        kinds = ", ".join(f"{count} x {kind}" for kind, count in Counter(kind for _, kind, _ in self.bad).most_common())
+        kinds = ", ".join(
+            f"{count} x {kind}" for kind, count in Counter(kind for _, kind, _ in self.bad).most_common()
+        )
         named = [Problem(f"{name}, line {line}", why) for line, _, why in self.bad[:SHOWN]]
         rest = len(self.bad) - len(named)
-        return [Problem(name, f"{len(self.bad)} of {len(self.bad) + len(self.rows)} rows cannot be used: {kinds}"), *named] + (
-            [Problem(name, f"and {rest} more")] if rest else []
-        )
+        return [
+            Problem(
+                name, f"{len(self.bad)} of {len(self.bad) + len(self.rows)} rows cannot be used: {kinds}"
+            ),
+            *named,
+        ] + ([Problem(name, f"and {rest} more")] if rest else [])
 
 
 def own_rows(attempt: Attempt) -> Dataset:
@@ -70,7 +75,12 @@ def own_rows(attempt: Attempt) -> Dataset:
         )
     read = parse_source(data, source)
     if problems := read.problems(source.uri):
-        raise BadData(f"{source.uri} cannot be used as it is", reason="BadRows", problems=problems, remedy="correct the file and run again")
+        raise BadData(
+            f"{source.uri} cannot be used as it is",
+            reason="BadRows",
+            problems=problems,
+            remedy="correct the file and run again",
+        )
     dataset = Dataset(attempt.spec.data.near_duplicates)
     dataset.system_message, rows = _system_message(attempt, read.rows)
     for row in rows:
@@ -93,7 +103,11 @@ def check_source(attempt: Attempt) -> list[Problem]:
 
 def fetch(uri: str) -> bytes:
     """All bytes of a source. Raises BadData if it is not there, and what the store raises."""
-    missing = BadData(f"{uri} is not there", reason="SourceNotFound", problems=[Problem(f"{_PATH}.uri", "no such file or object", uri)])
+    missing = BadData(
+        f"{uri} is not there",
+        reason="SourceNotFound",
+        problems=[Problem(f"{_PATH}.uri", "no such file or object", uri)],
+    )
     if uri.startswith("s3://"):
         folder, _, name = uri.rpartition("/")
         try:
@@ -113,12 +127,16 @@ def fetch(uri: str) -> bytes:
 def parse_source(data: bytes, source: Source) -> Read:
     """The rows in a file's bytes. Raises BadData where the file as a whole cannot be read."""
     text = decode(data, source.encoding, source.uri)
-    is_csv = source.format == "csv" or (source.format == "auto" and source.uri.lower().endswith((".csv", ".tsv")))
+    is_csv = source.format == "csv" or (
+        source.format == "auto" and source.uri.lower().endswith((".csv", ".tsv"))
+    )
     rows: list[Row] = []
     bad: list[tuple[int, str, str]] = []
     for line, value in _csv_lines(text, source) if is_csv else _json_lines(text):
         try:
-            rows.append(_row(f"l{line:06d}", value if isinstance(value, dict) else _json(value), source.fields))
+            rows.append(
+                _row(f"l{line:06d}", value if isinstance(value, dict) else _json(value), source.fields)
+            )
         except _BadLine as error:
             bad.append((line, error.kind, str(error)))
     return Read(rows, bad)
@@ -140,7 +158,9 @@ def decode(data: bytes, encoding: str, name: str) -> str:
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             why = f"is not {candidate}: byte {error.start}, line {line}, {error.reason}"
-    problem = Problem(f"{_PATH}.encoding", why, encoding, "name the file's encoding, such as utf-8, utf-16, cp1252, gb18030")
+    problem = Problem(
+        f"{_PATH}.encoding", why, encoding, "name the file's encoding, such as utf-8, utf-16, cp1252, gb18030"
+    )
     raise BadData(f"{name} cannot be decoded", reason="BadEncoding", problems=[problem])
 
 
@@ -173,7 +193,12 @@ def _csv_lines(text: str, source: Source) -> Iterator[tuple[int, dict[str, Any]]
     names = list(reader.fieldnames or ())
     wanted = [source.fields.prompt, source.fields.response]
     if lacking := [name for name in wanted if name not in names]:
-        problem = Problem(f"{_PATH}.fields", f"no column {' and no column '.join(map(repr, lacking))}", names, "set data.source.fields")
+        problem = Problem(
+            f"{_PATH}.fields",
+            f"no column {' and no column '.join(map(repr, lacking))}",
+            names,
+            "set data.source.fields",
+        )
         raise BadData(f"{source.uri} lacks columns", reason="BadColumns", problems=[problem])
     line = 1
     try:
@@ -200,7 +225,10 @@ def _row(name: str, value: dict[str, Any], fields: Fields) -> Row:
 
 def _text(value: dict[str, Any], field: str) -> str:
     if field not in value:
-        raise _BadLine(f"no {field}", f"has no field {field!r} (it has {', '.join(map(repr, list(value)[:6])) or 'none'})")
+        raise _BadLine(
+            f"no {field}",
+            f"has no field {field!r} (it has {', '.join(map(repr, list(value)[:6])) or 'none'})",
+        )
     text = value[field]
     if not isinstance(text, str):
         raise _BadLine(f"{field} is no text", f"{field!r} is no text but {type(text).__name__}")
@@ -238,7 +266,9 @@ def _messages(value: Any, field: str) -> list[tuple[str, str]]:
 def _content(content: Any, number: int, field: str) -> str:
     if isinstance(content, str):
         return content
-    if isinstance(content, list) and all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and isinstance(part.get("text"), str) for part in content
+    ):
         return "".join(part["text"] for part in content)
     raise _BadLine("bad message", f"message {number} of {field!r} has no text as content")
 
@@ -246,7 +276,10 @@ def _content(content: Any, number: int, field: str) -> str:
 def _alternating(messages: list[tuple[str, str]], field: str) -> list[tuple[str, str]]:
     for number, (role, _) in enumerate(messages):
         if role != _TURNS[number % 2]:
-            raise _BadLine("roles", f"{field!r} must be user and assistant in turn, ending with assistant; found {role!r}")
+            raise _BadLine(
+                "roles",
+                f"{field!r} must be user and assistant in turn, ending with assistant; found {role!r}",
+            )
     if len(messages) % 2:
         raise _BadLine("no answer", f"{field!r} must end with the assistant's answer")
     return messages

@@ -47,7 +47,12 @@ _STRINGS = {"type": "array", "items": _STRING}
 
 
 def _object(**properties: object) -> dict[str, object]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 # Strict subset of JSON Schema that OpenAI takes: everything required, nothing else allowed, no bounds.
@@ -84,12 +89,16 @@ def parse_plan(text: str) -> Plan:
     try:
         axes = [{**axis, "values": _distinct(axis["values"])} for axis in value.get("axes", [])]
         lists = {name: _distinct(value.get(name, [])) for name in ("topics", "difficulties")}
-        return Plan.model_validate({**value, **lists, "axes": [axis for axis in axes if len(axis["values"]) > 1]})
+        return Plan.model_validate(
+            {**value, **lists, "axes": [axis for axis in axes if len(axis["values"]) > 1]}
+        )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise Unreadable(f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise Unreadable("axes must be a list of objects with name and values, values a list of strings") from error
+        raise Unreadable(
+            "axes must be a list of objects with name and values, values a list of strings"
+        ) from error
 
 
 def parse_system_message(text: str) -> str:

@@ -55,13 +55,22 @@ def plan_call(task: str, data: Data, sample: int) -> Call:
     text = _task(task)
     if data.seeds:
         text += "\n\nExamples of good prompts:\n" + "\n".join(f"- {seed}" for seed in data.seeds)
-    return Call(_planner(data), (("system", PLAN), ("user", text)), data.temperature, max(data.max_tokens, 4096), "plan", sample=sample)
+    return Call(
+        _planner(data),
+        (("system", PLAN), ("user", text)),
+        data.temperature,
+        max(data.max_tokens, 4096),
+        "plan",
+        sample=sample,
+    )
 
 
 def system_message_call(task: str, data: Data, sample: int) -> Call:
     """Asks for the system message."""
     messages: tuple[Message, ...] = (("system", SYSTEM_MESSAGE), ("user", _task(task)))
-    return Call(_planner(data), messages, data.temperature, data.system_message_max_tokens, "text", sample=sample)
+    return Call(
+        _planner(data), messages, data.temperature, data.system_message_max_tokens, "text", sample=sample
+    )
 
 
 def cell_call(task: str, data: Data, plan: Plan, cell: Cell) -> Call:
@@ -69,12 +78,23 @@ def cell_call(task: str, data: Data, plan: Plan, cell: Cell) -> Call:
     about = f"Topic: {cell.topic}\n" + "".join(f"{name}: {value}\n" for name, value in cell.values)
     if cell.difficulty:
         about += f"Difficulty: {cell.difficulty}\n"
-    count = "Write 1 pair." if data.pairs_per_call == 1 else f"Write {data.pairs_per_call} pairs that differ as much as these lines allow."
+    count = (
+        "Write 1 pair."
+        if data.pairs_per_call == 1
+        else f"Write {data.pairs_per_call} pairs that differ as much as these lines allow."
+    )
     text = (
         f"{_task(task)}\n\n<prompts>\n{plan.prompts}\n</prompts>\n\n<responses>\n{plan.responses}\n</responses>\n\n"
         f"Example number {cell.index + 1}:\n{about}\n{count}"
     )
-    return Call(data.teacher.model, (("system", PAIRS), ("user", text)), data.temperature, data.max_tokens, "pairs", cell=cell.index)
+    return Call(
+        data.teacher.model,
+        (("system", PAIRS), ("user", text)),
+        data.temperature,
+        data.max_tokens,
+        "pairs",
+        cell=cell.index,
+    )
 
 
 def chain_call(task: str, data: Data, turn: int, shown: Sequence[Row]) -> Call:

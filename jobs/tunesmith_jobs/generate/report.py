@@ -35,7 +35,10 @@ def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]
         "split": {"clusterSimilarity": parts.threshold, "clusters": parts.clusters},
         "leakage": leakage(dataset, parts),
         "diversity": {"prompts": diversity(prompts), "responses": diversity(responses)},
-        "characters": {"prompts": quantiles([len(text) for text in prompts]), "responses": quantiles([len(text) for text in responses])},
+        "characters": {
+            "prompts": quantiles([len(text) for text in prompts]),
+            "responses": quantiles([len(text) for text in responses]),
+        },
         "coverage": {axis: coverage(counts) for axis, counts in dataset.coverage.items()},
         "teacher": dict(dataset.figures),
         "examples": [{"id": row.id, "prompt": row.prompt, "response": row.response} for row in shown],
@@ -46,7 +49,11 @@ def leakage(dataset: Dataset, parts: Split) -> dict[str, JsonValue]:
     """How similar test rows are to the train row most like them: Jaccard similarity of 3-shingles, 0 to 1."""
     found = [shingles(distinctive(row)) for row in dataset.rows]
     similar = nearest([found[key] for key in parts.test], [found[key] for key in parts.train])
-    return {"max": round(max(similar, default=0.0), 4), "p95": round(quantile(sorted(similar), 0.95), 4), "rows": len(similar)}
+    return {
+        "max": round(max(similar, default=0.0), 4),
+        "p95": round(quantile(sorted(similar), 0.95), 4),
+        "rows": len(similar),
+    }
 
 
 def diversity(texts: Sequence[str]) -> dict[str, JsonValue]:
@@ -75,7 +82,10 @@ def coverage(counts: Counter[str]) -> dict[str, JsonValue]:
 def quantiles(values: Sequence[float]) -> dict[str, JsonValue]:
     """Least, median, 95 %, most."""
     ordered = sorted(values)
-    return {name: quantile(ordered, share) for name, share in (("min", 0.0), ("p50", 0.5), ("p95", 0.95), ("max", 1.0))}
+    return {
+        name: quantile(ordered, share)
+        for name, share in (("min", 0.0), ("p50", 0.5), ("p95", 0.95), ("max", 1.0))
+    }
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -83,11 +93,16 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-def asking_figures(figures: Figures, *, seconds: float, priced: bool, widest: int, requests_per_minute: int) -> dict[str, float]:
+def asking_figures(
+    figures: Figures, *, seconds: float, priced: bool, widest: int, requests_per_minute: int
+) -> dict[str, float]:
     """What asking the teacher took. `efficiency`: the least time these calls could take, over the time they took."""
     latencies = sorted(figures.latencies)
     mean = sum(latencies) / len(latencies) if latencies else 0.0
-    ideal = max(mean * -(-len(latencies) // widest), len(latencies) / requests_per_minute * 60 if requests_per_minute else 0.0)
+    ideal = max(
+        mean * -(-len(latencies) // widest),
+        len(latencies) / requests_per_minute * 60 if requests_per_minute else 0.0,
+    )
     found = {
         "calls": figures.calls,
         "callsReused": figures.reused,

@@ -48,7 +48,8 @@ class Patience:
             seconds = math.nan
         if not 0 < seconds < math.inf:
             raise BadRequest(
-                f"{TEACHER_TIMEOUT} is no number of seconds: {given!r}", remedy="set it to a number above 0 in stages.generate.env"
+                f"{TEACHER_TIMEOUT} is no number of seconds: {given!r}",
+                remedy="set it to a number above 0 in stages.generate.env",
             )
         return cls(request=seconds)
 
@@ -137,7 +138,12 @@ class Runner:
 
     def stop(self) -> None:
         """No further call starts; those that wait end with Stopped."""
-        self._fail(Stopped("generate was told to stop; the answers so far are in the journal", remedy="run again to go on from there"))
+        self._fail(
+            Stopped(
+                "generate was told to stop; the answers so far are in the journal",
+                remedy="run again to go on from there",
+            )
+        )
 
     async def drain(self) -> None:
         """Let what is under way arrive, for a short time: it is paid for. Then give up the rest and write the journal out."""
@@ -206,7 +212,9 @@ class Runner:
         if fault.dialect != self._endpoint.dialect:
             self._endpoint.dialect = fault.dialect
             kind = "" if fault.dialect.temperature else ", without a temperature: it takes none"
-            self._say(f"the teacher is asked in the form {fault.dialect.level} with {fault.dialect.tokens}{kind} ({fault})")
+            self._say(
+                f"the teacher is asked in the form {fault.dialect.level} with {fault.dialect.tokens}{kind} ({fault})"
+            )
 
     def _push_back(self, fault: Passing) -> None:
         if isinstance(fault, Throttled):
@@ -218,7 +226,10 @@ class Runner:
         self.figures.faults["429"] += 1
         asked = fault.retry_after or 0.0
         if self._silent() or asked > self._patience.silence:
-            raise self._gave_up(f"it limits the rate of requests (429), and asks to wait {asked:g} s: {fault}", "TeacherThrottled")
+            raise self._gave_up(
+                f"it limits the rate of requests (429), and asks to wait {asked:g} s: {fault}",
+                "TeacherThrottled",
+            )
 
     async def _bear(self, fault: Passing, tries: int) -> None:
         self.figures.faults[str(fault).split(":")[0]] += 1

@@ -9,7 +9,9 @@ from tunesmith_jobs.generate.dedupe import clusters, shingles
 
 # Rows this similar stay together. Looser than what counts as a duplicate; less loose where that leaves one lump (rows of one template).
 LOOSENESS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-TOLERANCE = 0.1  # of the rows asked for, but at least one, that a split may be off before the next looseness is tried
+TOLERANCE = (
+    0.1  # of the rows asked for, but at least one, that a split may be off before the next looseness is tried
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ def split(texts: Sequence[str], shares: Shares) -> Split:
             least = off
             train = tuple(sorted(set(range(len(texts))) - set(parts[0]) - set(parts[1])))
             best = Split(train, parts[1], parts[0], threshold, len(groups))
-        if off <= max(1.0, TOLERANCE * sum(wanted)) and all(part or not want for part, want in zip(parts, wanted, strict=True)):
+        if off <= max(1.0, TOLERANCE * sum(wanted)) and all(
+            part or not want for part, want in zip(parts, wanted, strict=True)
+        ):
             break
     assert best is not None
     return best
@@ -57,7 +61,9 @@ def _share(rows: int, share: float) -> int:
     return 0 if share == 0 or rows < 2 else min(rows - 1, max(1, round(share * rows)))
 
 
-def _fill(groups: list[list[int]], texts: Sequence[str], wanted: tuple[int, int], seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _fill(
+    groups: list[list[int]], texts: Sequence[str], wanted: tuple[int, int], seed: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Test and validation: groups in the order of their hashes, each taken where it still fits."""
 
     def place(group: list[int]) -> bytes:

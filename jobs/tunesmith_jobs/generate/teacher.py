@@ -63,7 +63,9 @@ class Endpoint:
 
     def __init__(self, settings: Settings, *, timeout: float) -> None:
         self.url = settings.base_url or OPENAI_URL
-        self.dialect = Dialect(tokens="max_completion_tokens" if "://api.openai.com/" in self.url + "/" else "max_tokens")
+        self.dialect = Dialect(
+            tokens="max_completion_tokens" if "://api.openai.com/" in self.url + "/" else "max_tokens"
+        )
         self._most = settings.max_concurrency
         self._timeout = timeout
         self._key = api_key(settings)
@@ -95,7 +97,9 @@ class Endpoint:
         begun = time.monotonic()
         try:
             # `chat.completions.create` walks every message against its types: 40 % of a call's time, for what is a dict already.
-            response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=dialect.body(call))
+            response = await self._client.post(
+                "/chat/completions", cast_to=httpx2.Response, body=dialect.body(call)
+            )
             answer = read_answer(response.text, seconds=time.monotonic() - begun)
         except openai.APIStatusError as error:
             if _filtered(error):
@@ -116,7 +120,10 @@ class Endpoint:
         if status in (400, 413, 422):
             if self.dialect != dialect:
                 return Unsupported(message, self.dialect)
-            if error.code != "context_length_exceeded" and (other := dialect.without(call, message)) is not None:
+            if (
+                error.code != "context_length_exceeded"
+                and (other := dialect.without(call, message)) is not None
+            ):
                 return Unsupported(message, other)
             return BadRequest(
                 f"the teacher at {self.url} refuses the request ({status}): {message}",
@@ -126,7 +133,12 @@ class Endpoint:
         return Passing(f"status {status}: {message}", overload=status in (408, 503, 529))
 
 
-_FILTERED = json.dumps({"choices": [{"finish_reason": "content_filter", "message": {"content": ""}}], "usage": {"completion_tokens": 0}})
+_FILTERED = json.dumps(
+    {
+        "choices": [{"finish_reason": "content_filter", "message": {"content": ""}}],
+        "usage": {"completion_tokens": 0},
+    }
+)
 
 
 def api_key(settings: Settings) -> str:
@@ -185,7 +197,9 @@ def check_teacher(spec: Spec) -> list[TunesmithError]:
         except openai.APIStatusError as error:
             if error.status_code == 404 or error.status_code == 405:
                 return []
-            fatal = fatal_error(error.status_code, _message(error), str(error.code or ""), url, settings.model)
+            fatal = fatal_error(
+                error.status_code, _message(error), str(error.code or ""), url, settings.model
+            )
             return [fatal or _unreachable(url, f"status {error.status_code}: {_message(error)}")]
         except openai.APIError as error:
             return [_unreachable(url, str(error.__cause__ or error))]
@@ -202,8 +216,12 @@ def _missing(client: "openai.OpenAI", model: str, known: list[str], url: str) ->
         client.models.retrieve(model)
     except openai.NotFoundError:
         some = ", ".join(sorted(known)[:8])
-        problem = Problem("spec.data.teacher.model", f"{url} does not have this model", model, f"it lists: {some}")
-        return BadRequest("the teacher's model is not there", reason="TeacherModelNotFound", problems=[problem])
+        problem = Problem(
+            "spec.data.teacher.model", f"{url} does not have this model", model, f"it lists: {some}"
+        )
+        return BadRequest(
+            "the teacher's model is not there", reason="TeacherModelNotFound", problems=[problem]
+        )
     except openai.APIError:
         return None
     return None
@@ -262,5 +280,8 @@ def _limits(headers: "httpx2.Headers") -> Headers:
     for kind in ("requests", "tokens"):
         limit, remaining = (headers.get(f"x-ratelimit-{word}-{kind}", "") for word in ("limit", "remaining"))
         if re.fullmatch(r"\d+", limit):
-            found[kind] = (float(limit), float(remaining) if re.fullmatch(r"\d+", remaining) else float(limit))
+            found[kind] = (
+                float(limit),
+                float(remaining) if re.fullmatch(r"\d+", remaining) else float(limit),
+            )
     return Headers(found)

@@ -32,7 +32,11 @@ def work(attempt: Attempt) -> Outcome:
 
     facts = preflight(attempt)
     outcome = generate(attempt)
-    return outcome if facts is None else replace(outcome, metrics=outcome.metrics | {"baseBytes": float(facts.disk_bytes)})
+    return (
+        outcome
+        if facts is None
+        else replace(outcome, metrics=outcome.metrics | {"baseBytes": float(facts.disk_bytes)})
+    )
 
 
 def generate(attempt: Attempt, patience: Patience | None = None) -> Outcome:
@@ -40,7 +44,11 @@ def generate(attempt: Attempt, patience: Patience | None = None) -> Outcome:
     data = attempt.spec.data
     if data.from_ is not None:
         return copy_dataset(attempt)
-    dataset = own_rows(attempt) if data.source is not None else asyncio.run(_written(attempt, patience or Patience.from_environment()))
+    dataset = (
+        own_rows(attempt)
+        if data.source is not None
+        else asyncio.run(_written(attempt, patience or Patience.from_environment()))
+    )
     attempt.check_stop()
     _enough(dataset)
     parts = split([distinctive(row) for row in dataset.rows], data.split)
@@ -72,7 +80,14 @@ async def _written(attempt: Attempt, patience: Patience) -> Dataset:
             spent = {"usd": round(ledger.usd, 6)} if ledger.priced else {}
             calls = {"inFlight": gates.in_flight, "callsPerMinute": round(runner.figures.calls / minutes, 1)}
             attempt.progress(
-                rows, data.examples, "rows", phase=data.strategy, tokens=ledger.tokens, rejected=len(dataset.rejected), **calls, **spent
+                rows,
+                data.examples,
+                "rows",
+                phase=data.strategy,
+                tokens=ledger.tokens,
+                rejected=len(dataset.rejected),
+                **calls,
+                **spent,
             )
 
         accepted(0)
@@ -132,11 +147,20 @@ def _leave(attempt: Attempt, dataset: Dataset, parts: Split) -> Outcome:
     if dataset.plan is not None:
         attempt.put_bytes("plan.json", (dataset.plan.model_dump_json(indent=1) + "\n").encode())
     attempt.put_bytes("report.json", (json.dumps(figures, ensure_ascii=False, indent=1) + "\n").encode())
-    attempt.say(f"{len(dataset.rows)} rows: {', '.join(f'{len(keys)} {name}' for name, keys in wanted.items())}")
+    attempt.say(
+        f"{len(dataset.rows)} rows: {', '.join(f'{len(keys)} {name}' for name, keys in wanted.items())}"
+    )
     if dataset.rejected:
         attempt.say(f"rejected: {counted(dataset.reasons())}")
-    metrics = {"rows": float(len(dataset.rows)), **{f"rows{name.capitalize()}": float(len(keys)) for name, keys in wanted.items()}}
-    metrics |= {name: float(dataset.figures[name]) for name in ("calls", "callsReused", "usd") if name in dataset.figures}
+    metrics = {
+        "rows": float(len(dataset.rows)),
+        **{f"rows{name.capitalize()}": float(len(keys)) for name, keys in wanted.items()},
+    }
+    metrics |= {
+        name: float(dataset.figures[name])
+        for name in ("calls", "callsReused", "usd")
+        if name in dataset.figures
+    }
     if dataset.figures:
         metrics["tokens"] = float(dataset.figures["inputTokens"] + dataset.figures["outputTokens"])
     metrics["rejected"] = float(len(dataset.rejected))

@@ -13,7 +13,14 @@ from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.calls import Answer, Call
 from tunesmith_jobs.generate.cells import Cell, cell_at, seed_of
 from tunesmith_jobs.generate.dataset import Dataset, Rejected, counted
-from tunesmith_jobs.generate.parse import Pair, Plan, Unreadable, parse_pairs, parse_plan, parse_system_message
+from tunesmith_jobs.generate.parse import (
+    Pair,
+    Plan,
+    Unreadable,
+    parse_pairs,
+    parse_plan,
+    parse_system_message,
+)
 from tunesmith_jobs.rows import Row
 
 SAMPLES = 3  # new tries an attempt makes for a plan or system message that cannot be used
@@ -80,7 +87,11 @@ async def rows_by_plan(ask: Ask, spec: Spec, dataset: Dataset, plan: Plan, accep
     try:
         while len(dataset.rows) < data.examples:
             # Only as many as are still missing if all under way turn out well: nothing is paid for that is not needed.
-            while len(pending) < width and started < most and len(dataset.rows) + data.pairs_per_call * len(pending) < data.examples:
+            while (
+                len(pending) < width
+                and started < most
+                and len(dataset.rows) + data.pairs_per_call * len(pending) < data.examples
+            ):
                 call = prompts.cell_call(spec.task, data, plan, cell_at(plan, data.seed, started))
                 pending[started] = asyncio.create_task(_pairs(ask, call, data.pairs_per_call))
                 started += 1
@@ -120,7 +131,9 @@ async def rows_by_chain(ask: Ask, spec: Spec, dataset: Dataset, accepted: Accept
 
 async def make_plan(ask: Ask, spec: Spec) -> Plan:
     """The plan of a task."""
-    return await ask_once(ask, lambda sample: prompts.plan_call(spec.task, spec.data, sample), parse_plan, "plan")
+    return await ask_once(
+        ask, lambda sample: prompts.plan_call(spec.task, spec.data, sample), parse_plan, "plan"
+    )
 
 
 async def make_system_message(ask: Ask, spec: Spec) -> str:
@@ -128,7 +141,10 @@ async def make_system_message(ask: Ask, spec: Spec) -> str:
     if spec.data.system_message is not None:
         return spec.data.system_message
     return await ask_once(
-        ask, lambda sample: prompts.system_message_call(spec.task, spec.data, sample), parse_system_message, "system message"
+        ask,
+        lambda sample: prompts.system_message_call(spec.task, spec.data, sample),
+        parse_system_message,
+        "system message",
     )
 
 

@@ -57,14 +57,22 @@ def _infer(arguments: argparse.Namespace, work: Path) -> None:
     answers = [
         answer
         for which, folder in opened.items()
-        for answer in _ask(which, folder(), snapshot, system, arguments.prompt, arguments.max_new_tokens, arguments)
+        for answer in _ask(
+            which, folder(), snapshot, system, arguments.prompt, arguments.max_new_tokens, arguments
+        )
     ]
     if arguments.json:
         _print_json(snapshot, system, arguments.prompt, answers)
 
 
 def _ask(
-    which: str, folder: Path, snapshot: Snapshot, system: str, prompts: Sequence[str], new_tokens: int, arguments: argparse.Namespace
+    which: str,
+    folder: Path,
+    snapshot: Snapshot,
+    system: str,
+    prompts: Sequence[str],
+    new_tokens: int,
+    arguments: argparse.Namespace,
 ) -> Iterator[dict[str, Any]]:
     """One model's answers; printed as they come, unless they are wanted as JSON."""
     with collector_paused():
@@ -79,7 +87,9 @@ def _ask(
         for number, prompt in enumerate(prompts):
             if not arguments.json:
                 _print_title(which, prompt, number, compare=arguments.compare, several=len(prompts) > 1)
-            tokens = model.question_tokens(question(system, {"prompt": prompt}, system_role=model.system_role))
+            tokens = model.question_tokens(
+                question(system, {"prompt": prompt}, system_role=model.system_role)
+            )
             room = model.context - len(tokens)
             if room <= 0:
                 raise Usage(
@@ -101,19 +111,29 @@ def _print_title(which: str, prompt: str, number: int, *, compare: bool, several
         print(f"{chr(10) if number else ''}> {prompt}", flush=True)
 
 
-def _print_json(snapshot: Snapshot, system: str, prompts: Sequence[str], answers: Sequence[dict[str, Any]]) -> None:
+def _print_json(
+    snapshot: Snapshot, system: str, prompts: Sequence[str], answers: Sequence[dict[str, Any]]
+) -> None:
     rows: list[dict[str, Any]] = [{"prompt": prompt} for prompt in prompts]
     for answer in answers:
         rows[answer["row"]][answer["model"]] = answer["text"]
         rows[answer["row"]][f"{answer['model']}Seconds"] = answer["seconds"]
-    print(json.dumps({"format": FORMAT, "run": snapshot.run, "systemMessage": system, "answers": rows}, ensure_ascii=False, indent=1))
+    print(
+        json.dumps(
+            {"format": FORMAT, "run": snapshot.run, "systemMessage": system, "answers": rows},
+            ensure_ascii=False,
+            indent=1,
+        )
+    )
 
 
 def _finished(snapshot: Snapshot, store: Store, name: Any, work: Path) -> Finished:
     manifest = read_manifest(store, snapshot.run, name, snapshot.key(name))
     if manifest is None:
         raise Gone(
-            f"run {snapshot.run} has no result of {name} in {store.url}", reason="NoModel", remedy="finish the run first: `tunesmith run`"
+            f"run {snapshot.run} has no result of {name} in {store.url}",
+            reason="NoModel",
+            remedy="finish the run first: `tunesmith run`",
         )
     return Finished(store, manifest, work / "inputs")
 
@@ -123,7 +143,10 @@ def _base(snapshot: Snapshot, store: Store, work: Path) -> Path:
 
     pin = _finished(snapshot, store, "train", work).manifest.pins.get("base")
     if pin is None:
-        raise Gone("train's manifest does not say which base model it used", remedy="set `rerun: {from: train, id: <new>}`")
+        raise Gone(
+            "train's manifest does not say which base model it used",
+            remedy="set `rerun: {from: train, id: <new>}`",
+        )
     return open_base(pin, work, token=os.environ.get("HF_TOKEN"))
 
 
@@ -146,15 +169,33 @@ def _scratch(folder: str | None) -> Iterator[Path]:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tunesmith_jobs.infer", description="Ask the merged model of a run.")
-    parser.add_argument("--request", required=True, metavar="FILE", help="the snapshot of the resolved request (JSON)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tunesmith_jobs.infer", description="Ask the merged model of a run."
+    )
+    parser.add_argument(
+        "--request", required=True, metavar="FILE", help="the snapshot of the resolved request (JSON)"
+    )
     parser.add_argument("--store", required=True, metavar="URL", help="s3://bucket/prefix or file:///folder")
-    parser.add_argument("--prompt", required=True, action="append", metavar="TEXT", help="what to ask; may be given several times")
-    parser.add_argument("--max-new-tokens", type=_positive, default=200, metavar="N", help="new tokens of an answer at most (default: 200)")
+    parser.add_argument(
+        "--prompt",
+        required=True,
+        action="append",
+        metavar="TEXT",
+        help="what to ask; may be given several times",
+    )
+    parser.add_argument(
+        "--max-new-tokens",
+        type=_positive,
+        default=200,
+        metavar="N",
+        help="new tokens of an answer at most (default: 200)",
+    )
     parser.add_argument("--compare", action="store_true", help="ask the base model too")
     parser.add_argument("--no-system", action="store_true", help="without the run's system message")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
-    parser.add_argument("--work", metavar="DIR", help="folder for downloads, kept afterwards (default: a new one, removed)")
+    parser.add_argument(
+        "--work", metavar="DIR", help="folder for downloads, kept afterwards (default: a new one, removed)"
+    )
     try:
         return parser.parse_args(argv)
     except SystemExit as error:

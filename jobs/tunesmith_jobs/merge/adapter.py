@@ -34,7 +34,13 @@ _REFUSED = {
     "megatron_config": "Megatron layers",
     "ensure_weight_tying": "adapters tied between embeddings",
 }
-_PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal")  # initialisations that leave the base model as it is
+_PLAIN_STARTS = (
+    True,
+    False,
+    None,
+    "gaussian",
+    "orthogonal",
+)  # initialisations that leave the base model as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,9 @@ def read_adapter(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> di
     Raises BadRequest for kinds of adapters that are refused, BadData for an adapter that is not whole.
     """
     if problems := list(_refusals(config)):
-        raise BadRequest("this adapter cannot be merged exactly", reason="UnsupportedAdapter", problems=problems)
+        raise BadRequest(
+            "this adapter cannot be merged exactly", reason="UnsupportedAdapter", problems=problems
+        )
     if not tensors:
         raise BadData("the adapter is empty", reason="BrokenAdapter", remedy="train again")
     modules: dict[str, dict[str, Tensor]] = {}
@@ -74,23 +82,35 @@ def read_adapter(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> di
         rest = key.removeprefix(_PREFIX)
         found = _PARTS.fullmatch(rest)
         if not key.startswith(_PREFIX) or (found is None and ".lora_" in rest) or tensor.dtype not in _FLOATS:
-            unknown.append(Problem(key, f"nothing is known to do with this tensor ({tensor.dtype}, {list(tensor.shape)})"))
+            unknown.append(
+                Problem(
+                    key, f"nothing is known to do with this tensor ({tensor.dtype}, {list(tensor.shape)})"
+                )
+            )
         elif found:
             modules.setdefault(found["module"], {})[found["part"]] = tensor
         else:
             replaced[rest.replace(".base_layer.", ".")] = tensor
     if unknown:
-        raise BadData("the adapter has tensors that would be lost in a merge", reason="UnusedAdapterKeys", problems=unknown)
+        raise BadData(
+            "the adapter has tensors that would be lost in a merge",
+            reason="UnusedAdapterKeys",
+            problems=unknown,
+        )
     changes = {name: Change(name, replacement=tensor) for name, tensor in replaced.items()}
     broken: list[Problem] = []
     for module, parts in modules.items():
         try:
             for name, part in _module(module, parts, config):
-                changes[name] = Change(name, changes[name].replacement if name in changes else None, part.low_rank, part.added)
+                changes[name] = Change(
+                    name, changes[name].replacement if name in changes else None, part.low_rank, part.added
+                )
         except ValueError as error:
             broken.append(Problem(module, str(error)))
     if broken:
-        raise BadData("the adapter is not whole", reason="BrokenAdapter", problems=broken, remedy="train again")
+        raise BadData(
+            "the adapter is not whole", reason="BrokenAdapter", problems=broken, remedy="train again"
+        )
     return changes
 
 
@@ -104,18 +124,29 @@ def _refusals(config: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(config.get("lora_alpha"), bool) or not isinstance(config.get("lora_alpha"), int | float):
         yield Problem("lora_alpha", "is not a number", config.get("lora_alpha"))
     if start not in _PLAIN_STARTS:
-        yield Problem("init_lora_weights", "this start changes the base model itself", start, "train from the default initialisation")
+        yield Problem(
+            "init_lora_weights",
+            "this start changes the base model itself",
+            start,
+            "train from the default initialisation",
+        )
 
 
-def _module(module: str, parts: Mapping[str, Tensor], config: Mapping[str, Any]) -> Iterator[tuple[str, Change]]:
+def _module(
+    module: str, parts: Mapping[str, Tensor], config: Mapping[str, Any]
+) -> Iterator[tuple[str, Change]]:
     """The changes of one adapted module. Raises ValueError with what is wrong about it."""
     embedding = "lora_embedding_A" in parts or "lora_embedding_B" in parts
-    a_name, b_name = ("lora_embedding_A", "lora_embedding_B") if embedding else ("lora_A.weight", "lora_B.weight")
+    a_name, b_name = (
+        ("lora_embedding_A", "lora_embedding_B") if embedding else ("lora_A.weight", "lora_B.weight")
+    )
     if missing := [name for name in (a_name, b_name) if name not in parts]:
         raise ValueError(f"{' and '.join(missing)} missing")
     a, b = parts[a_name], parts[b_name]
     if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[0] != b.shape[1]:
-        raise ValueError(f"A {list(a.shape)} and B {list(b.shape)} do not multiply (only linear layers and embeddings can be merged)")
+        raise ValueError(
+            f"A {list(a.shape)} and B {list(b.shape)} do not multiply (only linear layers and embeddings can be merged)"
+        )
     rank = a.shape[0]
     if rank != (said := _by_pattern(config.get("rank_pattern"), module, config.get("r"))):
         raise ValueError(f"has rank {rank}, its config says {said}")
@@ -127,7 +158,11 @@ def _module(module: str, parts: Mapping[str, Tensor], config: Mapping[str, Any])
     if magnitude is not None and magnitude.elements != b.shape[0]:
         raise ValueError(f"its magnitude vector has {magnitude.elements} entries for {b.shape[0]} rows")
     if bool(config.get("use_dora")) != (magnitude is not None) and not embedding:
-        raise ValueError("its magnitude vector is missing" if magnitude is None else "has a magnitude vector, its config says no DoRA")
+        raise ValueError(
+            "its magnitude vector is missing"
+            if magnitude is None
+            else "has a magnitude vector, its config says no DoRA"
+        )
     yield f"{module}.weight", Change(f"{module}.weight", low_rank=LowRank(a, b, scale, embedding, magnitude))
     if (bias := parts.get("lora_B.bias")) is not None:
         yield f"{module}.bias", Change(f"{module}.bias", added=(bias, scale))

@@ -15,7 +15,16 @@ import numpy as np
 from tunesmith.errors import BadData
 from tunesmith_jobs.merge.files import ITEM_BYTES, Tensor, read_columns, read_into
 from tunesmith_jobs.merge.plan import Output
-from tunesmith_jobs.merge.rounding import CHUNK, LARGEST, Bytes, Floats, any_infinite, float32, philox_key, round_to
+from tunesmith_jobs.merge.rounding import (
+    CHUNK,
+    LARGEST,
+    Bytes,
+    Floats,
+    any_infinite,
+    float32,
+    philox_key,
+    round_to,
+)
 
 LEAST_ROWS = 16  # of a product: for fewer a BLAS may have another kernel, which sums in another order
 _SAMPLE = 1 << 14  # elements at the start of each block that the statistics are taken from
@@ -114,7 +123,12 @@ def compute(block: Block, buffers: Buffers, seed: int) -> Buffers:
         _give_length(block, wide, low_rank.magnitude)
     exact = wide[:_SAMPLE] - before
     buffers.result = _rounded(block, buffers, seed)
-    added = float32(np.frombuffer(buffers.result, np.uint8)[: len(before) * ITEM_BYTES[output.dtype]], output.dtype) - before
+    added = (
+        float32(
+            np.frombuffer(buffers.result, np.uint8)[: len(before) * ITEM_BYTES[output.dtype]], output.dtype
+        )
+        - before
+    )
     buffers.kept = Kept(len(before), int(np.count_nonzero(added)), float(added @ exact), float(exact @ exact))
     return buffers
 
@@ -132,7 +146,9 @@ def _update(block: Block, wide: Floats) -> None:
     rank = a.shape[0]
     update = wide.reshape(block.rows, block.columns)
     if block.output.transposed:
-        columns = float32(np.frombuffer(read_columns(a, block.first, block.first + block.rows), np.uint8), a.dtype)
+        columns = float32(
+            np.frombuffer(read_columns(a, block.first, block.first + block.rows), np.uint8), a.dtype
+        )
         np.matmul(columns.reshape(rank, block.rows).T, _read(b).reshape(b.shape).T, out=update)
     else:
         rows = _read(b, block.first * rank, block.rows * rank).reshape(block.rows, rank)
@@ -176,7 +192,9 @@ def _rounded(block: Block, buffers: Buffers, seed: int) -> memoryview:
     if output.dtype == "F32":
         return wide.view(np.uint8).data
     target = buffers.raw[: block.elements * ITEM_BYTES[output.dtype]]
-    round_to(output.dtype, wide, target, philox_key(seed, output.name) if output.stochastic else None, block.start)
+    round_to(
+        output.dtype, wide, target, philox_key(seed, output.name) if output.stochastic else None, block.start
+    )
     if largest > LARGEST[output.dtype] and any_infinite(target, output.dtype):
         raise BadData(
             f"{output.name}: {largest:g} is beyond {LARGEST[output.dtype]:g}, the largest number of {output.dtype}",

@@ -35,7 +35,9 @@ _TRAINING = (
 )
 
 
-def card_facts(snapshot: Snapshot, base: BaseFacts, pin: Pin, generated: Manifest, trained: Manifest, system_message: str) -> Facts:
+def card_facts(
+    snapshot: Snapshot, base: BaseFacts, pin: Pin, generated: Manifest, trained: Manifest, system_message: str
+) -> Facts:
     """Everything that the card says. The same for the same run: no times, no attempts."""
     training: Mapping[str, JsonValue] = snapshot.spec.training.model_dump(mode="json", by_alias=True)
     files = tuple(name for name in base.licence.files if not name.upper().startswith("README"))
@@ -53,20 +55,30 @@ def card_facts(snapshot: Snapshot, base: BaseFacts, pin: Pin, generated: Manifes
         dataset=_dataset(snapshot, generated),
         training={name: training[name] for name in _TRAINING},
         merge=snapshot.spec.merge.model_dump(mode="json", by_alias=True),
-        keys={entry.name: entry.key for entry in snapshot.stages if entry.name in ("generate", "train", "merge")},
+        keys={
+            entry.name: entry.key for entry in snapshot.stages if entry.name in ("generate", "train", "merge")
+        },
         versions=trained.versions,
         chat_template=base.chat_template or "",
-        system_role=base.chat_template is None or takes_system_role(template_renderer(base.chat_template, base.special_tokens)),
+        system_role=base.chat_template is None
+        or takes_system_role(template_renderer(base.chat_template, base.special_tokens)),
         end_token=base.special_tokens.get("eos_token", ""),
     )
 
 
 def _dataset(snapshot: Snapshot, generated: Manifest) -> Dataset:
     data = snapshot.spec.data
-    counts = {split: generated.metrics.get(f"rows{split.capitalize()}") for split in ("train", "validation", "test")}
+    counts = {
+        split: generated.metrics.get(f"rows{split.capitalize()}") for split in ("train", "validation", "test")
+    }
     rows = {split: int(count) for split, count in counts.items() if count}
     if data.source is not None:
         return Dataset(origin=data.source.uri, rows=rows)
     if data.from_ is not None:
         return Dataset(origin=f"run {data.from_.run or data.from_.request}", rows=rows)
-    return Dataset(teacher=data.teacher.model, endpoint=data.teacher.base_url, scripted="scripted" in data.teacher.model.lower(), rows=rows)
+    return Dataset(
+        teacher=data.teacher.model,
+        endpoint=data.teacher.base_url,
+        scripted="scripted" in data.teacher.model.lower(),
+        rows=rows,
+    )

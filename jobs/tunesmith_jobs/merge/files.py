@@ -12,7 +12,17 @@ from pathlib import Path
 
 from tunesmith.errors import BadData, BadRequest
 
-ITEM_BYTES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2}
+ITEM_BYTES = {
+    "BOOL": 1,
+    "U8": 1,
+    "I8": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "I16": 2,
+    "U16": 2,
+    "F16": 2,
+    "BF16": 2,
+}
 ITEM_BYTES |= {"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8}
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -50,14 +60,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
                 raise _broken(path, f"its header would be {length} bytes long")
             header = json.loads(file.read(length))
         entries = sorted(
-            ((name, entry) for name, entry in header.items() if name != "__metadata__"), key=lambda item: item[1]["data_offsets"]
+            ((name, entry) for name, entry in header.items() if name != "__metadata__"),
+            key=lambda item: item[1]["data_offsets"],
         )
         tensors = {}
         for name, entry in entries:
             first, end = entry["data_offsets"]
             tensor = Tensor(name, entry["dtype"], tuple(entry["shape"]), path, 8 + length + first)
             if tensor.dtype not in ITEM_BYTES:
-                raise BadRequest(f"{path.name}: {name} is of type {tensor.dtype}, which cannot be merged", reason="UnsupportedWeights")
+                raise BadRequest(
+                    f"{path.name}: {name} is of type {tensor.dtype}, which cannot be merged",
+                    reason="UnsupportedWeights",
+                )
             if tensor.elements * tensor.item != end - first or 8 + length + end > size:
                 raise _broken(path, f"the data of {name} are not all there")
             tensors[name] = tensor
@@ -109,16 +123,26 @@ def weight_files(folder: Path) -> list[Path]:
         try:
             names = set(json.loads(index.read_bytes())["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadData(f"{INDEX} of the base model cannot be read: {error}", reason="BadWeights") from error
+            raise BadData(
+                f"{INDEX} of the base model cannot be read: {error}", reason="BadWeights"
+            ) from error
         paths = [folder / name for name in sorted(names)]
         if missing := [path.name for path in paths if not path.is_file() or path.parent != folder]:
-            raise BadData(f"{INDEX} of the base model names files that are not there: {', '.join(missing[:5])}", reason="BadWeights")
+            raise BadData(
+                f"{INDEX} of the base model names files that are not there: {', '.join(missing[:5])}",
+                reason="BadWeights",
+            )
         return paths
     if (folder / SINGLE).exists():
         return [folder / SINGLE]
-    others = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".gguf", ".h5", ".safetensors"))
+    others = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.suffix in (".bin", ".pt", ".pth", ".gguf", ".h5", ".safetensors")
+    )
     raise BadRequest(
-        f"the base model has neither {SINGLE} nor {INDEX}" + (f", only {', '.join(others[:5])}" if others else ""),
+        f"the base model has neither {SINGLE} nor {INDEX}"
+        + (f", only {', '.join(others[:5])}" if others else ""),
         reason="UnsupportedWeights",
         remedy="convert it once with transformers (`save_pretrained`), which writes safetensors; pickled weights are never loaded",
     )
@@ -131,10 +155,16 @@ def read_base(folder: Path) -> Mapping[str, dict[str, Tensor]]:
     for file, tensors in files.items():
         for name in tensors:
             if name in seen:
-                raise BadData(f"{name} is in {seen[name]} and in {file} of the base model", reason="BadWeights")
+                raise BadData(
+                    f"{name} is in {seen[name]} and in {file} of the base model", reason="BadWeights"
+                )
             seen[name] = file
     return files
 
 
 def _broken(path: Path, why: str) -> BadData:
-    return BadData(f"{path.name} is not a whole safetensors file: {why}", reason="BadWeights", remedy="get the file again")
+    return BadData(
+        f"{path.name} is not a whole safetensors file: {why}",
+        reason="BadWeights",
+        remedy="get the file again",
+    )

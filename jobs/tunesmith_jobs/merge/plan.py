@@ -17,7 +17,13 @@ from tunesmith_jobs.merge.files import ITEM_BYTES, Tensor, header
 Files = Mapping[str, Mapping[str, Tensor]]  # file name -> its tensors by name
 DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 _ARITHMETIC = ("F32", "F16", "BF16")
-_INPUT = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight", "tok_embeddings.weight")
+_INPUT = (
+    "embed_tokens.weight",
+    "wte.weight",
+    "embed_in.weight",
+    "word_embeddings.weight",
+    "tok_embeddings.weight",
+)
 _HEAD = ("lm_head.weight", "embed_out.weight")
 
 
@@ -58,7 +64,9 @@ class Shard:
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return len(self.header) + sum(math.prod(output.shape) * ITEM_BYTES[output.dtype] for output in self.outputs)
+        return len(self.header) + sum(
+            math.prod(output.shape) * ITEM_BYTES[output.dtype] for output in self.outputs
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,14 @@ class Plan:
     untied: bool
 
 
-def plan(files: Files, config: Mapping[str, Any], changes: Mapping[str, Change], settings: Merge, *, square_transposed: bool) -> Plan:
+def plan(
+    files: Files,
+    config: Mapping[str, Any],
+    changes: Mapping[str, Change],
+    settings: Merge,
+    *,
+    square_transposed: bool,
+) -> Plan:
     """What to write. `square_transposed`: whether adapted square matrices are stored (in, out), which their shape can't tell.
 
     Raises BadRequest, with every problem, if the adapter is for another model or the settings can't be met exactly.
@@ -83,7 +98,9 @@ def plan(files: Files, config: Mapping[str, Any], changes: Mapping[str, Change],
     tensors = {name: tensor for file in files.values() for name, tensor in file.items()}
     tied = _tied(tensors, config)
     renamed = _renamed(changes, tensors, tied)
-    outputs = {name: Output(name, tensor.dtype, tensor, renamed.get(name)) for name, tensor in tensors.items()}
+    outputs = {
+        name: Output(name, tensor.dtype, tensor, renamed.get(name)) for name, tensor in tensors.items()
+    }
     untied = False
     if tied and any(name in renamed for name in tied):
         embedding, head = tied
@@ -96,7 +113,11 @@ def plan(files: Files, config: Mapping[str, Any], changes: Mapping[str, Change],
         except ValueError as error:
             problems.append(Problem(name, str(error)))
     if problems:
-        raise BadRequest("base model, adapter and merge settings do not fit", reason="AdapterMismatch", problems=problems[:20])
+        raise BadRequest(
+            "base model, adapter and merge settings do not fit",
+            reason="AdapterMismatch",
+            problems=problems[:20],
+        )
     shards = [Shard(file, tuple(outputs.pop(name) for name in names)) for file, names in files.items()]
     shards[-1] = Shard(shards[-1].file, (*shards[-1].outputs, *outputs.values()))
     return Plan(tuple(shards), untied)
@@ -112,19 +133,29 @@ def _settled(output: Output, settings: Merge, *, square_transposed: bool) -> Out
         dtype = DTYPES[settings.dtype]
     if change is not None and change.replacement is not None:
         if change.replacement.shape != source.shape:
-            raise ValueError(f"has the shape {list(source.shape)}, its replacement {list(change.replacement.shape)}")
+            raise ValueError(
+                f"has the shape {list(source.shape)}, its replacement {list(change.replacement.shape)}"
+            )
         source = change.replacement
     output = replace(output, dtype=dtype, source=source)
     if output.copied:
         return output
-    if change is not None and change.low_rank is None and change.added is None:  # its replacement is the source now
+    if (
+        change is not None and change.low_rank is None and change.added is None
+    ):  # its replacement is the source now
         output = replace(output, change=None)
     if source.dtype not in _ARITHMETIC or dtype not in _ARITHMETIC:
-        raise ValueError(f"is {source.dtype}; only {', '.join(_ARITHMETIC)} can be merged or converted exactly")
+        raise ValueError(
+            f"is {source.dtype}; only {', '.join(_ARITHMETIC)} can be merged or converted exactly"
+        )
     if settings.rounding == "stochastic" and dtype != "BF16" and (output.change or dtype != source.dtype):
-        raise ValueError(f"would be {dtype}; stochastic rounding is for bfloat16 (merge.dtype), others lose under 1 % to `nearest`")
+        raise ValueError(
+            f"would be {dtype}; stochastic rounding is for bfloat16 (merge.dtype), others lose under 1 % to `nearest`"
+        )
     stochastic = dtype == "BF16" and settings.rounding != "nearest"
-    return replace(output, stochastic=stochastic, transposed=_transposed(output, square_transposed=square_transposed))
+    return replace(
+        output, stochastic=stochastic, transposed=_transposed(output, square_transposed=square_transposed)
+    )
 
 
 def _transposed(output: Output, *, square_transposed: bool) -> bool:
@@ -134,7 +165,9 @@ def _transposed(output: Output, *, square_transposed: bool) -> bool:
         return False
     if change.added is not None:
         if change.added[0].shape != output.shape:
-            raise ValueError(f"has the shape {list(output.shape)}, what is added {list(change.added[0].shape)}")
+            raise ValueError(
+                f"has the shape {list(output.shape)}, what is added {list(change.added[0].shape)}"
+            )
         return False
     low_rank = change.low_rank
     assert low_rank is not None
@@ -158,7 +191,9 @@ def _tied(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[str
     return embeddings[0], heads[0] if heads else "lm_head.weight"
 
 
-def _renamed(changes: Mapping[str, Change], tensors: Mapping[str, Tensor], tied: tuple[str, str] | None) -> dict[str, Change]:
+def _renamed(
+    changes: Mapping[str, Change], tensors: Mapping[str, Tensor], tied: tuple[str, str] | None
+) -> dict[str, Change]:
     """The changes by the names that the base's files have.
 
     A checkpoint may lack the model's first prefix (`h.0.…` for `transformer.h.0.…`), or have another one. That is followed if exactly
@@ -175,7 +210,9 @@ def _renamed(changes: Mapping[str, Change], tensors: Mapping[str, Tensor], tied:
             fitting.append(names)
     if len(fitting) == 1 and not (tied and tied[1] in changes):
         return {name: changes[old] for old, name in fitting[0].items()}
-    problems = [Problem(name, "the adapter changes it, the base model does not have it") for name in missing[:20]]
+    problems = [
+        Problem(name, "the adapter changes it, the base model does not have it") for name in missing[:20]
+    ]
     raise BadRequest(
         f"the adapter is for another model: {len(missing)} of the {len(changes)} weights it changes are not in the base model",
         reason="AdapterMismatch",
@@ -193,4 +230,7 @@ def _prefixes(name: str, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, s
         while same < min(len(parts), len(found)) and parts[-1 - same] == found[-1 - same]:
             same += 1
         if same > 2:
-            yield ".".join(parts[:-same]) + "." * (same < len(parts)), ".".join(found[:-same]) + "." * (same < len(found))
+            yield (
+                ".".join(parts[:-same]) + "." * (same < len(parts)),
+                ".".join(found[:-same]) + "." * (same < len(found)),
+            )

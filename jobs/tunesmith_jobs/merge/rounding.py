@@ -19,7 +19,9 @@ Bytes = npt.NDArray[np.uint8]
 Key = npt.NDArray[np.uint64]
 
 LARGEST = {"F32": 3.4028234663852886e38, "F16": 65504.0, "BF16": 3.3895313892515355e38}
-CHUNK = 1 << 18  # elements worked on at a time: they, their draws and what comes out stay in the cache of a core
+CHUNK = (
+    1 << 18
+)  # elements worked on at a time: they, their draws and what comes out stay in the cache of a core
 _PER_COUNT = 16  # draws of 16 bits per step of Philox's counter: four words of 64 bits
 _BF16_INFINITY = 0x7F80
 
@@ -49,7 +51,9 @@ def round_to(dtype: str, values: Floats, out: Bytes, key: Key | None, first: int
                 out.view(np.float16)[begin : begin + CHUNK] = part
         else:
             bits = part.view(np.uint32)
-            more: npt.NDArray[Any] = draws(key, first + begin, len(bits)) if key is not None else ((bits >> 16) & 1) + 0x7FFF
+            more: npt.NDArray[Any] = (
+                draws(key, first + begin, len(bits)) if key is not None else ((bits >> 16) & 1) + 0x7FFF
+            )
             np.add(bits, more, out=bits)
             np.right_shift(bits, 16, out=bits)
             out.view(np.uint16)[begin : begin + CHUNK] = bits

@@ -45,7 +45,10 @@ def work(attempt: Attempt) -> Outcome:
     """Merge the run's adapter into the base model that it was trained on."""
     data, trained = attempt.finished("generate"), attempt.finished("train")
     if (pin := trained.manifest.pins.get("base")) is None:
-        raise Gone("train's manifest does not say which base model it used", remedy="set `rerun: {from: train, id: <new>}`")
+        raise Gone(
+            "train's manifest does not say which base model it used",
+            remedy="set `rerun: {from: train, id: <new>}`",
+        )
     attempt.pins["base"] = pin
     token = os.environ.get("HF_TOKEN")
     attempt.say(f"opening the base model {pin.uri} at {pin.revision}")
@@ -54,7 +57,9 @@ def work(attempt: Attempt) -> Outcome:
     report = _merge_weights(attempt, todo, changed)
 
     config = (base / "config.json").read_bytes()
-    attempt.put_bytes(f"{MODEL}/config.json", merged_config(config, dtype=attempt.spec.merge.dtype, untied=todo.untied))
+    attempt.put_bytes(
+        f"{MODEL}/config.json", merged_config(config, dtype=attempt.spec.merge.dtype, untied=todo.untied)
+    )
     if (table := index(todo)) is not None:
         attempt.put_bytes(f"{MODEL}/model.safetensors.index.json", table)
     for name, path in beside(base):
@@ -62,12 +67,21 @@ def work(attempt: Attempt) -> Outcome:
     system = data.read("system_message.txt")
     attempt.put_bytes(f"{MODEL}/system_message.txt", system)
     facts = card_facts(
-        attempt.snapshot, inspect_base(pin, token=token), pin, data.manifest, trained.manifest, system.decode(errors="replace")
+        attempt.snapshot,
+        inspect_base(pin, token=token),
+        pin,
+        data.manifest,
+        trained.manifest,
+        system.decode(errors="replace"),
     )
     attempt.put_bytes(f"{MODEL}/README.md", render(facts).encode())
     attempt.put_bytes("report.json", (json.dumps(report, indent=1) + "\n").encode())
     return Outcome(
-        metrics={name: float(value) for name, value in report.items() if isinstance(value, int | float) and not isinstance(value, bool)},
+        metrics={
+            name: float(value)
+            for name, value in report.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        },
         details={"modelCard": facts.model_dump(mode="json"), "report": report},
     )
 
@@ -79,7 +93,9 @@ def _plan(attempt: Attempt, base: Path, trained: Finished) -> tuple[Plan, int]:
     config = read_config(adapter.parent, "adapter_config.json")
     changes = read_adapter(config, read_tensors(adapter))
     square_transposed = bool(config.get("fan_in_fan_out"))
-    return plan(read_base(base), read_config(base), changes, attempt.spec.merge, square_transposed=square_transposed), len(changes)
+    return plan(
+        read_base(base), read_config(base), changes, attempt.spec.merge, square_transposed=square_transposed
+    ), len(changes)
 
 
 def _merge_weights(attempt: Attempt, todo: Plan, changed: int) -> dict[str, JsonValue]:
@@ -140,7 +156,9 @@ def _write(attempt: Attempt, shard: Shard, wrote: Callable[[int], None], behind:
     def finish() -> _Mark:
         upload.close()
         mark = _Mark(attempt=attempt.id, file=out.digest.model_copy(update={"path": name}), kept=kept)
-        attempt.store.write(f"{attempt.folder}/shards/{attempt.id}-{shard.file}.json", mark.model_dump_json().encode())
+        attempt.store.write(
+            f"{attempt.folder}/shards/{attempt.id}-{shard.file}.json", mark.model_dump_json().encode()
+        )
         return mark
 
     return behind.submit(finish)

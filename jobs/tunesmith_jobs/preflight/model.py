@@ -29,7 +29,13 @@ def look_at_base(spec: Spec, token: str | None) -> tuple[Pin | None, BaseFacts |
 
 def check_base(facts: BaseFacts, training: Training) -> list[TunesmithError]:
     """What keeps this model from being trained as asked. Pure."""
-    checks: tuple[Callable[[BaseFacts, Training], Iterator[TunesmithError]], ...] = (_architecture, _weights, _template, _modules, _length)
+    checks: tuple[Callable[[BaseFacts, Training], Iterator[TunesmithError]], ...] = (
+        _architecture,
+        _weights,
+        _template,
+        _modules,
+        _length,
+    )
     return [error for check in checks for error in check(facts, training)]
 
 
@@ -54,11 +60,18 @@ def _architecture(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
 def _weights(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
     quantised = facts.config.get("quantization_config")
     method = quantised.get("quant_method", "") if isinstance(quantised, dict) else ""
-    other = sorted({tensor.dtype for name, tensor in facts.tensors.items() if name.endswith(".weight")} - _LOADABLE)
+    other = sorted(
+        {tensor.dtype for name, tensor in facts.tensors.items() if name.endswith(".weight")} - _LOADABLE
+    )
     if quantised or other:
         how = method or ", ".join(other)
         remedy = "name the original, unquantised model: Tunesmith quantises it for training itself, and merges into the original weights"
-        yield _bad("QuantisedModel", f"{facts.uri}: the weights are quantised, and no adapter can be merged into them", how, remedy)
+        yield _bad(
+            "QuantisedModel",
+            f"{facts.uri}: the weights are quantised, and no adapter can be merged into them",
+            how,
+            remedy,
+        )
 
 
 def _template(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
@@ -79,20 +92,36 @@ def _template(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
         yield error
         return
     except Exception as error:  # noqa: BLE001 a template raises whatever it likes
-        yield _bad("ChatTemplateInvalid", f"{facts.uri}: the chat template cannot be rendered: {error}", None, "repair its chat template")
+        yield _bad(
+            "ChatTemplateInvalid",
+            f"{facts.uri}: the chat template cannot be rendered: {error}",
+            None,
+            "repair its chat template",
+        )
         return
     if "?" not in text or "!" not in text:
-        yield _bad("ChatTemplateInvalid", f"{facts.uri}: the chat template leaves out prompt or response", None, "repair its chat template")
+        yield _bad(
+            "ChatTemplateInvalid",
+            f"{facts.uri}: the chat template leaves out prompt or response",
+            None,
+            "repair its chat template",
+        )
 
 
 def _modules(facts: BaseFacts, training: Training) -> Iterator[TunesmithError]:
     """Names must be those of the files. A mixture of experts is renamed on loading, an unknown GGUF too: no check then."""
-    if any(facts.setting(name) for name in ("num_experts", "num_local_experts", "n_routed_experts")) or not facts.linear_modules:
+    if (
+        any(facts.setting(name) for name in ("num_experts", "num_local_experts", "n_routed_experts"))
+        or not facts.linear_modules
+    ):
         return
     tied = ("lm_head",) if facts.setting("tie_word_embeddings") else ()
     everything = (*facts.modules, *tied)
     fields = (("loraTargetModules", training.lora_target_modules, "UnknownModules"),)
-    for field, wanted, reason in (*fields, ("loraModulesToSave", training.lora_modules_to_save, "UnknownModules")):
+    for field, wanted, reason in (
+        *fields,
+        ("loraModulesToSave", training.lora_modules_to_save, "UnknownModules"),
+    ):
         for name in wanted:
             if name == "all-linear" and field == "loraTargetModules":
                 continue
@@ -101,19 +130,35 @@ def _modules(facts: BaseFacts, training: Training) -> Iterator[TunesmithError]:
                 yield _unknown_module(facts, field, name, allowed, reason)
 
 
-def _unknown_module(facts: BaseFacts, field: str, name: str, allowed: tuple[str, ...], reason: str) -> BadRequest:
+def _unknown_module(
+    facts: BaseFacts, field: str, name: str, allowed: tuple[str, ...], reason: str
+) -> BadRequest:
     ends = sorted({module.rpartition(".")[2] for module in allowed} - {str(number) for number in range(1000)})
     guess = difflib.get_close_matches(name.rpartition(".")[2], ends, n=1)
     meant = f"did you mean {guess[0]!r}? " if guess else ""
-    problem = Problem(f"spec.training.{field}", f"{facts.uri} has no such module", name, f"{meant}there are {', '.join(ends[:_SHOWN])}")
-    return BadRequest("the base model does not have a module that is to be trained", reason=reason, problems=[problem])
+    problem = Problem(
+        f"spec.training.{field}",
+        f"{facts.uri} has no such module",
+        name,
+        f"{meant}there are {', '.join(ends[:_SHOWN])}",
+    )
+    return BadRequest(
+        "the base model does not have a module that is to be trained", reason=reason, problems=[problem]
+    )
 
 
 def _length(facts: BaseFacts, training: Training) -> Iterator[TunesmithError]:
     if 0 < facts.context_length < training.max_length:
         why = f"{facts.uri} reads {facts.context_length} tokens at most"
-        problem = Problem("spec.training.maxLength", why, training.max_length, f"set {facts.context_length} or less, or 0 for all of it")
-        yield BadRequest("maxLength is more than the base model's context", reason="MaxLengthTooLong", problems=[problem])
+        problem = Problem(
+            "spec.training.maxLength",
+            why,
+            training.max_length,
+            f"set {facts.context_length} or less, or 0 for all of it",
+        )
+        yield BadRequest(
+            "maxLength is more than the base model's context", reason="MaxLengthTooLong", problems=[problem]
+        )
 
 
 def _bad(reason: str, why: str, value: object, remedy: str) -> BadRequest:

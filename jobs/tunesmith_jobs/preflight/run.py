@@ -34,7 +34,10 @@ def preflight(attempt: Attempt) -> BaseFacts | None:
     """
     with ThreadPoolExecutor() as pool:
         base = pool.submit(lambda: _Base(*look_at_base(attempt.spec, os.environ.get("HF_TOKEN") or None)))
-        others = [pool.submit(_found, check, attempt) for check in (_store, _teacher, _data, _output, _format, _trackers)]
+        others = [
+            pool.submit(_found, check, attempt)
+            for check in (_store, _teacher, _data, _output, _format, _trackers)
+        ]
         looked = base.result()
         errors = [error for check in others for error in check.result()] + looked.errors
     errors += _found(lambda attempt: _adapter(attempt, looked.pin), attempt)
@@ -52,10 +55,18 @@ def combined(errors: Iterable[TunesmithError]) -> TunesmithError:
     distinct = list({str(error): error for error in errors}.values())
     if len(distinct) == 1:
         return distinct[0]
-    kind = next((kind for kind in _WORST_FIRST if any(isinstance(error, kind) for error in distinct)), TunesmithError)
-    problems = [problem for error in distinct for problem in (error.problems or (Problem("", error.message, remedy=error.remedy),))]
+    kind = next(
+        (kind for kind in _WORST_FIRST if any(isinstance(error, kind) for error in distinct)), TunesmithError
+    )
+    problems = [
+        problem
+        for error in distinct
+        for problem in (error.problems or (Problem("", error.message, remedy=error.remedy),))
+    ]
     return kind(
-        f"the request cannot run: {len(problems)} problems, found before anything was spent", reason="PreflightFailed", problems=problems
+        f"the request cannot run: {len(problems)} problems, found before anything was spent",
+        reason="PreflightFailed",
+        problems=problems,
     )
 
 
@@ -122,9 +133,17 @@ def _adapter(attempt: Attempt, pin: Pin | None) -> Iterable[TunesmithError]:
     other = trained.pins.get("base")
     if pin is not None and other is not None and other.revision != pin.revision:
         why = f"the adapter of run {run} was trained on {other.uri} at {other.revision[:12]}, which is not {pin.uri} at {pin.revision[:12]}"
-        same = f"{other.uri.partition('@')[0]}@{other.revision}" if other.uri.startswith("hf://") else other.uri
-        problem = Problem("spec.training.from", why, run, f"set spec.model.base to {same}, or start from another run")
-        yield BadRequest("the adapter to start from is for another model", reason="AdapterForOtherModel", problems=[problem])
+        same = (
+            f"{other.uri.partition('@')[0]}@{other.revision}" if other.uri.startswith("hf://") else other.uri
+        )
+        problem = Problem(
+            "spec.training.from", why, run, f"set spec.model.base to {same}, or start from another run"
+        )
+        yield BadRequest(
+            "the adapter to start from is for another model",
+            reason="AdapterForOtherModel",
+            problems=[problem],
+        )
 
 
 def _output(attempt: Attempt) -> Iterable[TunesmithError]:
@@ -146,7 +165,9 @@ def _format(attempt: Attempt) -> Iterable[TunesmithError]:
     except jsonschema.SchemaError as error:
         path = ".".join(["spec.evaluation.format.jsonSchema", *map(str, error.absolute_path)])
         problem = Problem(path, f"is no valid JSON Schema: {error.message}")
-        yield BadRequest("the format of the answers cannot be checked", reason="BadSchema", problems=[problem])
+        yield BadRequest(
+            "the format of the answers cannot be checked", reason="BadSchema", problems=[problem]
+        )
 
 
 def _trackers(attempt: Attempt) -> Iterable[TunesmithError]:
@@ -183,5 +204,10 @@ def _budget(spec: Spec, use: TeacherUse) -> Iterable[TunesmithError]:
         yield error
     if 0 < limit < use.calls:
         why = f"{spec.data.examples} examples take at least {use.calls} requests"
-        problem = Problem("spec.data.budget.maxRequests", why, limit, "raise it, or ask for fewer examples, or set pairsPerCall")
+        problem = Problem(
+            "spec.data.budget.maxRequests",
+            why,
+            limit,
+            "raise it, or ask for fewer examples, or set pairsPerCall",
+        )
         yield BadRequest("the budget cannot be enough", reason="BudgetTooSmall", problems=[problem])

@@ -21,10 +21,16 @@ from tunesmith_jobs.finished import read_manifest
 from tunesmith_jobs.results import items
 from tunesmith_jobs.storage import Store
 
-VERBS = ("list", "log", "delete")  # of tunesmith_jobs.runs; what is asked for often has a way without a process of its own
+VERBS = (
+    "list",
+    "log",
+    "delete",
+)  # of tunesmith_jobs.runs; what is asked for often has a way without a process of its own
 _PIECE = 8 << 20  # bytes that are read at once
 _AHEAD = 4  # pieces
-_CLASSES: Mapping[int, type[TunesmithError]] = {kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)}
+_CLASSES: Mapping[int, type[TunesmithError]] = {
+    kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)
+}
 
 
 def ask(store: str, arguments: Sequence[str]) -> bytes:
@@ -40,21 +46,36 @@ def ask(store: str, arguments: Sequence[str]) -> bytes:
     if done.returncode == ExitCode.DONE:
         return done.stdout
     message, _, remedy = done.stderr.decode("utf-8", "replace").strip().partition("\nWhat to do: ")
-    raise _CLASSES.get(done.returncode, TunesmithError)(message or f"runs ended with {done.returncode}", remedy=remedy)
+    raise _CLASSES.get(done.returncode, TunesmithError)(
+        message or f"runs ended with {done.returncode}", remedy=remedy
+    )
 
 
 def run(store: Store, document: Any) -> dict[str, Any]:
     """The finished stages of a snapshot, and the files of each part, with where they lie."""
     snapshot = _snapshot(document)
     with ThreadPoolExecutor(len(snapshot.stages)) as pool:
-        found = [*pool.map(lambda entry: read_manifest(store, snapshot.run, entry.name, entry.key), snapshot.stages)]
+        found = [
+            *pool.map(
+                lambda entry: read_manifest(store, snapshot.run, entry.name, entry.key), snapshot.stages
+            )
+        ]
     manifests = {manifest.stage: manifest for manifest in found if manifest is not None}
     files = [
-        {"part": part, "path": item.path, "source": item.source, "size": item.file.size, "sha256": item.file.sha256}
+        {
+            "part": part,
+            "path": item.path,
+            "source": item.source,
+            "size": item.file.size,
+            "sha256": item.file.sha256,
+        }
         for part in PARTS
         for item in items(part, manifests)
     ]
-    return {"manifests": [manifest.model_dump(mode="json", by_alias=True) for manifest in manifests.values()], "files": files}
+    return {
+        "manifests": [manifest.model_dump(mode="json", by_alias=True) for manifest in manifests.values()],
+        "files": files,
+    }
 
 
 def pieces(store: Store, path: str, start: int, end: int) -> Iterator[bytes]:
@@ -80,7 +101,12 @@ def infer(store: str, work: str, question: Mapping[str, Any]) -> Iterator[dict[s
         raise BadRequest("there is nothing to ask", remedy="give `prompts`")
     tokens = str(int(question.get("maxNewTokens") or snapshot.spec.evaluation.max_new_tokens))
     flags = [f"--{flag}" for flag in ("compare", "json") if question.get(flag)]
-    return _infer(snapshot, store, work, [*(f"--prompt={prompt}" for prompt in prompts), "--max-new-tokens", tokens, *flags])
+    return _infer(
+        snapshot,
+        store,
+        work,
+        [*(f"--prompt={prompt}" for prompt in prompts), "--max-new-tokens", tokens, *flags],
+    )
 
 
 def _infer(snapshot: Snapshot, store: str, work: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -88,8 +114,21 @@ def _infer(snapshot: Snapshot, store: str, work: str, arguments: Sequence[str]) 
         file = Path(folder) / SNAPSHOT_FILE
         file.write_text(snapshot.to_json(), encoding="utf-8")
         kept = str(Path(work) / "infer")  # a second question finds the model there
-        command = [sys.executable, "-m", "tunesmith_jobs.infer", "--request", str(file), "--store", store, "--work", kept, *arguments]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        command = [
+            sys.executable,
+            "-m",
+            "tunesmith_jobs.infer",
+            "--request",
+            str(file),
+            "--store",
+            store,
+            "--work",
+            kept,
+            *arguments,
+        ]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         said: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         assert process.stdout is not None
         assert process.stderr is not None

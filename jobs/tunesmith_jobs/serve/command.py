@@ -28,8 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         digest = os.environ.get(SESSION_DIGEST, "")
         if not _DIGEST.fullmatch(digest):
-            raise BadRequest("TUNESMITH_SESSION holds no sha256", remedy="set it to the sha256 of the session's token, in hex")
-        server = SessionServer(("127.0.0.1", arguments.port), open_store(arguments.store), digest, arguments.work)
+            raise BadRequest(
+                "TUNESMITH_SESSION holds no sha256",
+                remedy="set it to the sha256 of the session's token, in hex",
+            )
+        server = SessionServer(
+            ("127.0.0.1", arguments.port), open_store(arguments.store), digest, arguments.work
+        )
     except (TunesmithError, OSError) as error:
         known, text = explained("serve", error)
         complain(text)
@@ -53,9 +58,13 @@ def _end(_signal: int, _frame: object) -> NoReturn:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tunesmith_jobs.serve", description="Serve a store to one session.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tunesmith_jobs.serve", description="Serve a store to one session."
+    )
     parser.add_argument("--store", required=True, metavar="URL", help="s3://bucket/prefix or file:///folder")
     parser.add_argument("--work", default="/tmp", metavar="DIR", help="scratch folder")  # noqa: S108 - the pod's own volume
     parser.add_argument("--port", type=int, default=8080, help="port on loopback (default: 8080)")
-    parser.add_argument("--idle", type=float, default=IDLE_SECONDS, metavar="SECONDS", help="without a question, then it ends")
+    parser.add_argument(
+        "--idle", type=float, default=IDLE_SECONDS, metavar="SECONDS", help="without a question, then it ends"
+    )
     return parser.parse_args(argv)

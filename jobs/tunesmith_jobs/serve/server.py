@@ -77,7 +77,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(401, _failure(BadRequest("not this session's token", reason="Unauthorized")))
             elif (answer := known.get(urlsplit(self.path).path)) is None:
                 self.close_connection = True
-                self._json(404, _failure(BadRequest(f"nothing is served at {self.path}", remedy="use the same release on both sides")))
+                self._json(
+                    404,
+                    _failure(
+                        BadRequest(
+                            f"nothing is served at {self.path}", remedy="use the same release on both sides"
+                        )
+                    ),
+                )
             else:
                 answer()
         except (ConnectionError, TimeoutError):
@@ -118,7 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if self.headers.get("Range") else 200)
         self.send_header("Content-Type", "application/octet-stream")
         self.send_header("Content-Length", str(end - start))
-        self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}" if end > start else f"bytes */{size}")
+        self.send_header(
+            "Content-Range", f"bytes {start}-{end - 1}/{size}" if end > start else f"bytes */{size}"
+        )
         self.end_headers()
         for piece in answers.pieces(store, path, start, end):
             self.wfile.write(piece)
@@ -174,4 +183,9 @@ def _wanted(header: str, size: int) -> tuple[int, int]:
 
 def _failure(error: TunesmithError) -> dict[str, Any]:
     message = "\n".join([error.message, *(f"  - {problem}" for problem in error.problems)])
-    return {"exitCode": int(error.exit_code or ExitCode.BUG), "reason": error.reason, "message": message, "remedy": error.remedy}
+    return {
+        "exitCode": int(error.exit_code or ExitCode.BUG),
+        "reason": error.reason,
+        "message": message,
+        "remedy": error.remedy,
+    }

@@ -173,7 +173,9 @@ class FolderStore(Store):
     def _begin(self, target: Path) -> UnfinishedFile:
         for _ in range(9):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # a delete at the same time removed the folder, which was empty
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # a delete at the same time removed the folder, which was empty
                 return UnfinishedFile(target)
         return UnfinishedFile(target)
 
@@ -232,16 +234,28 @@ def fault(error: OSError, root: Path) -> TunesmithError:
     """What an operating system's error at a store's folder means."""
     why = error.strerror or str(error)
     if error.errno in _FULL:
-        return TryAgain(f"the disk of folder {root} is full: {why}", reason="DiskFull", remedy="free space there, then run again")
+        return TryAgain(
+            f"the disk of folder {root} is full: {why}",
+            reason="DiskFull",
+            remedy="free space there, then run again",
+        )
     if error.errno in _NOT_ALLOWED:
         at = f" at {error.filename}" if error.filename else ""
-        return Refused(f"folder {root} cannot be used{at}: {why}", reason="StoreRefused", remedy="give yourself the right to write there")
+        return Refused(
+            f"folder {root} cannot be used{at}: {why}",
+            reason="StoreRefused",
+            remedy="give yourself the right to write there",
+        )
     if error.errno in _NO_SUCH_PLACE:
         return BadRequest(
-            f"folder {root} cannot hold a store: {why}: {error.filename}", reason="StoreUnusable", remedy="use another folder"
+            f"folder {root} cannot hold a store: {why}: {error.filename}",
+            reason="StoreUnusable",
+            remedy="use another folder",
         )
     return TryAgain(
-        f"folder {root} cannot be reached: {why}", reason="StoreUnreachable", remedy="see that its disk is there, then run again"
+        f"folder {root} cannot be reached: {why}",
+        reason="StoreUnreachable",
+        remedy="see that its disk is there, then run again",
     )
 
 
@@ -280,7 +294,9 @@ def _sync_folder(folder: Path) -> None:
 def _entries(folder: Path, prefix: str) -> Iterator[Entry]:
     with os.scandir(folder) as found:
         # A folder sorts as its path does, with the `/`: `a-b` comes before `a/x`.
-        entries = sorted((entry.name + "/" * entry.is_dir(), entry) for entry in found if not is_hidden(entry.name))
+        entries = sorted(
+            (entry.name + "/" * entry.is_dir(), entry) for entry in found if not is_hidden(entry.name)
+        )
     for name, entry in entries:
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
             if name.endswith("/"):

@@ -88,7 +88,10 @@ class S3Store(Store):
 
     def upload(self, path: str, source: Path) -> File:
         """Copy a local file in, hashed on the way."""
-        with source.open("rb") as data, Upload(self._bucket, self._key(path), part_size(source.stat().st_size)) as out:
+        with (
+            source.open("rb") as data,
+            Upload(self._bucket, self._key(path), part_size(source.stat().st_size)) as out,
+        ):
             for block in blocks(data):
                 out.write(block)
         return out.digest
@@ -119,7 +122,11 @@ class S3Store(Store):
             for entry in answer.get("Contents", ()):
                 if not entry["Key"].endswith("/"):  # consoles make such objects to show an empty folder
                     path = entry["Key"].removeprefix(self._prefix)
-                    found.append(Entry(path, int(entry["Size"]), entry.get("ETag", ""), entry["LastModified"].timestamp()))
+                    found.append(
+                        Entry(
+                            path, int(entry["Size"]), entry.get("ETag", ""), entry["LastModified"].timestamp()
+                        )
+                    )
             if not answer.get("IsTruncated"):
                 break
             page["ContinuationToken"] = answer["NextContinuationToken"]

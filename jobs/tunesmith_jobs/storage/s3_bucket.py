@@ -25,7 +25,15 @@ from tunesmith_jobs.storage.s3_faults import FAULTS, Place, fault, passes
 
 T = TypeVar("T")
 
-_DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)  # seconds between tries, each shortened by up to half at random
+_DELAYS = (
+    0.25,
+    0.5,
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+    8.0,
+)  # seconds between tries, each shortened by up to half at random
 _FIRST_DELAYS = _DELAYS[:2]  # an endpoint that has never answered is rather misspelt than busy
 _CONFIG = Config(
     signature_version="s3v4",
@@ -36,14 +44,20 @@ _CONFIG = Config(
 )
 
 
-_ENCRYPTED = frozenset({"put_object", "copy_object", "create_multipart_upload"})  # operations that say how an object is encrypted
+_ENCRYPTED = frozenset(
+    {"put_object", "copy_object", "create_multipart_upload"}
+)  # operations that say how an object is encrypted
 
 
 def client_config(environ: Mapping[str, str]) -> Config:
     """Settings of the client. Raises BadRequest for an addressing style that there is none of."""
     style = environ.get(wire.S3_ADDRESSING_STYLE, "")
     if style not in ("", "auto", "path", "virtual"):
-        raise BadRequest(f"{wire.S3_ADDRESSING_STYLE} is {style!r}", reason="StoreUnusable", remedy="set it to path or virtual")
+        raise BadRequest(
+            f"{wire.S3_ADDRESSING_STYLE} is {style!r}",
+            reason="StoreUnusable",
+            remedy="set it to path or virtual",
+        )
     return _CONFIG.merge(Config(s3={"addressing_style": style})) if style else _CONFIG
 
 
@@ -70,7 +84,9 @@ class Bucket:
                 raise self.raised(error) from error
             except ValueError as error:  # an endpoint that is no URL
                 raise BadRequest(
-                    f"bucket {self.name} cannot be reached: {error}", reason="StoreUnusable", remedy="check AWS_ENDPOINT_URL_S3"
+                    f"bucket {self.name} cannot be reached: {error}",
+                    reason="StoreUnusable",
+                    remedy="check AWS_ENDPOINT_URL_S3",
                 ) from error
 
     def once(self, operation: str, **arguments: Any) -> dict[str, Any]:
@@ -94,7 +110,9 @@ class Bucket:
 
         return self.retried(whole, path=path)
 
-    def retried(self, attempt: Callable[[], T], *, path: str = "", worth_it: Callable[[Exception], bool] = passes) -> T:
+    def retried(
+        self, attempt: Callable[[], T], *, path: str = "", worth_it: Callable[[Exception], bool] = passes
+    ) -> T:
         """`attempt`, again and again while its error is `worth_it`. Raises the exceptions of a store."""
         tries = 0
         while True:

@@ -22,13 +22,38 @@ _TRANSPORT = (
     boto.ResponseStreamingError,
 )
 _PASSING = frozenset(  # of these some come with status 200 or 400
-    {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded", "OperationAborted"}
+    {
+        "SlowDown",
+        "RequestTimeout",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "OperationAborted",
+    }
     | {"InternalError", "ServiceUnavailable"}
 )
-_FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull", "EntityTooLarge", "507"})
-_WRONG_REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"})
-_OLD_TOKEN = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "ExpiredTokenException"})  # with status 400
-_NO_CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError, boto.ProfileNotFound)
+_FULL = frozenset(
+    {
+        "QuotaExceeded",
+        "InsufficientStorage",
+        "InsufficientCapacity",
+        "XMinioStorageFull",
+        "EntityTooLarge",
+        "507",
+    }
+)
+_WRONG_REGION = frozenset(
+    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
+)
+_OLD_TOKEN = frozenset(
+    {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "ExpiredTokenException"}
+)  # with status 400
+_NO_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.ProfileNotFound,
+)
 _RIGHTS = "s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket, s3:ListBucketMultipartUploads"
 
 
@@ -51,14 +76,20 @@ def code(error: Exception) -> str:
 
 def status(error: Exception) -> int:
     """HTTP status, or 0 if there was no answer."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) if isinstance(error, ClientError) else 0
+    return (
+        int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if isinstance(error, ClientError)
+        else 0
+    )
 
 
 def passes(error: Exception) -> bool:
     """Whether the same call may succeed in a moment."""
     if isinstance(error, ClientError):
         http = status(error)
-        return code(error) in _PASSING or (code(error) not in _FULL and (http in {408, 429, 500} or 501 < http != 507))
+        return code(error) in _PASSING or (
+            code(error) not in _FULL and (http in {408, 429, 500} or 501 < http != 507)
+        )
     return isinstance(error, _TRANSPORT) and not isinstance(error, boto.SSLError | boto.ProxyConnectionError)
 
 
@@ -86,8 +117,15 @@ def fault(error: Exception, place: Place) -> TunesmithError | NotFound:
             remedy="see that AWS_ENDPOINT_URL_S3 is right and the server runs; then run again",
         )
     if isinstance(error, ResponseParserError):
-        return TryAgain(f"{place.endpoint} does not answer as S3 does (bucket {place.bucket}): {text}", reason="StoreUnreachable")
-    return BadRequest(f"{place} cannot be used: {text}", reason="StoreUnusable", remedy="check the store's URL and the AWS_ variables")
+        return TryAgain(
+            f"{place.endpoint} does not answer as S3 does (bucket {place.bucket}): {text}",
+            reason="StoreUnreachable",
+        )
+    return BadRequest(
+        f"{place} cannot be used: {text}",
+        reason="StoreUnusable",
+        remedy="check the store's URL and the AWS_ variables",
+    )
 
 
 def _answered(error: ClientError, place: Place) -> TunesmithError | NotFound:
@@ -103,18 +141,28 @@ def _answered(error: ClientError, place: Place) -> TunesmithError | NotFound:
         return NotFound(str(place))
     if found == "NoSuchUpload":
         return TryAgain(
-            f"the upload of {place} was dropped", reason="UploadDropped", remedy="another attempt finished first; run again to use it"
+            f"the upload of {place} was dropped",
+            reason="UploadDropped",
+            remedy="another attempt finished first; run again to use it",
         )
     if found == "RequestTimeTooSkewed":
         return Refused(
-            f"{place.endpoint} refuses this machine's clock: {said}", reason="ClockWrong", remedy="set the clock, then run again"
+            f"{place.endpoint} refuses this machine's clock: {said}",
+            reason="ClockWrong",
+            remedy="set the clock, then run again",
         )
     if found in _WRONG_REGION:
         return BadRequest(
-            f"bucket {place.bucket} is in another region: {said}", reason="StoreRegion", remedy="set AWS_REGION to its region"
+            f"bucket {place.bucket} is in another region: {said}",
+            reason="StoreRegion",
+            remedy="set AWS_REGION to its region",
         )
     if found in _FULL or http == 507:
-        return TryAgain(f"bucket {place.bucket} is full: {said}", reason="StoreFull", remedy="free space there, then run again")
+        return TryAgain(
+            f"bucket {place.bucket} is full: {said}",
+            reason="StoreFull",
+            remedy="free space there, then run again",
+        )
     if found == "InvalidObjectState":
         return Gone(f"{place} is archived: {said}", reason="Archived", remedy="restore it, then run again")
     if http in {401, 403} or found in _OLD_TOKEN:
@@ -124,5 +172,13 @@ def _answered(error: ClientError, place: Place) -> TunesmithError | NotFound:
             remedy=f"check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the key's rights on the bucket: {_RIGHTS}",
         )
     if passes(error) or found in LOST_RACE:
-        return TryAgain(f"{place.endpoint} cannot serve bucket {place.bucket} now: {said}", reason="StoreBusy", remedy="run again later")
-    return BadRequest(f"{place.endpoint} does not accept a call for {place}: {said}", reason="StoreUnusable", remedy="use another store")
+        return TryAgain(
+            f"{place.endpoint} cannot serve bucket {place.bucket} now: {said}",
+            reason="StoreBusy",
+            remedy="run again later",
+        )
+    return BadRequest(
+        f"{place.endpoint} does not accept a call for {place}: {said}",
+        reason="StoreUnusable",
+        remedy="use another store",
+    )

@@ -37,9 +37,18 @@ def copy_object(bucket: Bucket, source: str, target: str, size: int, most: int =
         parts = []
         for number, start in enumerate(range(0, size, most), start=1):
             span = f"bytes={start}-{min(start + most, size) - 1}"
-            answer = bucket.call("upload_part_copy", Key=target, UploadId=upload, PartNumber=number, CopySource=place, CopySourceRange=span)
+            answer = bucket.call(
+                "upload_part_copy",
+                Key=target,
+                UploadId=upload,
+                PartNumber=number,
+                CopySource=place,
+                CopySourceRange=span,
+            )
             parts.append({"ETag": answer["CopyPartResult"]["ETag"], "PartNumber": number})
-        bucket.call("complete_multipart_upload", Key=target, UploadId=upload, MultipartUpload={"Parts": parts})
+        bucket.call(
+            "complete_multipart_upload", Key=target, UploadId=upload, MultipartUpload={"Parts": parts}
+        )
     except BaseException:
         with contextlib.suppress(TunesmithError):
             bucket.call("abort_multipart_upload", Key=target, UploadId=upload)
@@ -76,7 +85,9 @@ class Upload:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self._finish()
@@ -96,7 +107,9 @@ class Upload:
             self._upload_id = answer["UploadId"]
             self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="upload")
         if self._count == _MOST_PARTS:
-            raise BadData(f"{self._key} is over {_MOST_PARTS * self._part} bytes, more than a stream of unknown size can hold")
+            raise BadData(
+                f"{self._key} is over {_MOST_PARTS * self._part} bytes, more than a stream of unknown size can hold"
+            )
         while len(self._pending) >= PARALLEL:
             self._settle()
         self._count += 1
@@ -109,9 +122,15 @@ class Upload:
             part.result()
 
     def _put_part(self, number: int, body: bytearray) -> None:
-        answer = self._bucket.call("upload_part", Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=body)
+        answer = self._bucket.call(
+            "upload_part", Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=body
+        )
         # With a checksum boto3 chose (CRC32 by default) the last call has to repeat each part's.
-        checksums = {name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"}
+        checksums = {
+            name: value
+            for name, value in answer.items()
+            if name.startswith("Checksum") and name != "ChecksumType"
+        }
         self._parts[number] = {"ETag": answer["ETag"], "PartNumber": number, **checksums}
 
     def _finish(self) -> None:
@@ -133,7 +152,12 @@ class Upload:
             nonlocal tries
             tries += 1
             try:
-                self._bucket.once("complete_multipart_upload", Key=self._key, UploadId=self._upload_id, MultipartUpload=parts)
+                self._bucket.once(
+                    "complete_multipart_upload",
+                    Key=self._key,
+                    UploadId=self._upload_id,
+                    MultipartUpload=parts,
+                )
             except ClientError as error:
                 # The answer to an earlier try was lost: then the upload is gone because the object is there.
                 if code(error) != "NoSuchUpload" or tries == 1 or not self._is_there():

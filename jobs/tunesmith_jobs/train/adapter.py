@@ -18,7 +18,11 @@ _SHAPE = ("r", "lora_alpha", "target_modules", "use_dora", "use_rslora", "bias",
 
 def trainable(model: nn.Module) -> dict[str, torch.Tensor]:
     """Copies of all trained parameters, in float32."""
-    return {name: parameter.detach().float().clone() for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {
+        name: parameter.detach().float().clone()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
 
 
 @torch.no_grad()
@@ -37,7 +41,9 @@ def save(model: Any, folder: Path, pin: Pin) -> Path:
     """Write adapter_config.json and adapter_model.safetensors of a peft model, without anything that differs between equal trainings."""
     model.save_pretrained(folder, save_embedding_layers=False)
     path = folder / CONFIG
-    path.write_text(json.dumps(clean_config(json.loads(path.read_text()), pin), indent=2) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(clean_config(json.loads(path.read_text()), pin), indent=2) + "\n", encoding="utf-8"
+    )
     return folder
 
 
@@ -62,7 +68,9 @@ def load(model: Any, path: Path) -> None:
     from safetensors.torch import load_file
 
     own, tensors = weights(model), load_file(path)
-    found = [Problem(name, "is in one of the two adapters only") for name in sorted(own.keys() ^ tensors.keys())]
+    found = [
+        Problem(name, "is in one of the two adapters only") for name in sorted(own.keys() ^ tensors.keys())
+    ]
     found += [
         Problem(name, f"has shape {tuple(tensor.shape)}, not {tuple(own[name].shape)}")
         for name, tensor in tensors.items()
@@ -85,7 +93,10 @@ def differences(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[Proble
         return sorted(value) if isinstance(value, list | set | tuple) else value
 
     return [
-        Problem(f"adapter_config.json: {name}", f"is {plain(other.get(name))!r} there and {plain(own.get(name))!r} here")
+        Problem(
+            f"adapter_config.json: {name}",
+            f"is {plain(other.get(name))!r} there and {plain(own.get(name))!r} here",
+        )
         for name in _SHAPE
         if plain(own.get(name)) != plain(other.get(name))
     ]

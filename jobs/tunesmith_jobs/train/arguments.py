@@ -59,7 +59,9 @@ def lora(settings: Training) -> dict[str, Any]:
     }
 
 
-def trainer(settings: Training, *, device: str, folder: str, max_length: int, validates: bool) -> dict[str, Any]:
+def trainer(
+    settings: Training, *, device: str, folder: str, max_length: int, validates: bool
+) -> dict[str, Any]:
     """For SFTConfig. `folder`: for checkpoints; `max_length`: tokens of a row at most, already found; `validates`: is there a
     validation split."""
     return {

@@ -47,6 +47,8 @@ class LeftPadded:
         labels = [torch.tensor(row["labels"]) for row in rows]
         return {
             "input_ids": pad(ids, padding_value=self.pad_token_id, padding_side="left"),
-            "attention_mask": pad([torch.ones_like(row) for row in ids], padding_value=0, padding_side="left"),
+            "attention_mask": pad(
+                [torch.ones_like(row) for row in ids], padding_value=0, padding_side="left"
+            ),
             "labels": pad(labels, padding_value=IGNORED, padding_side="left"),
         }

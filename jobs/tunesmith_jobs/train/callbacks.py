@@ -33,28 +33,41 @@ class ShowProgress(TrainerCallback):  # type: ignore[misc]  # transformers ships
         """Note where this process began."""
         self._began = (time.monotonic(), state.global_step, state.num_input_tokens_seen)
 
-    def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(
+        self, _args: Any, state: Any, _control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         """Add speed and memory to the entry that the trainer has just made."""
         seconds, tokens = time.monotonic() - self._began[0], state.num_input_tokens_seen - self._began[2]
         if logs and "loss" in logs and seconds:
             speed = round(tokens / seconds, 1)
-            state.log_history[-1] |= {"tokens_per_second": speed, "peak_memory_bytes": self._device.peak_memory()}
+            state.log_history[-1] |= {
+                "tokens_per_second": speed,
+                "peak_memory_bytes": self._device.peak_memory(),
+            }
             self._metrics = {"loss": float(logs["loss"]), "tokensPerSecond": speed}
-            self._attempt.say(f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}, {speed:.0f} tokens/s")
+            self._attempt.say(
+                f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4f}, {speed:.0f} tokens/s"
+            )
         elif logs and "eval_loss" in logs:
-            self._attempt.say(f"step {state.global_step} of {state.max_steps}: validation loss {logs['eval_loss']:.4f}")
+            self._attempt.say(
+                f"step {state.global_step} of {state.max_steps}: validation loss {logs['eval_loss']:.4f}"
+            )
 
     def on_step_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """One line, at the stage's bounded rate."""
         seconds, steps = time.monotonic() - self._began[0], state.global_step - self._began[1]
         eta = seconds / steps * (state.max_steps - state.global_step)
-        self._attempt.progress(state.global_step, state.max_steps, "steps", phase="train", eta=eta, **self._metrics)
+        self._attempt.progress(
+            state.global_step, state.max_steps, "steps", phase="train", eta=eta, **self._metrics
+        )
 
 
 class SameOrder(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
     """Tells the sampler which epoch begins: with several processes, resuming in the middle of one wraps it too deep for the trainer."""
 
-    def on_epoch_begin(self, _args: Any, state: Any, _control: Any, train_dataloader: Any = None, **_: Any) -> None:
+    def on_epoch_begin(
+        self, _args: Any, state: Any, _control: Any, train_dataloader: Any = None, **_: Any
+    ) -> None:
         """`state.epoch` is a fraction after a resume."""
         train_dataloader.set_epoch(int((state.epoch or 0) + _EPSILON))
 
@@ -112,5 +125,7 @@ class StopEarly(TrainerCallback):  # type: ignore[misc]  # transformers ships no
         if self._together.leads and best_step(state.log_history) == state.global_step:
             save_file(adapter.weights(model), Path(args.output_dir) / BEST)
         if patience_is_over(state.log_history, self._patience):
-            self._attempt.say(f"the validation loss has not fallen for {self._patience} evaluations: stopping at step {state.global_step}")
+            self._attempt.say(
+                f"the validation loss has not fallen for {self._patience} evaluations: stopping at step {state.global_step}"
+            )
             self.stopped = control.should_training_stop = True

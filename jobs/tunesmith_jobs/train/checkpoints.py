@@ -66,7 +66,9 @@ class Checkpoints:
         """Put the trainer's checkpoint folder into the store, then drop surplus older ones. Raises TryAgain, Refused."""
         name = Name(step, self._writer)
         files = [
-            self._store.upload(f"{self._prefix}{name}/{path.name}", path).model_copy(update={"path": path.name})
+            self._store.upload(f"{self._prefix}{name}/{path.name}", path).model_copy(
+                update={"path": path.name}
+            )
             for path in sorted(folder.iterdir())
             if _KEPT.fullmatch(path.name)
         ]
@@ -79,7 +81,9 @@ class Checkpoints:
         try:
             self.save(folder, step)
         except TryAgain as error:
-            self._attempt.say(f"checkpoint of step {step} could not be stored, training goes on: {error.message}")
+            self._attempt.say(
+                f"checkpoint of step {step} could not be stored, training goes on: {error.message}"
+            )
             return False
         return True
 

@@ -32,7 +32,10 @@ def unpacked_bytes(model: nn.Module) -> int:
     import bitsandbytes
 
     layers = [module for module in model.modules() if isinstance(module, bitsandbytes.nn.Linear4bit)]
-    return sum(layer.in_features * layer.out_features * (layer.compute_dtype or torch.float32).itemsize for layer in layers)
+    return sum(
+        layer.in_features * layer.out_features * (layer.compute_dtype or torch.float32).itemsize
+        for layer in layers
+    )
 
 
 def unpack(model: nn.Module) -> None:

@@ -23,7 +23,10 @@ Log = Sequence[Mapping[str, Any]]
 
 def entries(log: Log) -> list[dict[str, float]]:
     """The trainer's log as it is stored: one object per entry, only what is a number."""
-    renamed = [{ours: entry[theirs] for theirs, ours in _FIELDS.items() if _number(entry.get(theirs))} for entry in log]
+    renamed = [
+        {ours: entry[theirs] for theirs, ours in _FIELDS.items() if _number(entry.get(theirs))}
+        for entry in log
+    ]
     return [entry for entry in renamed if "loss" in entry or "evalLoss" in entry]
 
 

@@ -22,7 +22,9 @@ from tunesmith.events import Result, parse
 from tunesmith.wire import TERMINATION_LOG, TERMINATION_LOG_FILE
 
 _POLL_SECONDS = 0.1
-_GRACE_SECONDS = 10.0  # for the others once one has decided how it ends: they wait for it, and have nothing to save
+_GRACE_SECONDS = (
+    10.0  # for the others once one has decided how it ends: they wait for it, and have nothing to save
+)
 _SETTLE_SECONDS = 1.0  # in which processes that lost one of their number have crashed too
 _SIGNALLED = 128
 _TOLD = (ExitCode.STOPPED, ExitCode.INTERRUPTED)
@@ -30,8 +32,16 @@ _TOLD = (ExitCode.STOPPED, ExitCode.INTERRUPTED)
 
 def main(argv: Sequence[str]) -> int:
     """Run all processes to their end; returns the stage's exit code."""
-    if not argv or not argv[0].startswith("--processes=") or not (count := argv[0].partition("=")[2]).isdecimal() or int(count) < 1:
-        print("usage: python -m tunesmith_jobs.train.launch --processes=N --request FILE --store URL [--work DIR]", file=sys.stderr)
+    if (
+        not argv
+        or not argv[0].startswith("--processes=")
+        or not (count := argv[0].partition("=")[2]).isdecimal()
+        or int(count) < 1
+    ):
+        print(
+            "usage: python -m tunesmith_jobs.train.launch --processes=N --request FILE --store URL [--work DIR]",
+            file=sys.stderr,
+        )
         return ExitCode.USAGE
     with tempfile.TemporaryDirectory(prefix="tunesmith-launch-") as folder:
         return _Launch(argv[1:], int(count), Path(folder)).run()
@@ -51,7 +61,9 @@ class _Launch:
                 [sys.executable, "-m", "tunesmith_jobs.train", *_arguments(arguments, rank)],
                 env=environment(os.environ, rank, processes, port) | {TERMINATION_LOG_FILE: str(result)},
                 stdin=subprocess.DEVNULL,
-                stdout=None if rank == 0 else subprocess.DEVNULL,  # the leader alone speaks; faults are on standard error
+                stdout=None
+                if rank == 0
+                else subprocess.DEVNULL,  # the leader alone speaks; faults are on standard error
             )
 
     def run(self) -> int:
@@ -64,9 +76,16 @@ class _Launch:
                 failed = now
             if rank is None and failed is not None and now - failed > _SETTLE_SECONDS:
                 rank = decides(self._codes)
-                if self._codes[rank or 0] not in _TOLD:  # else all were told, and the leader may still be saving
+                if (
+                    self._codes[rank or 0] not in _TOLD
+                ):  # else all were told, and the leader may still be saving
                     self._pass_on(signal.SIGTERM)
-            if rank is not None and self._codes[rank] not in _TOLD and failed is not None and now - failed > _GRACE_SECONDS:
+            if (
+                rank is not None
+                and self._codes[rank] not in _TOLD
+                and failed is not None
+                and now - failed > _GRACE_SECONDS
+            ):
                 self._pass_on(signal.SIGKILL)
             time.sleep(_POLL_SECONDS)
         if rank is None or self._codes[0] == ExitCode.DONE:

@@ -32,7 +32,9 @@ def load_model(folder: Path, settings: Training, device: Device, attempt: Attemp
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     own = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
     kind = arguments.load_dtype(settings, device.kind, own)
-    four = arguments.quantization(settings, arguments.compute_dtype(settings, device.kind, bf16_supported=device.bf16))
+    four = arguments.quantization(
+        settings, arguments.compute_dtype(settings, device.kind, bf16_supported=device.bf16)
+    )
     options: dict[str, Any] = {"quantization_config": BitsAndBytesConfig(**four)} if four else {}
     if settings.attn_implementation != "auto":
         options["attn_implementation"] = settings.attn_implementation
@@ -47,7 +49,9 @@ def load_model(folder: Path, settings: Training, device: Device, attempt: Attemp
             **options,
         )
     except ImportError as error:  # flash attention that is not installed
-        raise BadRequest(str(error).splitlines()[0], reason="NotInstalled", remedy="leave training.attnImplementation out") from error
+        raise BadRequest(
+            str(error).splitlines()[0], reason="NotInstalled", remedy="leave training.attnImplementation out"
+        ) from error
     model.config.use_cache = False
     if four and device.kind == "cpu":
         needed, free = fourbit.unpacked_bytes(model), free_memory()
@@ -56,7 +60,9 @@ def load_model(folder: Path, settings: Training, device: Device, attempt: Attemp
         else:
             fourbit.keep_packed(model)
             if attempt:
-                attempt.say(f"4-bit weights stay packed ({needed / 2**30:.1f} GiB unpacked, {free / 2**30:.1f} GiB free): slower steps")
+                attempt.say(
+                    f"4-bit weights stay packed ({needed / 2**30:.1f} GiB unpacked, {free / 2**30:.1f} GiB free): slower steps"
+                )
     return model
 
 
@@ -71,13 +77,22 @@ def add_adapter(model: Any, settings: Training) -> Any:
     except ValueError as error:
         if "arget modules" not in str(error) and "odules_to_save" not in str(error):
             raise
-        linear = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)})
+        linear = sorted(
+            {
+                name.rpartition(".")[2]
+                for name, module in model.named_modules()
+                if isinstance(module, torch.nn.Linear)
+            }
+        )
         raise BadRequest(
             "the base model lacks the modules that an adapter was asked for",
             reason="UnknownTargetModules",
             problems=[
                 Problem(
-                    "spec.training.loraTargetModules", "not in the model", list(settings.lora_target_modules), f"it has {', '.join(linear)}"
+                    "spec.training.loraTargetModules",
+                    "not in the model",
+                    list(settings.lora_target_modules),
+                    f"it has {', '.join(linear)}",
                 )
             ],
         ) from error

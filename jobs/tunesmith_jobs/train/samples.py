@@ -27,7 +27,9 @@ def samples(
         if left <= 0:
             break
         messages = question(system, row.to_json(), system_role=system_role)
-        inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True).to(model.device)
+        inputs = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        ).to(model.device)
         given = inputs["input_ids"].shape[1]
         out = model.generate(
             **inputs,
@@ -42,5 +44,7 @@ def samples(
         )[0, given:]
         ended = int(out[-1]) == tokenizer.eos_token_id if len(out) else False
         answer = tokenizer.decode(out, skip_special_tokens=True).strip()
-        found.append({"id": row.id, "prompt": row.prompt, "response": row.response, "answer": answer, "cut": not ended})
+        found.append(
+            {"id": row.id, "prompt": row.prompt, "response": row.response, "answer": answer, "cut": not ended}
+        )
     return found

@@ -32,14 +32,22 @@ def read_splits(attempt: Attempt, tokenizer: Any, max_length: int) -> Splits:
         name = f"{split}.jsonl"
         found[split] = read_rows(dataset.read(name), name) if name in dataset.names() else []
     encoded = {
-        split: [tokens.encode(tokenizer, system, row, system_role=role, max_length=max_length) for row in rows]
+        split: [
+            tokens.encode(tokenizer, system, row, system_role=role, max_length=max_length) for row in rows
+        ]
         for split, rows in found.items()
     }
     statistics = {split: tokens.statistics(rows) for split, rows in encoded.items() if rows}
     for split, numbers in statistics.items():
         cut = f", {numbers['truncated']} cut at {max_length}" if numbers["truncated"] else ""
-        left = f", {numbers['masked']} left out (no token of the answer within the limit)" if numbers["masked"] else ""
-        attempt.say(f"{split}: {numbers['rows']} rows, {numbers['total']} tokens, longest {numbers['max']}{cut}{left}")
+        left = (
+            f", {numbers['masked']} left out (no token of the answer within the limit)"
+            if numbers["masked"]
+            else ""
+        )
+        attempt.say(
+            f"{split}: {numbers['rows']} rows, {numbers['total']} tokens, longest {numbers['max']}{cut}{left}"
+        )
     train = tokens.usable(encoded["train"], "train", max_length)
     kept = {split: [row for row in rows if row.trained] for split, rows in encoded.items()}
     preview = tokens.preview(tokenizer, train[0])

@@ -27,7 +27,10 @@ def adapter_to_start_from(attempt: Attempt, base: Pin) -> Finished | None:
             "the adapter to start from belongs to another base model",
             reason="AdapterForOtherModel",
             problems=[
-                Problem("spec.training.from", f"was trained on {other.uri} at {other.revision}, this run on {base.uri} at {base.revision}")
+                Problem(
+                    "spec.training.from",
+                    f"was trained on {other.uri} at {other.revision}, this run on {base.uri} at {base.revision}",
+                )
             ],
             remedy="set model.base to that model and revision, or leave training.from out",
         )

@@ -21,7 +21,9 @@ from tunesmith.manifest import Manifest
 from tunesmith_jobs.attempt import Attempt, Outcome
 
 T = TypeVar("T")
-_TIMEOUT = timedelta(hours=24)  # of waiting for the leader, who may download a large model; a process that dies is the launcher's to see
+_TIMEOUT = timedelta(
+    hours=24
+)  # of waiting for the leader, who may download a large model; a process that dies is the launcher's to see
 
 
 class Follower(Attempt):
@@ -32,7 +34,14 @@ class Follower(Attempt):
         metrics = {name: value for name, value in outcome.metrics.items() if math.isfinite(value)}
         done = datetime.now(UTC)
         manifest = Manifest(
-            run=self.snapshot.run, stage=self.stage, key=self.key, attempt=self.id, created=done, seconds=0, files=(), metrics=metrics
+            run=self.snapshot.run,
+            stage=self.stage,
+            key=self.key,
+            attempt=self.id,
+            created=done,
+            seconds=0,
+            files=(),
+            metrics=metrics,
         )
         return manifest, False
 

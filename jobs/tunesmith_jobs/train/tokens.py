@@ -51,7 +51,11 @@ def has_system_role(tokenizer: Tokenizer) -> bool:
             reason="NoChatTemplate",
             remedy="choose the instruct or chat version of the model, or put a chat_template.jinja beside its weights",
         )
-    return takes_system_role(lambda messages: str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)))
+    return takes_system_role(
+        lambda messages: str(
+            tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        )
+    )
 
 
 def encode(tokenizer: Tokenizer, system: str, row: Row, *, system_role: bool, max_length: int) -> Encoded:
@@ -62,14 +66,19 @@ def encode(tokenizer: Tokenizer, system: str, row: Row, *, system_role: bool, ma
     prompt, completion = conversation(system, row.to_json(), system_role=system_role)
     asked = _ids(tokenizer, prompt, add_generation_prompt=True)
     ids = _ids(tokenizer, prompt + completion)
-    start = next((index for index, (one, other) in enumerate(zip(asked, ids, strict=False)) if one != other), min(len(asked), len(ids)))
+    start = next(
+        (index for index, (one, other) in enumerate(zip(asked, ids, strict=False)) if one != other),
+        min(len(asked), len(ids)),
+    )
     labels = [IGNORED] * start + ids[start:]
     keep = max_length or len(ids)
     return Encoded(row.id, ids[:keep], labels[:keep], len(ids))
 
 
 def _ids(tokenizer: Tokenizer, messages: list[Message], **options: Any) -> list[int]:
-    return list(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)["input_ids"])
+    return list(
+        tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)["input_ids"]
+    )
 
 
 def longest(settings_length: int, tokenizer_limit: int, context: int | None) -> int:
@@ -79,7 +88,14 @@ def longest(settings_length: int, tokenizer_limit: int, context: int | None) -> 
         raise BadRequest(
             "rows cannot be longer than the base model's context",
             reason="MaxLengthTooLong",
-            problems=[Problem("spec.training.maxLength", f"the model has {context} positions", settings_length, f"set at most {context}")],
+            problems=[
+                Problem(
+                    "spec.training.maxLength",
+                    f"the model has {context} positions",
+                    settings_length,
+                    f"set at most {context}",
+                )
+            ],
         )
     return settings_length or limit
 
@@ -110,8 +126,15 @@ def usable(rows: Sequence[Encoded], split: str, max_length: int) -> list[Encoded
     if kept:
         return kept
     if not rows:
-        raise BadData(f"the {split} split has no rows", reason="NoRows", remedy="give more data, or a smaller test share")
-    found = [Problem(f"row {row.row}", f"has {row.whole} tokens, its prompt alone fills {max_length}") for row in rows[:_SHOWN]]
+        raise BadData(
+            f"the {split} split has no rows",
+            reason="NoRows",
+            remedy="give more data, or a smaller test share",
+        )
+    found = [
+        Problem(f"row {row.row}", f"has {row.whole} tokens, its prompt alone fills {max_length}")
+        for row in rows[:_SHOWN]
+    ]
     raise BadData(
         f"none of the {len(rows)} rows of the {split} split has an answer within {max_length} tokens",
         reason="RowsTooLong",

@@ -60,10 +60,25 @@ def _work(attempt: Attempt, settings: Training, us: Together) -> Outcome:
         return _train(attempt, settings, device, us, pin, folder, start)
 
 
-def _train(attempt: Attempt, settings: Training, device: Device, us: Together, pin: Pin, folder: Path, start: Finished | None) -> Outcome:
+def _train(
+    attempt: Attempt,
+    settings: Training,
+    device: Device,
+    us: Together,
+    pin: Pin,
+    folder: Path,
+    start: Finished | None,
+) -> Outcome:
     with collector_paused():
         _quiet()
-        from tunesmith_jobs.train.callbacks import BEST, KeepCheckpoints, SameOrder, ShowProgress, StopEarly, StopWhenTold
+        from tunesmith_jobs.train.callbacks import (
+            BEST,
+            KeepCheckpoints,
+            SameOrder,
+            ShowProgress,
+            StopEarly,
+            StopWhenTold,
+        )
         from tunesmith_jobs.train.samples import samples
 
     # Load
@@ -81,7 +96,9 @@ def _train(attempt: Attempt, settings: Training, device: Device, us: Together, p
     output = us.share(lambda: _emptied(attempt.work / "trainer"))
     trainer = build_trainer(model, tokenizer, splits, settings, device, output, max_length)
     if arguments.warmup_is_ignored(settings):
-        attempt.say(f"lrSchedulerType {settings.lr_scheduler_type} does no warmup; constant_with_warmup would")
+        attempt.say(
+            f"lrSchedulerType {settings.lr_scheduler_type} does no warmup; constant_with_warmup would"
+        )
     progress, stop, early = (
         ShowProgress(attempt, device),
         StopWhenTold(attempt, us),
@@ -117,7 +134,9 @@ def _train(attempt: Attempt, settings: Training, device: Device, us: Together, p
     loss_after = test_loss(trainer, splits.test)
     numbers = metrics(done, loss_before, loss_after, trainer, splits)
     attempt.say(
-        f"loss on the test split: {loss_before:.4f} before, {loss_after:.4f} after" if splits.test else "no test split, no test loss"
+        f"loss on the test split: {loss_before:.4f} before, {loss_after:.4f} after"
+        if splits.test
+        else "no test split, no test loss"
     )
     shown = samples(
         trainer.model,
@@ -147,13 +166,23 @@ def _train(attempt: Attempt, settings: Training, device: Device, us: Together, p
         "trainer": settings_read_back(trainer),
     }
     attempt.put_bytes("report.json", _json(report))
-    return Outcome(metrics=numbers, details={"device": device.name, "maxLength": max_length, "bestStep": best})
+    return Outcome(
+        metrics=numbers, details={"device": device.name, "maxLength": max_length, "bestStep": best}
+    )
 
 
 # Prepare
 
 
-def build_trainer(model: Any, tokenizer: Any, splits: Splits, settings: Training, device: Device, output: Path, max_length: int) -> Any:
+def build_trainer(
+    model: Any,
+    tokenizer: Any,
+    splits: Splits,
+    settings: Training,
+    device: Device,
+    output: Path,
+    max_length: int,
+) -> Any:
     """trl's trainer over our tokens, its adapter in float32."""
     with collector_paused():
         from transformers import PrinterCallback
@@ -182,7 +211,9 @@ def build_trainer(model: Any, tokenizer: Any, splits: Splits, settings: Training
         train_dataset=_dataset(splits.train),
         eval_dataset=_dataset(splits.validation) if splits.validation else None,
         processing_class=tokenizer,
-        data_collator=LeftPadded(tokenizer.pad_token_id) if settings.padding_side == "left" and not settings.packing else None,
+        data_collator=LeftPadded(tokenizer.pad_token_id)
+        if settings.padding_side == "left" and not settings.packing
+        else None,
     )
     trainer.remove_callback(PrinterCallback)
     adapter.restore(trainer.model, before)
@@ -238,7 +269,11 @@ def test_loss(trainer: Any, rows: Sequence[tokens.Encoded]) -> float:
     ordered = sorted(rows, key=lambda row: len(row.ids))  # less padding
     for first in range(0, len(ordered), size):
         batch = [{"input_ids": row.ids, "labels": row.labels} for row in ordered[first : first + size]]
-        inputs = {name: value.to(trainer.args.device) for name, value in trainer.data_collator(batch).items() if torch.is_tensor(value)}
+        inputs = {
+            name: value.to(trainer.args.device)
+            for name, value in trainer.data_collator(batch).items()
+            if torch.is_tensor(value)
+        }
         with trainer.compute_loss_context_manager():
             outputs = trainer.model(**inputs, fused_lm_head=True)
         total -= float(outputs.log_probs.double().sum())
@@ -275,14 +310,18 @@ def _quiet() -> None:
     datasets.disable_progress_bars()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it offers kernels from the hub, which would be remote code
+    logging.getLogger("bitsandbytes").setLevel(
+        logging.ERROR
+    )  # it offers kernels from the hub, which would be remote code
     warnings.filterwarnings("ignore", category=FutureWarning)  # for authors of libraries; versions are pinned
     warnings.filterwarnings("ignore", message=".*[Pp]aged optimizers are not supported on CPU.*")
 
 
 def _repeatable(settings: Training, device: Device) -> None:
     if settings.deterministic and device.kind == "cuda":
-        torch.use_deterministic_algorithms(mode=True, warn_only=True)  # an operation that has no such kernel is named on stderr
+        torch.use_deterministic_algorithms(
+            mode=True, warn_only=True
+        )  # an operation that has no such kernel is named on stderr
         torch.backends.cudnn.benchmark = False
 
 

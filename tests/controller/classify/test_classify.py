@@ -17,13 +17,20 @@ def job(*conditions, failed=0):
     status = {"startTime": "2026-11-23T12:00:00Z", "failed": failed}
     if conditions:
         status["conditions"] = [{"status": "True", **one} for one in conditions]
-    return {"metadata": {"name": "riddles-train-0a1b2c3d", "namespace": "team", "uid": "job-1"}, "status": status}
+    return {
+        "metadata": {"name": "riddles-train-0a1b2c3d", "namespace": "team", "uid": "job-1"},
+        "status": status,
+    }
 
 
 def gave_up(failed=4):
     return job(
         {"type": "FailureTarget", "reason": "BackoffLimitExceeded"},
-        {"type": "Failed", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"},
+        {
+            "type": "Failed",
+            "reason": "BackoffLimitExceeded",
+            "message": "Job has reached the specified backoff limit",
+        },
         failed=failed,
     )
 
@@ -34,7 +41,11 @@ def failed_at_once():
 
 
 def pod(name=POD, phase="Pending", node="gpu-1", limits=None, created="2026-11-23T12:00:00Z", **status):
-    container = {"name": "stage", "image": "registry.example/train:1", "resources": {"limits": limits} if limits else {}}
+    container = {
+        "name": "stage",
+        "image": "registry.example/train:1",
+        "resources": {"limits": limits} if limits else {},
+    }
     return {
         "metadata": {"name": name, "namespace": "team", "uid": f"uid-{name}", "creationTimestamp": created},
         "spec": {"nodeName": node, "containers": [container]} if node else {"containers": [container]},
@@ -62,11 +73,16 @@ def ended(code, reason="Error", message="", name=POD, **more):
 
 
 def said(code, reason, message, remedy=""):
-    return Result(stage="train", key="k", exit_code=code, reason=reason, message=message, remedy=remedy).termination_message()
+    return Result(
+        stage="train", key="k", exit_code=code, reason=reason, message=message, remedy=remedy
+    ).termination_message()
 
 
 def unscheduled(message, reason="Unschedulable"):
-    return pod(node="", conditions=[{"type": "PodScheduled", "status": "False", "reason": reason, "message": message}])
+    return pod(
+        node="",
+        conditions=[{"type": "PodScheduled", "status": "False", "reason": reason, "message": message}],
+    )
 
 
 def disrupted(reason, message="", **more):
@@ -75,7 +91,8 @@ def disrupted(reason, message="", **more):
 
 
 MEMORY = (
-    "raise spec.stages.train.resources.limits.memory; on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too"
+    "raise spec.stages.train.resources.limits.memory; "
+    "on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too"
 )
 SAVED = "a new pod goes on from what is saved; nothing is to be done"
 GPU_NODES = "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` shows which nodes have any"
@@ -114,7 +131,9 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding("StoreRefused", "s3://b: denied", "", POD, final=True),
     ),
     "no GPU in the pod": (
-        ended(75, message=said(75, "NoGPU", "training.device is cuda, and no GPU is visible", "run elsewhere")),
+        ended(
+            75, message=said(75, "NoGPU", "training.device is cuda, and no GPU is visible", "run elsewhere")
+        ),
         (),
         Finding(
             "NoGPU",
@@ -170,7 +189,10 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         pod(**waiting("ImagePullBackOff", 'Back-off pulling image "registry.example/train:1"')),
         (
             Event("Pulling", 'Pulling image "registry.example/train:1"'),
-            Event("Failed", 'Failed to pull image "registry.example/train:1": rpc error: code = Unknown desc = pull access denied'),
+            Event(
+                "Failed",
+                'Failed to pull image "registry.example/train:1": rpc error: code = Unknown desc = pull access denied',
+            ),
             Event("Failed", "Error: ErrImagePull"),
         ),
         Finding(
@@ -181,7 +203,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "no name of an image": (
-        pod(**waiting("InvalidImageName", 'Failed to apply default image tag "Train!": invalid reference format')),
+        pod(
+            **waiting(
+                "InvalidImageName", 'Failed to apply default image tag "Train!": invalid reference format'
+            )
+        ),
         (),
         Finding(
             "InvalidImageName",
@@ -201,7 +227,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "a missing key": (
-        pod(**waiting("CreateContainerConfigError", "couldn't find key AWS_ACCESS_KEY_ID in Secret team/store")),
+        pod(
+            **waiting(
+                "CreateContainerConfigError", "couldn't find key AWS_ACCESS_KEY_ID in Secret team/store"
+            )
+        ),
         (),
         Finding(
             "SecretMissing",
@@ -211,7 +241,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "another fault of the configuration": (
-        pod(**waiting("CreateContainerConfigError", "container has runAsNonRoot and image has non-numeric user (me)")),
+        pod(
+            **waiting(
+                "CreateContainerConfigError", "container has runAsNonRoot and image has non-numeric user (me)"
+            )
+        ),
         (),
         Finding(
             "ContainerConfigInvalid",
@@ -289,11 +323,19 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
     "a gate": (
         unscheduled("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"),
         (),
-        Finding("SchedulingGated", "the pod waits for a scheduling gate of another controller to be lifted", "see what set the gate", POD),
+        Finding(
+            "SchedulingGated",
+            "the pod waits for a scheduling gate of another controller to be lifted",
+            "see what set the gate",
+            POD,
+        ),
     ),
     "a ConfigMap to mount is missing": (
         pod(**waiting("ContainerCreating")),
-        (Event("Scheduled", "…"), Event("FailedMount", 'MountVolume.SetUp failed for volume "ca" : configmap "corp-ca" not found')),
+        (
+            Event("Scheduled", "…"),
+            Event("FailedMount", 'MountVolume.SetUp failed for volume "ca" : configmap "corp-ca" not found'),
+        ),
         Finding(
             "ConfigMapMissing",
             "ConfigMap corp-ca of namespace team does not exist",
@@ -303,7 +345,12 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
     ),
     "its key is missing": (
         pod(**waiting("ContainerCreating")),
-        (Event("FailedMount", 'MountVolume.SetUp failed for volume "ca" : configmap references non-existent config key: ca.crt'),),
+        (
+            Event(
+                "FailedMount",
+                'MountVolume.SetUp failed for volume "ca" : configmap references non-existent config key: ca.crt',
+            ),
+        ),
         Finding(
             "ConfigMapMissing",
             "a ConfigMap that the pod mounts has no key ca.crt",
@@ -313,7 +360,12 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
     ),
     "a volume that cannot be attached": (
         pod(**waiting("ContainerCreating")),
-        (Event("FailedAttachVolume", 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other'),),
+        (
+            Event(
+                "FailedAttachVolume",
+                'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other',
+            ),
+        ),
         Finding(
             "VolumeNotMounted",
             'a volume of the pod cannot be mounted: Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other',
@@ -322,7 +374,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "an image of something else": (
-        ended(128, "StartError", 'failed to create containerd task: exec: "python": executable file not found in $PATH: unknown'),
+        ended(
+            128,
+            "StartError",
+            'failed to create containerd task: exec: "python": executable file not found in $PATH: unknown',
+        ),
         (),
         Finding(
             "StartError",
@@ -332,7 +388,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "a full scratch volume": (
-        pod(phase="Failed", reason="Evicted", message='Usage of EmptyDir volume "scratch" exceeds the limit "10Gi". '),
+        pod(
+            phase="Failed",
+            reason="Evicted",
+            message='Usage of EmptyDir volume "scratch" exceeds the limit "10Gi". ',
+        ),
         (),
         Finding(
             "ScratchFull",
@@ -342,7 +402,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "more than the limit of disk": (
-        pod(phase="Failed", reason="Evicted", message="Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. "),
+        pod(
+            phase="Failed",
+            reason="Evicted",
+            message="Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ",
+        ),
         (),
         Finding(
             "ScratchFull",
@@ -352,7 +416,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "a node without memory": (
-        pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory. Threshold quantity: 100Mi, available: 48Mi."),
+        pod(
+            phase="Failed",
+            reason="Evicted",
+            message="The node was low on resource: memory. Threshold quantity: 100Mi, available: 48Mi.",
+        ),
         (),
         Finding(
             "Evicted",
@@ -381,7 +449,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding("NodeLost", "node gpu-1 was tainted or could not be reached", SAVED, POD),
     ),
-    "a drained node": (disrupted("EvictionByEvictionAPI"), (), Finding("Evicted", "node gpu-1 was drained", SAVED, POD)),
+    "a drained node": (
+        disrupted("EvictionByEvictionAPI"),
+        (),
+        Finding("Evicted", "node gpu-1 was drained", SAVED, POD),
+    ),
     "preempted": (
         disrupted("PreemptionByScheduler"),
         (),
@@ -393,7 +465,10 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "a crash with the end of its log": (
-        ended(1, message='Traceback (most recent call last):\n  File "x.py", line 1\nImportError: libcuda.so.1\n'),
+        ended(
+            1,
+            message='Traceback (most recent call last):\n  File "x.py", line 1\nImportError: libcuda.so.1\n',
+        ),
         (),
         Finding(
             "Crashed",
@@ -406,7 +481,12 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
     "a signal": (
         ended(139),
         (),
-        Finding("Crashed", "the process was ended by SIGSEGV", f"see `kubectl -n team logs {POD}`, and report it with them", POD),
+        Finding(
+            "Crashed",
+            "the process was ended by SIGSEGV",
+            f"see `kubectl -n team logs {POD}`, and report it with them",
+            POD,
+        ),
     ),
     "killed before it could save": (
         ended(137),
@@ -422,7 +502,11 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
     "being made": (pod(**waiting("ContainerCreating")), (Event("Pulling", "…"),), None),
     "running": (pod(phase="Running", **state(running={"startedAt": "2026-11-23T12:00:05Z"})), (), None),
     "done": (ended(0, "Completed", said(0, "Done", "done")), (), None),
-    "told to stop, and stopped": (ended(143, message=said(143, "Stopped", "train was told to stop")), (), None),
+    "told to stop, and stopped": (
+        ended(143, message=said(143, "Stopped", "train was told to stop")),
+        (),
+        None,
+    ),
 }
 
 
@@ -484,53 +568,95 @@ def test_a_job_whose_pod_is_refused_says_why_and_what_to_do(event, reason, messa
     events = {"job-1": (Event("FailedCreate", "an older one"), Event("FailedCreate", event))}
     assert classify(job(), [], events, NOW, stage="train") == Finding(reason, message, remedy)
     running = pod(phase="Running", **state(running={"startedAt": "2026-11-23T12:00:05Z"}))
-    assert classify(job(), [running], events, NOW, stage="train") is None, "it was refused earlier, and now there is one"
+    assert classify(job(), [running], events, NOW, stage="train") is None, (
+        "it was refused earlier, and now there is one"
+    )
 
 
 OUT_OF_MEMORY = {"reason": "OOMKilled", "limits": {"memory": "2Gi"}}
 HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the message
     "memory twice is enough": (
         job(failed=2),
-        [ended(137, name="a", **OUT_OF_MEMORY), ended(137, name="b", created="2026-11-23T12:10:00Z", **OUT_OF_MEMORY)],
+        [
+            ended(137, name="a", **OUT_OF_MEMORY),
+            ended(137, name="b", created="2026-11-23T12:10:00Z", **OUT_OF_MEMORY),
+        ],
         ("OOMKilled", True, "the container needed more memory than its limit of 2Gi, for the second time"),
     ),
     "also if a third pod runs by now": (
         job(failed=2),
         [
-            pod("c", "Running", created="2026-11-23T12:20:00Z", **state(running={"startedAt": "2026-11-23T12:20:05Z"})),
+            pod(
+                "c",
+                "Running",
+                created="2026-11-23T12:20:00Z",
+                **state(running={"startedAt": "2026-11-23T12:20:05Z"}),
+            ),
             ended(137, name="b", created="2026-11-23T12:10:00Z", **OUT_OF_MEMORY),
             ended(137, name="a", **OUT_OF_MEMORY),
         ],
         ("OOMKilled", True, "for the second time"),
     ),
-    "once is not": (job(failed=1), [ended(137, name="a", **OUT_OF_MEMORY)], ("OOMKilled", False, "more memory than its limit")),
+    "once is not": (
+        job(failed=1),
+        [ended(137, name="a", **OUT_OF_MEMORY)],
+        ("OOMKilled", False, "more memory than its limit"),
+    ),
     "between two tries the last failure is told": (
         job(failed=1),
-        [ended(75, message=said(75, "StoreBusy", "slow down"), name="a"), pod("b", node="", created="2026-11-23T12:10:00Z")],
+        [
+            ended(75, message=said(75, "StoreBusy", "slow down"), name="a"),
+            pod("b", node="", created="2026-11-23T12:10:00Z"),
+        ],
         ("StoreBusy", False, "slow down"),
     ),
     "what keeps the next pod from starting goes first": (
         job(failed=1),
         [
             ended(75, message=said(75, "StoreBusy", "slow down"), name="a"),
-            pod("b", created="2026-11-23T12:10:00Z", **waiting("CreateContainerConfigError", 'secret "store" not found')),
+            pod(
+                "b",
+                created="2026-11-23T12:10:00Z",
+                **waiting("CreateContainerConfigError", 'secret "store" not found'),
+            ),
         ],
         ("SecretMissing", False, "Secret store"),
     ),
     "a Job that has given up has its last pod's cause": (
         gave_up(),
-        [ended(1, name="a"), ended(75, message=said(75, "StoreBusy", "slow down"), name="b", created="2026-11-23T12:10:00Z")],
+        [
+            ended(1, name="a"),
+            ended(75, message=said(75, "StoreBusy", "slow down"), name="b", created="2026-11-23T12:10:00Z"),
+        ],
         ("StoreBusy", True, "slow down (the last of 4 failed tries)"),
     ),
-    "one without retries": (gave_up(1), [ended(75, message=said(75, "StoreBusy", "slow down"))], ("StoreBusy", True, "slow down")),
-    "bad data": (failed_at_once(), [ended(78, message=said(78, "BadRequest", "two problems"))], ("BadRequest", True, "two problems")),
+    "one without retries": (
+        gave_up(1),
+        [ended(75, message=said(75, "StoreBusy", "slow down"))],
+        ("StoreBusy", True, "slow down"),
+    ),
+    "bad data": (
+        failed_at_once(),
+        [ended(78, message=said(78, "BadRequest", "two problems"))],
+        ("BadRequest", True, "two problems"),
+    ),
     "a Job without pods": (
         gave_up(),
         [],
-        ("BackoffLimitExceeded", True, "Job riddles-train-0a1b2c3d failed: Job has reached the specified backoff limit"),
+        (
+            "BackoffLimitExceeded",
+            True,
+            "Job riddles-train-0a1b2c3d failed: Job has reached the specified backoff limit",
+        ),
     ),
     "somebody's deadline": (
-        job({"type": "Failed", "reason": "DeadlineExceeded", "message": "Job was active longer than specified deadline"}),
+        job(
+            {
+                "type": "Failed",
+                "reason": "DeadlineExceeded",
+                "message": "Job was active longer than specified deadline",
+            }
+        ),
         [],
         ("DeadlineExceeded", True, "was active longer"),
     ),
@@ -545,12 +671,17 @@ def test_several_tries_are_told_as_one_cause(one, pods, expected):
 
 
 def test_a_complete_job_has_no_cause_whatever_its_pods_went_through():
-    assert classify(job({"type": "Complete"}), [ended(137, **OUT_OF_MEMORY), ended(1)], {}, NOW, stage="train") is None
+    assert (
+        classify(job({"type": "Complete"}), [ended(137, **OUT_OF_MEMORY), ended(1)], {}, NOW, stage="train")
+        is None
+    )
 
 
 @pytest.mark.parametrize("code", [code for code in ExitCode if code.final])
 def test_a_final_exit_code_is_final_before_the_job_says_so(code):
-    found = classify(job(), [ended(int(code), message=said(int(code), "Why", "what"))], {}, NOW, stage="train")
+    found = classify(
+        job(), [ended(int(code), message=said(int(code), "Why", "what"))], {}, NOW, stage="train"
+    )
     assert found == Finding("Why", "what", "", POD, final=True)
 
 

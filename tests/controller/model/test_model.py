@@ -62,7 +62,9 @@ class Truth(Cluster):
             if entry.name == stage:
                 assert entry.key == key
                 break
-            assert (uid, entry.name, entry.key) in self.succeeded, f"{stage} is made before {entry.name} {entry.key} is done"
+            assert (uid, entry.name, entry.key) in self.succeeded, (
+                f"{stage} is made before {entry.name} {entry.key} is done"
+            )
 
 
 class Anything(RuleBasedStateMachine):
@@ -147,7 +149,9 @@ class Anything(RuleBasedStateMachine):
 
     def _a_pod_waits(self):
         for job in self._jobs():
-            if not objects.pods_of(job["metadata"]["name"], self.truth.pods()) and not objects.terminating(job):
+            if not objects.pods_of(job["metadata"]["name"], self.truth.pods()) and not objects.terminating(
+                job
+            ):
                 self.truth.add_pod(job)
 
     def _pod_succeeds(self, pod, *, said):
@@ -162,7 +166,10 @@ class Anything(RuleBasedStateMachine):
                 self.truth.succeeded.add((job["metadata"]["ownerReferences"][0]["uid"], *stage_key(job)))
 
     def _an_ended_job_vanishes(self):
-        recorded = {(one["stage"], one["key"]) for one in (self.truth.request or {}).get("status", {}).get("finished", ())}
+        recorded = {
+            (one["stage"], one["key"])
+            for one in (self.truth.request or {}).get("status", {}).get("finished", ())
+        }
         for job in self._jobs(ended=True)[:1]:
             if objects.failed(job) or stage_key(job) in recorded:
                 self.truth.delete_job(job["metadata"]["name"])
@@ -206,10 +213,19 @@ class Anything(RuleBasedStateMachine):
         self._lands()
         pod = self._pods("Running")[0]
         stage, key = stage_key(pod)
-        said = Result(stage=stage, key=key, exit_code=code, reason="Said", message="so").termination_message() if code in (65, 78) else None
+        said = (
+            Result(stage=stage, key=key, exit_code=code, reason="Said", message="so").termination_message()
+            if code in (65, 78)
+            else None
+        )
         job = self.truth.ends_pod(pod, code, said)
         if code in (65, 78) and job is not None and job["metadata"]["name"] in self.truth.kept["job"]:
-            self.truth.condition("Failed", self.truth.kept["job"][job["metadata"]["name"]], reason="PodFailurePolicy", message="it failed")
+            self.truth.condition(
+                "Failed",
+                self.truth.kept["job"][job["metadata"]["name"]],
+                reason="PodFailurePolicy",
+                message="it failed",
+            )
 
     # -- users
 
@@ -223,7 +239,9 @@ class Anything(RuleBasedStateMachine):
     def asks_again(self, what):
         self.words += 1
         once_more = str(self.words)
-        self.truth.edit({"retry": once_more} if what == "retry" else {"rerun": {"from": what, "id": once_more}})
+        self.truth.edit(
+            {"retry": once_more} if what == "retry" else {"rerun": {"from": what, "id": once_more}}
+        )
 
     @rule(sure=st.integers(0, 4))
     def deletes_and_applies_again(self, sure):
@@ -267,7 +285,9 @@ class Anything(RuleBasedStateMachine):
             for pod in self._pods("Running"):
                 self._pod_succeeds(pod, said=True)
             self._jobs_complete()
-        assert status["phase"] == "Succeeded", f"left alone, it stays {status['phase']}: {status.get('message')}"
+        assert status["phase"] == "Succeeded", (
+            f"left alone, it stays {status['phase']}: {status.get('message')}"
+        )
         before = self.truth.version
         for other in self.leaders:
             other.deliver_all()
@@ -277,7 +297,10 @@ class Anything(RuleBasedStateMachine):
 
 TestAnything = Anything.TestCase
 TestAnything.settings = settings(
-    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=50,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
 

@@ -14,7 +14,9 @@ PROFILE = {
     "store": {"url": "s3://bucket/runs/"},
     "images": {"generate": "registry/generate:1", "train": "registry/train:1", "merge": "registry/merge:1"},
 }
-REQUEST = {"metadata": {"name": "riddles", "namespace": "team", "uid": "01234567-89ab-cdef-0123-456789abcdef"}}
+REQUEST = {
+    "metadata": {"name": "riddles", "namespace": "team", "uid": "01234567-89ab-cdef-0123-456789abcdef"}
+}
 
 
 def held(spec=None, profile=None, name="riddles-snapshot-00000000"):
@@ -45,6 +47,8 @@ def env_of(built):
         assert entry["name"] not in found, "a variable is set twice"
         reference = entry.get("valueFrom", {}).get("secretKeyRef")
         found[entry["name"]] = (
-            entry["value"] if reference is None else f"{reference['name']}/{reference['key']}{'?' if reference.get('optional') else ''}"
+            entry["value"]
+            if reference is None
+            else f"{reference['name']}/{reference['key']}{'?' if reference.get('optional') else ''}"
         )
     return found

@@ -20,32 +20,61 @@ def namespace(control_plane):
     name = control_plane.namespace(labels=RESTRICTED)
     for thing in (
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "trainer", "namespace": name}},
-        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1000},
-        {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "nvidia"}, "handler": "nvidia"},
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "high"},
+            "value": 1000,
+        },
+        {
+            "apiVersion": "node.k8s.io/v1",
+            "kind": "RuntimeClass",
+            "metadata": {"name": "nvidia"},
+            "handler": "nvidia",
+        },
     ):
         control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(thing))
     return name
 
 
-@pytest.mark.parametrize(("spec", "profile"), [(OUTPUT, {}), (OUTPUT | PLACED, EVERYTHING)], ids=["the least", "all there is"])
+@pytest.mark.parametrize(
+    ("spec", "profile"), [(OUTPUT, {}), (OUTPUT | PLACED, EVERYTHING)], ids=["the least", "all there is"]
+)
 def test_the_job_of_every_stage_is_taken_as_it_is_and_its_pod_let_in(control_plane, namespace, spec, profile):
     owner = {"metadata": REQUEST["metadata"] | {"namespace": namespace}}
-    jobs = {stage: build_job(owner, stage, 2 if profile else 1, held(spec, profile), version="1.2.3") for stage in ORDER}
+    jobs = {
+        stage: build_job(owner, stage, 2 if profile else 1, held(spec, profile), version="1.2.3")
+        for stage in ORDER
+    }
     for job in jobs.values():
         # No TrainingRequest is there to own it, and the garbage collector would take the Job away for that.
-        own = {**job, "metadata": {name: value for name, value in job["metadata"].items() if name != "ownerReferences"}}
+        own = {
+            **job,
+            "metadata": {name: value for name, value in job["metadata"].items() if name != "ownerReferences"},
+        }
         made = control_plane.kubectl("create", "--validate=strict", "-f", "-", stdin=json.dumps(own))
         assert "warning" not in made.stderr.lower(), made.stderr
-        assert list(_lost(own["spec"], _get(control_plane, namespace, own)["spec"])) == [], "the API server drops a field without a word"
+        assert list(_lost(own["spec"], _get(control_plane, namespace, own)["spec"])) == [], (
+            "the API server drops a field without a word"
+        )
     for stage, job in jobs.items():
         pod = _pod(control_plane, namespace, job["metadata"]["name"])
         assert pod["metadata"]["labels"]["tunesmith.dev/stage"] == stage
-        assert pod["spec"]["containers"][0]["resources"] == _with_requests(job["spec"]["template"]["spec"]["containers"][0]["resources"])
+        assert pod["spec"]["containers"][0]["resources"] == _with_requests(
+            job["spec"]["template"]["spec"]["containers"][0]["resources"]
+        )
 
 
 def test_the_namespace_refuses_what_is_not_restricted(control_plane, namespace):
-    job = build_job({"metadata": REQUEST["metadata"] | {"namespace": namespace}}, "merge", 9, held(), version="1.2.3")
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": namespace}, "spec": job["spec"]["template"]["spec"]}
+    job = build_job(
+        {"metadata": REQUEST["metadata"] | {"namespace": namespace}}, "merge", 9, held(), version="1.2.3"
+    )
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": namespace},
+        "spec": job["spec"]["template"]["spec"],
+    }
     del pod["spec"]["securityContext"]
     refused = control_plane.kubectl("create", "-f", "-", stdin=json.dumps(pod), check=False)
     assert refused.returncode != 0
@@ -53,7 +82,9 @@ def test_the_namespace_refuses_what_is_not_restricted(control_plane, namespace):
 
 
 def _get(control_plane, namespace, job):
-    return json.loads(control_plane.kubectl("get", "job", job["metadata"]["name"], "-n", namespace, "-o", "json").stdout)
+    return json.loads(
+        control_plane.kubectl("get", "job", job["metadata"]["name"], "-n", namespace, "-o", "json").stdout
+    )
 
 
 def _lost(sent, kept, path="spec"):
@@ -76,7 +107,9 @@ def _with_requests(resources):
 
 def _pod(control_plane, namespace, job):
     for _ in range(SECONDS * 2):
-        found = control_plane.kubectl("get", "pods", "-n", namespace, "-l", f"batch.kubernetes.io/job-name={job}", "-o", "json")
+        found = control_plane.kubectl(
+            "get", "pods", "-n", namespace, "-l", f"batch.kubernetes.io/job-name={job}", "-o", "json"
+        )
         if items := json.loads(found.stdout)["items"]:
             return items[0]
         time.sleep(0.5)

@@ -22,7 +22,10 @@ BUILT_IN = {
     "TUNESMITH_KEEP_REQUEST": "1",
 }
 S3 = {"url": "s3://b/r", "endpoint": "https://s3.example", "region": "eu-1", "secret": "store"}
-TEACHER = {"teacherSecret": {"name": "platform", "key": "k"}, "defaults": {"data": {"teacher": {"baseURL": "https://llm.example/v1"}}}}
+TEACHER = {
+    "teacherSecret": {"name": "platform", "key": "k"},
+    "defaults": {"data": {"teacher": {"baseURL": "https://llm.example/v1"}}},
+}
 CA = "/etc/tunesmith-ca/ca.crt"
 OWN_URL = {"data.teacher.baseURL": "https://mine.example/v1"}
 RATE = {"TUNESMITH_TEACHER_RATE_FILE": "/etc/tunesmith-pod/teacher-requests-per-minute"}

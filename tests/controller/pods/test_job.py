@@ -48,9 +48,14 @@ EVERYTHING = {
 }
 PLACED = {
     f"stages.{stage}": {
-        "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": "2"}},
+        "resources": {
+            "requests": {"cpu": "2", "memory": "4Gi"},
+            "limits": {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": "2"},
+        },
         "nodeSelector": {"pool": "gpu"},
-        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0}],
+        "tolerations": [
+            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0}
+        ],
         "priorityClassName": "high",
         "env": {"MINE": "2"},
     }
@@ -58,7 +63,10 @@ PLACED = {
 }
 SHAPES = {
     "the least": (OUTPUT, {}),
-    "all there is": (OUTPUT | PLACED | {"queueName": "gpus", "training.device": "cuda", "training.reportTo": ["wandb"]}, EVERYTHING),
+    "all there is": (
+        OUTPUT | PLACED | {"queueName": "gpus", "training.device": "cuda", "training.reportTo": ["wandb"]},
+        EVERYTHING,
+    ),
 }
 
 
@@ -89,7 +97,11 @@ def test_every_pod_runs_without_root_rights_token_or_a_writable_root(job, stage,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"], pod["restartPolicy"]) == (False, False, "Never")
+    assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"], pod["restartPolicy"]) == (
+        False,
+        False,
+        "Never",
+    )
 
 
 def test_a_job_is_its_requests_child_by_a_name_that_every_attempt_has_of_its_own(job):
@@ -109,7 +121,12 @@ def test_a_job_is_its_requests_child_by_a_name_that_every_attempt_has_of_its_own
 
 
 def test_job_and_pod_carry_the_labels_that_they_are_found_by(job):
-    built = job("merge", {"queueName": "gpus"}, {"pods": {"merge": {"labels": {"team": "a", "tunesmith.dev/stage": "taken over"}}}}, 3)
+    built = job(
+        "merge",
+        {"queueName": "gpus"},
+        {"pods": {"merge": {"labels": {"team": "a", "tunesmith.dev/stage": "taken over"}}}},
+        3,
+    )
     ours = {
         "app.kubernetes.io/name": "tunesmith",
         "app.kubernetes.io/component": "merge",
@@ -134,7 +151,10 @@ def test_a_job_tries_again_by_exit_code_and_never_has_two_pods_at_once(job):
     assert spec == {"backoffLimit": 5, "completions": 1, "parallelism": 1, "podReplacementPolicy": "Failed"}
     final = [code for code in ExitCode if code.final]
     assert rules == [
-        {"action": "FailJob", "onExitCodes": {"containerName": "stage", "operator": "In", "values": sorted(final)}},
+        {
+            "action": "FailJob",
+            "onExitCodes": {"containerName": "stage", "operator": "In", "values": sorted(final)},
+        },
         {"action": "Ignore", "onExitCodes": {"containerName": "stage", "operator": "In", "values": [143]}},
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
     ]
@@ -152,8 +172,18 @@ COMMANDS = {
 @pytest.mark.parametrize(("stage", "expected"), COMMANDS.items(), ids=COMMANDS)
 def test_each_stage_runs_its_module_in_its_image_on_its_namespaces_store(job, stage, expected):
     container = container_of(job(stage, OUTPUT))
-    files = ["--request", "/etc/tunesmith/request.json", "--store", "s3://bucket/runs/team", "--work", "/scratch"]
-    assert (container["command"], container["image"]) == (["python", "-m", f"tunesmith_jobs.{expected[0]}", *files], expected[1])
+    files = [
+        "--request",
+        "/etc/tunesmith/request.json",
+        "--store",
+        "s3://bucket/runs/team",
+        "--work",
+        "/scratch",
+    ]
+    assert (container["command"], container["image"]) == (
+        ["python", "-m", f"tunesmith_jobs.{expected[0]}", *files],
+        expected[1],
+    )
 
 
 GPUS = {  # stage, changes -> GPUs, processes
@@ -189,7 +219,9 @@ def test_a_stage_asks_for_the_gpus_that_it_uses(job, stage, spec, count, process
     launcher = ["tunesmith_jobs.train.launch", f"--processes={processes}"]
     assert command[2:4] == (launcher if processes > 1 else [f"tunesmith_jobs.{stage}", "--request"])
     limits = container_of(built)["resources"].get("limits", {})
-    assert not any(name.endswith("/gpu") for name in container_of(built)["resources"]["requests"]), "a GPU belongs into limits"
+    assert not any(name.endswith("/gpu") for name in container_of(built)["resources"]["requests"]), (
+        "a GPU belongs into limits"
+    )
     assert "0" not in limits.values()
 
 
@@ -197,7 +229,12 @@ BASE = {"training.device": "cuda", "model.base": "hf://org/model@1"}
 EDITS = {  # changes of the spec, changes of the profile -> whether the pod of generate or train is another one
     "nothing": ("train", {}, {}, False),
     "more memory": ("train", {"stages.train": {"resources": {"limits": {"memory": "9Gi"}}}}, {}, True),
-    "more memory for another stage": ("train", {"stages.merge": {"resources": {"limits": {"memory": "9Gi"}}}}, {}, False),
+    "more memory for another stage": (
+        "train",
+        {"stages.merge": {"resources": {"limits": {"memory": "9Gi"}}}},
+        {},
+        False,
+    ),
     "suspend": ("train", {"suspend": True}, {}, False),
     "the gate": ("train", {"evaluation.gate": {"leastGain": 1.0}}, {}, False),
     "what the stage reads and no key has": ("train", {"training.device": "cpu"}, {}, True),

@@ -7,7 +7,17 @@ from tunesmith.podspec import quantity
 
 GIB = 1 << 30
 
-QUANTITIES = {"1": 1, "500m": 0.5, "1.5": 1.5, "2k": 2000, "1Ki": 1024, "4Gi": 4 * GIB, "1.5Gi": 1.5 * GIB, "1M": 10**6, "2Ti": 2 << 40}
+QUANTITIES = {
+    "1": 1,
+    "500m": 0.5,
+    "1.5": 1.5,
+    "2k": 2000,
+    "1Ki": 1024,
+    "4Gi": 4 * GIB,
+    "1.5Gi": 1.5 * GIB,
+    "1M": 10**6,
+    "2Ti": 2 << 40,
+}
 
 
 @pytest.mark.parametrize(("text", "number"), QUANTITIES.items())
@@ -64,9 +74,19 @@ SIZES = {  # stage, profile, bytes of the base model -> the scratch volume
     "ten at least": ("train", {}, 0, {"emptyDir": {"sizeLimit": "10Gi"}}),
     "by the model": ("train", {}, 100 * GIB, {"emptyDir": {"sizeLimit": "112Gi"}}),
     "evaluate has two models": ("evaluate", {}, 100 * GIB, {"emptyDir": {"sizeLimit": "222Gi"}}),
-    "of which one may lie on the cache": ("evaluate", {"cacheClaim": "c"}, 100 * GIB, {"emptyDir": {"sizeLimit": "112Gi"}}),
+    "of which one may lie on the cache": (
+        "evaluate",
+        {"cacheClaim": "c"},
+        100 * GIB,
+        {"emptyDir": {"sizeLimit": "112Gi"}},
+    ),
     "generate opens no model": ("generate", {}, 100 * GIB, {"emptyDir": {"sizeLimit": "10Gi"}}),
-    "the profile's": ("train", {"pods": {"train": {"scratch": {"size": "5Gi"}}}}, 100 * GIB, {"emptyDir": {"sizeLimit": "5Gi"}}),
+    "the profile's": (
+        "train",
+        {"pods": {"train": {"scratch": {"size": "5Gi"}}}},
+        100 * GIB,
+        {"emptyDir": {"sizeLimit": "5Gi"}},
+    ),
     "of a storage class": (
         "train",
         {"pods": {"train": {"scratch": {"storageClassName": "fast"}}}},
@@ -74,7 +94,11 @@ SIZES = {  # stage, profile, bytes of the base model -> the scratch volume
         {
             "ephemeral": {
                 "volumeClaimTemplate": {
-                    "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "resources": {"requests": {"storage": "10Gi"}}}
+                    "spec": {
+                        "accessModes": ["ReadWriteOnce"],
+                        "storageClassName": "fast",
+                        "resources": {"requests": {"storage": "10Gi"}},
+                    }
                 }
             }
         },
@@ -84,7 +108,9 @@ SIZES = {  # stage, profile, bytes of the base model -> the scratch volume
 
 @pytest.mark.parametrize(("stage", "profile", "base", "expected"), SIZES.values(), ids=SIZES)
 def test_the_scratch_volume_is_sized_by_the_base_model(job, stage, profile, base, expected):
-    volumes = {volume.pop("name"): volume for volume in pod_of(job(stage, {}, profile, base_bytes=base))["volumes"]}
+    volumes = {
+        volume.pop("name"): volume for volume in pod_of(job(stage, {}, profile, base_bytes=base))["volumes"]
+    }
     assert volumes["scratch"] == expected
 
 
@@ -99,7 +125,11 @@ MOUNTS = {
 
 @pytest.mark.parametrize(("stage", "places"), MOUNTS.items(), ids=MOUNTS)
 def test_each_stage_mounts_what_it_needs_and_every_volume_is_mounted(job, stage, places):
-    built = job(stage, {"output": "s3://b/o"}, {"cacheClaim": "models", "caBundle": {"name": "corp-ca", "key": "bundle.pem"}})
+    built = job(
+        stage,
+        {"output": "s3://b/o"},
+        {"cacheClaim": "models", "caBundle": {"name": "corp-ca", "key": "bundle.pem"}},
+    )
     mounts = container_of(built)["volumeMounts"]
     assert [mount["mountPath"] for mount in mounts] == places
     assert [mount["name"] for mount in mounts] == [volume["name"] for volume in pod_of(built)["volumes"]]
@@ -108,21 +138,40 @@ def test_each_stage_mounts_what_it_needs_and_every_volume_is_mounted(job, stage,
         "name": "riddles-snapshot-00000000",
         "items": [{"key": "request.json", "path": "request.json"}],
     }, "the frozen profile is none of the stage's business"
-    assert volumes["ca"]["configMap"] == {"name": "corp-ca", "items": [{"key": "bundle.pem", "path": "ca.crt"}]}
+    assert volumes["ca"]["configMap"] == {
+        "name": "corp-ca",
+        "items": [{"key": "bundle.pem", "path": "ca.crt"}],
+    }
 
 
 def test_a_pod_is_placed_as_the_request_says_and_the_profile_allows(job):
     settings = {
         "nodeSelector": {"pool": "gpu"},
-        "tolerations": [{"key": "gpu", "operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 60}],
+        "tolerations": [
+            {"key": "gpu", "operator": "Exists"},
+            {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 60},
+        ],
         "priorityClassName": "high",
     }
-    pod = {"runtimeClassName": "nvidia", "affinity": {"podAntiAffinity": {}}, "terminationGracePeriodSeconds": 600}
-    profile = {"pods": {"train": pod}, "serviceAccountName": "trainer", "images": {"train": "t:1", "pullSecrets": ["a", "b"]}}
+    pod = {
+        "runtimeClassName": "nvidia",
+        "affinity": {"podAntiAffinity": {}},
+        "terminationGracePeriodSeconds": 600,
+    }
+    profile = {
+        "pods": {"train": pod},
+        "serviceAccountName": "trainer",
+        "images": {"train": "t:1", "pullSecrets": ["a", "b"]},
+    }
     placed = pod_of(job("train", {"stages.train": settings}, profile))
-    expected = settings | pod | {"serviceAccountName": "trainer", "imagePullSecrets": [{"name": "a"}, {"name": "b"}]}
+    expected = (
+        settings | pod | {"serviceAccountName": "trainer", "imagePullSecrets": [{"name": "a"}, {"name": "b"}]}
+    )
     expected["tolerations"][1]["operator"] = "Equal"
     assert {name: placed[name] for name in expected} == expected
     other = pod_of(job("merge", {"stages.train": settings}, profile))
-    assert not {"nodeSelector", "tolerations", "priorityClassName", "runtimeClassName", "affinity"} & other.keys()
+    assert (
+        not {"nodeSelector", "tolerations", "priorityClassName", "runtimeClassName", "affinity"}
+        & other.keys()
+    )
     assert other["terminationGracePeriodSeconds"] == 180

@@ -15,7 +15,9 @@ NAMESPACES = ("blue", "green", "red")
 
 
 def candidate(number, namespace="blue", **more):
-    return Candidate(f"uid-{number:03d}", namespace, f"r{number}", "default", f"2026-11-23T12:{number:02d}:00Z", **more)
+    return Candidate(
+        f"uid-{number:03d}", namespace, f"r{number}", "default", f"2026-11-23T12:{number:02d}:00Z", **more
+    )
 
 
 @st.composite
@@ -25,7 +27,9 @@ def waiting(draw):
 
 
 LIMITS = st.builds(
-    lambda requests, each, gpu, gpu_each: Limits(requests=requests, requestsPerNamespace=each, gpuJobs=gpu, gpuJobsPerNamespace=gpu_each),
+    lambda requests, each, gpu, gpu_each: Limits(
+        requests=requests, requestsPerNamespace=each, gpuJobs=gpu, gpuJobsPerNamespace=gpu_each
+    ),
     st.integers(0, 5),
     st.integers(0, 3),
     st.integers(0, 3),
@@ -48,7 +52,9 @@ def play(candidates, limits, draw_index, steps):
             candidates = [one for one in candidates if one.uid != gone.uid]
         elif ready:
             next_one = ready[draw_index(step, len(ready))]
-            candidates = [replace(one, at_work=True) if one.uid == next_one.uid else one for one in candidates]
+            candidates = [
+                replace(one, at_work=True) if one.uid == next_one.uid else one for one in candidates
+            ]
         yield candidates, found
 
 
@@ -59,7 +65,9 @@ def test_the_limits_are_never_passed_and_no_place_stays_empty(candidates, limits
         busy = at_work(now)
         counts = Counter(one.namespace for one in busy)
         assert not limits.requests or len(busy) <= limits.requests
-        assert not limits.requests_per_namespace or all(count <= limits.requests_per_namespace for count in counts.values())
+        assert not limits.requests_per_namespace or all(
+            count <= limits.requests_per_namespace for count in counts.values()
+        )
         found = turns(now, {"default": limits})
         for one in now:
             if not one.at_work and found[one.uid].place:
@@ -67,7 +75,9 @@ def test_the_limits_are_never_passed_and_no_place_stays_empty(candidates, limits
                 total = len(busy) + len(admitted)
                 own = counts[one.namespace] + sum(other.namespace == one.namespace for other in admitted)
                 full = limits.requests and total >= limits.requests
-                assert full or (limits.requests_per_namespace and own >= limits.requests_per_namespace), "it waits for nothing"
+                assert full or (limits.requests_per_namespace and own >= limits.requests_per_namespace), (
+                    "it waits for nothing"
+                )
 
 
 @settings(deadline=None, max_examples=150)
@@ -96,7 +106,9 @@ def test_places_are_numbered_through_and_the_oldest_of_a_namespace_is_first(cand
 @given(
     candidates=st.lists(
         st.builds(
-            lambda number, namespace, gpu, waits: candidate(number, namespace, at_work=True, gpu=gpu, waits_for_gpu=waits and not gpu),
+            lambda number, namespace, gpu, waits: candidate(
+                number, namespace, at_work=True, gpu=gpu, waits_for_gpu=waits and not gpu
+            ),
             st.integers(0, 59),
             st.sampled_from(NAMESPACES),
             st.booleans(),
@@ -155,7 +167,9 @@ WORDS = {
         [candidate(1, at_work=True, gpu=True), candidate(2, at_work=True)],
         Limits(gpuJobs=9, gpuJobsPerNamespace=1),
         "uid-002",
-        Turn(gpu=False, gpu_why="namespace blue has 1 of the 1 Jobs with a GPU that its profile allows at once"),
+        Turn(
+            gpu=False, gpu_why="namespace blue has 1 of the 1 Jobs with a GPU that its profile allows at once"
+        ),
     ),
     "the teacher's rate is divided over those who generate, oneself included": (
         [candidate(1, at_work=True, generating=True), candidate(2)],

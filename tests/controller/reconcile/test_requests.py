@@ -3,7 +3,21 @@
 import json
 
 import pytest
-from reconcile_steps import condition, conditions, edit, fails, later, line, look, made, play, rows, runs, sets, stage_done
+from reconcile_steps import (
+    condition,
+    conditions,
+    edit,
+    fails,
+    later,
+    line,
+    look,
+    made,
+    play,
+    rows,
+    runs,
+    sets,
+    stage_done,
+)
 from small_cluster import config, profile
 
 from tunesmith.profile import S3, Allow
@@ -11,8 +25,18 @@ from tunesmith.settings import SecretKey
 from tunesmith_controller.model import Other, Turn
 
 REFUSED = {
-    "an unknown profile": ({"profile": "gold"}, None, "UnknownProfile", "spec.profile: there is no such profile (there are: default)"),
-    "a profile without a store": ({}, config(default=profile(store=S3())), "ProfileWithoutStore", "profiles.default.store.url"),
+    "an unknown profile": (
+        {"profile": "gold"},
+        None,
+        "UnknownProfile",
+        "spec.profile: there is no such profile (there are: default)",
+    ),
+    "a profile without a store": (
+        {},
+        config(default=profile(store=S3())),
+        "ProfileWithoutStore",
+        "profiles.default.store.url",
+    ),
     "a field that does not exist": ({"trainnig": {}}, None, "BadRequest", "spec.trainnig: unknown field"),
     "a value out of range": ({"training.loraR": 0}, None, "BadRequest", "spec.training.loraR"),
     "an endpoint of its own": (
@@ -31,7 +55,12 @@ REFUSED = {
         "spec.data.teacher.secret.name",
     ),
     "two things at once": ({"training.loraR": 0, "task": ""}, None, "BadRequest", "spec.task"),
-    "a reference to itself": ({"data.from": {"request": "riddles"}}, None, "NotAllowed", "spec.data.from.request"),
+    "a reference to itself": (
+        {"data.from": {"request": "riddles"}},
+        None,
+        "NotAllowed",
+        "spec.data.from.request",
+    ),
     "a snapshot that no ConfigMap holds": (
         {},
         config(default=profile(env={"LONG": "x" * 1_100_000})),
@@ -45,7 +74,12 @@ REFUSED = {
 def test_a_request_that_cannot_run_is_refused_by_name(spec, settings, reason, text):
     _, plan = play([look], spec=spec, settings=settings)
     accepted = condition(plan.status, "Accepted")
-    assert (plan.status.phase, plan.status.reason, accepted.status, accepted.reason) == ("Failed", reason, "False", reason)
+    assert (plan.status.phase, plan.status.reason, accepted.status, accepted.reason) == (
+        "Failed",
+        reason,
+        "False",
+        reason,
+    )
     assert text in accepted.message
     assert conditions(plan.status) == ["!Accepted", "!Complete", "Failed", "!Reconciling", "Stalled"]
     assert (plan.creates, plan.deletes, plan.at_work, plan.status.observed_generation) == ((), (), False, 1)
@@ -62,13 +96,24 @@ def test_a_refusal_does_not_stay_once_the_profile_is_there():
 
 def test_a_refused_edit_leaves_what_runs_alone():
     _, plan = play([look, runs, look, edit(trainnig={}), look])
-    assert (line(plan), plan.deletes, rows(plan)[0], plan.at_work) == ("Failed BadRequest", (), "generate Running 1", True)
+    assert (line(plan), plan.deletes, rows(plan)[0], plan.at_work) == (
+        "Failed BadRequest",
+        (),
+        "generate Running 1",
+        True,
+    )
     assert plan.status.message.endswith("(generate runs on as it was before the edit; spec.suspend stops it)")
 
 
 def test_a_refused_edit_starts_no_further_stage_and_forgets_none():
-    cluster, plan = play([look, runs, look, edit(trainnig={}), look, lambda cluster: cluster.complete(), look])
-    assert (line(plan), made(plan), rows(plan)[:2]) == ("Failed BadRequest", [], ["generate Succeeded 1", "train Pending"])
+    cluster, plan = play(
+        [look, runs, look, edit(trainnig={}), look, lambda cluster: cluster.complete(), look]
+    )
+    assert (line(plan), made(plan), rows(plan)[:2]) == (
+        "Failed BadRequest",
+        [],
+        ["generate Succeeded 1", "train Pending"],
+    )
     cluster.edit({"trainnig": ...})
     assert made(cluster.look()) == ["train.1"]
 
@@ -102,9 +147,24 @@ def test_a_suspended_request_takes_up_a_run_and_starts_nothing():
 
 REFERENCES = {
     "data: no such request": ({"data.from": {"request": "a"}}, {}, "Pending RequestNotFound", []),
-    "data: it has no run yet": ({"data.from": {"request": "a"}}, {"a": Other()}, "Pending WaitingForRequest", []),
-    "data: its dataset is not done": ({"data.from": {"request": "a"}}, {"a": Other(run="a-1")}, "Pending WaitingForRequest", []),
-    "data: it has failed": ({"data.from": {"request": "a"}}, {"a": Other(run="a-1", failed=True)}, "Pending RequestFailed", []),
+    "data: it has no run yet": (
+        {"data.from": {"request": "a"}},
+        {"a": Other()},
+        "Pending WaitingForRequest",
+        [],
+    ),
+    "data: its dataset is not done": (
+        {"data.from": {"request": "a"}},
+        {"a": Other(run="a-1")},
+        "Pending WaitingForRequest",
+        [],
+    ),
+    "data: it has failed": (
+        {"data.from": {"request": "a"}},
+        {"a": Other(run="a-1", failed=True)},
+        "Pending RequestFailed",
+        [],
+    ),
     "data: its dataset is done, though it failed later": (
         {"data.from": {"request": "a"}},
         {"a": Other(run="a-1", finished=frozenset({"generate"}), failed=True)},
@@ -173,7 +233,9 @@ def test_a_suspended_request_says_that_its_node_is_lost():
 
 def test_train_waits_for_the_adapter_of_another_request():
     other = Other(run="a-1", finished=frozenset({"generate"}))
-    cluster, plan = play([sets("others", {"a": other}), look, stage_done()], spec={"training.from": {"request": "a"}})
+    cluster, plan = play(
+        [sets("others", {"a": other}), look, stage_done()], spec={"training.from": {"request": "a"}}
+    )
     assert (line(plan), rows(plan)[1], made(plan)) == ("Pending WaitingForRequest", "train Pending", [])
     cluster.others = {"a": Other(run="a-1", finished=frozenset({"generate", "train"}))}
     assert made(cluster.look()) == ["train.1"]
@@ -195,7 +257,13 @@ def changed_profile(cluster):
 
 # edit after the profile has changed -> train's image, store's URL, store's endpoint, keys of the first generation kept, default of loraR
 FROZEN = {
-    "any edit: all as it was": (edit(ttlSecondsAfterFinished=9), "reg.example/train:1", "s3://bucket/runs", "", 16),
+    "any edit: all as it was": (
+        edit(ttlSecondsAfterFinished=9),
+        "reg.example/train:1",
+        "s3://bucket/runs",
+        "",
+        16,
+    ),
     "retry: today's, but what would move keys and the URL of the store": (
         edit(retry="again"),
         "reg.example/train:2",
@@ -217,13 +285,19 @@ FROZEN = {
 def test_of_a_changed_profile_an_edit_takes(change, image, url, endpoint, rank):
     cluster, _ = play([look, stage_done(), changed_profile, change, look])
     frozen, snapshot = frozen_of(cluster), cluster.snapshot(cluster.request).snapshot
-    assert (frozen.profile.images.train, frozen.profile.store.url, frozen.profile.store.endpoint) == (image, url, endpoint)
+    assert (frozen.profile.images.train, frozen.profile.store.url, frozen.profile.store.endpoint) == (
+        image,
+        url,
+        endpoint,
+    )
     assert snapshot.spec.training.lora_r == rank
 
 
 def test_a_rerun_takes_no_default_that_would_run_an_earlier_stage_again():
     cluster, _ = play([look, stage_done(), stage_done(), stage_done(), stage_done()])
-    cluster.config = config(default=profile(defaults={"training": {"loraR": 4}, "merge": {"dtype": "float16"}}))
+    cluster.config = config(
+        default=profile(defaults={"training": {"loraR": 4}, "merge": {"dtype": "float16"}})
+    )
     cluster.edit({"rerun": {"from": "merge", "id": "1"}})
     plan = cluster.look()
     spec = cluster.snapshot(cluster.request).snapshot.spec
@@ -247,7 +321,10 @@ def test_todays_key_of_a_teacher_goes_to_todays_endpoint():
         teacher = {"baseURL": f"https://{name}.example/v1", "model": name}
         stages = {"train": {"nodeSelector": {"vendor": name}}}
         return config(
-            default=profile(defaults={"data": {"teacher": teacher}, "stages": stages}, teacherSecret=SecretKey(name=name, key="k"))
+            default=profile(
+                defaults={"data": {"teacher": teacher}, "stages": stages},
+                teacherSecret=SecretKey(name=name, key="k"),
+            )
         )
 
     cluster, _ = play([look, runs, look], settings=vendor("old"))
@@ -261,7 +338,11 @@ def test_todays_key_of_a_teacher_goes_to_todays_endpoint():
     assert cluster.snapshot(cluster.request).snapshot.spec.stages.train.node_selector == {"vendor": "new"}
 
 
-@pytest.mark.parametrize("left", [{"default": profile()}, {"other": profile(name="other")}], ids=["taken back", "its profile is gone"])
+@pytest.mark.parametrize(
+    "left",
+    [{"default": profile()}, {"other": profile(name="other")}],
+    ids=["taken back", "its profile is gone"],
+)
 def test_what_is_not_allowed_any_more_is_not_allowed_to_an_old_request(left):
     allow = Allow(endpoints=("https://*.example/*",))
     cluster, _ = play([look, runs, look], settings=config(default=profile(allow=allow)))

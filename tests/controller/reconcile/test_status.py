@@ -4,7 +4,23 @@ import json
 from datetime import timedelta
 
 import pytest
-from reconcile_steps import condition, conditions, done, edit, fails, flat, later, line, look, made, play, rows, runs, sets, stage_done
+from reconcile_steps import (
+    condition,
+    conditions,
+    done,
+    edit,
+    fails,
+    flat,
+    later,
+    line,
+    look,
+    made,
+    play,
+    rows,
+    runs,
+    sets,
+    stage_done,
+)
 from small_cluster import START, config, profile
 
 from tunesmith.events import Progress
@@ -15,7 +31,13 @@ from tunesmith_controller.executor import status_json
 from tunesmith_controller.model import Event, Note, Share, Turn
 from tunesmith_controller.reconcile.objects import rfc3339
 
-ALL = [look, stage_done(), stage_done({"loss": 1.25}), stage_done(), stage_done({"lossGain": 0.5, "lossGainLow": 0.2, "rows": 10})]
+ALL = [
+    look,
+    stage_done(),
+    stage_done({"loss": 1.25}),
+    stage_done(),
+    stage_done({"lossGain": 0.5, "lossGainLow": 0.2, "rows": 10}),
+]
 ENDS = ("Complete", "Failed", "Reconciling", "Stalled")
 
 
@@ -43,7 +65,15 @@ def test_progress_is_never_a_hundred_before_the_stage_is_done():
 
 
 def test_a_metric_that_json_cannot_hold_is_left_out():
-    _, plan = play([look, runs, look, progress("generate", 1, 7, "rows", metrics={"loss": float("nan"), "usd": 0.5}), look])
+    _, plan = play(
+        [
+            look,
+            runs,
+            look,
+            progress("generate", 1, 7, "rows", metrics={"loss": float("nan"), "usd": 0.5}),
+            look,
+        ]
+    )
     json.dumps(status_json(plan.status), allow_nan=False)
     assert plan.status.stages[0].metrics == {"usd": 0.5}
 
@@ -61,7 +91,9 @@ def test_results_are_the_folders_of_the_stages_that_are_done():
     _, plan = play([look, stage_done(), stage_done()])
     base = "s3://bucket/runs/team/riddles-00000000"
     generate, train = (row.key for row in plan.status.stages[:2])
-    assert plan.status.outputs == Outputs(dataset=f"{base}/generate/{generate}/", adapter=f"{base}/train/{train}/", model="", report="")
+    assert plan.status.outputs == Outputs(
+        dataset=f"{base}/generate/{generate}/", adapter=f"{base}/train/{train}/", model="", report=""
+    )
 
 
 def test_a_delivered_model_is_where_output_says():
@@ -88,7 +120,17 @@ CONDITIONS = {
     "suspended before the start": ([edit(suspend=True), look], ["Accepted", "!Reconciling", "!Stalled"]),
     "succeeded": (
         [ALL],
-        ["Accepted", "Generated", "Trained", "Merged", "Evaluated", "Complete", "!Failed", "!Reconciling", "!Stalled"],
+        [
+            "Accepted",
+            "Generated",
+            "Trained",
+            "Merged",
+            "Evaluated",
+            "Complete",
+            "!Failed",
+            "!Reconciling",
+            "!Stalled",
+        ],
     ),
     "failed": (
         [look, stage_done(), runs, look, fails(), look],
@@ -100,7 +142,17 @@ CONDITIONS = {
     ),
     "the gate is not passed": (
         [edit(evaluation={"gate": {"leastGain": 0.3}}), ALL],
-        ["Accepted", "Generated", "Trained", "Merged", "Evaluated", "!Complete", "Failed", "!Reconciling", "Stalled"],
+        [
+            "Accepted",
+            "Generated",
+            "Trained",
+            "Merged",
+            "Evaluated",
+            "!Complete",
+            "Failed",
+            "!Reconciling",
+            "Stalled",
+        ],
     ),
 }
 
@@ -117,7 +169,9 @@ def test_the_time_of_a_condition_moves_only_with_its_status():
     cluster, _ = play([look, later(100), runs, look])
     again = cluster.look()
     assert condition(again.status, "Accepted").last_transition_time == rfc3339(START)
-    assert condition(again.status, "Reconciling").last_transition_time == rfc3339(START + timedelta(seconds=100))
+    assert condition(again.status, "Reconciling").last_transition_time == rfc3339(
+        START + timedelta(seconds=100)
+    )
 
 
 GATES = {
@@ -133,7 +187,14 @@ def test_the_gate_compares_the_lower_bound(gate, expected):
 
 
 def test_another_gate_runs_nothing_again():
-    cluster, plan = play([edit(evaluation={"gate": {"leastGain": 0.3}}), ALL, edit(evaluation={"gate": {"leastGain": 0.1}}), look])
+    cluster, plan = play(
+        [
+            edit(evaluation={"gate": {"leastGain": 0.3}}),
+            ALL,
+            edit(evaluation={"gate": {"leastGain": 0.1}}),
+            look,
+        ]
+    )
     assert (line(plan), made(plan)) == ("Succeeded Complete", [])
     cluster.edit({"evaluation": {"gate": {"leastGain": 0.9}}})
     assert line(cluster.look()) == "Failed GateNotPassed"
@@ -150,10 +211,17 @@ def test_with_a_gate_evaluate_that_the_store_holds_gets_a_job_to_tell_its_figure
 
 
 def test_a_failure_says_what_happened_in_which_pod_and_what_to_do():
-    said = fails(code=66, reason="BaseNotFound", message="hf://org/model is not there", remedy="name another one")
+    said = fails(
+        code=66, reason="BaseNotFound", message="hf://org/model is not there", remedy="name another one"
+    )
     cluster, plan = play([look, runs, look, said, look])
     row = plan.status.stages[0]
-    assert (row.reason, row.failures, row.failed_generation, row.pod) == ("BaseNotFound", 1, 1, cluster.pods()[0]["metadata"]["name"])
+    assert (row.reason, row.failures, row.failed_generation, row.pod) == (
+        "BaseNotFound",
+        1,
+        1,
+        cluster.pods()[0]["metadata"]["name"],
+    )
     for text in ("hf://org/model is not there", row.pod, "name another one"):
         assert text in plan.status.message
     stalled = condition(plan.status, "Stalled")
@@ -162,7 +230,12 @@ def test_a_failure_says_what_happened_in_which_pod_and_what_to_do():
 
 def test_why_a_pod_does_not_start_is_said_while_it_waits():
     def unschedulable(cluster):
-        why = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: 3 Insufficient nvidia.com/gpu"}
+        why = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": "0/3 nodes: 3 Insufficient nvidia.com/gpu",
+        }
         cluster.add_pod(conditions=[why])
 
     _, plan = play([look, stage_done(), unschedulable, look])
@@ -176,11 +249,19 @@ def test_a_quota_that_is_used_up_is_said():
     def quota(cluster):
         uid = cluster.live()["metadata"]["uid"]
         cluster.events = {
-            uid: [Event("FailedCreate", 'pods "x" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods=4, limited: pods=4')]
+            uid: [
+                Event(
+                    "FailedCreate",
+                    'pods "x" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods=4, limited: pods=4',
+                )
+            ]
         }
 
     _, plan = play([look, quota, look])
-    assert (plan.status.phase, "quota gpus of namespace team is used up" in plan.status.message) == ("Pending", True)
+    assert (plan.status.phase, "quota gpus of namespace team is used up" in plan.status.message) == (
+        "Pending",
+        True,
+    )
 
 
 def test_what_the_api_server_refuses_is_said_and_tried_again():
@@ -197,9 +278,21 @@ def test_what_the_api_server_refuses_is_said_and_tried_again():
 
 # turn -> phase and reason, place, Jobs, counts as at work
 TURNS = {
-    "in the queue": (Turn(place=3, why="profile default has its 2 requests at work"), "Queued WaitingForTurn", 3, [], False),
+    "in the queue": (
+        Turn(place=3, why="profile default has its 2 requests at work"),
+        "Queued WaitingForTurn",
+        3,
+        [],
+        False,
+    ),
     "its turn": (Turn(), "Pending Starting", 0, ["generate.1"], True),
-    "no GPU is free, but generate needs none": (Turn(gpu=False, gpu_why="none"), "Pending Starting", 0, ["generate.1"], True),
+    "no GPU is free, but generate needs none": (
+        Turn(gpu=False, gpu_why="none"),
+        "Pending Starting",
+        0,
+        ["generate.1"],
+        True,
+    ),
 }
 
 
@@ -237,13 +330,19 @@ def test_the_share_of_the_teacher_reaches_the_pod():
 
 
 def test_a_pod_that_generates_is_told_when_its_share_of_the_teacher_changes():
-    first, half, works = sets("turn", Turn(teacher_rate=60)), sets("turn", Turn(teacher_rate=30)), [look, runs, look]
+    first, half, works = (
+        sets("turn", Turn(teacher_rate=60)),
+        sets("turn", Turn(teacher_rate=30)),
+        [look, runs, look],
+    )
     cluster, plan = play([first, works])
     assert plan.shares == (), "it has what its Job was made with"
     half(cluster)
     plan, (pod,) = cluster.look(), cluster.pods()
     assert plan.shares == (Share(pod["metadata"]["name"], pod["metadata"]["uid"], 30),)
-    assert (pod["metadata"]["annotations"][TEACHER_RATE], cluster.look().shares) == ("30", ()), "it is told once"
+    assert (pod["metadata"]["annotations"][TEACHER_RATE], cluster.look().shares) == ("30", ()), (
+        "it is told once"
+    )
     cluster, plan = play([first, works, half, done(), look])
     assert (plan.shares, made(plan)) == ((), ["train.1"]), "a pod that has ended is told nothing"
 
@@ -278,7 +377,11 @@ def test_jobs_go_when_their_time_is_over_and_the_request_stays():
     cluster, plan = play([ttl(), ALL, later(100), look])
     assert (len(plan.deletes), plan.delete_request, cluster.jobs()) == (4, False, [])
     again = cluster.look()
-    assert (line(again), again.deletes, again.status.outputs) == ("Succeeded Complete", (), plan.status.outputs)
+    assert (line(again), again.deletes, again.status.outputs) == (
+        "Succeeded Complete",
+        (),
+        plan.status.outputs,
+    )
 
 
 def test_the_request_goes_too_if_it_says_so():
@@ -287,7 +390,10 @@ def test_the_request_goes_too_if_it_says_so():
 
 
 def test_a_refused_request_does_not_expire():
-    _, plan = play([look, later(1000), look], spec={"trainnig": {}, "ttlSecondsAfterFinished": 1, "deleteWhenExpired": True})
+    _, plan = play(
+        [look, later(1000), look],
+        spec={"trainnig": {}, "ttlSecondsAfterFinished": 1, "deleteWhenExpired": True},
+    )
     assert not plan.delete_request
 
 
@@ -311,7 +417,10 @@ def pod_done(cluster):
 WRITES = {
     "the Job of the first stage is named": ([look], True),
     "its pod is there": ([look, pod_made, look], False),
-    "its pod is still not running after a while, so that it gets its name": ([look, pod_made, look, later(11), look], True),
+    "its pod is still not running after a while, so that it gets its name": (
+        [look, pod_made, look, later(11), look],
+        True,
+    ),
     "its pod runs": ([look, pod_made, look, runs, look], True),
     "its pod still runs": ([look, runs, look, later(60), look], False),
     "its pod has ended well": ([look, runs, look, pod_done, look], False),
@@ -331,11 +440,24 @@ def test_a_status_is_written_only_when_there_is_something_to_tell(steps, written
 
 def test_a_request_of_four_stages_costs_nine_writes_of_its_status():
     cluster, _ = play([])
-    stage = [look, pod_made, look, runs, look, look, pod_done, look, lambda cluster: cluster.condition("Complete"), look]
+    stage = [
+        look,
+        pod_made,
+        look,
+        runs,
+        look,
+        look,
+        pod_done,
+        look,
+        lambda cluster: cluster.condition("Complete"),
+        look,
+    ]
     for step in stage * 4:
         step(cluster)
     assert cluster.request["status"]["phase"] == "Succeeded"
-    assert [kind for _, kind, _, _ in cluster.log].count("request") == 1 + 9, "applied, then two writes for each stage and the end"
+    assert [kind for _, kind, _, _ in cluster.log].count("request") == 1 + 9, (
+        "applied, then two writes for each stage and the end"
+    )
 
 
 # -- when to look again
@@ -382,7 +504,10 @@ EVENTS = {
     "a stage that runs": ([look, runs, look], [("Normal", "StageStarted")]),
     "a stage that waits for its pod": ([look], []),
     "the end": (ALL, [("Normal", "Complete")]),
-    "suspended": ([look, runs, look, edit(suspend=True), look], [("Normal", "StageStopping"), ("Normal", "Suspended")]),
+    "suspended": (
+        [look, runs, look, edit(suspend=True), look],
+        [("Normal", "StageStopping"), ("Normal", "Suspended")],
+    ),
     "a place in the queue, which is another one soon": ([sets("turn", Turn(place=2, why="full")), look], []),
 }
 
@@ -394,7 +519,9 @@ def test_events(steps, told):
 
 
 def test_another_place_in_the_queue_is_no_event():
-    _, plan = play([sets("turn", Turn(place=2, why="full")), look, sets("turn", Turn(place=1, why="full")), look])
+    _, plan = play(
+        [sets("turn", Turn(place=2, why="full")), look, sets("turn", Turn(place=1, why="full")), look]
+    )
     assert (plan.notes, plan.status.queue_place) == ((), 1)
 
 
@@ -426,7 +553,9 @@ def test_a_status_of_a_newer_release_is_read():
 def test_only_the_newest_keys_are_remembered_and_always_the_present_ones():
     cluster, _ = play([ALL])
     request = cluster.request
-    request["status"]["finished"] += [{"stage": "merge", "key": f"{number:016x}", "completionTime": ""} for number in range(80)]
+    request["status"]["finished"] += [
+        {"stage": "merge", "key": f"{number:016x}", "completionTime": ""} for number in range(80)
+    ]
     cluster._put("request", request)
     plan = cluster.look()
     present = {(row.name, row.key) for row in plan.status.stages}

@@ -43,7 +43,9 @@ class Start:
 class Seen:
     """What was seen so far."""
 
-    behind: Counter[int] = field(default_factory=Counter)  # starts while other namespaces waited, by how far these then were behind
+    behind: Counter[int] = field(
+        default_factory=Counter
+    )  # starts while other namespaces waited, by how far these then were behind
     longest_behind: float = 0.0  # seconds for which one was more than a turn behind
     most_jobs: int = 0  # live at once
     most_requests: int = 0  # at work at once
@@ -105,9 +107,15 @@ class Seen:
         now = time.monotonic()
         waiting = {name for name, count in self._waiting.items() if count > 0}
         for start in self._starts:
-            start.others = {name: count + (name == space) for name, count in start.others.items() if name in waiting or name == space}
+            start.others = {
+                name: count + (name == space)
+                for name, count in start.others.items()
+                if name in waiting or name == space
+            }
         if self.judging and waiting - {space}:
-            start = Start(now, self._at_work[space], {name: self._at_work[name] for name in waiting - {space}})
+            start = Start(
+                now, self._at_work[space], {name: self._at_work[name] for name in waiting - {space}}
+            )
             self.behind[start.behind()] += 1
             self._starts.append(start)
         for start in self._starts:

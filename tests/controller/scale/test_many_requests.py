@@ -37,15 +37,23 @@ def replicas(control_plane: ControlPlane, fake_nodes: FakeNodes, tmp_path: Path)
     control_plane.kubectl("delete", "treq", "-A", "--all", "--wait=false")
 
 
-def test_forty_requests_share_sixteen_places_fairly_and_cheaply(replicas: Replicas, control_plane: ControlPlane, tmp_path: Path) -> None:
+def test_forty_requests_share_sixteen_places_fairly_and_cheaply(
+    replicas: Replicas, control_plane: ControlPlane, tmp_path: Path
+) -> None:
     spaces = [control_plane.namespace() for _ in range(NAMESPACES)]
     head = {
         "apiVersion": "tunesmith.dev/v1alpha1",
         "kind": "TrainingRequest",
         "spec": {"task": "Riddles.", "model": {"base": "hf://org/base"}},
     }
-    items = [{**head, "metadata": {"name": f"r{number}", "namespace": space}} for space in spaces for number in range(EACH)]
-    control_plane.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    items = [
+        {**head, "metadata": {"name": f"r{number}", "namespace": space}}
+        for space in spaces
+        for number in range(EACH)
+    ]
+    control_plane.kubectl(
+        "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    )
     seen, count = Seen(judging=True), len(items)
     seen.watch(real.real_api(control_plane))
     path = tmp_path / "limited.yaml"
@@ -57,8 +65,12 @@ def test_forty_requests_share_sixteen_places_fairly_and_cheaply(replicas: Replic
     assert seen.most_jobs <= LIMIT
     assert seen.most_requests <= LIMIT
     assert seen.behind.total() > count / 2
-    assert (seen.still_behind(), seen.longest_behind < WRITTEN) == ([], True), f"a namespace is more than one turn behind: {seen}"
-    made = Counter(job["metadata"]["namespace"] for space in spaces for job in real.listed(control_plane, space, "jobs"))
+    assert (seen.still_behind(), seen.longest_behind < WRITTEN) == ([], True), (
+        f"a namespace is more than one turn behind: {seen}"
+    )
+    made = Counter(
+        job["metadata"]["namespace"] for space in spaces for job in real.listed(control_plane, space, "jobs")
+    )
     assert made == dict.fromkeys(spaces, EACH * STAGES), "each stage of each request ran once"
     assert [line for level in ("error", "warning") for line in leader.logged(level)] == []
     assert leader.metric("tunesmith_reconcile_total") / count < 40, "looks at a request"

@@ -37,7 +37,11 @@ class Answer:
     def json(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(body).encode()
         self._handler.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **(headers or {}),
+        }.items():
             self._handler.send_header(name, value)
         self._handler.end_headers()
         self._handler.wfile.write(data)
@@ -50,7 +54,17 @@ class Answer:
         self._handler.wfile.write(data)
 
     def refuse(self, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
-        self.json({"kind": "Status", "status": "Failure", "code": status, "reason": reason, "message": f"it is {reason}"}, status, headers)
+        self.json(
+            {
+                "kind": "Status",
+                "status": "Failure",
+                "code": status,
+                "reason": reason,
+                "message": f"it is {reason}",
+            },
+            status,
+            headers,
+        )
 
     def begin(self) -> None:
         """Headers of a watch."""
@@ -90,7 +104,9 @@ class PlayedServer:
     def api(self, **settings: Any) -> Api:
         configuration = client.Configuration(host=self.url)
         configuration.retries = False
-        return Api(client.ApiClient(configuration), settings.pop("bucket", TokenBucket(10_000, 10_000)), **settings)
+        return Api(
+            client.ApiClient(configuration), settings.pop("bucket", TokenBucket(10_000, 10_000)), **settings
+        )
 
     def count(self, **query: str) -> int:
         return sum(all(one.query.get(name) == value for name, value in query.items()) for one in self.asked)

@@ -45,7 +45,11 @@ def listed(plane: ControlPlane, namespace: str, kind: str) -> list[dict[str, Any
 def job_manifest(request: dict[str, Any], name: str, uid: str = "") -> dict[str, Any]:
     """A Job of a request; `uid` for one that is somebody else's."""
     metadata = request["metadata"]
-    labels = {"app.kubernetes.io/managed-by": "tunesmith", "tunesmith.dev/request": metadata["name"], "tunesmith.dev/stage": "generate"}
+    labels = {
+        "app.kubernetes.io/managed-by": "tunesmith",
+        "tunesmith.dev/request": metadata["name"],
+        "tunesmith.dev/stage": "generate",
+    }
     owner = {
         "apiVersion": request["apiVersion"],
         "kind": request["kind"],
@@ -58,8 +62,18 @@ def job_manifest(request: dict[str, Any], name: str, uid: str = "") -> dict[str,
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "namespace": metadata["namespace"], "labels": labels, "ownerReferences": [owner]},
-        "spec": {"template": {"metadata": {"labels": labels}, "spec": {"restartPolicy": "Never", "containers": [container]}}},
+        "metadata": {
+            "name": name,
+            "namespace": metadata["namespace"],
+            "labels": labels,
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"restartPolicy": "Never", "containers": [container]},
+            }
+        },
     }
 
 

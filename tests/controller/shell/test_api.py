@@ -10,7 +10,19 @@ import pytest
 from controller.shell.played_server import Answer, Asked, playing
 
 import tunesmith_controller
-from tunesmith_controller.api import Api, ApiError, Call, Conflict, Forbidden, Gone, NotFound, Throttled, Timeout, Unreachable, error_of
+from tunesmith_controller.api import (
+    Api,
+    ApiError,
+    Call,
+    Conflict,
+    Forbidden,
+    Gone,
+    NotFound,
+    Throttled,
+    Timeout,
+    Unreachable,
+    error_of,
+)
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import JOBS, PODS, REQUEST_FINALIZERS, REQUESTS, RIGHTS, Resource
 
@@ -28,7 +40,10 @@ def test_paths_of_a_group(where: tuple[str, str], path: str) -> None:
 
 def test_paths_of_the_core_of_subresources_and_of_what_has_no_namespace() -> None:
     assert PODS.path("a", "x") == "/api/v1/namespaces/a/pods/x"
-    assert Resource("g", "v1", "things", subresource="status").path("a", "x") == "/apis/g/v1/namespaces/a/things/x/status"
+    assert (
+        Resource("g", "v1", "things", subresource="status").path("a", "x")
+        == "/apis/g/v1/namespaces/a/things/x/status"
+    )
     assert Resource("g", "v1", "things", namespaced=False).path("a", "x") == "/apis/g/v1/things/x"
 
 
@@ -98,7 +113,10 @@ def test_no_answer_in_time_is_unreachable_and_is_asked_once() -> None:
 
 
 def test_a_call_that_no_right_covers_is_a_mistake_of_ours() -> None:
-    with playing(lambda _asked, answer: answer.json({})) as server, pytest.raises(AssertionError, match="is not in RIGHTS"):
+    with (
+        playing(lambda _asked, answer: answer.json({})) as server,
+        pytest.raises(AssertionError, match="is not in RIGHTS"),
+    ):
         server.api().send(Call("update", JOBS, "a", "x", body={}))
 
 
@@ -108,15 +126,29 @@ def test_every_right_is_used_by_a_call_in_the_code_and_says_why() -> None:
     used: set[tuple[str, str]] = set()
     for file in folder.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Call" and isinstance(node.args[0], ast.Constant):
+            if (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "id", "") == "Call"
+                and isinstance(node.args[0], ast.Constant)
+            ):
                 resource = node.args[1]
-                names = [resource.id] if isinstance(resource, ast.Name) and resource.id.isupper() else ["JOBS", "CONFIG_MAPS"]
+                names = (
+                    [resource.id]
+                    if isinstance(resource, ast.Name) and resource.id.isupper()
+                    else ["JOBS", "CONFIG_MAPS"]
+                )
                 used |= {(str(node.args[0].value), name) for name in names}
-    used |= {(verb, name) for verb in ("list", "watch") for name in ("REQUESTS", "JOBS", "PODS")}  # the reflector's
+    used |= {
+        (verb, name) for verb in ("list", "watch") for name in ("REQUESTS", "JOBS", "PODS")
+    }  # the reflector's
     from tunesmith_controller import rights
 
     names = {id(value): name for name, value in vars(rights).items() if isinstance(value, Resource)}
-    wanted = {(right.verb, names[id(right.resource)]) for right in RIGHTS if right.resource is not REQUEST_FINALIZERS}
+    wanted = {
+        (right.verb, names[id(right.resource)])
+        for right in RIGHTS
+        if right.resource is not REQUEST_FINALIZERS
+    }
     assert wanted - {("get", names[id(REQUESTS)])} == used
     assert all(right.why for right in RIGHTS)
 
@@ -132,4 +164,9 @@ def test_a_client_of_ours_says_who_it_is(tmp_path: Path) -> None:
         )
         Api(connect(str(file)), TokenBucket(10, 10)).send(Call("get", JOBS, "a", "x"))
         assert server.asked[0].headers["User-Agent"].startswith("tunesmith-controller/")
-        assert server.asked[0].headers["authorization" if "authorization" in server.asked[0].headers else "Authorization"] == "Bearer t"
+        assert (
+            server.asked[0].headers[
+                "authorization" if "authorization" in server.asked[0].headers else "Authorization"
+            ]
+            == "Bearer t"
+        )

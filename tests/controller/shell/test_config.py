@@ -23,6 +23,9 @@ def test_wrong_defaults_of_a_profile_are_named(defaults: dict[str, object], path
 
 
 def test_defaults_may_be_any_part_of_a_spec() -> None:
-    defaults = {"data": {"preset": "original", "budget": {"maxUSD": 20}}, "stages": {"train": {"nodeSelector": {"gpu": "a100"}}}}
+    defaults = {
+        "data": {"preset": "original", "budget": {"maxUSD": 20}},
+        "stages": {"train": {"nodeSelector": {"gpu": "a100"}}},
+    }
     read = parse_config({"profiles": {"default": {"store": STORE, "defaults": defaults}}}, "the file")
     assert read.profiles["default"].defaults == defaults

@@ -41,7 +41,9 @@ class Shell:
         return request
 
     def again(self, request: dict[str, Any], kind: str = "treq", name: str = "") -> dict[str, Any]:
-        return real.get(self.plane, request["metadata"]["namespace"], kind, name or request["metadata"]["name"])
+        return real.get(
+            self.plane, request["metadata"]["namespace"], kind, name or request["metadata"]["name"]
+        )
 
     def _count(self, verb: str, resource: str, code: str) -> None:
         self.calls[verb, resource, code] += 1
@@ -53,9 +55,17 @@ def shell(control_plane: ControlPlane) -> Shell:
 
 
 def status(**fields: Any) -> Status:
-    condition = Condition(type="Complete", status="Unknown", reason="Pending", lastTransitionTime=NOW, observedGeneration=1)
+    condition = Condition(
+        type="Complete", status="Unknown", reason="Pending", lastTransitionTime=NOW, observedGeneration=1
+    )
     row = StageStatus(name="generate", key="abc", metrics={"loss": 2.0})
-    values: dict[str, Any] = {"observedGeneration": 1, "phase": "Pending", "stages": (row,), "conditions": (condition,), **fields}
+    values: dict[str, Any] = {
+        "observedGeneration": 1,
+        "phase": "Pending",
+        "stages": (row,),
+        "conditions": (condition,),
+        **fields,
+    }
     return Status(**values)
 
 
@@ -70,17 +80,35 @@ def test_a_status_is_written_once_and_the_same_again_costs_no_call(shell: Shell)
         "progress": 0,
         "message": "first",
         "stages": [
-            {"name": "generate", "key": "abc", "phase": "Pending", "attempt": 0, "failures": 0, "failedGeneration": 0, "progress": 0}
+            {
+                "name": "generate",
+                "key": "abc",
+                "phase": "Pending",
+                "attempt": 0,
+                "failures": 0,
+                "failedGeneration": 0,
+                "progress": 0,
+            }
             | {"metrics": {"loss": 2}}
         ],
-        "conditions": [{"type": "Complete", "status": "Unknown", "reason": "Pending", "lastTransitionTime": NOW, "observedGeneration": 1}],
+        "conditions": [
+            {
+                "type": "Complete",
+                "status": "Unknown",
+                "reason": "Pending",
+                "lastTransitionTime": NOW,
+                "observedGeneration": 1,
+            }
+        ],
     }
     before = shell.calls.total()
     shell.executor.carry_out(written, Plan(status(message="first")))
     assert shell.calls.total() == before
     fresh = shell.again(request)
     shell.executor.carry_out(fresh, Plan(status(message="first")))
-    assert shell.calls.total() == before, "what the API server gives back must compare equal to what was written"
+    assert shell.calls.total() == before, (
+        "what the API server gives back must compare equal to what was written"
+    )
 
 
 def test_a_field_that_is_no_longer_written_goes_away(shell: Shell) -> None:
@@ -94,7 +122,9 @@ def test_a_status_for_an_old_version_is_refused_and_nothing_is_made(shell: Shell
     request = shell.request("stale")
     shell.executor.carry_out(request, Plan(status(message="another leader was here")))
     with pytest.raises(Conflict):
-        shell.executor.carry_out(request, Plan(status(message="late"), creates=(real.job_manifest(request, "stale-generate-1"),)))
+        shell.executor.carry_out(
+            request, Plan(status(message="late"), creates=(real.job_manifest(request, "stale-generate-1"),))
+        )
     assert real.listed(shell.plane, request["metadata"]["namespace"], "jobs") == []
     assert shell.again(request)["status"]["message"] == "another leader was here"
 
@@ -124,13 +154,17 @@ def test_a_job_of_somebody_else_under_the_name_is_said_by_name_and_left_alone(sh
     real_job = real.job_manifest(request, "foreign-generate-1", uid=other["metadata"]["uid"])
     real_job["metadata"]["ownerReferences"][0]["name"] = "other"
     shell.plane.kubectl("create", "-f", "-", stdin=json.dumps(real_job))
-    again = shell.executor.carry_out(request, Plan(status(), creates=(real.job_manifest(request, "foreign-generate-1"),)))
+    again = shell.executor.carry_out(
+        request, Plan(status(), creates=(real.job_manifest(request, "foreign-generate-1"),))
+    )
     assert again == 0.0
     assert shell.executor.refusals.message(request["metadata"]["uid"]) == (
         "NameConflict: a Job named foreign-generate-1 exists already and is not this request's; "
         "delete it, or apply the request under another name"
     )
-    assert shell.again(request, "job", "foreign-generate-1")["metadata"]["ownerReferences"][0]["name"] == "other"
+    assert (
+        shell.again(request, "job", "foreign-generate-1")["metadata"]["ownerReferences"][0]["name"] == "other"
+    )
 
 
 def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Shell) -> None:
@@ -154,7 +188,9 @@ def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Sh
     again = shell.executor.carry_out(shell.again(request), plan)
     assert again is not None
     assert 0 < again <= 5
-    assert shell.calls["create", "jobs", "403"] == before, "events about the request must not make the tries come faster"
+    assert shell.calls["create", "jobs", "403"] == before, (
+        "events about the request must not make the tries come faster"
+    )
     edited = {**shell.again(request), "metadata": {**shell.again(request)["metadata"], "generation": 2}}
     assert shell.executor.carry_out(edited, plan) == 0.0
     assert shell.calls["create", "jobs", "403"] == before + 1, "an edit is tried at once"
@@ -162,10 +198,20 @@ def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Sh
 
 def test_an_old_view_deletes_nothing(shell: Shell) -> None:
     request = shell.request("overtaken")
-    shell.executor.carry_out(request, Plan(status(), creates=(real.job_manifest(request, "overtaken-generate-1"),)))
+    shell.executor.carry_out(
+        request, Plan(status(), creates=(real.job_manifest(request, "overtaken-generate-1"),))
+    )
     seen = shell.again(request)
     job = shell.again(request, "job", "overtaken-generate-1")
-    shell.plane.kubectl("patch", "treq", "overtaken", "-n", request["metadata"]["namespace"], "--type=merge", '-p={"spec":{"retry":"1"}}')
+    shell.plane.kubectl(
+        "patch",
+        "treq",
+        "overtaken",
+        "-n",
+        request["metadata"]["namespace"],
+        "--type=merge",
+        '-p={"spec":{"retry":"1"}}',
+    )
     gone = Delete("overtaken-generate-1", job["metadata"]["uid"])
     for plan in (Plan(status(), deletes=(gone,)), Plan(status(), delete_request=True)):
         with pytest.raises(Conflict):
@@ -176,20 +222,30 @@ def test_an_old_view_deletes_nothing(shell: Shell) -> None:
 
 def test_a_delete_for_another_uid_leaves_the_job(shell: Shell) -> None:
     request = shell.request("kept")
-    shell.executor.carry_out(request, Plan(status(), creates=(real.job_manifest(request, "kept-generate-1"),)))
+    shell.executor.carry_out(
+        request, Plan(status(), creates=(real.job_manifest(request, "kept-generate-1"),))
+    )
     wrong = Delete("kept-generate-1", "00000000-0000-0000-0000-000000000000")
     shell.executor.carry_out(shell.again(request), Plan(status(), deletes=(wrong, Delete("never-was", "1"))))
     job = shell.again(request, "job", "kept-generate-1")
     assert "deletionTimestamp" not in job["metadata"]
-    shell.executor.carry_out(shell.again(request), Plan(status(), deletes=(Delete("kept-generate-1", job["metadata"]["uid"]),)))
-    real.until("the Job goes", lambda: real.listed(shell.plane, request["metadata"]["namespace"], "jobs") == [])
+    shell.executor.carry_out(
+        shell.again(request), Plan(status(), deletes=(Delete("kept-generate-1", job["metadata"]["uid"]),))
+    )
+    real.until(
+        "the Job goes", lambda: real.listed(shell.plane, request["metadata"]["namespace"], "jobs") == []
+    )
 
 
 def test_a_job_that_is_being_deleted_is_known_as_such_at_once(shell: Shell) -> None:
     request = shell.request("going")
-    shell.executor.carry_out(request, Plan(status(), creates=(real.job_manifest(request, "going-generate-1"),)))
+    shell.executor.carry_out(
+        request, Plan(status(), creates=(real.job_manifest(request, "going-generate-1"),))
+    )
     (job,) = shell.caches.jobs_of(request)
-    shell.executor.carry_out(shell.again(request), Plan(status(), deletes=(Delete("going-generate-1", job["metadata"]["uid"]),)))
+    shell.executor.carry_out(
+        shell.again(request), Plan(status(), deletes=(Delete("going-generate-1", job["metadata"]["uid"]),))
+    )
     (going,) = shell.caches.jobs_of(request)
     assert "deletionTimestamp" in going["metadata"]
     assert "foregroundDeletion" in going["metadata"]["finalizers"]
@@ -198,12 +254,16 @@ def test_a_job_that_is_being_deleted_is_known_as_such_at_once(shell: Shell) -> N
 def test_notes_are_seen_in_describe_once(shell: Shell) -> None:
     request = shell.request("told")
     note = Note(
-        "Warning", "GateNotPassed", "The gain is 1 %, the gate asks for 5 %: lower evaluation.gate, or train longer. 字" + "x" * 2000
+        "Warning",
+        "GateNotPassed",
+        "The gain is 1 %, the gate asks for 5 %: lower evaluation.gate, or train longer. 字" + "x" * 2000,
     )
     for _ in range(3):
         shell.executor.carry_out(shell.again(request), Plan(status(), notes=(note,)))
     describe = ("describe", "treq", "told", "-n", request["metadata"]["namespace"])
-    said = real.until("the Event", lambda: (text := shell.plane.kubectl(*describe).stdout).count("GateNotPassed") and text)
+    said = real.until(
+        "the Event", lambda: (text := shell.plane.kubectl(*describe).stdout).count("GateNotPassed") and text
+    )
     time.sleep(1)
     assert shell.plane.kubectl(*describe).stdout.count("GateNotPassed") == 1
     assert "The gain is 1 %" in said
@@ -222,7 +282,9 @@ def test_nothing_is_written_without_the_lease(shell: Shell) -> None:
     shell.leads = False
     try:
         with pytest.raises(NotLeading):
-            shell.executor.carry_out(request, Plan(status(message="x"), creates=(real.job_manifest(request, "idle-generate-1"),)))
+            shell.executor.carry_out(
+                request, Plan(status(message="x"), creates=(real.job_manifest(request, "idle-generate-1"),))
+            )
     finally:
         shell.leads = True
     assert "message" not in shell.again(request)["status"]
@@ -236,7 +298,14 @@ def test_errors_have_the_class_of_what_is_done_about_them(shell: Shell) -> None:
     with pytest.raises(AlreadyExists, match=r'jobs\.batch "classes-generate-1" already exists'):
         shell.api.send(Call("create", JOBS, namespace, body=manifest))
     with pytest.raises(NotFound, match=r"nowhere"):
-        shell.api.send(Call("create", JOBS, "nowhere", body={**manifest, "metadata": {"name": "a", "namespace": "nowhere"}}))
+        shell.api.send(
+            Call(
+                "create",
+                JOBS,
+                "nowhere",
+                body={**manifest, "metadata": {"name": "a", "namespace": "nowhere"}},
+            )
+        )
 
 
 def test_a_pod_is_told_its_share_of_the_teacher_and_another_one_of_its_name_is_not(shell: Shell) -> None:
@@ -250,6 +319,14 @@ def test_a_pod_is_told_its_share_of_the_teacher_and_another_one_of_its_name_is_n
     }
     shell.plane.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(manifest))
     pod = shell.again(request, "pod", "generate")
-    ours, others = Share("generate", pod["metadata"]["uid"], 30), Share("generate", "00000000-0000-0000-0000-000000000000", 5)
-    shell.executor.carry_out(shell.again(request), Plan(status(), shares=(ours, others, Share("gone", "u", 5))))
-    assert shell.again(request, "pod", "generate")["metadata"]["annotations"] == {TEACHER_RATE: "30", "mine": "kept"}
+    ours, others = (
+        Share("generate", pod["metadata"]["uid"], 30),
+        Share("generate", "00000000-0000-0000-0000-000000000000", 5),
+    )
+    shell.executor.carry_out(
+        shell.again(request), Plan(status(), shares=(ours, others, Share("gone", "u", 5)))
+    )
+    assert shell.again(request, "pod", "generate")["metadata"]["annotations"] == {
+        TEACHER_RATE: "30",
+        "mine": "kept",
+    }

@@ -16,15 +16,40 @@ VERSION = "tunesmith.dev/v1alpha1"
 
 def request(name: str, second: int = 0, spec: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
     created = f"2026-11-23T10:00:{second:02}Z"
-    metadata = {"name": name, "namespace": "a", "uid": f"uid-{name}", "resourceVersion": "1", "generation": 2, "creationTimestamp": created}
-    return {"apiVersion": VERSION, "kind": "TrainingRequest", "metadata": metadata, "spec": spec or {}, "status": status}
+    metadata = {
+        "name": name,
+        "namespace": "a",
+        "uid": f"uid-{name}",
+        "resourceVersion": "1",
+        "generation": 2,
+        "creationTimestamp": created,
+    }
+    return {
+        "apiVersion": VERSION,
+        "kind": "TrainingRequest",
+        "metadata": metadata,
+        "spec": spec or {},
+        "status": status,
+    }
 
 
 def job(name: str, owner: str) -> dict[str, Any]:
     reference = {"kind": "TrainingRequest", "name": owner, "uid": f"uid-{owner}"}
-    metadata = {"name": name, "namespace": "a", "uid": f"job-{name}", "resourceVersion": "5", "ownerReferences": [reference]}
+    metadata = {
+        "name": name,
+        "namespace": "a",
+        "uid": f"job-{name}",
+        "resourceVersion": "5",
+        "ownerReferences": [reference],
+    }
     created = {"creationTimestamp": "2026-11-23T10:09:00Z"}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {**metadata, **created}, "spec": {}, "status": {}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {**metadata, **created},
+        "spec": {},
+        "status": {},
+    }
 
 
 def look(caches: Caches, item: dict[str, Any], play: Any) -> tuple[Any, list[str]]:
@@ -47,7 +72,16 @@ def test_a_job_that_the_status_says_runs_is_asked_for_before_it_is_taken_for_los
             answer.json(job("r-train-1", "r"))
         elif asked.path.endswith("/events"):
             answer.json(
-                {"items": [{"metadata": {}, "lastTimestamp": "2026-11-23T10:09:30Z", "reason": "FailedCreate", "message": "quota"}]}
+                {
+                    "items": [
+                        {
+                            "metadata": {},
+                            "lastTimestamp": "2026-11-23T10:09:30Z",
+                            "reason": "FailedCreate",
+                            "message": "quota",
+                        }
+                    ]
+                }
             )
         else:
             answer.refuse(404, "NotFound")
@@ -56,14 +90,18 @@ def test_a_job_that_the_status_says_runs_is_asked_for_before_it_is_taken_for_los
     assert [one["metadata"]["name"] for one in found.world.jobs] == ["r-train-1"]
     caches.jobs.remove(found.world.jobs[0])  # a list that began before it was made lacks it
     assert [one["metadata"]["name"] for one in look(caches, item, play)[0].world.jobs] == ["r-train-1"]
-    assert asked == ["GET /apis/batch/v1/namespaces/a/jobs/r-train-1", "GET /api/v1/namespaces/a/events"], "a Pending one is made again"
+    assert asked == ["GET /apis/batch/v1/namespaces/a/jobs/r-train-1", "GET /api/v1/namespaces/a/events"], (
+        "a Pending one is made again"
+    )
     assert found.world.events == {"job-r-train-1": (Event("FailedCreate", "quota"),)}
     assert found.again == 30
 
 
 def test_nothing_is_asked_for_a_request_that_the_caches_know_all_about() -> None:
     caches = Caches()
-    caches.jobs.put({**job("r-train-1", "r"), "status": {"conditions": [{"type": "Complete", "status": "True"}]}})
+    caches.jobs.put(
+        {**job("r-train-1", "r"), "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    )
     caches.jobs.put(job("other-train-1", "other"))
     rows = [{"name": "train", "key": "k", "phase": "Running", "job": "r-train-1"}]
     found, asked = look(caches, request("r", stages=rows), lambda _asked, answer: answer.refuse(500, "no"))
@@ -74,7 +112,9 @@ def test_nothing_is_asked_for_a_request_that_the_caches_know_all_about() -> None
 def test_a_snapshot_of_another_owner_is_none() -> None:
     def play(_asked: Asked, answer: Answer) -> None:
         owner = {"kind": "TrainingRequest", "name": "r", "uid": "somebody-else"}
-        answer.json({"metadata": {"name": "s", "namespace": "a", "uid": "c", "ownerReferences": [owner]}, "data": {}})
+        answer.json(
+            {"metadata": {"name": "s", "namespace": "a", "uid": "c", "ownerReferences": [owner]}, "data": {}}
+        )
 
     found, asked = look(Caches(), request("r", snapshot="s"), play)
     assert found.world.snapshot is None
@@ -86,16 +126,24 @@ def test_others_are_those_that_it_reads_from_with_what_their_present_generation_
     done = [{"name": "generate", "phase": "Succeeded"}, {"name": "train", "phase": "Running"}]
     caches.requests.put(request("current", run="current-1", observedGeneration=2, stages=done))
     caches.requests.put(request("edited", run="edited-1", observedGeneration=1, stages=done, phase="Failed"))
-    for name, other in {"current": Other("current-1", frozenset({"generate"})), "edited": Other("edited-1")}.items():
+    for name, other in {
+        "current": Other("current-1", frozenset({"generate"})),
+        "edited": Other("edited-1"),
+    }.items():
         reader = request("reader", spec={"data": {"from": {"request": name}}})
         assert others(caches.requests, reader) == {name: other}
-    assert others(caches.requests, request("reader", spec={"training": {"from": {"request": "missing"}}})) == {}
+    assert (
+        others(caches.requests, request("reader", spec={"training": {"from": {"request": "missing"}}})) == {}
+    )
     assert others(caches.requests, request("reader", spec={"data": "nonsense"})) == {}
 
 
 def test_a_run_is_taken_by_the_oldest_other_request_that_is_not_over() -> None:
     caches, shared = Caches(), {"run": "shared"}
-    older, over = request("older", 1, shared), request("over", 0, shared, phase="Succeeded", observedGeneration=2)
+    older, over = (
+        request("older", 1, shared),
+        request("over", 0, shared, phase="Succeeded", observedGeneration=2),
+    )
     mine, younger = request("mine", 2, shared), request("younger", 3, shared)
     for item in (older, over, mine, younger, request("own-run", 0)):
         caches.requests.put(item)
@@ -106,7 +154,10 @@ def test_a_run_is_taken_by_the_oldest_other_request_that_is_not_over() -> None:
 def test_a_run_is_taken_by_a_younger_request_that_is_at_work_on_it() -> None:
     caches, shared = Caches(), {"run": "shared"}
     rows = [{"name": "train", "key": "k", "phase": "Running", "job": "y-train-1"}]
-    elder, younger = request("elder", 1, shared, phase="Succeeded", observedGeneration=1), request("younger", 2, shared, stages=rows)
+    elder, younger = (
+        request("elder", 1, shared, phase="Succeeded", observedGeneration=1),
+        request("younger", 2, shared, stages=rows),
+    )
     for item in (elder, younger):
         caches.requests.put(item)
     assert run_taken_by(caches.requests, elder) == "younger", "it was edited when the younger one had begun"

@@ -42,7 +42,9 @@ def test_probes_say_what_is_wrong() -> None:
         server.server_close()
 
 
-@pytest.mark.parametrize(("text", "parsed"), [(":80", ("", 80)), ("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:80", ("::1", 80))])
+@pytest.mark.parametrize(
+    ("text", "parsed"), [(":80", ("", 80)), ("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:80", ("::1", 80))]
+)
 def test_addresses(text: str, parsed: tuple[str, int]) -> None:
     assert health.parse_address(text) == parsed
 
@@ -50,11 +52,18 @@ def test_addresses(text: str, parsed: tuple[str, int]) -> None:
 def test_a_stage_is_counted_when_it_newly_ended_and_not_again() -> None:
     metrics, caches = Metrics(), Caches()
     metrics.watch_caches(caches.requests, caches.jobs, caches.pods, lambda: 3, ["default"])
-    before = {"metadata": {"name": "r", "namespace": "a", "uid": "u", "resourceVersion": "1"}, "spec": {}, "status": {}}
+    before = {
+        "metadata": {"name": "r", "namespace": "a", "uid": "u", "resourceVersion": "1"},
+        "spec": {},
+        "status": {},
+    }
     caches.requests.put(before)
     status = Status(
         phase="Failed",
-        finished=(FinishedStage(stage="generate", key="k", seconds=42.0), FinishedStage(stage="train", key="held already")),
+        finished=(
+            FinishedStage(stage="generate", key="k", seconds=42.0),
+            FinishedStage(stage="train", key="held already"),
+        ),
         stages=(StageStatus(name="merge", key="m", phase="Failed", attempt=1, reason="OOMKilled"),),
     )
     after = {**before, "status": status.model_dump(mode="json", by_alias=True)}
@@ -66,7 +75,9 @@ def test_a_stage_is_counted_when_it_newly_ended_and_not_again() -> None:
 
     assert value("tunesmith_stage_duration_seconds_sum", stage="generate") == 42
     assert value("tunesmith_stage_duration_seconds_count", stage="generate") == 1
-    assert value("tunesmith_stage_duration_seconds_count", stage="train") is None, "the store held it: nothing was run"
+    assert value("tunesmith_stage_duration_seconds_count", stage="train") is None, (
+        "the store held it: nothing was run"
+    )
     assert value("tunesmith_stage_failures_total", stage="merge", reason="OOMKilled") == 1
     assert value("tunesmith_requests", phase="Pending", profile="default") == 1
     assert value("tunesmith_cache_objects", kind="trainingrequests") == 1
@@ -91,7 +102,9 @@ def test_missing_fields_are_named_with_their_paths() -> None:
 
 
 def test_log_lines_carry_the_same_keys_in_both_forms() -> None:
-    record = logging.LogRecord("tunesmith_controller.executor", logging.INFO, "", 0, "Job %s is made", ("r-train-1",), None)
+    record = logging.LogRecord(
+        "tunesmith_controller.executor", logging.INFO, "", 0, "Job %s is made", ("r-train-1",), None
+    )
     record.__dict__.update(namespace="a", request="r", stage="train", attempt="2")
     line = json.loads(JsonLines().format(record))
     assert {name: line[name] for name in line if name != "time"} == {

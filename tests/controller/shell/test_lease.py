@@ -35,12 +35,16 @@ class Leases:
             elif asked.method == "POST" and self.lease is not None:
                 answer.refuse(409, "AlreadyExists")
             elif asked.method == "PUT" and (
-                self.lease is None or asked.body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]
+                self.lease is None
+                or asked.body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]
             ):
                 answer.refuse(409, "Conflict")
             else:
                 self.version += 1
-                self.lease = {**asked.body, "metadata": {**asked.body["metadata"], "resourceVersion": str(self.version)}}
+                self.lease = {
+                    **asked.body,
+                    "metadata": {**asked.body["metadata"], "resourceVersion": str(self.version)},
+                }
                 self.holders.append(self.lease["spec"]["holderIdentity"])
                 answer.json(self.lease, 201 if asked.method == "POST" else 200)
 
@@ -72,7 +76,9 @@ def test_one_of_two_replicas_leads_and_the_other_takes_over_at_once_after_a_rele
         until(lambda: first.when("won"))
         second = Replica(server, "second")
         time.sleep(TIMES.duration + 1)
-        assert (first.elector.leading, second.elector.leading) == (True, False), "a lease that is renewed is not taken"
+        assert (first.elector.leading, second.elector.leading) == (True, False), (
+            "a lease that is renewed is not taken"
+        )
         released = time.monotonic()
         first.elector.release()
         assert not first.elector.leading
@@ -99,13 +105,23 @@ def test_a_leader_without_api_server_is_told_so_before_its_lease_ends() -> None:
         assert not first.elector.leading
         leases.down.clear()
         time.sleep(1)
-        assert [said for said, _ in first.told] == ["won", "lost"], "who lost it does not lead again: the process ends"
+        assert [said for said, _ in first.told] == ["won", "lost"], (
+            "who lost it does not lead again: the process ends"
+        )
 
 
 def test_the_lease_of_a_replica_that_died_is_taken_once_it_has_run_out_and_not_before() -> None:
     leases = Leases()
-    dead = {"holderIdentity": "dead", "leaseDurationSeconds": 3, "renewTime": "2001-01-01T00:00:00.000000Z", "leaseTransitions": 4}
-    leases.lease = {"metadata": {"name": "tunesmith-controller", "namespace": "ns", "resourceVersion": "0"}, "spec": dead}
+    dead = {
+        "holderIdentity": "dead",
+        "leaseDurationSeconds": 3,
+        "renewTime": "2001-01-01T00:00:00.000000Z",
+        "leaseTransitions": 4,
+    }
+    leases.lease = {
+        "metadata": {"name": "tunesmith-controller", "namespace": "ns", "resourceVersion": "0"},
+        "spec": dead,
+    }
     with playing(leases) as server:
         begun = time.monotonic()
         second = Replica(server, "second")
@@ -143,7 +159,15 @@ def test_a_leader_that_sees_another_holder_gives_up_at_once() -> None:
 def test_a_leader_that_takes_long_to_begin_keeps_its_lease_meanwhile() -> None:
     with playing(Leases()) as server:
         begun, lost = threading.Event(), threading.Event()
-        elector = Elector(server.api(), "ns", "lease", "slow", won=lambda: begun.wait(4) and None, lost=lost.set, times=TIMES)
+        elector = Elector(
+            server.api(),
+            "ns",
+            "lease",
+            "slow",
+            won=lambda: begun.wait(4) and None,
+            lost=lost.set,
+            times=TIMES,
+        )
         elector.start()
         until(lambda: elector.leading)
         time.sleep(TIMES.duration)

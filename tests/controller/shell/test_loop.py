@@ -56,7 +56,9 @@ class Server:
 
     def play(self, asked: Asked, answer: Answer) -> None:
         if asked.path.endswith("/log"):
-            return answer.text(Progress(stage="generate", done=len(self.writes), total=10_000, unit="rows").line())
+            return answer.text(
+                Progress(stage="generate", done=len(self.writes), total=10_000, unit="rows").line()
+            )
         if asked.method == "GET":
             return answer.refuse(404, "NotFound")
         with self._lock:
@@ -77,7 +79,9 @@ class Server:
 
 
 @contextmanager
-def shell(progress: Mapping[str, Progress] | None = None, limits: Limits = LIMITS) -> Iterator[SimpleNamespace]:
+def shell(
+    progress: Mapping[str, Progress] | None = None, limits: Limits = LIMITS
+) -> Iterator[SimpleNamespace]:
     """A loop, its parts and the server that it writes to."""
     caches = Caches()
     server = Server(caches)
@@ -86,16 +90,32 @@ def shell(progress: Mapping[str, Progress] | None = None, limits: Limits = LIMIT
         yield _parts(caches, server, played, {} if progress is None else progress, limits)
 
 
-def _parts(caches: Caches, server: Server, played: PlayedServer, progress: Mapping[str, Progress], limits: Limits) -> SimpleNamespace:
+def _parts(
+    caches: Caches, server: Server, played: PlayedServer, progress: Mapping[str, Progress], limits: Limits
+) -> SimpleNamespace:
     api: Api = played.api()
     queue: WorkQueue[Key] = WorkQueue()
     snapshots, turns = Snapshots(api), Turns({"default": limits})
     executor = Executor(api, caches, snapshots, Notes(api, "test", rate=50.0), lambda: True)
     settings = config(default=profile(limits=limits))
-    parts = Parts(api, caches, queue, snapshots, Troubles(api), turns, executor, Metrics(), progress, settings, reconcile)
+    parts = Parts(
+        api,
+        caches,
+        queue,
+        snapshots,
+        Troubles(api),
+        turns,
+        executor,
+        Metrics(),
+        progress,
+        settings,
+        reconcile,
+    )
     loop = Loop(parts, workers=8)
     loop.listen()
-    return SimpleNamespace(loop=loop, caches=caches, queue=queue, server=server, turns=turns, api=api, snapshots=snapshots)
+    return SimpleNamespace(
+        loop=loop, caches=caches, queue=queue, server=server, turns=turns, api=api, snapshots=snapshots
+    )
 
 
 def test_a_request_that_goes_while_it_is_looked_at_leaves_its_place_to_the_next() -> None:
@@ -139,7 +159,13 @@ def running_pod(job: Mapping[str, Any]) -> dict[str, Any]:
     """A pod of a Job, whose container runs."""
     name = job["metadata"]["name"]
     owner = {"kind": "Job", "name": name, "uid": job["metadata"]["uid"]}
-    metadata = {"name": f"{name}-x", "namespace": "a", "uid": f"pod-of-{name}", "resourceVersion": "1", "creationTimestamp": NOW}
+    metadata = {
+        "name": f"{name}-x",
+        "namespace": "a",
+        "uid": f"pod-of-{name}",
+        "resourceVersion": "1",
+        "creationTimestamp": NOW,
+    }
     container = {"name": "stage", "state": {"running": {"startedAt": NOW}}}
     return {
         "metadata": metadata | {"labels": job["metadata"]["labels"], "ownerReferences": [owner]},
@@ -163,13 +189,20 @@ def test_progress_of_a_thousand_running_requests_costs_at_most_fifty_writes_a_se
         one.caches.pods.put(running_pod(one.caches.jobs.all()[0]))
         one.loop.look(("a", "zebra-0"))
         snapshot = next(asked.body for asked in one.server.writes if asked.path.endswith("/configmaps"))
-        for number in range(1, count):  # as alike as two of them can be; a look at each would take half a minute
+        for number in range(
+            1, count
+        ):  # as alike as two of them can be; a look at each would take half a minute
             again = functools.partial(renamed, number=number)
             one.caches.jobs.put(again(one.caches.jobs.all()[0]))
             one.caches.pods.put(again(one.caches.pods.all()[0]))
             item, held = again(one.caches.requests.get(("a", "zebra-0"))), again(snapshot)
-            name, content = f"zebra-{number}", held["data"][wire.SNAPSHOT_FILE] + held["data"][wire.FROZEN_FILE]
-            held["metadata"]["name"] = item["status"]["snapshot"] = children.snapshot_name(name, f"uid-{name}", content)
+            name, content = (
+                f"zebra-{number}",
+                held["data"][wire.SNAPSHOT_FILE] + held["data"][wire.FROZEN_FILE],
+            )
+            held["metadata"]["name"] = item["status"]["snapshot"] = children.snapshot_name(
+                name, f"uid-{name}", content
+            )
             assert one.snapshots.remember(item, held)
             one.caches.requests.put(item)
         phases = Counter(item["status"]["phase"] for item in one.caches.requests.all())
@@ -186,8 +219,14 @@ def test_progress_of_a_thousand_running_requests_costs_at_most_fifty_writes_a_se
         reader.stop()
         assert one.loop.stop(10)
         at = [asked.at for asked in one.server.writes[before:]]
-        told = [item for item in one.caches.requests.all() if item["status"].get("progress") or "rows" in item["status"]["message"]]
+        told = [
+            item
+            for item in one.caches.requests.all()
+            if item["status"].get("progress") or "rows" in item["status"]["message"]
+        ]
     busiest = max(bisect_left(at, start + 2) - place for place, start in enumerate(at))
-    assert busiest <= 2 * 50, "writes in two seconds: in one, a machine that stood still for a moment does two seconds' work"
+    assert busiest <= 2 * 50, (
+        "writes in two seconds: in one, a machine that stood still for a moment does two seconds' work"
+    )
     assert len(at) <= seconds * rate * 1.2, "on the whole it is half of that"
     assert len(told) > seconds * rate / 2, "it is told all the same"

@@ -24,7 +24,10 @@ from tunesmith_controller.rights import RIGHTS
 CONFIG = {
     "images": {"generate": "localhost/none:1", "train": "localhost/none:1", "merge": "localhost/none:1"},
     "profiles": {
-        "default": {"store": {"url": "s3://bucket/runs", "secret": "store"}, "defaults": {"training": {"device": "cpu"}}},
+        "default": {
+            "store": {"url": "s3://bucket/runs", "secret": "store"},
+            "defaults": {"training": {"device": "cpu"}},
+        },
         "narrow": {"store": {"url": "s3://bucket/runs"}, "limits": {"requests": 2}},
     },
 }
@@ -33,7 +36,9 @@ CONFIG = {
 class Replica:
     """One controller process."""
 
-    def __init__(self, plane: ControlPlane, folder: Path, *arguments: str, kubeconfig: Path | None = None) -> None:
+    def __init__(
+        self, plane: ControlPlane, folder: Path, *arguments: str, kubeconfig: Path | None = None
+    ) -> None:
         self.port = free_ports(1)[0]
         self.log = folder / f"controller-{self.port}.log"
         config = folder / "config.yaml"
@@ -61,7 +66,9 @@ class Replica:
 
     def metric(self, name: str) -> float:
         """The sum over all labels."""
-        lines = [line for line in self.get("/metrics")[1].splitlines() if line.split("{")[0].split(" ")[0] == name]
+        lines = [
+            line for line in self.get("/metrics")[1].splitlines() if line.split("{")[0].split(" ")[0] == name
+        ]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     def calls(self) -> Counter[str]:
@@ -96,7 +103,9 @@ class Replicas:
         self.lease = f"test-{time.monotonic_ns()}"
 
     def start(self, *arguments: str, kubeconfig: Path | None = None) -> Replica:
-        replica = Replica(self.plane, self.folder, f"--lease-name={self.lease}", *arguments, kubeconfig=kubeconfig)
+        replica = Replica(
+            self.plane, self.folder, f"--lease-name={self.lease}", *arguments, kubeconfig=kubeconfig
+        )
         self.all.append(replica)
         return replica
 
@@ -114,7 +123,9 @@ def replicas(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Replicas]:
 
 def parked(plane: ControlPlane, namespace: str, name: str, **spec: Any) -> dict[str, Any]:
     """A request whose first pod is never scheduled, also where another test has a fake node."""
-    return real.apply(plane, namespace, name, stages={"generate": {"nodeSelector": {"example.com/no-such": "node"}}}, **spec)
+    return real.apply(
+        plane, namespace, name, stages={"generate": {"nodeSelector": {"example.com/no-such": "node"}}}, **spec
+    )
 
 
 def jobs_of(plane: ControlPlane, request: dict[str, Any]) -> list[str]:
@@ -123,7 +134,9 @@ def jobs_of(plane: ControlPlane, request: dict[str, Any]) -> list[str]:
     return [job["metadata"]["name"] for job in found if job["metadata"]["ownerReferences"][0]["uid"] == uid]
 
 
-def test_a_request_becomes_a_job_and_its_status_says_so(replicas: Replicas, control_plane: ControlPlane) -> None:
+def test_a_request_becomes_a_job_and_its_status_says_so(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
     one = replicas.start()
     real.until("ready", lambda: one.get("/readyz")[0] == 200)
     request = parked(control_plane, control_plane.namespace(), "riddles")
@@ -146,10 +159,15 @@ def test_a_request_becomes_a_job_and_its_status_says_so(replicas: Replicas, cont
     assert one.metric("tunesmith_leader") == 1
     assert one.metric("tunesmith_crd_missing_fields") == 0
     assert one.stop() == 0
-    assert control_plane.kubectl("get", "lease", replicas.lease, "-o", "jsonpath={.spec.holderIdentity}").stdout == ""
+    assert (
+        control_plane.kubectl("get", "lease", replicas.lease, "-o", "jsonpath={.spec.holderIdentity}").stdout
+        == ""
+    )
 
 
-def test_killed_at_random_with_two_replicas_each_request_has_one_job(replicas: Replicas, control_plane: ControlPlane) -> None:
+def test_killed_at_random_with_two_replicas_each_request_has_one_job(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
     rng, namespace = random.Random(4), control_plane.namespace()
     pair = [replicas.start(), replicas.start()]
     requests = []
@@ -160,7 +178,11 @@ def test_killed_at_random_with_two_replicas_each_request_has_one_job(replicas: R
         victim.stop(signal.SIGKILL)
         pair[pair.index(victim)] = replicas.start()
     for request in requests:
-        real.until(f"a Job of {request['metadata']['name']}", lambda request=request: jobs_of(control_plane, request), 120)
+        real.until(
+            f"a Job of {request['metadata']['name']}",
+            lambda request=request: jobs_of(control_plane, request),
+            120,
+        )
     time.sleep(2)
     assert {request["metadata"]["name"]: len(jobs_of(control_plane, request)) for request in requests} == {
         request["metadata"]["name"]: 1 for request in requests
@@ -190,7 +212,9 @@ def test_without_an_api_server_the_leader_ends_before_its_lease_and_a_standby_st
     begun = time.monotonic()
     try:
         assert leader.process.wait(15) == 1
-        assert time.monotonic() - begun < 13, "the lease holds 15 s from the last renewal, which was up to 2 s before"
+        assert time.monotonic() - begun < 13, (
+            "the lease holds 15 s from the last renewal, which was up to 2 s before"
+        )
         assert standby.get("/healthz") == (200, "ok\n")
         assert standby.metric("tunesmith_leader") == 0
     finally:
@@ -198,7 +222,9 @@ def test_without_an_api_server_the_leader_ends_before_its_lease_and_a_standby_st
     real.until("the standby leads", lambda: standby.metric("tunesmith_leader") == 1)
 
 
-def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goes(replicas: Replicas, control_plane: ControlPlane) -> None:
+def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goes(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
     one, namespace = replicas.start(), control_plane.namespace()
     real.until("ready", lambda: one.get("/readyz")[0] == 200)
     requests = []
@@ -208,12 +234,19 @@ def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goe
 
     def states() -> list[tuple[int, int]]:
         items = {item["metadata"]["name"]: item for item in real.listed(control_plane, namespace, "treq")}
-        return [(len(jobs_of(control_plane, items[name])), items[name]["status"].get("queuePlace", 0)) for name in sorted(items)]
+        return [
+            (len(jobs_of(control_plane, items[name])), items[name]["status"].get("queuePlace", 0))
+            for name in sorted(items)
+        ]
 
     real.until("two at work, three in line", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2), (0, 3)])
     control_plane.kubectl("delete", "treq", requests[0]["metadata"]["name"], "-n", namespace)
-    real.until("the next starts, and the others move up", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2)], 30)
-    control_plane.kubectl("patch", "treq", "n3", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    real.until(
+        "the next starts, and the others move up", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2)], 30
+    )
+    control_plane.kubectl(
+        "patch", "treq", "n3", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}'
+    )
     real.until("who is suspended leaves the line", lambda: states() == [(1, 0), (1, 0), (0, 0), (0, 1)], 30)
 
 
@@ -247,7 +280,9 @@ def test_only_the_listed_namespaces_are_worked_on(replicas: Replicas, control_pl
     assert real.get(control_plane, theirs, "treq", "left")["status"] == {"observedGeneration": -1}
 
 
-def test_the_rights_that_it_names_are_all_that_it_needs(replicas: Replicas, control_plane: ControlPlane) -> None:
+def test_the_rights_that_it_names_are_all_that_it_needs(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
     home, namespace = control_plane.namespace(), control_plane.namespace()
     account = {"kind": "ServiceAccount", "name": "default", "namespace": home}
 
@@ -256,23 +291,49 @@ def test_the_rights_that_it_names_are_all_that_it_needs(replicas: Replicas, cont
         for right in RIGHTS:
             if right.scope in scopes:
                 names = {"resourceNames": list(right.names)} if right.names else {}
-                found.append({"apiGroups": [right.resource.group], "resources": [right.resource.name], "verbs": [right.verb], **names})
+                found.append(
+                    {
+                        "apiGroups": [right.resource.group],
+                        "resources": [right.resource.name],
+                        "verbs": [right.verb],
+                        **names,
+                    }
+                )
         return found
 
     rbac = "rbac.authorization.k8s.io"
-    for kind, where, scopes in (("ClusterRole", {}, ("requests", "cluster")), ("Role", {"namespace": home}, ("lease",))):
-        role = {"apiVersion": f"{rbac}/v1", "kind": kind, "metadata": {"name": home, **where}, "rules": rules(*scopes)}
+    for kind, where, scopes in (
+        ("ClusterRole", {}, ("requests", "cluster")),
+        ("Role", {"namespace": home}, ("lease",)),
+    ):
+        role = {
+            "apiVersion": f"{rbac}/v1",
+            "kind": kind,
+            "metadata": {"name": home, **where},
+            "rules": rules(*scopes),
+        }
         reference = {"apiGroup": rbac, "kind": kind, "name": home}
-        binding = {"apiVersion": f"{rbac}/v1", "kind": f"{kind}Binding", "metadata": role["metadata"], "roleRef": reference}
+        binding = {
+            "apiVersion": f"{rbac}/v1",
+            "kind": f"{kind}Binding",
+            "metadata": role["metadata"],
+            "roleRef": reference,
+        }
         for body in (role, {**binding, "subjects": [account]}):
             control_plane.kubectl("create", "-f", "-", stdin=json.dumps(body))
     account_file = control_plane.kubeconfig_for(f"system:serviceaccount:{home}:default")
     one = replicas.start(f"--lease-namespace={home}", kubeconfig=account_file)
     request = parked(control_plane, namespace, "humble")
     (job,) = real.until("its Job", lambda: jobs_of(control_plane, request))
-    control_plane.kubectl("patch", "treq", "humble", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    control_plane.kubectl(
+        "patch", "treq", "humble", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}'
+    )
     real.until("the Job goes", lambda: jobs_of(control_plane, request) == [])
-    calls = [line for line in one.get("/metrics")[1].splitlines() if line.startswith("tunesmith_api_requests_total")]
+    calls = [
+        line
+        for line in one.get("/metrics")[1].splitlines()
+        if line.startswith("tunesmith_api_requests_total")
+    ]
     assert [line for line in calls if 'code="403"' in line] == []
     assert one.logged("warning") + one.logged("error") == []
     describe = control_plane.kubectl("describe", "treq", "humble", "-n", namespace).stdout
@@ -289,6 +350,11 @@ WRONG = {
 
 @pytest.mark.parametrize(("argument", "said"), WRONG.items(), ids=WRONG)
 def test_a_wrong_command_line_ends_with_2_and_its_reason(argument: str, said: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "tunesmith_controller.main", argument], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tunesmith_controller.main", argument],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert said in done.stderr

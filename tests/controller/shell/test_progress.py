@@ -15,8 +15,18 @@ from tunesmith_controller.trim import trim_pod
 
 def pod(number: int, state: str = "running") -> dict[str, Any]:
     labels = {"tunesmith.dev/request": f"r{number}"}
-    metadata = {"name": f"p{number}", "namespace": "a", "uid": f"u{number}", "resourceVersion": "1", "labels": labels}
-    return {"metadata": metadata, "spec": {}, "status": {"containerStatuses": [{"name": "stage", "state": {state: {}}}]}}
+    metadata = {
+        "name": f"p{number}",
+        "namespace": "a",
+        "uid": f"u{number}",
+        "resourceVersion": "1",
+        "labels": labels,
+    }
+    return {
+        "metadata": metadata,
+        "spec": {},
+        "status": {"containerStatuses": [{"name": "stage", "state": {state: {}}}]},
+    }
 
 
 def line(done: int) -> str:
@@ -92,7 +102,9 @@ def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
             reader.read(("a", "p1"))
         assert told == [("a", "r1"), ("a", "r1")], "the same again is no news"
         assert {uid: found.done for uid, found in reader.known.items()} == {"u1": 2}
-        assert [(one.path, one.query.get("container")) for one in server.asked] == [("/api/v1/namespaces/a/pods/p1/log", "stage")] * 3
+        assert [(one.path, one.query.get("container")) for one in server.asked] == [
+            ("/api/v1/namespaces/a/pods/p1/log", "stage")
+        ] * 3
         assert ["sinceSeconds" in one.query for one in server.asked] == [False, True, True]
         store.put({**pod(1, "terminated"), "metadata": {**pod(1)["metadata"], "resourceVersion": "2"}})
         reader.read(("a", "p1"))

@@ -39,7 +39,10 @@ class Cluster:
             return
         start, limit = int(asked.query.get("continue") or 0), int(asked.query["limit"])
         more = str(start + limit) if start + limit < len(self.items) else ""
-        items = [{name: value for name, value in item.items() if name not in ("apiVersion", "kind")} for item in self.items]
+        items = [
+            {name: value for name, value in item.items() if name not in ("apiVersion", "kind")}
+            for item in self.items
+        ]
         answer.json(
             {
                 "kind": "JobList",
@@ -59,7 +62,9 @@ class Watched:
         self.store.changed = lambda before, after: self.told.append((_version(before), _version(after)))
         self.restarts: list[str] = []
         self.lists = 0
-        self.reflector = Reflector(server.api(), JOBS, self.store, clock=clock, observer=Observer(self.restarts.append, self._listed))
+        self.reflector = Reflector(
+            server.api(), JOBS, self.store, clock=clock, observer=Observer(self.restarts.append, self._listed)
+        )
         self.reflector.start()
 
     def names(self) -> list[str]:
@@ -143,13 +148,17 @@ FAILURES = {  # what each watch is answered with -> reason that is counted, most
 
 
 @pytest.mark.parametrize(("watch", "reason"), FAILURES.values(), ids=FAILURES)
-def test_a_server_that_fails_each_watch_is_asked_ten_times_in_ten_seconds_at_most(watch: Any, reason: str, started: list[Watched]) -> None:
+def test_a_server_that_fails_each_watch_is_asked_ten_times_in_ten_seconds_at_most(
+    watch: Any, reason: str, started: list[Watched]
+) -> None:
     with playing(Cluster(job("one", 1), watch=watch)) as server:
         seen = Watched(server)
         started.append(seen)
         time.sleep(1.0)
         requests, restarts = len(server.asked), list(seen.restarts)
-        assert 2 <= requests <= 14, f"{requests} requests"  # 7 of list and watch each at the most: .05 .1 .2 .4 .8, each halved by chance
+        assert 2 <= requests <= 14, (
+            f"{requests} requests"
+        )  # 7 of list and watch each at the most: .05 .1 .2 .4 .8, each halved by chance
         assert set(restarts) == {reason}
         assert seen.names() == ["one"], "what is known must stay known while the watch fails"
         assert seen.reflector.is_alive()
@@ -205,7 +214,13 @@ def test_what_was_deleted_while_the_version_was_lost_is_told_as_deleted(started:
         seen = Watched(server)
         started.append(seen)
         until(lambda: seen.lists == 2)
-        assert seen.told == [(None, "one@1"), (None, "two@2"), ("two@2", "two@150"), (None, "three@151"), ("one@1", None)]
+        assert seen.told == [
+            (None, "one@1"),
+            (None, "two@2"),
+            ("two@2", "two@150"),
+            (None, "three@151"),
+            ("one@1", None),
+        ]
         assert seen.names() == ["three", "two"]
 
 
@@ -215,7 +230,11 @@ def test_a_long_list_comes_in_pages_and_each_item_knows_its_kind(started: list[W
         started.append(seen)
         assert seen.reflector.synced.wait(10)
         assert len(seen.store) == 1201
-        assert [one.query.get("continue") for one in server.asked if "watch" not in one.query] == [None, "500", "1000"]
+        assert [one.query.get("continue") for one in server.asked if "watch" not in one.query] == [
+            None,
+            "500",
+            "1000",
+        ]
         assert {(item["apiVersion"], item["kind"]) for item in seen.store.all()} == {("batch/v1", "Job")}
 
 
@@ -272,8 +291,12 @@ def test_an_end_after_events_is_normal_and_is_followed_at_once(started: list[Wat
 
 def test_the_client_asks_for_one_namespace_and_one_label_only() -> None:
     with playing(Cluster()) as server:
-        reflector = Reflector(server.api(), JOBS, Store(trim_job), namespace="team", selector="a=b", clock=FAST)
+        reflector = Reflector(
+            server.api(), JOBS, Store(trim_job), namespace="team", selector="a=b", clock=FAST
+        )
         reflector.start()
         until(lambda: len(server.asked) >= 2)
         reflector.stop()
-        assert {(one.path, one.query["labelSelector"]) for one in server.asked} == {("/apis/batch/v1/namespaces/team/jobs", "a=b")}
+        assert {(one.path, one.query["labelSelector"]) for one in server.asked} == {
+            ("/apis/batch/v1/namespaces/team/jobs", "a=b")
+        }

@@ -12,7 +12,13 @@ def job(version: int, uid: str = "u1", owner: str = "r1") -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": "j", "namespace": "a", "uid": uid, "resourceVersion": str(version), "ownerReferences": references},
+        "metadata": {
+            "name": "j",
+            "namespace": "a",
+            "uid": uid,
+            "resourceVersion": str(version),
+            "ownerReferences": references,
+        },
     }
 
 
@@ -94,7 +100,9 @@ def test_a_list_of_one_namespace_says_nothing_about_another() -> None:
     assert version(kept) is None
 
 
-def test_a_cached_request_holds_its_spec_and_status_but_not_what_kubectl_and_the_api_server_keep_in_it() -> None:
+def test_a_cached_request_holds_its_spec_and_status_but_not_what_kubectl_and_the_api_server_keep_in_it() -> (
+    None
+):
     metadata = {
         "name": "r",
         "namespace": "a",
@@ -103,14 +111,31 @@ def test_a_cached_request_holds_its_spec_and_status_but_not_what_kubectl_and_the
         "managedFields": [{}],
         "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "x" * 1000, "mine": "kept"},
     }
-    item = {"apiVersion": "v", "kind": "k", "metadata": metadata, "spec": {"task": "t"}, "status": {"phase": "Running"}}
-    kept = {"name": "r", "namespace": "a", "uid": "u", "resourceVersion": "1", "annotations": {"mine": "kept"}}
+    item = {
+        "apiVersion": "v",
+        "kind": "k",
+        "metadata": metadata,
+        "spec": {"task": "t"},
+        "status": {"phase": "Running"},
+    }
+    kept = {
+        "name": "r",
+        "namespace": "a",
+        "uid": "u",
+        "resourceVersion": "1",
+        "annotations": {"mine": "kept"},
+    }
     assert trim_request(item) == {**item, "metadata": kept}
 
 
 def test_a_pod_whose_job_is_gone_belongs_to_the_request_whose_uid_made_the_jobs_name() -> None:
     def pod(uid: str) -> dict[str, Any]:
-        labels = {"tunesmith.dev/request": "r", "tunesmith.dev/stage": "train", "tunesmith.dev/key": "k", "tunesmith.dev/attempt": "2"}
+        labels = {
+            "tunesmith.dev/request": "r",
+            "tunesmith.dev/stage": "train",
+            "tunesmith.dev/key": "k",
+            "tunesmith.dev/attempt": "2",
+        }
         owner = {"kind": "Job", "name": job_name("r", uid, "train", "k", 2), "uid": "gone"}
         return {"metadata": {"name": "p", "namespace": "a", "labels": labels, "ownerReferences": [owner]}}
 

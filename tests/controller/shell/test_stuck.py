@@ -13,13 +13,21 @@ NOW = datetime(2026, 11, 23, 10, 10, 0, tzinfo=UTC)
 def job(age: int, **more: Any) -> dict[str, Any]:
     at = f"2026-11-23T10:{(600 - age) // 60:02}:{(600 - age) % 60:02}Z"
     spec, status = more.pop("spec", {}), more.pop("status", {})
-    return {"metadata": {"name": "j", "uid": "job", "creationTimestamp": at, **more}, "spec": spec, "status": status}
+    return {
+        "metadata": {"name": "j", "uid": "job", "creationTimestamp": at, **more},
+        "spec": spec,
+        "status": status,
+    }
 
 
 def pod(age: int, phase: str, node: str) -> dict[str, Any]:
     spec = {"nodeName": node} if node else {}
     owner = [{"kind": "Job", "name": "j", "uid": "job"}]
-    return {"metadata": {**job(age)["metadata"], "uid": "pod", "ownerReferences": owner}, "spec": spec, "status": {"phase": phase}}
+    return {
+        "metadata": {**job(age)["metadata"], "uid": "pod", "ownerReferences": owner},
+        "spec": spec,
+        "status": {"phase": phase},
+    }
 
 
 DONE = {"conditions": [{"type": "Failed", "status": "True"}]}
@@ -32,7 +40,12 @@ CASES = {
     "a Job that ended does not hang": ([job(80, status=DONE)], [], [], None),
     "a Job that is being deleted does not hang": ([job(80, deletionTimestamp="x")], [], [], None),
     "a pod without a node says why by itself": ([job(80)], [pod(70, "Pending", "")], [], None),
-    "a pod that has a node and does not start is looked into": ([job(80)], [pod(70, "Pending", "n1")], [Stuck("pod", 70)], 35),
+    "a pod that has a node and does not start is looked into": (
+        [job(80)],
+        [pod(70, "Pending", "n1")],
+        [Stuck("pod", 70)],
+        35,
+    ),
     "a pod has twenty seconds to start": ([job(15)], [pod(12, "Pending", "n1")], [], 8.1),
     "a running pod does not hang": ([job(80)], [pod(70, "Running", "n1")], [], None),
 }

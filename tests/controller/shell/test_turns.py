@@ -16,13 +16,21 @@ from tunesmith_controller.turns import Turns
 
 def request(name: str, second: int, profile: str = "default", **status: Any) -> dict[str, Any]:
     created = f"2026-11-23T10:00:{second:02}Z"
-    metadata = {"name": name, "namespace": "a", "uid": f"uid-{name}", "generation": 1, "creationTimestamp": created}
+    metadata = {
+        "name": name,
+        "namespace": "a",
+        "uid": f"uid-{name}",
+        "generation": 1,
+        "creationTimestamp": created,
+    }
     return {"metadata": metadata, "spec": {"profile": profile}, "status": status}
 
 
 def works(turn: Turn) -> Plan:
     """A request that starts when it may."""
-    return Plan(Status(queuePlace=turn.place, phase="Queued" if turn.place else "Running"), at_work=not turn.place)
+    return Plan(
+        Status(queuePlace=turn.place, phase="Queued" if turn.place else "Running"), at_work=not turn.place
+    )
 
 
 def rests(_turn: Turn) -> Plan:
@@ -122,7 +130,11 @@ def test_who_wants_nothing_keeps_nobody_waiting() -> None:
 def test_a_new_leader_books_what_is_at_work_before_it_decides_anything() -> None:
     turns = Turns({"default": Limits(requests=1)})
     working = request(
-        "working", 9, phase="Running", observedGeneration=1, stages=[{"name": "train", "key": "k", "phase": "Running", "job": "j"}]
+        "working",
+        9,
+        phase="Running",
+        observedGeneration=1,
+        stages=[{"name": "train", "key": "k", "phase": "Running", "job": "j"}],
     )
     older = request("older", 1)
     turns.start([(older, ()), (working, ())])

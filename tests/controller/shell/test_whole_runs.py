@@ -27,7 +27,9 @@ def replicas(control_plane: ControlPlane, fake_nodes: FakeNodes, tmp_path: Path)
     control_plane.kubectl("delete", "treq", "-A", "--all", "--wait=false")
 
 
-def test_killed_ten_times_every_stage_of_every_request_runs_once(replicas: Replicas, control_plane: ControlPlane) -> None:
+def test_killed_ten_times_every_stage_of_every_request_runs_once(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
     rng, namespace = random.Random(7), control_plane.namespace()
     names = [f"r{number}" for number in range(6)]
     pair = [replicas.start(), replicas.start()]
@@ -35,8 +37,12 @@ def test_killed_ten_times_every_stage_of_every_request_runs_once(replicas: Repli
         real.apply(control_plane, namespace, name)
     kills = 0
     deadline = time.monotonic() + 240
-    while kills < 10 or any(item["status"].get("phase") != "Succeeded" for item in real.listed(control_plane, namespace, "treq")):
-        assert time.monotonic() < deadline, [item["status"] for item in real.listed(control_plane, namespace, "treq")]
+    while kills < 10 or any(
+        item["status"].get("phase") != "Succeeded" for item in real.listed(control_plane, namespace, "treq")
+    ):
+        assert time.monotonic() < deadline, [
+            item["status"] for item in real.listed(control_plane, namespace, "treq")
+        ]
         if kills < 10:
             time.sleep(rng.uniform(0.5, 3.0))
             victim = next((one for one in pair if one.metric("tunesmith_leader") == 1), rng.choice(pair))
@@ -44,7 +50,10 @@ def test_killed_ten_times_every_stage_of_every_request_runs_once(replicas: Repli
             pair[pair.index(victim)] = replicas.start()
             kills += 1
             # a leader that is killed leaves its lease behind for 15 s; this test has no hours
-            if led(victim, control_plane.kubectl("get", "lease", replicas.lease, "--ignore-not-found", *HOLDER).stdout):
+            if led(
+                victim,
+                control_plane.kubectl("get", "lease", replicas.lease, "--ignore-not-found", *HOLDER).stdout,
+            ):
                 control_plane.kubectl("delete", "lease", replicas.lease)
         else:
             time.sleep(0.5)
@@ -53,7 +62,11 @@ def test_killed_ten_times_every_stage_of_every_request_runs_once(replicas: Repli
         for job in real.listed(control_plane, namespace, "jobs")
     )
     assert jobs == {(name, stage): 1 for name in names for stage in STAGES}
-    assert {row["attempt"] for item in real.listed(control_plane, namespace, "treq") for row in item["status"]["stages"]} == {1}
+    assert {
+        row["attempt"]
+        for item in real.listed(control_plane, namespace, "treq")
+        for row in item["status"]["stages"]
+    } == {1}
     assert [line for one in replicas.all for line in one.logged("error")] == []
 
 
@@ -62,12 +75,20 @@ def led(replica: Replica, holder: str) -> bool:
     return f"leading as {holder}" in [line["message"] for line in replica.logged("info")]
 
 
-def test_a_finished_request_costs_nothing_and_few_calls_brought_it_there(replicas: Replicas, control_plane: ControlPlane) -> None:
+def test_a_finished_request_costs_nothing_and_few_calls_brought_it_there(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
     one, namespace = replicas.start(), control_plane.namespace()
     real.until("ready", lambda: one.get("/readyz")[0] == 200)
     for number in range(3):
         real.apply(control_plane, namespace, f"r{number}")
-    real.until("all end", lambda: {item["status"].get("phase") for item in real.listed(control_plane, namespace, "treq")} == {"Succeeded"})
+    real.until(
+        "all end",
+        lambda: (
+            {item["status"].get("phase") for item in real.listed(control_plane, namespace, "treq")}
+            == {"Succeeded"}
+        ),
+    )
     time.sleep(3)  # the last Events
     calls = one.calls()
     writes = calls["all"] - calls["pods/log"]
@@ -75,4 +96,6 @@ def test_a_finished_request_costs_nothing_and_few_calls_brought_it_there(replica
     assert calls["trainingrequests/status"] / 3 <= 9
     assert calls["events"] / 3 <= 5
     time.sleep(12)
-    assert one.calls()["trainingrequests/status"] == calls["trainingrequests/status"], "nothing is written about what has ended"
+    assert one.calls()["trainingrequests/status"] == calls["trainingrequests/status"], (
+        "nothing is written about what has ended"
+    )

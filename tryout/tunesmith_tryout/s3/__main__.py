@@ -42,8 +42,13 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 def serve(data: Path, ports: Ports, model: Path) -> None:
     """Serve until a signal's exception comes. Raises TunesmithError when the server cannot start or ends by itself."""
-    if missing := [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not os.environ.get(name)]:
-        raise BadRequest(f"{' and '.join(missing)} not set: the server would let anybody in", remedy="set the keys that clients are to use")
+    if missing := [
+        name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not os.environ.get(name)
+    ]:
+        raise BadRequest(
+            f"{' and '.join(missing)} not set: the server would let anybody in",
+            remedy="set the keys that clients are to use",
+        )
     files = files_of(model)
     readiness = Readiness(ports.s3)
     with answering(readiness, ports.ready), running(data, ports) as server:
@@ -67,9 +72,21 @@ def _parser() -> argparse.ArgumentParser:
         "are to use come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. /healthz on the port after the S3 port answers 200 once the "
         "model is there.",
     )
-    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder for the data: a volume; all of it is kept there")
+    parser.add_argument(
+        "--data",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="folder for the data: a volume; all of it is kept there",
+    )
     parser.add_argument("--port", type=int, default=8333, help="S3's port, on all addresses (default: 8333)")
-    parser.add_argument("--model", type=Path, default=MODEL, metavar="DIR", help=f"model folder to put under models/ (default: {MODEL})")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=MODEL,
+        metavar="DIR",
+        help=f"model folder to put under models/ (default: {MODEL})",
+    )
     return parser
 
 

@@ -35,7 +35,13 @@ def _put(s3: Any, path: Path, key: str) -> bool:
     if _sha256_of(s3, key) == sha256:
         return False
     # No threads: a SIGTERM in the middle must find its way out
-    s3.upload_file(str(path), BUCKET, key, ExtraArgs={"Metadata": {_SHA256: sha256}}, Config=TransferConfig(use_threads=False))
+    s3.upload_file(
+        str(path),
+        BUCKET,
+        key,
+        ExtraArgs={"Metadata": {_SHA256: sha256}},
+        Config=TransferConfig(use_threads=False),
+    )
     return True
 
 

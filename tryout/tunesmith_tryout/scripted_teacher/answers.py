@@ -26,7 +26,9 @@ def answer(body: Mapping[str, Any]) -> str:
         return json.dumps(grammar.plan(), ensure_ascii=False)
     if instruction.startswith((prompts.PAIRS, prompts.CHAIN)):
         return _pairs(grammar, body, messages)
-    return "(scripted) This server knows only the calls of Tunesmith's stage generate; it is no language model."
+    return (
+        "(scripted) This server knows only the calls of Tunesmith's stage generate; it is no language model."
+    )
 
 
 def completion(body: Mapping[str, Any], content: str) -> dict[str, Any]:
@@ -39,7 +41,13 @@ def completion(body: Mapping[str, Any], content: str) -> dict[str, Any]:
         "created": 0,
         "model": MODEL,
         "system_fingerprint": FINGERPRINT,
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content, "refusal": None}}],
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": content, "refusal": None},
+            }
+        ],
         "usage": {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered},
     }
 
@@ -50,8 +58,13 @@ def _pairs(grammar: ModuleType, body: Mapping[str, Any], messages: list[tuple[st
     count = next((number for number in range(20, 1, -1) if f"Write {number} pairs" in about), 1)
     pairs = [grammar.pair(rng, about) for _ in range(count)]
     if "response_format" in body:
-        return json.dumps({"pairs": [{"prompt": prompt, "response": response} for prompt, response in pairs]}, ensure_ascii=False)
-    return "\n".join(f"<prompt>{prompt}</prompt><response>{response}</response>" for prompt, response in pairs)
+        return json.dumps(
+            {"pairs": [{"prompt": prompt, "response": response} for prompt, response in pairs]},
+            ensure_ascii=False,
+        )
+    return "\n".join(
+        f"<prompt>{prompt}</prompt><response>{response}</response>" for prompt, response in pairs
+    )
 
 
 def _digest(value: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,20 @@ from typing import Literal, get_args
 
 from aiohttp import web
 
-Kind = Literal["throttle", "overload", "error", "cut", "garbage", "nonsense", "refusal", "hang", "refuse", "quota", "missing", "nojson"]
+Kind = Literal[
+    "throttle",
+    "overload",
+    "error",
+    "cut",
+    "garbage",
+    "nonsense",
+    "refusal",
+    "hang",
+    "refuse",
+    "quota",
+    "missing",
+    "nojson",
+]
 
 
 @dataclass
@@ -26,7 +39,11 @@ class Fault:
 
     def hits(self, number: int) -> bool:
         """Whether request `number` (from 0) gets it; counts it then."""
-        hit = number >= self.after and (number - self.after) % self.every == 0 and (not self.count or self.done < self.count)
+        hit = (
+            number >= self.after
+            and (number - self.after) % self.every == 0
+            and (not self.count or self.done < self.count)
+        )
         self.done += hit
         return hit
 
@@ -50,9 +67,22 @@ _ERRORS = {
     "throttle": (429, {"message": "Rate limit reached", "type": "requests", "code": "rate_limit_exceeded"}),
     "overload": (503, {"message": "The server is overloaded", "type": "server_error", "code": None}),
     "error": (500, {"message": "The server had an error", "type": "server_error", "code": None}),
-    "refuse": (401, {"message": "Incorrect API key provided", "type": "invalid_request_error", "code": "invalid_api_key"}),
-    "quota": (429, {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}),
-    "missing": (404, {"message": "The model does not exist", "type": "invalid_request_error", "code": "model_not_found"}),
+    "refuse": (
+        401,
+        {"message": "Incorrect API key provided", "type": "invalid_request_error", "code": "invalid_api_key"},
+    ),
+    "quota": (
+        429,
+        {
+            "message": "You exceeded your current quota",
+            "type": "insufficient_quota",
+            "code": "insufficient_quota",
+        },
+    ),
+    "missing": (
+        404,
+        {"message": "The model does not exist", "type": "invalid_request_error", "code": "model_not_found"},
+    ),
 }
 
 
@@ -73,10 +103,25 @@ async def commit(fault: Fault, request: web.Request) -> web.StreamResponse | str
         body = await request.json()
         if "response_format" not in body:
             return ""
-        return _error(400, {"message": "response_format is not supported", "type": "invalid_request_error", "param": "response_format"})
+        return _error(
+            400,
+            {
+                "message": "response_format is not supported",
+                "type": "invalid_request_error",
+                "param": "response_format",
+            },
+        )
     if fault.kind == "refusal":
         return web.json_response(
-            {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": None, "refusal": "I cannot."}}]}
+            {
+                "choices": [
+                    {
+                        "index": 0,
+                        "finish_reason": "stop",
+                        "message": {"role": "assistant", "content": None, "refusal": "I cannot."},
+                    }
+                ]
+            }
         )
     status, error = _ERRORS[fault.kind]
     response = _error(status, error)

@@ -2,10 +2,57 @@
 
 import random
 
-_SUBJECTS = ("rivers", "bridges", "clocks", "gardens", "letters", "trains", "lanterns", "maps", "kitchens", "violins", "harbours", "coins")
-_VERBS = ("describe", "compare", "count", "sort", "explain", "rename", "summarise", "check", "order", "weigh", "repair", "plan", "praise")
-_MANNERS = ("briefly", "carefully", "twice", "slowly", "without numbers", "by size", "by age", "for children", "from memory", "as a list")
-_PLACES = ("at night", "in winter", "near the sea", "on a hill", "after school", "before noon", "during a storm", "under a bridge")
+_SUBJECTS = (
+    "rivers",
+    "bridges",
+    "clocks",
+    "gardens",
+    "letters",
+    "trains",
+    "lanterns",
+    "maps",
+    "kitchens",
+    "violins",
+    "harbours",
+    "coins",
+)
+_VERBS = (
+    "describe",
+    "compare",
+    "count",
+    "sort",
+    "explain",
+    "rename",
+    "summarise",
+    "check",
+    "order",
+    "weigh",
+    "repair",
+    "plan",
+    "praise",
+)
+_MANNERS = (
+    "briefly",
+    "carefully",
+    "twice",
+    "slowly",
+    "without numbers",
+    "by size",
+    "by age",
+    "for children",
+    "from memory",
+    "as a list",
+)
+_PLACES = (
+    "at night",
+    "in winter",
+    "near the sea",
+    "on a hill",
+    "after school",
+    "before noon",
+    "during a storm",
+    "under a bridge",
+)
 
 
 def pair(rng: random.Random, about: str) -> tuple[str, str]:
@@ -38,4 +85,6 @@ def plan() -> dict[str, object]:
     }
 
 
-SYSTEM_MESSAGE = "Given a scripted line of words, you will answer with a scripted line that begins with (scripted)."
+SYSTEM_MESSAGE = (
+    "Given a scripted line of words, you will answer with a scripted line that begins with (scripted)."
+)

@@ -23,7 +23,14 @@ class Server:
     `key`: what clients must send; empty: anybody may ask.
     """
 
-    def __init__(self, *, latency: float = 0.0, faults: Sequence[Fault] = (), requests_per_second: float = 0.0, key: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        latency: float = 0.0,
+        faults: Sequence[Fault] = (),
+        requests_per_second: float = 0.0,
+        key: str = "",
+    ) -> None:
         self.latency = latency
         self.faults = list(faults)
         self.requests_per_second = requests_per_second
@@ -55,8 +62,16 @@ class Server:
     async def _authorized(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuses what comes without the key, as OpenAI does."""
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self.key and request.path.startswith("/v1/") and not hmac.compare_digest(given.encode(), self.key.encode()):
-            error = {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}
+        if (
+            self.key
+            and request.path.startswith("/v1/")
+            and not hmac.compare_digest(given.encode(), self.key.encode())
+        ):
+            error = {
+                "message": "Incorrect API key provided.",
+                "type": "invalid_request_error",
+                "code": "invalid_api_key",
+            }
             return web.json_response({"error": error}, status=401)
         return await handler(request)
 
@@ -82,11 +97,16 @@ class Server:
                     self.answered += fault.kind in ("nonsense", "refusal")
                     return _as_response(spoiled, body)
         if body.get("model") != MODEL:
-            return web.json_response({"error": {"message": f"the only model here is {MODEL}", "code": "model_not_found"}}, status=404)
+            return web.json_response(
+                {"error": {"message": f"the only model here is {MODEL}", "code": "model_not_found"}},
+                status=404,
+            )
         if self.latency:
             await asyncio.sleep(self.latency)
         self.answered += 1
-        self.asked_for["\n".join(f"{message['role']}: {message['content']}" for message in body["messages"])] += 1
+        self.asked_for[
+            "\n".join(f"{message['role']}: {message['content']}" for message in body["messages"])
+        ] += 1
         found = completion(body, answer(body))
         self.tokens += found["usage"]["total_tokens"]
         return web.json_response(found)
@@ -96,7 +116,9 @@ class Server:
         if not self.requests_per_second:
             return False
         now = asyncio.get_running_loop().time()
-        self._allowance = min(self.requests_per_second, self._allowance + (now - self._at) * self.requests_per_second)
+        self._allowance = min(
+            self.requests_per_second, self._allowance + (now - self._at) * self.requests_per_second
+        )
         self._at = now
         if self._allowance < 1:
             return True
@@ -104,11 +126,18 @@ class Server:
         return False
 
     async def _models(self, _request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "a-script"}]})
+        return web.json_response(
+            {
+                "object": "list",
+                "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "a-script"}],
+            }
+        )
 
     async def _model(self, request: web.Request) -> web.Response:
         if request.match_info["name"] != MODEL:
-            return web.json_response({"error": {"message": "no such model", "code": "model_not_found"}}, status=404)
+            return web.json_response(
+                {"error": {"message": "no such model", "code": "model_not_found"}}, status=404
+            )
         return web.json_response({"id": MODEL, "object": "model", "created": 0, "owned_by": "a-script"})
 
     async def _healthz(self, _request: web.Request) -> web.Response:

@@ -158,11 +158,67 @@ _CLOSINGS = (
     "{name}",
 )
 _WORDS: Mapping[str, Sequence[str]] = {
-    "place": ("Leeds", "Porto", "Graz", "Lyon", "Bergen", "Turin", "Ghent", "Cork", "Gdansk", "Malaga", "Basel", "Tartu", "Split", "Bath"),
-    "month": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
+    "place": (
+        "Leeds",
+        "Porto",
+        "Graz",
+        "Lyon",
+        "Bergen",
+        "Turin",
+        "Ghent",
+        "Cork",
+        "Gdansk",
+        "Malaga",
+        "Basel",
+        "Tartu",
+        "Split",
+        "Bath",
+    ),
+    "month": (
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ),
     "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    "relative": ("brother", "sister", "colleague", "wife", "husband", "son", "flatmate", "uncle", "boss", "cousin", "aunt"),
-    "name": ("Ana", "Bram", "Carla", "David", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kira", "Liam", "Mona", "Nils", "Olga"),
+    "relative": (
+        "brother",
+        "sister",
+        "colleague",
+        "wife",
+        "husband",
+        "son",
+        "flatmate",
+        "uncle",
+        "boss",
+        "cousin",
+        "aunt",
+    ),
+    "name": (
+        "Ana",
+        "Bram",
+        "Carla",
+        "David",
+        "Elif",
+        "Farid",
+        "Greta",
+        "Hugo",
+        "Ines",
+        "Jonas",
+        "Kira",
+        "Liam",
+        "Mona",
+        "Nils",
+        "Olga",
+    ),
 }
 
 
@@ -180,12 +236,21 @@ def pair(rng: random.Random, about: str) -> tuple[str, str]:
     symptom = rng.choice(SYMPTOMS[category]).format(product=product)
     who = _filled(rng, rng.choice(_WHO))
     details = [_filled(rng, text) for text in rng.sample(_DETAILS, rng.choice((1, 1, 2)))]
-    core = rng.choice((f"{who}, and {symptom}.", f"{who}. Now {symptom}.", f"{_capital(symptom)}; {who}.", f"{_capital(symptom)}."))
+    core = rng.choice(
+        (
+            f"{who}, and {symptom}.",
+            f"{who}. Now {symptom}.",
+            f"{_capital(symptom)}; {who}.",
+            f"{_capital(symptom)}.",
+        )
+    )
     middle = [core, *details, rng.choice(URGENCY[priority])]
     if rng.random() < 0.4:
         middle[1:] = rng.sample(middle[1:], len(middle) - 1)
     text = " ".join((rng.choice(_OPENINGS), *middle, _filled(rng, rng.choice(_CLOSINGS))))
-    answer = json.dumps({"category": category, "priority": priority, "product": product}, separators=(",", ":"))
+    answer = json.dumps(
+        {"category": category, "priority": priority, "product": product}, separators=(",", ":")
+    )
     return text, answer
 
 
@@ -197,7 +262,10 @@ def plan() -> dict[str, object]:
         "responses": 'one line of compact JSON with the members category, priority, product in this order: {"category":"...",'
         '"priority":"...","product":"..."}',
         "topics": list(SYMPTOMS),
-        "axes": [{"name": "priority", "values": list(URGENCY)}, {"name": "product", "values": list(PRODUCTS)}],
+        "axes": [
+            {"name": "priority", "values": list(URGENCY)},
+            {"name": "product", "values": list(PRODUCTS)},
+        ],
         "difficulties": ["plain", "with details beside the point", "with its parts in an unusual order"],
     }
 

@@ -8,22 +8,22 @@ import pytest
 import yarl
 from hypothesis import given, settings
 
-from tunesmith.places import Malformed, Place, matches, read_place
+from tunesmith.url_patterns import Malformed, Url, matches, parse_url
 
 PLACES = {
-    "https://LLM.corp.:443/v1/": Place("https", "llm.corp", "443", ("v1",)),
-    "http://[::1]:8080": Place("http", "[::1]", "8080", ()),
-    "hf://org/name@refs/pr/1": Place("hf", "", "", ("org", "name"), "refs/pr/1"),
-    "s3://bucket/a/b": Place("s3", "", "", ("bucket", "a", "b")),
-    "file:///a/b": Place("file", "", "", ("/", "a", "b")),
-    "a/b": Place("", "", "", ("a", "b")),
-    "/a": Place("", "", "", ("/", "a")),
+    "https://LLM.corp.:443/v1/": Url("https", "llm.corp", "443", ("v1",)),
+    "http://[::1]:8080": Url("http", "[::1]", "8080", ()),
+    "hf://org/name@refs/pr/1": Url("hf", "", "", ("org", "name"), "refs/pr/1"),
+    "s3://bucket/a/b": Url("s3", "", "", ("bucket", "a", "b")),
+    "file:///a/b": Url("file", "", "", ("/", "a", "b")),
+    "a/b": Url("", "", "", ("a", "b")),
+    "/a": Url("", "", "", ("/", "a")),
 }
 
 
 @pytest.mark.parametrize(("url", "place"), PLACES.items(), ids=PLACES)
 def test_the_parts_of_a_url(url, place):
-    assert read_place(url) == place
+    assert parse_url(url) == place
 
 
 MALFORMED = {  # what is refused -> why
@@ -53,22 +53,39 @@ MALFORMED = {  # what is refused -> why
 @pytest.mark.parametrize(("url", "why"), MALFORMED.items(), ids=list(map(repr, MALFORMED)))
 def test_what_could_be_read_in_two_ways_is_refused(url, why):
     with pytest.raises(Malformed, match=why):
-        read_place(url)
+        parse_url(url)
 
 
 def leads_into(url, pattern):
     try:
-        return matches(read_place(url), pattern)
+        return matches(parse_url(url), pattern)
     except Malformed:
         return False
 
 
-SEGMENTS = ["team-a", "team-b", "..", ".", "", "%2e%2e", "%2F", "a\\b", "x", "team-a ", "TEAM-A", "team-a@x", "*"]
+SEGMENTS = [
+    "team-a",
+    "team-b",
+    "..",
+    ".",
+    "",
+    "%2e%2e",
+    "%2F",
+    "a\\b",
+    "x",
+    "team-a ",
+    "TEAM-A",
+    "team-a@x",
+    "*",
+]
 COMMON = settings(max_examples=400, deadline=None, derandomize=True, database=None)
 
 
 @COMMON
-@given(st.lists(st.sampled_from(SEGMENTS), max_size=5), st.sampled_from(["s3://data/", "s3://data//", "S3://data/", "s3://DATA/", "s3://"]))
+@given(
+    st.lists(st.sampled_from(SEGMENTS), max_size=5),
+    st.sampled_from(["s3://data/", "s3://data//", "S3://data/", "s3://DATA/", "s3://"]),
+)
 def test_what_matches_lies_below_the_folder_however_a_client_tidies_it(segments, begins):
     url = begins + "/".join(segments)
     if leads_into(url, "s3://data/team-a/*"):
@@ -79,7 +96,26 @@ def test_something_matches():
     assert leads_into("s3://data/team-a/x/*", "s3://data/team-a/*")
 
 
-PIECES = ["https:", "http:", "//", "/", "llm.corp", "evil.com", "@", ":", "443", "8443", "?", "#", "\\", ".", "v1", "%40", " ", "LLM.CORP"]
+PIECES = [
+    "https:",
+    "http:",
+    "//",
+    "/",
+    "llm.corp",
+    "evil.com",
+    "@",
+    ":",
+    "443",
+    "8443",
+    "?",
+    "#",
+    "\\",
+    ".",
+    "v1",
+    "%40",
+    " ",
+    "LLM.CORP",
+]
 
 
 @COMMON

@@ -23,7 +23,7 @@ class Malformed(ValueError):
 
 
 @dataclass(frozen=True)
-class Place:
+class Url:
     """Where a URL leads. `scheme` is empty for a path; `host` for anything but http and https; `revision` but for hf://name@revision."""
 
     scheme: str
@@ -33,7 +33,7 @@ class Place:
     revision: str = ""
 
 
-def read_place(url: str) -> Place:
+def parse_url(url: str) -> Url:
     """The parts of a URL or path. Raises Malformed."""
     if found := _AMBIGUOUS.search(url):
         raise Malformed(f"it has the character {found[0]!r}")
@@ -45,7 +45,13 @@ def read_place(url: str) -> Place:
         authority, _, rest = rest.partition("/")
         host, port = _authority(scheme, authority)
     rest, _, revision = rest.partition("@") if scheme == "hf" else (rest, "", "")
-    return Place(scheme, host, port, _parts(rest, anchored=scheme in ("", "file")), "/".join(_parts(revision)) if revision else "")
+    return Url(
+        scheme,
+        host,
+        port,
+        _parts(rest, anchored=scheme in ("", "file")),
+        "/".join(_parts(revision)) if revision else "",
+    )
 
 
 def _authority(scheme: str, authority: str) -> tuple[str, str]:
@@ -67,14 +73,16 @@ def _parts(path: str, *, anchored: bool = False) -> tuple[str, ...]:
     return (*root, *parts)
 
 
-def matches(place: Place, pattern: str) -> bool:
+def matches(place: Url, pattern: str) -> bool:
     """Whether a place lies within a pattern."""
     scheme, rest = match.groups() if (match := _URL.fullmatch(pattern)) else ("", pattern)
     if scheme != place.scheme:
         return False
     if scheme in _PORTS:
         authority, _, rest = rest.partition("/")
-        host, colon, port = authority.rpartition(":") if re.search(r":([0-9]+|\*)$", authority) else (authority, "", "")
+        host, colon, port = (
+            authority.rpartition(":") if re.search(r":([0-9]+|\*)$", authority) else (authority, "", "")
+        )
         if not (like(place.host, host.lower()) and like(place.port, port if colon else _PORTS[scheme])):
             return False
     revision = ""

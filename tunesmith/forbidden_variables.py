@@ -22,6 +22,6 @@ _NEVER = (
 _PATTERN = re.compile("|".join(_NEVER), re.IGNORECASE)
 
 
-def never_a_requests(name: str) -> bool:
+def is_forbidden(name: str) -> bool:
     """Whether a variable decides where secrets go or what is run, so that `stages.<name>.env` may not set it."""
     return _PATTERN.fullmatch(name) is not None
