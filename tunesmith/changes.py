@@ -15,7 +15,10 @@ from tunesmith.stages import ORDER
 
 @dataclass(frozen=True)
 class Change:
-    """A field that differs between two snapshots. `stage`: the first one whose key it moves; None if it changes no result."""
+    """A field that differs between two snapshots.
+
+    `stage`: the first one whose key it moves; None if it changes no result.
+    """
 
     path: str
     before: JsonValue

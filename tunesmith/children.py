@@ -1,4 +1,6 @@
-"""Names, labels and annotations of what a request has on a cluster: Jobs, pods, the snapshot's ConfigMap. Pure.
+"""Names, labels and annotations of what a request has on a cluster: Jobs, pods, the snapshot's ConfigMap.
+
+Pure.
 
 Shared by the controller, which makes them, and the command line, which finds them.
 """
@@ -10,7 +12,10 @@ from tunesmith.wire import MANAGED_BY, MANAGER, REQUEST
 
 
 def labels(request: str, component: str, version: str) -> dict[str, str]:
-    """Recommended labels of a child. Never `app.kubernetes.io/instance`: GitOps tools would claim or prune the child by it."""
+    """Recommended labels of a child.
+
+    Never `app.kubernetes.io/instance`: GitOps tools would claim or prune the child by it.
+    """
     return {
         "app.kubernetes.io/name": "tunesmith",
         "app.kubernetes.io/component": component,
@@ -27,13 +32,17 @@ def run_name(name: str, uid: str) -> str:
 
 
 def job_name(name: str, uid: str, stage: str, key: str, attempt: int) -> str:
-    """`<name>-<stage>-<8 hex>`, at most 57 characters for a name of 39. The same attempt always has the same name."""
+    """`<name>-<stage>-<8 hex>`, at most 57 characters for a name of 39.
+
+    The same attempt always has the same name.
+    """
     return f"{name}-{stage}-{_hex(uid, key, str(attempt))}"
 
 
 def snapshot_name(name: str, uid: str, content: str) -> str:
-    """Name of the ConfigMap that freezes a request: by its content, so that a second write of the same is none,
-    and no other content can take its place."""
+    """Name of the ConfigMap that freezes a request: by its content, so that a second write of the same is
+    none, and no other content can take its place.
+    """
     return f"{name}-snapshot-{_hex(uid, content, digits=16)}"
 
 

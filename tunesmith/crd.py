@@ -1,6 +1,10 @@
-"""The models -> CustomResourceDefinition: a structural schema with CEL rules, printer columns and a status subresource. Pure.
+"""The models -> CustomResourceDefinition: a structural schema with CEL rules, printer columns and a status
+subresource.
 
-Fields of `spec` carry no default: a stored default can't be told from a wish (resolve.py). The description names the built-in one.
+Pure.
+
+Fields of `spec` carry no default: a stored default can't be told from a wish (resolve.py). The description
+names the built-in one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -102,7 +106,9 @@ def schema_in(definition: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def field_paths(schema: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    """Paths of the fields of a schema: `spec.training.loraAlpha`, `status.conditions[].reason`, `{}` for the values of a mapping."""
+    """Paths of the fields of a schema: `spec.training.loraAlpha`, `status.conditions[].reason`, `{}` for the
+    values of a mapping.
+    """
     for name, inner in (schema.get("properties") or {}).items():
         path = f"{at}.{name}" if at else name
         yield path
@@ -155,7 +161,9 @@ def _columns() -> list[dict[str, Any]]:
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The structural schema of a model: references inlined, nulls and defaults left out, defaults named in the descriptions."""
+    """The structural schema of a model: references inlined, nulls and defaults left out, defaults named in
+    the descriptions.
+    """
     root = model.model_json_schema(by_alias=True)
     definitions = root.get("$defs", {})
     for part in _parts(model):

@@ -1,7 +1,8 @@
 """YAML and JSON as Kubernetes reads them: the same bytes mean the same here and in the API server.
 
-No Python reader does (DESIGN: PyYAML makes strings of `2e-4`, 45000 of `12:30:00`; ruamel reads `012` as 12). So this is PyYAML's
-SafeLoader with the resolver of go-yaml v2, which kubectl and the API server use through sigs.k8s.io/yaml.
+No Python reader does (DESIGN: PyYAML makes strings of `2e-4`, 45000 of `12:30:00`; ruamel reads `012` as 12).
+So this is PyYAML's SafeLoader with the resolver of go-yaml v2, which kubectl and the API server use through
+sigs.k8s.io/yaml.
 """
 
 import contextlib
@@ -27,7 +28,9 @@ _INT_BITS = 63  # the API server makes floats of what is larger
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader whose plain scalars are typed by `scalar`, and which refuses a key given twice and what JSON cannot say."""
+    """SafeLoader whose plain scalars are typed by `scalar`, and which refuses a key given twice and what JSON
+    cannot say.
+    """
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         """The tag of a node that has none of its own; not that of `!!str 5`, which stays a text."""
@@ -36,7 +39,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def scalar(text: str) -> str | int | float | bool | None:
-    """The value of a plain (unquoted) scalar. Raises ValueError for infinities and NaN, which JSON cannot say."""
+    """The value of a plain (unquoted) scalar.
+
+    Raises ValueError for infinities and NaN, which JSON cannot say.
+    """
     if text in _WORDS:
         return _WORDS[text]
     if _INFINITE.fullmatch(text):
@@ -126,7 +132,10 @@ for _kind in ("binary", "timestamp", "set", "omap", "pairs"):
 
 
 def read_documents(text: str, name: str = "the file") -> list[Any]:
-    """All documents of a YAML or JSON text (JSON is YAML), empty ones left out. `name`: for messages. Raises BadRequest."""
+    """All documents of a YAML or JSON text (JSON is YAML), empty ones left out.
+
+    `name`: for messages. Raises BadRequest.
+    """
     loader = _Loader(text)
     documents = []
     try:

@@ -1,7 +1,8 @@
 """Exit codes, and one exception class for each way to fail that anybody handles differently.
 
-An error says what is wrong (path, value), why, and what to do. Stages, runner and command line let these exceptions rise;
-one place per process (`run_stage` in the jobs, `main` in the command line) turns them into text and an exit code.
+An error says what is wrong (path, value), why, and what to do. Stages, runner and command line let these
+exceptions rise; one place per process (`run_stage` in the jobs, `main` in the command line) turns them into
+text and an exit code.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,10 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a stage's process ends with; the same numbers are the command line's. Numbers of sysexits.h where it has one."""
+    """What a stage's process ends with; the same numbers are the command line's.
+
+    Numbers of sysexits.h where it has one.
+    """
 
     DONE = 0
     BUG = 1  # a fault of ours, or (from the command line) a gate that was not passed; counted, retried
@@ -34,7 +38,10 @@ _FINAL = frozenset({ExitCode.USAGE, ExitCode.BAD_DATA, ExitCode.GONE, ExitCode.R
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong. `path` is a field path (`spec.training.learningRate`), a file or a line; empty if there is none."""
+    """One thing that is wrong.
+
+    `path` is a field path (`spec.training.learningRate`), a file or a line; empty if there is none.
+    """
 
     path: str
     why: str

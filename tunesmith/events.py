@@ -1,7 +1,8 @@
 """What a stage prints beside people's log lines: progress and its result, one JSON object per line.
 
-A machine line is a JSON object whose first member is `event`. The runner draws bars from them, the controller reads the tail of
-a pod's log; every other line is for people. The result also goes to the container's termination message.
+A machine line is a JSON object whose first member is `event`. The runner draws bars from them, the controller
+reads the tail of a pod's log; every other line is for people. The result also goes to the container's
+termination message.
 """
 
 import json
@@ -26,7 +27,10 @@ class _Event(BaseModel):
 
 
 class Progress(_Event):
-    """How far a stage is. `eta`: seconds left; `metrics`: numbers by name, `loss` among them where there is one."""
+    """How far a stage is.
+
+    `eta`: seconds left; `metrics`: numbers by name, `loss` among them where there is one.
+    """
 
     event: Literal["progress"] = "progress"
     stage: str

@@ -1,7 +1,9 @@
-"""Environment variables that no request may set, whatever a profile allows. Pure; for the runner and the controller alike.
+"""Environment variables that no request may set, whatever a profile allows.
 
-They decide where secrets go (endpoints, proxies, certificates, credentials, folders that credentials are read from), what is run
-(loaders, plugins, compilers), which GPUs are seen, or whether a library phones home.
+Pure; for the runner and the controller alike.
+
+They decide where secrets go (endpoints, proxies, certificates, credentials, folders that credentials are read
+from), what is run (loaders, plugins, compilers), which GPUs are seen, or whether a library phones home.
 """
 
 import re
@@ -23,5 +25,7 @@ _PATTERN = re.compile("|".join(_NEVER), re.IGNORECASE)
 
 
 def is_forbidden(name: str) -> bool:
-    """Whether a variable decides where secrets go or what is run, so that `stages.<name>.env` may not set it."""
+    """Whether a variable decides where secrets go or what is run, so that `stages.<name>.env` may
+    not set it.
+    """
     return _PATTERN.fullmatch(name) is not None

@@ -1,4 +1,7 @@
-"""The custom resource's schema as JSON Schema, for editors: completion, and what is misspelt while one types. Pure."""
+"""The custom resource's schema as JSON Schema, for editors: completion, and what is misspelt while one types.
+
+Pure.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +14,10 @@ _OPEN = "x-kubernetes-preserve-unknown-fields"
 
 
 def json_schema() -> dict[str, Any]:
-    """Of a request in a file. What needs several fields at once (CEL rules) is left to `tunesmith validate`."""
+    """Of a request in a file.
+
+    What needs several fields at once (CEL rules) is left to `tunesmith validate`.
+    """
     [version] = custom_resource_definition()["spec"]["versions"]
     root = _plain(version["schema"]["openAPIV3Schema"])
     root["properties"] |= {
@@ -29,7 +35,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what only Kubernetes knows; a bound that is no part of the range as JSON Schema says it; no unknown fields."""
+    """Without what only Kubernetes knows; a bound that is no part of the range as JSON Schema says it; no
+    unknown fields.
+    """
     result = {
         name: value
         for name, value in schema.items()

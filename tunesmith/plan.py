@@ -1,8 +1,9 @@
 """Resolved request -> the graph of its stages with their keys; and what is next, given what is done. Pure.
 
-A stage's key is a hash of the resolved fields that change its result, the version of its format, and the keys of the stages before
-it. Placement, resources, retries, secrets and the gate change no key. A field at its built-in default is left out, so that a new
-option moves no key of an old request; golden tests pin keys across releases.
+A stage's key is a hash of the resolved fields that change its result, the version of its format, and the keys
+of the stages before it. Placement, resources, retries, secrets and the gate change no key. A field at its
+built-in default is left out, so that a new option moves no key of an old request; golden tests pin keys
+across releases.
 """
 
 import hashlib
@@ -19,8 +20,8 @@ from tunesmith.stages import STAGES
 
 KEY_LENGTH = 16  # hex digits, 64 bits
 
-# Within the fields of a stage, what changes no result: where and how fast something is done, what it may cost, what is only shown or
-# judged.
+# Within the fields of a stage, what changes no result: where and how fast something is done, what it may
+# cost, what is only shown or judged.
 NEUTRAL = frozenset(
     {
         "data.preset",  # its values count, not its name
@@ -56,7 +57,9 @@ def snapshot(
     cluster: bool = False,
     runs: Mapping[str, str] | None = None,
 ) -> Snapshot:
-    """Resolve a request and compute its graph. `run`: the run's name in the store, unless the request says one.
+    """Resolve a request and compute its graph.
+
+    `run`: the run's name in the store, unless the request says one.
 
     `cluster` and `runs` (of the requests in `references`): see resolve.
     """
@@ -105,7 +108,9 @@ def _all_needs(direct: Collection[StageKey]) -> tuple[str, ...]:
 
 
 def borrowed(spec: Spec) -> dict[str, Reference]:
-    """Stage -> the request or run whose result it takes over: `data.from` a dataset, `training.from` an adapter."""
+    """Stage -> the request or run whose result it takes over: `data.from` a dataset, `training.from` an
+    adapter.
+    """
     found: dict[str, Reference | None] = {"generate": spec.data.from_, "train": spec.training.from_}
     return {stage: reference for stage, reference in found.items() if reference is not None}
 
@@ -128,7 +133,10 @@ def concerns(path: str) -> str | None:
 
 
 def next_stages(stages: Collection[StageKey], done: Collection[tuple[str, str]]) -> list[StageKey]:
-    """The stages that can start: not done, and all that they build on is. `done`: (name, key) of finished stages."""
+    """The stages that can start: not done, and all that they build on is.
+
+    `done`: (name, key) of finished stages.
+    """
     finished = {stage.name for stage in stages if (stage.name, stage.key) in done}
     return [stage for stage in stages if stage.name not in finished and finished.issuperset(stage.needs)]
 

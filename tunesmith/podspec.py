@@ -1,6 +1,9 @@
-"""What every pod of a request has, whoever makes it: the controller's stages, the command line's sessions. Pure.
+"""What every pod of a request has, whoever makes it: the controller's stages, the command line's sessions.
 
-As whom it runs, how it reaches store and hub, and what it may do: nothing that Pod Security `restricted` refuses.
+Pure.
+
+As whom it runs, how it reaches store and hub, and what it may do: nothing that Pod Security `restricted`
+refuses.
 """
 
 from typing import Any
@@ -53,7 +56,10 @@ def process() -> Values:
 
 
 def folders(profile: Profile) -> Values:
-    """Where libraries keep what they keep: the root file system is read-only. Caches of torch would ask for the user's name."""
+    """Where libraries keep what they keep: the root file system is read-only.
+
+    Caches of torch would ask for the user's name.
+    """
     return {
         "HF_HOME": f"{CACHE if profile.cache_claim else SCRATCH}/huggingface",
         "XDG_CACHE_HOME": f"{SCRATCH}/.cache",
@@ -148,7 +154,10 @@ def scratch(size: str, storage_class: str) -> dict[str, Any]:
 
 
 def identity(profile: Profile) -> dict[str, Any]:
-    """As whom the pod runs. A cloud's identity comes as a projected volume of its own, so no API token is mounted."""
+    """As whom the pod runs.
+
+    A cloud's identity comes as a projected volume of its own, so no API token is mounted.
+    """
     found: dict[str, Any] = {
         "serviceAccountName": profile.service_account_name or "default",
         "automountServiceAccountToken": False,
@@ -177,7 +186,9 @@ def confined() -> dict[str, Any]:
 
 
 def placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
-    """Where the pod may run: the request's (or its profile's defaults), affinity and runtime class the profile's."""
+    """Where the pod may run: the request's (or its profile's defaults), affinity and runtime class the
+    profile's.
+    """
     tolerations = [
         one.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
         for one in settings.tolerations
@@ -196,7 +207,9 @@ def placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
 
 
 def amounts(wanted: Resources, *, gpu: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Requests and limits of a container as somebody wants them. `gpu`: it needs one, unless they name another number or another kind.
+    """Requests and limits of a container as somebody wants them.
+
+    `gpu`: it needs one, unless they name another number or another kind.
 
     A GPU cannot be overcommitted: Kubernetes wants it among the limits, and takes the request from there.
     """
@@ -210,7 +223,9 @@ def amounts(wanted: Resources, *, gpu: bool) -> tuple[dict[str, str], dict[str, 
 
 
 def is_gpu(name: str) -> bool:
-    """Whether a resource is a GPU: a whole one of any maker, a MIG slice, a share in time (`nvidia.com/gpu.shared`)."""
+    """Whether a resource is a GPU: a whole one of any maker, a MIG slice, a share in time
+    (`nvidia.com/gpu.shared`).
+    """
     return name.endswith("/gpu") or name.startswith(("nvidia.com/mig-", "nvidia.com/gpu."))
 
 

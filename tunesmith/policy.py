@@ -1,10 +1,11 @@
-"""Whether a request may set what it sets: its own wishes against the `allow` of its profile. Pure.
+"""Whether a request may set what it sets: its own values against the `allow` of its profile. Pure.
 
-The profile's own values are never judged; only what `request.spec` itself says. URLs are compared in their parts
-(url_patterns.py), never as text, so that no way of writing one leads past a pattern.
+The profile's own values are never judged, only what `request.spec` itself says. URLs are compared part by
+part (url_patterns.py), never as text, so that no way of writing one leads past a pattern.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.errors import Problem
@@ -15,206 +16,225 @@ from tunesmith.settings import SecretKey
 from tunesmith.url_patterns import Malformed, Url, like, matches, parse_url
 
 _OPENAI = "https://api.openai.com/v1"
+_SECRETS_IN_DEFAULTS = (("data", "teacher", "secret", "name"), ("model", "tokenSecret", "name"))
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """The patterns of one field of the profile's `allow`, for one namespace."""
+
+    profile: str
+    field: str
+    patterns: tuple[str, ...]
+
+    def allow(self, name: str) -> bool:
+        """Whether a name matches one of the patterns."""
+        return any(like(name, pattern) for pattern in self.patterns)
+
+    def allow_url(self, url: Url) -> bool:
+        """Whether a URL lies within one of the patterns."""
+        return any(matches(url, pattern) for pattern in self.patterns)
+
+    @property
+    def refusal(self) -> str:
+        """Why a value is refused."""
+        return f"the profile {self.profile!r} does not allow it"
+
+    @property
+    def request_to_team(self) -> str:
+        """How to have the value allowed."""
+        return f"ask the platform team to add it to `allow.{self.field}` of the profile"
 
 
 def not_allowed(request: TrainingRequest, profile: Profile, others: Iterable[Profile] = ()) -> list[Problem]:
-    """Everything in the request that its profile does not allow, each by its path, with what to ask of the platform team.
+    """Everything in the request that its profile does not allow, each by its path, with what to ask for.
 
-    `others`: all profiles that there are. Their Secrets may lie in the request's namespace too, and are not the request's to send.
+    `others` are all profiles that exist. Their Secrets may lie in the request's namespace too, and the
+    request must not send them anywhere.
     """
-    return [
+    problems = [
         *_teacher(request, profile),
         *_base(request, profile),
-        *_own_places(request, profile),
+        *_source(request, profile),
+        *_output(request, profile),
         *_secrets(request, [profile, *others]),
-        *_itself(request),
+        *_references_to_itself(request),
         *_trackers(request, profile),
-        *(
-            problem
-            for name, stage in request.spec.stages
-            for problem in _stage(f"spec.stages.{name}", stage, profile, request.metadata.namespace)
-        ),
     ]
+    for name, stage in request.spec.stages:
+        problems += _stage(f"spec.stages.{name}", stage, profile, request.metadata.namespace)
+    return problems
+
+
+def _rules(field: str, patterns: Iterable[str], *, profile: Profile, namespace: str) -> _Rules:
+    in_namespace = tuple(pattern.replace("{namespace}", namespace) for pattern in patterns)
+    return _Rules(profile.name, field, in_namespace)
 
 
 def _teacher(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
-    """An endpoint that is said, the empty one too: it takes the url of the profile's, and means OpenAI's own."""
+    """An endpoint that the request gives; an empty one stands for OpenAI's own, in place of the profile's."""
     teacher = request.spec.data.teacher
     if "base_url" not in teacher.model_fields_set:
         return
     path = "spec.data.teacher.baseURL"
-    yield from _placed(
-        path, teacher.base_url or _OPENAI, profile.allow.endpoints, request, profile, "endpoints"
-    )
-    if teacher.secret is None and (profile.teacher_secret is not None or _default_secrets(profile)):
-        remedy = (
-            "name your own Secret in data.teacher.secret, or leave baseURL out to use the profile's teacher"
-        )
+    namespace = request.metadata.namespace
+    rules = _rules("endpoints", profile.allow.endpoints, profile=profile, namespace=namespace)
+    yield from _outside(rules, path, teacher.base_url or _OPENAI)
+    profile_has_key = profile.teacher_secret is not None or bool(_secrets_in_defaults(profile))
+    if teacher.secret is None and profile_has_key:
         yield Problem(
             path,
-            "brings no secret, and the profile's key goes to the profile's endpoint only",
+            "comes without a secret, and the profile's key is sent to the profile's endpoint only",
             teacher.base_url,
-            remedy,
+            "name your own Secret in data.teacher.secret, or leave baseURL out to use the profile's teacher",
         )
 
 
 def _base(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
     base = request.spec.model.base
-    if base not in profile.models:
-        yield from _placed(
-            "spec.model.base", base, profile.allow.bases, request, profile, "bases", profile.models
-        )
+    if base in profile.models:
+        return
+    namespace = request.metadata.namespace
+    rules = _rules("bases", profile.allow.bases, profile=profile, namespace=namespace)
+    yield from _outside(rules, "spec.model.base", base, names=profile.models)
 
 
-def _own_places(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
-    if source := request.spec.data.source:
-        yield from _placed(
-            "spec.data.source.uri", source.uri, profile.allow.sources, request, profile, "sources"
-        )
-    if output := request.spec.output:
-        yield from _placed("spec.output", output, profile.allow.outputs, request, profile, "outputs")
+def _source(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
+    source = request.spec.data.source
+    if source is not None:
+        namespace = request.metadata.namespace
+        rules = _rules("sources", profile.allow.sources, profile=profile, namespace=namespace)
+        yield from _outside(rules, "spec.data.source.uri", source.uri)
 
 
-def _placed(
-    path: str,
-    value: str,
-    patterns: tuple[str, ...],
-    request: TrainingRequest,
-    profile: Profile,
-    what: str,
-    names: Mapping[str, str] | None = None,
-) -> Iterator[Problem]:
-    """A problem unless a URL lies within one of the patterns."""
-    allowed = [pattern.replace("{namespace}", request.metadata.namespace) for pattern in patterns]
+def _output(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
+    if request.spec.output:
+        namespace = request.metadata.namespace
+        rules = _rules("outputs", profile.allow.outputs, profile=profile, namespace=namespace)
+        yield from _outside(rules, "spec.output", request.spec.output)
+
+
+def _outside(rules: _Rules, path: str, value: str, *, names: Iterable[str] = ()) -> Iterator[Problem]:
+    """A problem unless the URL `value` lies within one of the patterns. `names`: what is allowed
+    in addition.
+    """
     try:
         url = parse_url(value)
     except Malformed as error:
-        yield Problem(
-            path,
-            f"cannot be compared with what the profile {profile.name!r} allows: {error}",
-            value,
-            "write it plainly",
-        )
+        why = f"cannot be compared with what the profile {rules.profile!r} allows: {error}"
+        yield Problem(path, why, value, "write it plainly")
         return
-    if any(matches(url, pattern) for pattern in allowed):
+    if rules.allow_url(url):
         return
-    ask = f"ask the platform team to add it to `allow.{what}` of the profile"
-    said = f"allowed: {', '.join([*(names or {}), *allowed])}; or {ask}" if allowed or names else ask
-    yield Problem(path, _why(url, profile), value, said)
+    allowed = [*names, *rules.patterns]
+    remedy = (
+        f"allowed: {', '.join(allowed)}; or {rules.request_to_team}" if allowed else rules.request_to_team
+    )
+    yield Problem(path, _why_outside(url, rules), value, remedy)
 
 
-def _why(url: Url, profile: Profile) -> str:
+def _why_outside(url: Url, rules: _Rules) -> str:
     if url.scheme in ("", "file"):
-        return f"is a path, and the pods of a cluster have no folders of yours; the profile {profile.name!r} does not allow it"
-    return f"the profile {profile.name!r} does not allow it"
+        return f"is a path, and the pods of a cluster cannot see your folders; {rules.refusal}"
+    return rules.refusal
 
 
 def _secrets(request: TrainingRequest, profiles: list[Profile]) -> Iterator[Problem]:
-    """A Secret of a profile goes where that profile says, so a request cannot name it and send it elsewhere."""
-    own: tuple[tuple[str, SecretKey | None], ...] = (
+    """A profile's Secret goes only where that profile says: a request must not name it and send
+    it elsewhere.
+    """
+    owners: dict[str, str] = {}
+    for profile in reversed(profiles):  # the request's own profile comes first, and is named
+        owners |= dict.fromkeys(_secrets_of(profile), profile.name)
+    named: tuple[tuple[str, SecretKey | None], ...] = (
         ("spec.data.teacher.secret.name", request.spec.data.teacher.secret),
         ("spec.model.tokenSecret.name", request.spec.model.token_secret),
     )
-    owners = {
-        name: profile.name for profile in reversed(profiles) for name in _names_of_secrets(profile)
-    }  # its own profile wins
-    for path, secret in own:
+    for path, secret in named:
         if secret is not None and secret.name in owners:
             why = (
                 f"is a Secret of the profile {owners[secret.name]!r}, which goes only where the profile says"
             )
-            yield Problem(
-                path, why, secret.name, "leave it out to use the profile's, or name a Secret of your own"
-            )
+            remedy = "leave it out to use the profile's, or name a Secret of your own"
+            yield Problem(path, why, secret.name, remedy)
 
 
-def _names_of_secrets(profile: Profile) -> frozenset[str]:
+def _secrets_of(profile: Profile) -> frozenset[str]:
     keys = (profile.teacher_secret, profile.hub_secret, *profile.tracker_secrets.values())
-    names = (
-        profile.store.secret,
-        *profile.images.pull_secrets,
-        *(key.name for key in keys if key is not None),
-    )
-    return frozenset(filter(None, names)) | _default_secrets(profile)
+    names = [key.name for key in keys if key is not None]
+    names += [profile.store.secret, *profile.images.pull_secrets]
+    return frozenset(filter(None, names)) | _secrets_in_defaults(profile)
 
 
-def _default_secrets(profile: Profile) -> frozenset[str]:
-    """Names of Secrets that `defaults` give as a request would."""
-    found = (
-        _at(profile.defaults, *path)
-        for path in (("data", "teacher", "secret", "name"), ("model", "tokenSecret", "name"))
-    )
-    return frozenset(name for name in found if isinstance(name, str))
+def _secrets_in_defaults(profile: Profile) -> frozenset[str]:
+    """Names of Secrets that `defaults` give in the way that a request would."""
+    names = [_at(profile.defaults, path) for path in _SECRETS_IN_DEFAULTS]
+    return frozenset(name for name in names if isinstance(name, str))
 
 
-def _at(part: Any, *path: str) -> Any:
+def _at(part: Any, path: Iterable[str]) -> Any:
     for step in path:
         part = part.get(step) if isinstance(part, Mapping) else None
     return part
 
 
-def _itself(request: TrainingRequest) -> Iterator[Problem]:
-    for path, reference in (
+def _references_to_itself(request: TrainingRequest) -> Iterator[Problem]:
+    references = (
         ("spec.data.from", request.spec.data.from_),
         ("spec.training.from", request.spec.training.from_),
-    ):
+    )
+    for path, reference in references:
         if reference is not None and reference.request == request.metadata.name:
-            yield Problem(
-                f"{path}.request",
-                "names this very request, which would wait for itself",
-                reference.request,
-                "name another one",
-            )
+            why = "names this very request, which would wait for itself"
+            yield Problem(f"{path}.request", why, reference.request, "name another one")
 
 
 def _trackers(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
-    asked: list[tuple[str, Any]] = [("spec.training.reportTo", request.spec.training.report_to)]
+    rules = _Rules(profile.name, "trackers", profile.allow.trackers)
+    lists: list[tuple[str, Any]] = [("spec.training.reportTo", request.spec.training.report_to)]
     for number, variant in enumerate(request.spec.training.variants):
-        asked.append(
-            (f"spec.training.variants[{number}].overrides.reportTo", variant.overrides.get("reportTo"))
-        )
-    for path, trackers in asked:
+        path = f"spec.training.variants[{number}].overrides.reportTo"
+        lists.append((path, variant.overrides.get("reportTo")))
+    for path, trackers in lists:
         for tracker in trackers if isinstance(trackers, list | tuple) else ():
-            if tracker not in profile.allow.trackers:
-                yield _refused(path, tracker, profile.allow.trackers, profile, "trackers")
+            if tracker not in rules.patterns:
+                yield _refused(rules, path, tracker)
 
 
 def _stage(path: str, stage: StageSettings, profile: Profile, namespace: str) -> Iterator[Problem]:
     allow = profile.allow
+    env = _rules("env", allow.env, profile=profile, namespace=namespace)
+    tolerations = _rules("tolerations", allow.tolerations, profile=profile, namespace=namespace)
+    labels = _rules("nodeSelector", allow.node_selector, profile=profile, namespace=namespace)
+    priorities = _rules(
+        "priorityClassNames", allow.priority_class_names, profile=profile, namespace=namespace
+    )
     for name, value in stage.env.items():
-        if is_forbidden(name):
-            why = "decides where secrets go or what is run; no request may set it"
-            yield Problem(
-                f"{path}.env.{name}",
-                why,
-                remedy="leave it out; the platform team can set it in `env` of the profile",
-            )
-        elif not _one_of(name, allow.env, namespace):
-            yield _refused(f"{path}.env.{name}", None, allow.env, profile, "env")
-        elif "$(" in value:
-            why = "holds `$(`, by which Kubernetes puts in the value of another variable, perhaps a secret"
-            yield Problem(f"{path}.env.{name}", why, remedy="write the value itself")
+        yield from _variable(env, f"{path}.env.{name}", name, value)
     for number, toleration in enumerate(stage.tolerations):
-        if not _one_of(toleration.key, allow.tolerations, namespace):
-            yield _refused(
-                f"{path}.tolerations[{number}].key", toleration.key, allow.tolerations, profile, "tolerations"
-            )
+        if not tolerations.allow(toleration.key):
+            yield _refused(tolerations, f"{path}.tolerations[{number}].key", toleration.key)
     for label in stage.node_selector:
-        if not _one_of(label, allow.node_selector, namespace):
-            yield _refused(f"{path}.nodeSelector.{label}", None, allow.node_selector, profile, "nodeSelector")
-    if (priority := stage.priority_class_name) and not _one_of(
-        priority, allow.priority_class_names, namespace
-    ):
-        yield _refused(
-            f"{path}.priorityClassName", priority, allow.priority_class_names, profile, "priorityClassNames"
-        )
+        if not labels.allow(label):
+            yield _refused(labels, f"{path}.nodeSelector.{label}")
+    if stage.priority_class_name and not priorities.allow(stage.priority_class_name):
+        yield _refused(priorities, f"{path}.priorityClassName", stage.priority_class_name)
 
 
-def _one_of(name: str, patterns: tuple[str, ...], namespace: str) -> bool:
-    return any(like(name, pattern.replace("{namespace}", namespace)) for pattern in patterns)
+def _variable(rules: _Rules, path: str, name: str, value: str) -> Iterator[Problem]:
+    if is_forbidden(name):
+        why = "decides where secrets go or what is run; no request may set it"
+        yield Problem(path, why, remedy="leave it out; the platform team can set it in `env` of the profile")
+    elif not rules.allow(name):
+        yield _refused(rules, path)
+    elif "$(" in value:
+        why = "holds `$(`, which Kubernetes replaces by the value of another variable, possibly a secret"
+        yield Problem(path, why, remedy="write the value itself")
 
 
-def _refused(path: str, value: object, allowed: tuple[str, ...], profile: Profile, what: str) -> Problem:
-    ask = f"ask the platform team to add it to `allow.{what}` of the profile"
-    remedy = f"allowed: {', '.join(allowed)}; or {ask}" if allowed else f"leave it out, or {ask}"
-    return Problem(path, f"the profile {profile.name!r} does not allow it", value, remedy)
+def _refused(rules: _Rules, path: str, value: object = None) -> Problem:
+    if rules.patterns:
+        remedy = f"allowed: {', '.join(rules.patterns)}; or {rules.request_to_team}"
+    else:
+        remedy = f"leave it out, or {rules.request_to_team}"
+    return Problem(path, rules.refusal, value, remedy)

@@ -1,4 +1,7 @@
-"""Named sets of values that a request may start from. `original` is GPT-LLM-Trainer's notebook, setting by setting."""
+"""Named sets of values that a request may start from.
+
+`original` is GPT-LLM-Trainer's notebook, setting by setting.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,8 @@
-"""Profile: what the platform team decides for all requests that name it. A Helm value; frozen beside the snapshot of a request.
+"""Profile: what the platform team decides for all requests that name it.
 
-`defaults` is a partial spec, the third layer of resolve.py. Everything else is about where a stage runs and as whom, and changes no
-key. What a request may set beyond that is in `allow`, judged by policy.py.
+It is a Helm value, and is frozen together with the snapshot of a request. `defaults` is a partial spec, the
+third layer of resolve.py. Everything else says where a stage runs and as whom, and changes no key. `allow`
+says what a request may set beyond that; policy.py enforces it.
 """
 
 from typing import Annotated, Literal
@@ -21,10 +22,10 @@ class ConfigMapKey(Settings):
 
 
 class S3(Settings):
-    """The store: where runs are kept. A request's runs lie at `<url>/<namespace>/<run>/`."""
+    """The store, which keeps runs. A request's run lies at `<url>/<namespace>/<run>/`."""
 
     url: Location = ""
-    """`s3://bucket/prefix`. Empty: requests of this profile are refused, by name."""
+    """`s3://bucket/prefix`. Empty: requests of this profile are refused with a reason."""
     endpoint: Endpoint = ""
     """Endpoint of an S3-compatible server. Built-in: AWS."""
     region: str = ""
@@ -32,11 +33,13 @@ class S3(Settings):
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     """Whether the bucket is part of the path or of the host name."""
     encryption: Literal["", "AES256", "aws:kms"] = ""
-    """Server-side encryption to ask for."""
+    """Server-side encryption to request."""
     kms_key: str = ""
     """KMS key for `aws:kms`."""
     secret: ObjectName = ""
-    """Secret in the request's namespace with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN. Empty: by identity."""
+    """Secret in the request's namespace that holds AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, if needed,
+    AWS_SESSION_TOKEN. Empty: the cloud identity of the pods is used.
+    """
 
     def of(self, namespace: str) -> str:
         """URL of the runs of a namespace."""
@@ -44,7 +47,7 @@ class S3(Settings):
 
 
 class Images(Settings):
-    """The image of each stage, by tag or digest. evaluate uses train's, deliver merge's."""
+    """The images of the stages, by tag or digest. evaluate runs in train's image, deliver in merge's."""
 
     generate: str = ""
     """Image of generate."""
@@ -53,7 +56,7 @@ class Images(Settings):
     merge: str = ""
     """Image of merge and deliver."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
-    """When the kubelet pulls."""
+    """When the kubelet pulls an image."""
     pull_secrets: tuple[ObjectName, ...] = ()
     """Image pull Secrets in the request's namespace."""
 
@@ -62,18 +65,20 @@ class Scratch(Settings):
     """The scratch volume of a stage."""
 
     size: Quantity = "0"
-    """Size. 0: by the base model once its size is known, 10Gi at least."""
+    """Size. 0: derived from the base model as soon as its size is known, and at least 10Gi."""
     storage_class_name: str = ""
-    """A volume of this class for each pod instead of the node's own disk."""
+    """Storage class of a volume for each pod, in place of the node's own disk."""
 
 
 class Pod(Settings):
-    """What a stage's pod gets beside the request's `stages.<name>`."""
+    """What a stage's pod gets in addition to the request's `stages.<name>`."""
 
     runtime_class_name: str = ""
     """RuntimeClass, such as `nvidia`."""
     termination_grace_period_seconds: Annotated[int, Field(ge=30, le=3600)] = 180
-    """Seconds that a stopped stage has to save its state (a checkpoint of the adapter) into the store."""
+    """Seconds that a stopped stage has to save its state, such as a checkpoint of the adapter, to
+    the store.
+    """
     scratch: Scratch = Field(default_factory=Scratch)
     """Scratch volume."""
     labels: dict[str, str] = Field(default_factory=dict)
@@ -81,26 +86,29 @@ class Pod(Settings):
     annotations: dict[str, str] = Field(default_factory=dict)
     """More annotations for the pod."""
     affinity: dict[str, JsonValue] = Field(default_factory=dict)
-    """Affinity, as Kubernetes has it."""
+    """Affinity, in the form that Kubernetes defines."""
 
 
 class Pods(Settings):
-    """Pod settings, stage by stage."""
+    """Pod settings for each stage."""
 
     generate: Pod = Field(default_factory=Pod)
-    """Writing the dataset."""
+    """Writes the dataset."""
     train: Pod = Field(default_factory=Pod)
-    """Training the adapter."""
+    """Trains the adapter."""
     merge: Pod = Field(default_factory=Pod)
-    """Merging adapter and base model."""
+    """Merges adapter and base model."""
     evaluate: Pod = Field(default_factory=Pod)
-    """Comparing base model and merged model."""
+    """Compares base model and merged model."""
     deliver: Pod = Field(default_factory=Pod)
-    """Copying the finished model to `output`."""
+    """Copies the finished model to `output`."""
 
 
 class Proxy(Settings):
-    """Proxies that every client of a stage uses. No password in their URLs: the profile is in the snapshot's ConfigMap."""
+    """Proxies that every client of a stage uses.
+
+    Their URLs must not hold a password, since the snapshot's ConfigMap shows the profile.
+    """
 
     http: str = ""
     """HTTP_PROXY."""
@@ -111,33 +119,45 @@ class Proxy(Settings):
 
 
 class Limits(Settings):
-    """How much may run at once. 0: no limit. Who waits, waits in line: round-robin over namespaces, the oldest first within one."""
+    """How much may run at once. 0: no limit.
+
+    Requests wait in a queue: round-robin over namespaces, and the oldest first within each.
+    """
 
     requests: Count = 0
-    """Requests of the profile at work."""
+    """Running requests of the profile."""
     requests_per_namespace: Count = 0
-    """Requests of the profile at work in one namespace."""
+    """Running requests of the profile in one namespace."""
     gpu_jobs: Count = 0
-    """Live Jobs of the profile that ask for a GPU."""
+    """Unfinished Jobs of the profile that request a GPU."""
     gpu_jobs_per_namespace: Count = 0
-    """Live Jobs of the profile that ask for a GPU in one namespace."""
+    """Unfinished Jobs of the profile that request a GPU, in one namespace."""
     teacher_requests_per_minute: Count = 0
-    """Requests to the teacher per minute, divided over the live generate Jobs of the profile."""
+    """Requests to the teacher per minute, divided among the profile's running generate Jobs."""
 
 
 class Allow(Settings):
-    """What a request may set by itself. Patterns as in a shell (`*`); `{namespace}` is the request's own."""
+    """What a request may set by itself.
+
+    In a pattern `*` stands for any text and `{namespace}` for the request's namespace.
+    """
 
     endpoints: tuple[str, ...] = ()
-    """Teacher endpoints (`data.teacher.baseURL`). The request brings the Secret for it, never one of the profile's."""
+    """Teacher endpoints (`data.teacher.baseURL`). The request must name its own Secret for them; the
+    profile's are never sent there.
+    """
     bases: tuple[str, ...] = ("hf://*",)
-    """Base models (`model.base`) beside those of `models`."""
+    """Base models (`model.base`) in addition to those of `models`."""
     sources: tuple[str, ...] = ()
-    """Own data (`data.source.uri`), read with the profile's identity: `s3://data/{namespace}/*`."""
+    """Locations of own data (`data.source.uri`), which is read with the profile's identity:
+    `s3://data/{namespace}/*`.
+    """
     outputs: tuple[str, ...] = ()
-    """Places for the finished model (`output`), written with the profile's identity."""
+    """Locations for the finished model (`output`), which is written with the profile's identity."""
     env: tuple[str, ...] = ()
-    """Names of variables in `stages.<name>.env`. Those that decide where secrets go or what is run are never allowed."""
+    """Names of variables in `stages.<name>.env`. Variables that decide where secrets go or which code runs
+    are never allowed.
+    """
     tolerations: tuple[str, ...] = ()
     """Keys of tolerations."""
     node_selector: tuple[str, ...] = ("*",)
@@ -145,42 +165,50 @@ class Allow(Settings):
     priority_class_names: tuple[str, ...] = ()
     """Priority classes."""
     trackers: tuple[Tracker, ...] = ("tensorboard",)
-    """Experiment trackers (`training.reportTo`). The release's train image has tensorboard; for another one build an image that has it."""
+    """Experiment trackers (`training.reportTo`). The release's train image includes tensorboard; for another
+    tracker build an image that includes it.
+    """
 
 
 class Profile(Settings):
-    """A profile by its name."""
+    """A named profile."""
 
     name: str = "default"
-    """Name, as `spec.profile` has it."""
+    """Name that requests give in `spec.profile`."""
     defaults: dict[str, JsonValue] = Field(default_factory=dict)
-    """A partial spec: values for what a request and its presets leave open."""
+    """A partial spec with values for what a request and its presets leave open."""
     models: dict[str, str] = Field(default_factory=dict)
-    """Base models by a name of the platform team's: what a request gives as `model.base` -> URL."""
+    """The platform team's names for base models: what a request gives as `model.base` -> URL."""
     store: S3 = Field(default_factory=S3)
-    """Where runs are kept."""
+    """The store that keeps runs."""
     teacher_secret: SecretKey | None = None
-    """Key of the profile's teacher endpoint (`defaults.data.teacher.baseURL`, else OpenAI)."""
+    """Key for the profile's teacher endpoint (`defaults.data.teacher.baseURL`, otherwise OpenAI)."""
     hub_secret: SecretKey | None = None
     """Token for the profile's hub."""
     hub_endpoint: Endpoint = ""
-    """A hub other than huggingface.co (HF_ENDPOINT)."""
+    """Hub to use in place of huggingface.co (HF_ENDPOINT)."""
     tracker_secrets: dict[str, SecretKey] = Field(default_factory=dict)
     """Variables of experiment trackers, such as WANDB_API_KEY, from Secrets in the request's namespace."""
     service_account_name: ObjectName = "default"
-    """ServiceAccount of the pods, in the request's namespace; a cloud identity on it makes the store's Secret unnecessary."""
+    """ServiceAccount of the pods, in the request's namespace. With a cloud identity on it the store needs no
+    Secret.
+    """
     images: Images = Field(default_factory=Images)
-    """Images. Built-in: the chart's."""
+    """Images of the stages. Built-in: the chart's."""
     pods: Pods = Field(default_factory=Pods)
     """Pod settings."""
     cache_claim: ObjectName = ""
-    """PersistentVolumeClaim in the request's namespace for HF_HOME, shared by its pods (ReadWriteMany). Empty: on the scratch volume."""
+    """PersistentVolumeClaim for HF_HOME in the request's namespace, shared by its pods (ReadWriteMany).
+    Empty: HF_HOME lies on the scratch volume.
+    """
     ca_bundle: ConfigMapKey | None = None
-    """Certificates that every client trusts, in the request's namespace. They replace the system's, so they must be all that is needed."""
+    """Certificates that every client trusts, in the request's namespace. They replace the system's, so all
+    that are needed must be among them.
+    """
     proxy: Proxy = Field(default_factory=Proxy)
-    """Proxies. No password in their URLs: who has `view` in the namespace can read them."""
+    """Proxies. Their URLs must not hold a password: everybody with `view` in the namespace can read them."""
     env: dict[str, str] = Field(default_factory=dict)
-    """More variables for all stages."""
+    """More environment variables for all stages."""
     allow: Allow = Field(default_factory=Allow)
     """What a request may set by itself."""
     limits: Limits = Field(default_factory=Limits)

@@ -1,4 +1,6 @@
-"""Documents of our own that a newer release may have written: a status, a snapshot. What this release does not know is left out. Pure.
+"""Documents of our own that a newer release may have written: a status, a snapshot.
+
+What this release does not know is left out. Pure.
 
 People's documents are read strictly (request.py): in them an unknown field is a mistake.
 """
@@ -28,7 +30,9 @@ def read_pruned(model: type[Model], text: str | bytes) -> Model:
 
 
 def pruned(annotation: Any, value: Any, path: str = "") -> tuple[Any, list[str]]:
-    """A JSON value without what its type does not know, and the paths of what was left out (`spec.training.newField`)."""
+    """A JSON value without what its type does not know, and the paths of what was left out
+    (`spec.training.newField`).
+    """
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = {info.alias or name: info.annotation for name, info in annotation.model_fields.items()}
         return _pruned_members(fields, value, path) if isinstance(value, Mapping) else (value, [])

@@ -1,7 +1,8 @@
 """TrainingRequest: what a person applies, and the status that is written back.
 
-`parse` turns a document into a request or raises one BadRequest that lists everything wrong with it. The settings themselves are in
-settings.py; which of preset, profile and built-in fills what is missing, in resolve.py.
+`parse` turns a document into a request, or raises one BadRequest that lists everything wrong with it. The
+settings themselves are in settings.py. resolve.py fills in what a request leaves open, from preset, profile
+and built-in values.
 """
 
 import difflib
@@ -41,87 +42,89 @@ class Resources(Settings):
     """Kubernetes resources of a stage's container."""
 
     requests: Annotated[dict[str, Quantity], Field(max_length=32)] = Field(default_factory=dict)
-    """What the pod is scheduled by, such as `cpu: "4"`, `memory: 16Gi`."""
+    """What the scheduler reserves for the pod, such as `cpu: "4"`, `memory: 16Gi`."""
     limits: Annotated[dict[str, Quantity], Field(max_length=32)] = Field(default_factory=dict)
-    """What the container may use at most; `nvidia.com/gpu` belongs here."""
+    """The most that the container may use; `nvidia.com/gpu` belongs here."""
 
 
 class Toleration(Settings):
     """A Kubernetes toleration."""
 
     key: Annotated[str, Field(max_length=317)] = ""
-    """Taint key; empty, with operator Exists, matches all."""
+    """Taint key. An empty key with operator Exists matches all taints."""
     operator: Literal["Equal", "Exists"] = "Equal"
     """How key and value are compared."""
     value: LabelValue = ""
-    """Taint value; none with operator Exists."""
+    """Taint value; leave it empty with operator Exists."""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
-    """Taint effect; empty matches all."""
+    """Taint effect; an empty one matches all effects."""
     toleration_seconds: Count | None = None
-    """Seconds a taint is tolerated; with effect NoExecute only."""
+    """Seconds for which the taint is tolerated; only with effect NoExecute."""
 
 
 class StageSettings(Settings):
-    """Where and how often a stage runs. None of it changes the result, so none of it changes a key."""
+    """Where and how often a stage runs. None of this changes the result, and so none of it changes a key."""
 
     resources: Resources = Field(default_factory=Resources)
     """Resources of the container."""
     node_selector: Annotated[dict[str, LabelValue], Field(max_length=32)] = Field(default_factory=dict)
-    """Labels the node must have."""
+    """Labels that the node must have."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
-    """Taints the pod tolerates."""
+    """Taints that the pod tolerates."""
     priority_class_name: ObjectName = ""
     """Kubernetes priority class."""
     env: Annotated[dict[str, Passage], Field(max_length=100)] = Field(default_factory=dict)
-    """Additional environment variables. Never put a secret here."""
+    """More environment variables. Never put a secret here."""
     retries: Annotated[int, Field(ge=0, le=100)] = 3
-    """Tries after a counted failure."""
+    """Further tries after a counted failure."""
     active_deadline_seconds: Count = 0
-    """Seconds the stage may run. 0: no limit."""
+    """Seconds that the stage may run. 0: no limit."""
 
 
 class Stages(Settings):
     """Placement and retries, stage by stage."""
 
     generate: StageSettings = Field(default_factory=StageSettings)
-    """Writing the dataset."""
+    """Writes the dataset."""
     train: StageSettings = Field(default_factory=StageSettings)
-    """Training the adapter."""
+    """Trains the adapter."""
     merge: StageSettings = Field(default_factory=StageSettings)
-    """Merging adapter and base model."""
+    """Merges adapter and base model."""
     evaluate: StageSettings = Field(default_factory=StageSettings)
-    """Comparing base model and merged model."""
+    """Compares base model and merged model."""
     deliver: StageSettings = Field(default_factory=StageSettings)
-    """Copying the finished model to `output`."""
+    """Copies the finished model to `output`."""
 
 
 class Again(Settings):
-    """A stage that runs again, and all later ones with it, though they are finished."""
+    """A finished stage that is to run again, with all later ones."""
 
     from_: Annotated[KindName, Field(alias="from")]
     """First stage to run again."""
     id: Annotated[str, Field(min_length=1, max_length=64)]
-    """Any string; a new one means once more."""
+    """Any string. A new one runs the stage once more."""
 
 
 class Rerun(Settings):
-    """Run a stage and all later ones again, though they are finished."""
+    """Run a finished stage and all later ones again."""
 
     from_: Annotated[KindName, Field(alias="from")]
     """First stage to run again."""
     id: Annotated[str, Field(min_length=1, max_length=64)]
-    """Any string; a new one means once more."""
+    """Any string. A new one runs the stage once more."""
     then: Annotated[tuple[Again, ...], Field(max_length=4)] = ()
-    """Later stages that ran again after that, the latest last: what was made before them stays."""
+    """Later stages to run again after that, the latest last. The results of the stages before them stay."""
 
 
 class Spec(Settings):
-    """The wish: a task, and whatever differs from preset, profile and built-in values."""
+    """What is wanted: a task, and whatever differs from preset, profile and built-in values."""
 
     task: Annotated[str, Field(min_length=1, max_length=100_000)]
-    """What the model shall do, in plain words, any language. Kept to the byte."""
+    """What the model is to do, in plain words and any language. It is kept byte for byte."""
     profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")] = "default"
-    """The platform team's profile: store, secrets, teacher, placement, images, limits. Cannot be changed later."""
+    """The platform team's profile, which decides on store, secrets, teacher, placement, images and limits. It
+    cannot be changed later.
+    """
     data: Data = Field(default_factory=Data)
     """Training examples."""
     model: Model
@@ -131,36 +134,45 @@ class Spec(Settings):
     merge: Merge = Field(default_factory=Merge)
     """Merging."""
     evaluation: Evaluation = Field(default_factory=Evaluation)
-    """Comparison of base and merged model."""
+    """Comparison of base model and merged model."""
     output: Location = ""
     """`s3://bucket/prefix` to which the finished model is copied once the gate is passed."""
     stages: Stages = Field(default_factory=Stages)
     """Placement and retries."""
     run: Run = ""
-    """Run in the store to take up. Built-in: a new one for each request (locally the request's name). Cannot be changed once it is set."""
+    """Run in the store to continue. Built-in: a new run for each request (locally, the request's name). It
+    cannot be changed once it is set.
+    """
     suspend: bool = False
-    """Do not run for now; a running stage saves its state and ends."""
+    """Pause the request. A running stage saves its state and ends."""
     ttl_seconds_after_finished: Count | None = None
-    """Seconds after the end until Jobs and pods are removed. Built-in: kept."""
+    """Seconds after the end until Jobs and pods are removed. Built-in: they are kept."""
     delete_when_expired: bool = False
-    """Remove the request too, once `ttlSecondsAfterFinished` is over. Not with GitOps, which would apply and run it again."""
+    """Remove the request too when `ttlSecondsAfterFinished` is over. Do not use this with GitOps, which would
+    apply the request and run it again.
+    """
     queue_name: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?)?$")] = ""
-    """Kueue LocalQueue that the Jobs wait in. Cannot be changed later."""
+    """Kueue LocalQueue in which the Jobs wait. It cannot be changed later."""
     retry: Annotated[str, Field(max_length=64)] = ""
-    """Any string; a new one gives failed stages another attempt, with what was paid and computed."""
+    """Any string. A new one gives failed stages another attempt, which uses what has been paid for and
+    computed.
+    """
     rerun: Rerun | None = None
-    """Run finished stages again."""
+    """Finished stages to run again."""
 
 
 class Metadata(BaseModel):
-    """The part of Kubernetes' metadata that a request needs; the rest passes through."""
+    """The part of Kubernetes' metadata that a request needs. The rest is ignored."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=NAME_LENGTH)]
     namespace: str = "default"
 
 
 class TrainingRequest(Settings):
-    """One document. Unset fields of `spec` are those that a preset or profile may fill: `spec.model_dump(exclude_unset=True)`."""
+    """One document.
+
+    A preset or a profile may fill the fields of `spec` that are not set (`model_fields_set`).
+    """
 
     api_version: Literal["tunesmith.dev/v1alpha1"]
     kind: Literal["TrainingRequest"]
@@ -170,7 +182,10 @@ class TrainingRequest(Settings):
 
 
 def parse(document: object) -> TrainingRequest:
-    """The request in a document that was read from YAML or JSON. Raises BadRequest with every problem found."""
+    """The request in a document that was read from YAML or JSON.
+
+    Raises BadRequest with every problem in it.
+    """
     if not isinstance(document, dict):
         why = "a request is a mapping with apiVersion, kind, metadata and spec"
         raise BadRequest("not a TrainingRequest", problems=[Problem("", why, document)])
@@ -193,7 +208,10 @@ def parse(document: object) -> TrainingRequest:
 
 
 def without_nulls(value: Any) -> Any:
-    """The value without members that are null, as the API server prunes them: null means not set. In a JSON Schema it is a value."""
+    """The value without its null members, which the API server prunes too: null means not set.
+
+    In a JSON Schema null is a value, and stays.
+    """
     if isinstance(value, Mapping):
         return {
             key: member if key == _JSON_SCHEMA else without_nulls(member)
@@ -217,7 +235,7 @@ def _too_large(spec: Mapping[str, Any]) -> Iterator[Problem]:
     )  # as a snapshot writes it
     if size > _SPEC_BYTES:
         why = f"has {size:,} bytes, more than the {_SPEC_BYTES:,} that fit into a snapshot"
-        yield Problem("spec", why, remedy="give long data by data.source")
+        yield Problem("spec", why, remedy="move long data to a file and name it in data.source")
 
 
 _WORDS = {

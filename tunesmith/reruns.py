@@ -1,7 +1,7 @@
 """Reruns: which id enters the key of a stage, and what one more rerun makes of those before it. Pure.
 
-`rerun` alone could say one stage; `then` holds those of later stages, so that one of them runs again without going back to what an
-earlier rerun replaced. A request without `then` keeps its keys.
+`rerun` alone could say one stage; `then` holds those of later stages, so that one of them runs again without
+going back to what an earlier rerun replaced. A request without `then` keeps its keys.
 """
 
 from tunesmith.request import Again, Rerun
@@ -24,7 +24,9 @@ def latest(rerun: Rerun | None) -> Again | Rerun | None:
 
 
 def once_more(now: Rerun | None, stage: str, identity: str) -> Rerun:
-    """The rerun that runs a stage and all later ones again, and keeps what earlier reruns made of the stages before it."""
+    """The rerun that runs a stage and all later ones again, and keeps what earlier reruns made of the stages
+    before it.
+    """
     if now is None or not _is_before(now.from_, stage):
         return Rerun.model_validate({"from": stage, "id": identity})
     kept = tuple(one for one in now.then if _is_before(one.from_, stage))

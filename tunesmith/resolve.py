@@ -1,11 +1,11 @@
-"""Request + preset + profile -> resolved request, with where each value came from. Pure.
+"""Request + preset + profile -> resolved request, and the source of each value. Pure.
 
-Precedence: request > preset > profile > built-in. The result is frozen in a snapshot, and that is what stages read: a later edit
-of a profile never changes a run under way.
+Precedence: request > preset > profile > built-in. The result is frozen in a snapshot, and that is what stages
+read: a later edit of a profile never changes a run under way.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -20,14 +20,14 @@ from tunesmith.rules import broken_rules
 from tunesmith.stages import FIELDS_READ
 
 BUILT_IN = "built-in"
-Layer = tuple[str, Mapping[str, Any]]  # where it comes from, and a partial spec
+Layer = tuple[str, Mapping[str, Any]]  # its source, and a partial spec
 
 
 class StageKey(BaseModel):
-    """A node of a request's graph: its name, its kind (stages.py), its key, and the names of all nodes that it builds on.
+    """A node of a request's graph: its name, its kind (stages.py), its key, and all nodes that it builds on.
 
-    In a document the kind is left out where it is the name. A name that this release does not know is kept: a newer release may have
-    planned it.
+    A document leaves the kind out where it equals the name. A name that this release does not know is kept, since
+    a newer release may have planned it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,13 +44,17 @@ class StageKey(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_plain_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {
-            field: value for field, value in serialize(self).items() if field != "kind" or value != self.name
-        }
+        values: dict[str, Any] = serialize(self)
+        if values["kind"] == values["name"]:
+            del values["kind"]
+        return values
 
 
 class Snapshot(BaseModel):
-    """The resolved request of one generation, as stages read it from `--request`. `provenance`: field path -> source."""
+    """The resolved request of one generation, as stages read it from `--request`.
+
+    `provenance`: field path -> source.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
@@ -66,47 +70,49 @@ class Snapshot(BaseModel):
     stages: tuple[StageKey, ...]
 
     def key(self, stage: str) -> str:
-        """Key of a stage. Raises KeyError for one that this request does not have."""
+        """Key of a stage. Raises KeyError if the request does not have it."""
         for entry in self.stages:
             if entry.name == stage:
                 return entry.key
         raise KeyError(stage)
 
     def to_json(self) -> str:
-        """One document, readable by `read_snapshot`."""
+        """One document, which `read_snapshot` reads."""
         return self.model_dump_json(by_alias=True, exclude_none=True, indent=1)
 
 
 def read_snapshot(text: str) -> Snapshot:
-    """The snapshot in a file, without what only a newer release knows. Raises BadRequest if it is none."""
+    """The snapshot in a file, without what only a newer release knows.
+
+    Raises BadRequest if the file does not hold a snapshot.
+    """
     try:
         return read_pruned(Snapshot, text)
     except ValueError as error:
         raise BadRequest(
-            "the file given by --request is no snapshot",
+            "the file given by --request does not hold a snapshot",
             remedy="write one with `tunesmith validate FILE --snapshot`",
         ) from error
 
 
 def unknown_wishes(text: str) -> list[str]:
-    """Fields of a snapshot that this release does not know, that change a result, and that somebody has set: leaving them out is no way."""
+    """Paths in a snapshot that somebody has set, that change a result, and that this release does not know.
+
+    A stage must not leave them out silently.
+    """
     document = json.loads(text)
     provenance: Mapping[str, str] = document.get("provenance", {})
-    return [
-        path
-        for path in pruned(Snapshot, document)[1]
-        if path.startswith("spec.")
-        and path.split(".")[1] in FIELDS_READ
-        and _is_set(path.removeprefix("spec."), provenance)
-    ]
+    _, unknown = pruned(Snapshot, document)
+    in_spec = [path for path in unknown if path.startswith("spec.")]
+    return [path for path in in_spec if path.split(".")[1] in FIELDS_READ and _is_set(path, provenance)]
 
 
 def _is_set(path: str, provenance: Mapping[str, str]) -> bool:
-    return any(
-        source != BUILT_IN
-        for leaf, source in provenance.items()
-        if leaf == path or leaf.startswith(f"{path}.")
-    )
+    """Whether a value at or below `path` (`spec.training.newField`) has a source other than the built-in."""
+    field = path.removeprefix("spec.")
+    below = f"{field}."
+    sources = [source for leaf, source in provenance.items() if leaf == field or leaf.startswith(below)]
+    return any(source != BUILT_IN for source in sources)
 
 
 def resolve(
@@ -116,86 +122,103 @@ def resolve(
     cluster: bool = False,
     runs: Mapping[str, str] | None = None,
 ) -> tuple[Spec, dict[str, str]]:
-    """The spec with every value filled in, and for each leaf's path (`training.learningRate`) the source of its value.
+    """The spec with every value filled in, and the source of the value of each leaf (`training.learningRate`).
 
-    `cluster`: take the built-in values of a cluster, where training asks for a GPU. `runs`: the run of each request that this one refers
-    to (plan.references), by name; the reference then names the run, so that the keys depend on it. Raises BadRequest if request, preset
-    and profile together give something that cannot be used.
+    With `cluster`, built-in values are those of a cluster, where training asks for a GPU. `runs` gives the run of
+    each request that this one refers to (plan.references) by its name; the spec then names the run, so that keys
+    depend on it. Raises BadRequest if request, preset and profile together give something that cannot be used.
     """
-    wish = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    layers: list[Layer] = [("profile " + profile.name, profile.defaults)] if profile else []
-    layers += _preset_layers(wish, profile)
-    layers.append(("request", wish))
-    layers += _variant_layers(wish)
+    merged, sources = _merged(_layers(request, profile))
+    if profile and merged["model"]["base"] in profile.models:
+        merged["model"]["base"] = profile.models[merged["model"]["base"]]
+        sources["model.base"] = _source_of(profile)
+    if cluster:
+        merged.setdefault("training", {}).setdefault("device", "cuda")
+    _name_runs(merged, runs or {})
+    spec = _with_dependent_values(_validated(merged))
+    filled = spec.model_dump(mode="json", by_alias=True)
+    paths = [".".join(path) for path, _ in leaves(filled)]
+    return spec, {path: sources.get(path, BUILT_IN) for path in paths}
+
+
+def _layers(request: TrainingRequest, profile: Profile | None) -> Iterator[Layer]:
+    """Partial specs with their sources; a later one overrides an earlier one."""
+    given = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if profile:
+        yield _source_of(profile), profile.defaults
+    yield from _preset_layers(given, profile)
+    yield "request", given
+    for variant in given.get("training", {}).get("variants", ()):
+        yield f"variant {variant['name']}", {"training": variant.get("overrides", {})}
+
+
+def _source_of(profile: Profile) -> str:
+    return f"profile {profile.name}"
+
+
+def _preset_layers(given: Mapping[str, Any], profile: Profile | None) -> Iterator[Layer]:
+    defaults = profile.defaults if profile else {}
+    if (name := _preset(given.get("data"), defaults.get("data"))) is not None:
+        yield f"preset {name}", {"data": presets.DATA[name]}
+    if (name := _preset(given.get("training"), defaults.get("training"))) is not None:
+        yield f"preset {name}", {"training": presets.TRAINING[name], "merge": presets.MERGE[name]}
+
+
+def _preset(given: Any, default: Any) -> Any:
+    """The preset that a part of the request names, otherwise that of the profile's default."""
+    if isinstance(given, Mapping) and "preset" in given:
+        return given["preset"]
+    return default.get("preset") if isinstance(default, Mapping) else None
+
+
+def _merged(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """All layers laid over each other, and the source of each leaf."""
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for source, values in layers:
         for path, value in leaves(values):
             put(merged, path, value)
             sources[".".join(path)] = source
-    if profile and (url := profile.models.get(merged["model"]["base"])):
-        merged["model"]["base"] = url
-        sources["model.base"] = f"profile {profile.name}"
-    if cluster:
-        merged.setdefault("training", {}).setdefault("device", "cuda")
-    _name_runs(merged, runs or {})
-    if problems := list(broken_rules(merged)):
-        raise BadRequest("request, presets and profile together cannot be used", problems=problems)
-    try:
-        spec = Spec.model_validate_json(json.dumps(merged))
-    except ValueError as error:
-        raise BadRequest(
-            "preset and profile give a spec that cannot be used", problems=[Problem("spec", str(error))]
-        ) from error
-    spec = _choices(spec)
-    filled = spec.model_dump(mode="json", by_alias=True)
-    return spec, {
-        path: sources.get(path, BUILT_IN) for path in (".".join(path) for path, _ in leaves(filled))
-    }
+    return merged, sources
 
 
 def _name_runs(merged: Mapping[str, Any], runs: Mapping[str, str]) -> None:
     """Put the run of another request in place of its name."""
     for part in (merged.get("data", {}), merged.get("training", {})):
         reference = part.get("from")
-        if isinstance(reference, Mapping) and (run := runs.get(reference.get("request", ""))):
-            part["from"] = {"run": run}
+        if isinstance(reference, Mapping) and reference.get("request") in runs:
+            part["from"] = {"run": runs[reference["request"]]}
 
 
-def _choices(spec: Spec) -> Spec:
-    """Built-in values that depend on others: whatever chooses something needs a validation split."""
+def _validated(merged: Mapping[str, Any]) -> Spec:
+    problems = list(broken_rules(merged))
+    if problems:
+        raise BadRequest("request, presets and profile together cannot be used", problems=problems)
+    try:
+        return Spec.model_validate_json(json.dumps(merged))
+    except ValueError as error:
+        problem = Problem("spec", str(error))
+        raise BadRequest("preset and profile give a spec that cannot be used", problems=[problem]) from error
+
+
+def _with_dependent_values(spec: Spec) -> Spec:
+    """The spec with the built-in values that depend on others: a choice needs a validation split."""
     chooses = spec.training.early_stopping_patience > 0
-    if chooses and "validation" not in spec.data.split.model_fields_set:
-        split = spec.data.split.model_copy(update={"validation": 0.1})
-        return spec.model_copy(update={"data": spec.data.model_copy(update={"split": split})})
-    return spec
+    if not chooses or "validation" in spec.data.split.model_fields_set:
+        return spec
+    split = spec.data.split.model_copy(update={"validation": 0.1})
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"split": split})})
 
 
-def _preset_layers(wish: Mapping[str, Any], profile: Profile | None) -> Iterator[Layer]:
-    def named(part: str) -> Any:
-        own = wish.get(part)
-        default = profile.defaults.get(part) if profile else None
-        if isinstance(own, Mapping) and "preset" in own:
-            return own["preset"]
-        return default.get("preset") if isinstance(default, Mapping) else None
-
-    if (name := named("data")) is not None:
-        yield f"preset {name}", {"data": presets.DATA[name]}
-    if (name := named("training")) is not None:
-        yield f"preset {name}", {"training": presets.TRAINING[name], "merge": presets.MERGE[name]}
-
-
-def _variant_layers(wish: Mapping[str, Any]) -> Iterator[Layer]:
-    for variant in wish.get("training", {}).get("variants", ()):
-        yield f"variant {variant['name']}", {"training": variant.get("overrides", {})}
-
-
-# Mappings that are one value: set as a whole, never merged member by member.
+# Mappings that are one value: they are replaced as a whole, never merged member by member.
 _WHOLE = ("jsonSchema", "secret", "tokenSecret", "source", "from", "rerun", "gate", "format", "overrides")
 
 
 def leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Path and value of each leaf of a partial spec. Lists, and mappings that are one value, are leaves; an empty part has none."""
+    """Path and value of each leaf of a partial spec.
+
+    A list is one leaf, and so is a mapping that is one value. An empty part has no leaves.
+    """
     for key, member in value.items():
         here = (*path, key)
         if isinstance(member, Mapping) and key not in _WHOLE:
@@ -205,7 +228,7 @@ def leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 
 
 def put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Lay the leaf of a path into a partial spec."""
+    """Set the leaf at a path of a partial spec."""
     for step in path[:-1]:
         target = target.setdefault(step, {})
     target[path[-1]] = value

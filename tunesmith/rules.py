@@ -1,11 +1,11 @@
-"""What must hold between the fields of a request. Pure; works on a document that may be wrong in other ways too.
+"""What must hold between the fields of a request. Pure. The document may be wrong in other ways too.
 
-Each rule stands here twice, side by side: as Python for `tunesmith validate`, as CEL for the API server (crd.py places it at `path`).
-CEL needs bounds on all that it loops over; they are in the models.
+Each rule stands here twice, side by side: as Python for `tunesmith validate`, and as CEL for the API server
+(crd.py puts it at `path`). CEL needs bounds on everything that it loops over; the models give them.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from tunesmith.stages import ORDER
 Part = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
-    """`broken(part)` says whether the part at `path` breaks the rule; `cel` says the opposite, over `self`. Empty: CEL can't say it.
+    """What one part of a spec must satisfy.
 
-    `field`: the member of the part that the problem is about, if it is one.
+    `broken(part)` says whether the part at `path` breaks the rule. `cel` says the opposite, over `self`; it
+    is empty where CEL cannot express the rule. `field` is the member of the part that the problem is about,
+    if there is one.
     """
 
     path: str
@@ -35,20 +37,34 @@ class Rule:
         return f"{self.why}; {self.remedy}".replace("`", "")
 
 
-def _both(first: str, second: str) -> Callable[[Part], bool]:
-    return lambda part: first in part and second in part
+_TEXT = 200_000  # characters; the snapshot of a request lies in a ConfigMap, which holds 1 MiB
 
 
-def _not_one(first: str, second: str) -> Callable[[Part], bool]:
-    return lambda part: bool(part.get(first)) == bool(part.get(second))
+def _has_source_and_reference(data: Part) -> bool:
+    return "source" in data and "from" in data
+
+
+def _names_none_or_both(reference: Part) -> bool:
+    return bool(reference.get("request")) == bool(reference.get("run"))
 
 
 def _split_takes_all(split: Part) -> bool:
-    shares = [split.get("test", 0.1), split.get("validation", 0.0)]
-    return all(isinstance(share, int | float) for share in shares) and sum(shares) >= 1
+    test = split.get("test", 0.1)
+    validation = split.get("validation", 0.0)
+    if not isinstance(test, int | float) or not isinstance(validation, int | float):
+        return False
+    return test + validation >= 1
 
 
-def _no_regex(answer_format: Part) -> bool:
+def _both_precisions(training: Part) -> bool:
+    return training.get("fp16") is True and training.get("bf16") is True
+
+
+def _no_format_or_both(answer_format: Part) -> bool:
+    return ("jsonSchema" in answer_format) == ("regex" in answer_format)
+
+
+def _malformed_regex(answer_format: Part) -> bool:
     regex = answer_format.get("regex")
     if not isinstance(regex, str):
         return False
@@ -61,129 +77,166 @@ def _no_regex(answer_format: Part) -> bool:
 
 def _gate_without_format(evaluation: Part) -> bool:
     gate = evaluation.get("gate")
-    return isinstance(gate, Mapping) and gate.get("metric") == "formatValid" and "format" not in evaluation
+    judges_format = isinstance(gate, Mapping) and gate.get("metric") == "formatValid"
+    return judges_format and "format" not in evaluation
+
+
+def _deleted_at_no_time(spec: Part) -> bool:
+    return spec.get("deleteWhenExpired") is True and "ttlSecondsAfterFinished" not in spec
 
 
 def _names_another_namespace(secret: Part) -> bool:
     return isinstance(secret.get("name"), str) and "/" in secret["name"]
 
 
-def _impossible_toleration(stage: Part) -> bool:
-    listed = stage.get("tolerations")
-    for one in listed if isinstance(listed, list | tuple) else ():
-        if not isinstance(one, Mapping):
-            continue
-        seconds_without_eviction = "tolerationSeconds" in one and one.get("effect") != "NoExecute"
-        exists = one.get("operator") == "Exists"
-        if seconds_without_eviction or (exists and one.get("value")) or not (exists or one.get("key")):
-            return True
-    return False
+def _has_impossible_toleration(stage: Part) -> bool:
+    tolerations = stage.get("tolerations")
+    if not isinstance(tolerations, list | tuple):
+        return False
+    return any(_is_impossible(toleration) for toleration in tolerations if isinstance(toleration, Mapping))
+
+
+def _is_impossible(toleration: Part) -> bool:
+    if "tolerationSeconds" in toleration and toleration.get("effect") != "NoExecute":
+        return True
+    if toleration.get("operator") == "Exists":
+        return bool(toleration.get("value"))
+    return not toleration.get("key")
 
 
 def _too_much_text(spec: Part) -> bool:
-    data, evaluation = (
-        part if isinstance(part := spec.get(name), Mapping) else {} for name in ("data", "evaluation")
-    )
-    lists = [
-        part if isinstance(part, list | tuple) else []
-        for part in (data.get("seeds"), evaluation.get("prompts"))
+    data = _mapping(spec.get("data"))
+    evaluation = _mapping(spec.get("evaluation"))
+    texts = [
+        spec.get("task"),
+        data.get("systemMessage"),
+        *_list(data.get("seeds")),
+        *_list(evaluation.get("prompts")),
     ]
-    texts = [spec.get("task"), data.get("systemMessage"), *lists[0], *lists[1]]
     return sum(len(text) for text in texts if isinstance(text, str)) > _TEXT
 
 
-def _own_text(part: str, field: str) -> str:
-    return f"(has(self.{part}) && has(self.{part}.{field}) ? self.{part}.{field}.map(text, size(text)).sum() : 0)"
+def _mapping(value: Any) -> Part:
+    return value if isinstance(value, Mapping) else {}
 
 
-_TEXT = 200_000  # characters; the snapshot of a request lies in a ConfigMap, which holds 1 MiB
-_OWN_SECRET = (
-    "names a Secret of another namespace",
-    "give the name alone, of a Secret in the request's own namespace",
-    _names_another_namespace,
-    "!self.name.contains('/')",
-    "name",
-)
-_TOLERATION = (
-    "a toleration that Kubernetes refuses",
-    "tolerationSeconds goes with effect NoExecute only, operator Exists with no value, and no key with operator Exists only",
-    _impossible_toleration,
-    "!has(self.tolerations) || self.tolerations.all(one,"
-    " (!has(one.tolerationSeconds) || (has(one.effect) && one.effect == 'NoExecute'))"
-    " && !(has(one.operator) && one.operator == 'Exists' && has(one.value) && one.value != '')"
-    " && ((has(one.key) && one.key != '') || (has(one.operator) && one.operator == 'Exists')))",
-    "tolerations",
-)
-_ONE_REFERENCE = "(has(self.request) && self.request != '') != (has(self.run) && self.run != '')"
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else []
+
+
+def _size_of_list(part: str, field: str) -> str:
+    there = f"has(self.{part}) && has(self.{part}.{field})"
+    return f"({there} ? self.{part}.{field}.map(text, size(text)).sum() : 0)"
+
+
+def _reference(path: str) -> Rule:
+    return Rule(
+        path=path,
+        why="must name either a request or a run",
+        remedy="give exactly one of the two",
+        broken=_names_none_or_both,
+        cel="(has(self.request) && self.request != '') != (has(self.run) && self.run != '')",
+    )
+
+
+def _own_secret(path: str) -> Rule:
+    return Rule(
+        path=path,
+        field="name",
+        why="names a Secret of another namespace",
+        remedy="give only the name of a Secret in the request's own namespace",
+        broken=_names_another_namespace,
+        cel="!self.name.contains('/')",
+    )
+
+
+def _tolerations(path: str) -> Rule:
+    return Rule(
+        path=path,
+        field="tolerations",
+        why="has a toleration that Kubernetes refuses",
+        remedy=(
+            "use tolerationSeconds only with effect NoExecute, no value with operator Exists, "
+            "and no key only with operator Exists"
+        ),
+        broken=_has_impossible_toleration,
+        cel=(
+            "!has(self.tolerations) || self.tolerations.all(one,"
+            " (!has(one.tolerationSeconds) || (has(one.effect) && one.effect == 'NoExecute'))"
+            " && !(has(one.operator) && one.operator == 'Exists' && has(one.value) && one.value != '')"
+            " && ((has(one.key) && one.key != '') || (has(one.operator) && one.operator == 'Exists')))"
+        ),
+    )
+
 
 RULES = (
     Rule(
-        "data",
-        "`source` and `from` are both given",
-        "keep one: own data, or another run's dataset",
-        _both("source", "from"),
-        "!(has(self.source) && has(self.from))",
+        path="data",
+        why="`source` and `from` are both given",
+        remedy="keep one of them: your own data, or another run's dataset",
+        broken=_has_source_and_reference,
+        cel="!(has(self.source) && has(self.from))",
+    ),
+    _reference("data.from"),
+    _reference("training.from"),
+    Rule(
+        path="data.split",
+        why="test and validation leave nothing to train on",
+        remedy="let them add up to less than 1",
+        broken=_split_takes_all,
+        cel="(has(self.test) ? self.test : 0.1) + (has(self.validation) ? self.validation : 0.0) < 1.0",
     ),
     Rule(
-        "data.from",
-        "must name either a request or a run",
-        "give exactly one of the two",
-        _not_one("request", "run"),
-        _ONE_REFERENCE,
+        path="training",
+        why="`fp16` and `bf16` are both on",
+        remedy="keep one of them",
+        broken=_both_precisions,
+        cel="!(has(self.fp16) && self.fp16 && has(self.bf16) && self.bf16)",
     ),
     Rule(
-        "training.from",
-        "must name either a request or a run",
-        "give exactly one of the two",
-        _not_one("request", "run"),
-        _ONE_REFERENCE,
+        path="evaluation.format",
+        why="must have either a jsonSchema or a regex",
+        remedy="give exactly one of the two",
+        broken=_no_format_or_both,
+        cel="has(self.jsonSchema) != has(self.regex)",
     ),
     Rule(
-        "data.split",
-        "test and validation leave nothing to train on",
-        "let them add up to less than 1",
-        _split_takes_all,
-        "(has(self.test) ? self.test : 0.1) + (has(self.validation) ? self.validation : 0.0) < 1.0",
+        path="evaluation.format",
+        why="`regex` is not a regular expression",
+        remedy="correct it; the syntax is that of Python",
+        broken=_malformed_regex,
     ),
     Rule(
-        "training",
-        "`fp16` and `bf16` are both on",
-        "keep one",
-        lambda training: training.get("fp16") is True and training.get("bf16") is True,
-        "!(has(self.fp16) && self.fp16 && has(self.bf16) && self.bf16)",
+        path="evaluation",
+        why="the gate's metric formatValid needs a format",
+        remedy="set evaluation.format",
+        broken=_gate_without_format,
+        cel=(
+            "!(has(self.gate) && has(self.gate.metric) && self.gate.metric == 'formatValid' && !has(self.format))"
+        ),
     ),
     Rule(
-        "evaluation.format",
-        "must have either a jsonSchema or a regex",
-        "give exactly one of the two",
-        lambda answer_format: ("jsonSchema" in answer_format) == ("regex" in answer_format),
-        "has(self.jsonSchema) != has(self.regex)",
+        path="",
+        why="`deleteWhenExpired` needs a time",
+        remedy="set ttlSecondsAfterFinished",
+        broken=_deleted_at_no_time,
+        cel=(
+            "!(has(self.deleteWhenExpired) && self.deleteWhenExpired && !has(self.ttlSecondsAfterFinished))"
+        ),
     ),
-    Rule("evaluation.format", "`regex` is no regular expression", "mend it; Python's syntax", _no_regex),
+    _own_secret("data.teacher.secret"),
+    _own_secret("model.tokenSecret"),
+    *(_tolerations(f"stages.{stage}") for stage in ORDER),
     Rule(
-        "evaluation",
-        "the gate's metric formatValid needs a format",
-        "set evaluation.format",
-        _gate_without_format,
-        "!(has(self.gate) && has(self.gate.metric) && self.gate.metric == 'formatValid' && !has(self.format))",
-    ),
-    Rule(
-        "",
-        "`deleteWhenExpired` needs a time",
-        "set ttlSecondsAfterFinished",
-        lambda spec: spec.get("deleteWhenExpired") is True and "ttlSecondsAfterFinished" not in spec,
-        "!(has(self.deleteWhenExpired) && self.deleteWhenExpired && !has(self.ttlSecondsAfterFinished))",
-    ),
-    Rule("data.teacher.secret", *_OWN_SECRET),
-    Rule("model.tokenSecret", *_OWN_SECRET),
-    *(Rule(f"stages.{stage}", *_TOLERATION) for stage in ORDER),
-    Rule(
-        "",
-        f"task, system message, seeds and prompts have more than {_TEXT:,} characters together",
-        "keep the task short, and give long data by data.source",
-        _too_much_text,
-        "size(self.task) + (has(self.data) && has(self.data.systemMessage) ? size(self.data.systemMessage) : 0)"
-        f" + {_own_text('data', 'seeds')} + {_own_text('evaluation', 'prompts')} <= {_TEXT}",
+        path="",
+        why=f"task, system message, seeds and prompts together have more than {_TEXT:,} characters",
+        remedy="keep the task short, and move long data to a file and name it in data.source",
+        broken=_too_much_text,
+        cel=(
+            "size(self.task)"
+            " + (has(self.data) && has(self.data.systemMessage) ? size(self.data.systemMessage) : 0)"
+            f" + {_size_of_list('data', 'seeds')} + {_size_of_list('evaluation', 'prompts')} <= {_TEXT}"
+        ),
     ),
 )
 
@@ -191,10 +244,14 @@ RULES = (
 def broken_rules(spec: Part) -> Iterator[Problem]:
     """A problem for each rule that a spec (as read, possibly malformed) breaks."""
     for rule in RULES:
-        part: Any = spec
-        for step in filter(None, rule.path.split(".")):
-            part = part.get(step) if isinstance(part, Mapping) else None
+        part = _at(spec, rule.path)
         if isinstance(part, Mapping) and rule.broken(part):
-            yield Problem(
-                ".".join(filter(None, ("spec", rule.path, rule.field))), rule.why, remedy=rule.remedy
-            )
+            path = ".".join(filter(None, ("spec", rule.path, rule.field)))
+            yield Problem(path, rule.why, remedy=rule.remedy)
+
+
+def _at(spec: Part, path: str) -> Any:
+    part: Any = spec
+    for step in filter(None, path.split(".")):
+        part = part.get(step) if isinstance(part, Mapping) else None
+    return part

@@ -1,7 +1,7 @@
 """What a request may set about its result: data, model, training, merge, evaluation.
 
-Every default here is the *built-in* one, the last in the precedence request > preset > profile > built-in (resolve.py). The custom
-resource carries none of them, since a stored default can't be told from a wish. Which stage a field concerns: plan.py.
+Every default here is the *built-in* one, the last in the precedence request > preset > profile > built-in
+(resolve.py). The custom resource carries none of them, since a stored default can't be told from a wish.
 Names are those of transformers, peft and trl, in camelCase.
 """
 
@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
-# Bounds are the same in the API server. Patterns: only what Rust's and Go's regular expressions read alike, so no \s, \w or \d.
+# The API server enforces the same bounds. Patterns use only what Rust's and Go's regular expressions read
+# alike, so no \s, \w or \d.
 LARGEST = 2**53 - 1  # whole numbers that JSON carries without loss
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Positive = Annotated[int, Field(ge=1, le=LARGEST)]
@@ -53,13 +54,18 @@ Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup", "poly
 
 
 class Settings(BaseModel):
-    """Base of all parts of a request: camelCase in documents, unknown fields refused, no conversion between types."""
+    """Base of all parts of a request: camelCase in documents, no unknown fields, no conversion
+    between types.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
 
 
 class SecretKey(Settings):
-    """One value of a Secret in the request's namespace. Locally: the environment variable TUNESMITH_SECRET_<NAME>_<KEY>."""
+    """One value of a Secret in the request's namespace.
+
+    On one machine it is the environment variable TUNESMITH_SECRET_<NAME>_<KEY>.
+    """
 
     name: Annotated[str, Field(pattern=_NAMED, max_length=253)]
     """Name of the Secret."""
@@ -71,7 +77,9 @@ class Reference(Settings):
     """Another request, or a run in the same store, whose result is copied into this run."""
 
     request: Annotated[str, Field(pattern=_REQUEST)] = ""
-    """Name of a TrainingRequest in the same namespace; waits for it. Locally the same as `run`."""
+    """Name of a TrainingRequest in the same namespace, which this one waits for. Locally the same
+    as `run`.
+    """
     run: Run = ""
     """Name of a run in the store, of the same namespace."""
 
@@ -84,30 +92,38 @@ class Teacher(Settings):
     system_message_model: Line = ""
     """Model that writes the system message and the plan. Built-in: the same as `model`."""
     base_url: Annotated[Endpoint, Field(alias="baseURL")] = ""
-    """Endpoint up to and with `/v1`. Built-in: OpenAI's own, or the profile's. Whoever sets it brings the secret for it."""
+    """Base URL of the endpoint, including `/v1`. Built-in: OpenAI's own, or the profile's. A request that
+    sets it must also name the secret for it.
+    """
     secret: SecretKey | None = None
-    """Where the API key is. Built-in: the profile's (locally OPENAI_API_KEY), for the profile's own endpoint only."""
+    """Where the API key is. Built-in: the profile's key (locally OPENAI_API_KEY), which only the profile's
+    own endpoint receives.
+    """
     requests_per_minute: Count = 0
-    """Requests started per minute at most. 0: as many as the endpoint takes."""
+    """Most requests to start per minute. 0: as many as the endpoint accepts."""
     tokens_per_minute: Count = 0
-    """Tokens, asked and answered, per minute at most. 0: as many as the endpoint takes."""
+    """Most input and output tokens per minute. 0: as many as the endpoint accepts."""
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 200
-    """Requests in flight at most; the stage finds by itself how many of these the endpoint takes."""
+    """Most requests in flight. The stage finds out how many of these the endpoint can handle."""
 
 
 class Budget(Settings):
-    """Limits that generation never passes. 0 means none. What was paid for stays usable."""
+    """Limits that generation never exceeds. 0 means no limit. What has been paid for stays usable."""
 
     max_usd: Annotated[float, Field(ge=0, alias="maxUSD")] = 0.0
-    """US dollars; needs the prices of the model."""
+    """US dollars. Needs the prices of the model."""
     max_tokens: Count = 0
-    """Tokens, asked and answered."""
+    """Input and output tokens."""
     max_requests: Count = 0
-    """Requests sent, retries included."""
+    """Requests sent, including retries."""
     usd_per_million_input_tokens: Annotated[float, Field(ge=0)] = 0.0
-    """Price of the teacher's input in US dollars per 10^6 tokens. 0: from the built-in table, if the model is in it."""
+    """Price of the teacher's input in US dollars per 10^6 tokens. 0: the price in the built-in table, if the
+    model is listed there.
+    """
     usd_per_million_output_tokens: Annotated[float, Field(ge=0)] = 0.0
-    """Price of the teacher's output in US dollars per 10^6 tokens. 0: from the built-in table, if the model is in it."""
+    """Price of the teacher's output in US dollars per 10^6 tokens. 0: the price in the built-in table, if the
+    model is listed there.
+    """
 
 
 class Split(Settings):
@@ -116,70 +132,82 @@ class Split(Settings):
     test: Annotated[float, Field(ge=0, le=0.9)] = 0.1
     """Share of the rows in the test split, which only the evaluation opens."""
     validation: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """Share of the rows that early stopping and the choice between variants look at. Built-in: 0, and 0.1 once anything is chosen."""
+    """Share of the rows that early stopping and the choice between variants look at. Built-in: 0, or 0.1 as
+    soon as anything is chosen by it.
+    """
     seed: Count = 42
     """Seed of the split."""
 
 
 class Fields(Settings):
-    """Which fields of own data hold what, where they have other names."""
+    """Names of the fields in your own data, where they differ from these."""
 
     prompt: Line = "prompt"
-    """Field of the prompt."""
+    """Field that holds the prompt."""
     response: Line = "response"
-    """Field of the response."""
+    """Field that holds the response."""
     messages: Line = "messages"
-    """Field of chat messages (`role`, `content`); used for rows that have it."""
+    """Field that holds chat messages (`role`, `content`). Rows that have it are read as chats."""
 
 
 class Source(Settings):
-    """Own data instead of a teacher."""
+    """Your own data in place of a teacher."""
 
     uri: Annotated[str, Field(min_length=1, max_length=2048)]
-    """`s3://bucket/key`, or a path (local runs only). JSONL or CSV."""
+    """`s3://bucket/key`, or a path (local runs only), of a JSONL or CSV file."""
     format: Literal["auto", "jsonl", "csv"] = "auto"
-    """How the file is read. Built-in: by its ending."""
+    """Format of the file. Built-in: told by its extension."""
     encoding: Annotated[str, Field(max_length=64)] = "auto"
-    """Text encoding. Built-in: UTF-8 (with or without a mark), UTF-16 by its mark, else Windows-1252."""
+    """Text encoding. Built-in: UTF-8 with or without a byte order mark, UTF-16 with one, otherwise
+    Windows-1252.
+    """
     fields: Fields = Field(default_factory=Fields)
     """Field names."""
 
 
 class Data(Settings):
-    """Where the training examples come from: a teacher (the default), own data (`source`), or another run (`from`)."""
+    """Where the training examples come from: a teacher (the default), your own data (`source`), or another
+    run (`from`).
+    """
 
     preset: Literal["original"] | None = None
     """A named set of values for this part. `original`: those of GPT-LLM-Trainer."""
     examples: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    """Rows in all, train, validation and test together: exactly this many are accepted, or the stage says why not."""
+    """Rows in all, counting train, validation and test. The stage accepts exactly this many, or fails and
+    says why.
+    """
     temperature: Fraction = 0.7
     """Sampling temperature of the teacher, 0 to 1."""
     strategy: Literal["plan", "chain"] = "plan"
-    """`plan`: a plan first, then independent cells in parallel. `chain`: one after another, earlier answers fed back, as the original."""
+    """`plan`: the teacher plans the dataset first, then writes independent examples in parallel. `chain`: it
+    writes one example after another and sees earlier ones, as in the original.
+    """
     max_tokens: Annotated[int, Field(ge=16, le=131_072)] = 1354
-    """Tokens of one answer of the teacher at most."""
+    """Most tokens in one answer of the teacher."""
     system_message_max_tokens: Annotated[int, Field(ge=16, le=8192)] = 500
-    """Tokens of the system message at most, when the teacher writes it."""
+    """Most tokens in the system message, when the teacher writes it."""
     feedback: Annotated[int, Field(ge=0, le=100)] = 10
-    """Earlier answers shown to the teacher at each turn of `chain` at most, drawn at random."""
+    """Most earlier answers, drawn at random, that the teacher sees at each turn of `chain`."""
     pairs_per_call: Annotated[int, Field(ge=1, le=20)] = 1
-    """Pairs asked for in one call of `plan`. More is cheaper and less independent."""
+    """Pairs asked for in one call of `plan`. More pairs are cheaper, but less independent of each other."""
     near_duplicates: Fraction = 0.7
-    """Jaccard similarity of word 3-shingles from which two prompts count as near-duplicates and the later one is dropped. 1: exact only."""
+    """Jaccard similarity of word 3-shingles at which two prompts count as near-duplicates, and the later one
+    is dropped. 1: only exact duplicates.
+    """
     system_message: Annotated[str | None, Field(max_length=50_000)] = None
-    """The system message, if it is given instead of written by the teacher."""
+    """The system message. Built-in: the teacher writes it."""
     seeds: Annotated[tuple[Passage, ...], Field(max_length=100)] = ()
     """Examples of good prompts, shown to the teacher in its plan."""
     seed: Count = 42
-    """Seed of every draw that generation makes."""
+    """Seed of every random choice in generation."""
     teacher: Teacher = Field(default_factory=Teacher)
     """Who writes the examples."""
     budget: Budget = Field(default_factory=Budget)
-    """Limits on what generation may cost."""
+    """Limits on the cost of generation."""
     split: Split = Field(default_factory=Split)
-    """Train, validation and test."""
+    """How rows are divided into train, validation and test."""
     source: Source | None = None
-    """Own data; then no teacher is asked for examples."""
+    """Your own data. The teacher then writes no examples."""
     from_: Annotated[Reference | None, Field(alias="from")] = None
     """Dataset of another request or run."""
 
@@ -188,27 +216,31 @@ class Model(Settings):
     """The open model to start from."""
 
     base: Annotated[str, Field(min_length=1, max_length=2048)]
-    """`hf://org/name@revision`, `s3://bucket/prefix`, `file:///folder`; a GGUF file too. A path relative to the request: local only."""
+    """`hf://org/name@revision`, `s3://bucket/prefix` or `file:///folder`, or a GGUF file at one of these. On
+    one machine also a path relative to the request.
+    """
     token_secret: SecretKey | None = None
     """Hub token for a gated or private model. Built-in: the profile's (locally HF_TOKEN)."""
 
 
 class Variant(Settings):
-    """Overrides of `training` for one of several trainings."""
+    """Values of `training` for one of several trainings."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$")]
     """Short name."""
     overrides: Annotated[dict[str, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
-    """Fields of `training` with their values for this variant."""
+    """Fields of `training` with their values in this variant."""
 
 
 class Training(Settings):
-    """QLoRA: the base model in 4 bits, an adapter in float32 on top."""
+    """QLoRA: a float32 adapter on a base model in 4 bits."""
 
     preset: Literal["original"] | None = None
     """A named set of values for this part. `original`: those of GPT-LLM-Trainer."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
-    """Where training runs. `cuda` without a visible GPU is an error, never a silent CPU run. On a cluster the built-in is `cuda`."""
+    """Where training runs. `cuda` without a visible GPU is an error; it never falls back to a CPU. On a
+    cluster the built-in is `cuda`.
+    """
     load_in_4bit: Annotated[bool, Field(alias="loadIn4bit")] = True
     """Quantise the base model to 4 bits while training (QLoRA)."""
     bnb_4bit_quant_type: Annotated[Literal["nf4", "fp4"], Field(alias="bnb4bitQuantType")] = "nf4"
@@ -216,7 +248,9 @@ class Training(Settings):
     bnb_4bit_compute_dtype: Annotated[
         Literal["auto", "float32", "float16", "bfloat16"], Field(alias="bnb4bitComputeDtype")
     ] = "auto"
-    """Type that 4-bit weights are multiplied in. Built-in: bfloat16 on a GPU that has it, else float16; float32 on a CPU."""
+    """Type in which 4-bit weights are multiplied. Built-in: bfloat16 on a GPU that supports it, otherwise
+    float16; float32 on a CPU.
+    """
     bnb_4bit_use_double_quant: Annotated[bool, Field(alias="bnb4bitUseDoubleQuant")] = True
     """Quantise the quantisation constants too (saves 0.4 bits a weight)."""
     lora_r: Annotated[int, Field(ge=1, le=1024)] = 16
@@ -228,9 +262,11 @@ class Training(Settings):
     lora_bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases are trained."""
     lora_target_modules: Annotated[tuple[Line, ...], Field(max_length=256)] = ("all-linear",)
-    """Modules that get an adapter, by the end of their name; `all-linear`: every linear layer but the output head."""
+    """Modules that get an adapter, given by the end of their names. `all-linear`: every linear layer except
+    the output head.
+    """
     lora_modules_to_save: Annotated[tuple[Line, ...], Field(max_length=256)] = ()
-    """Modules that are trained and stored whole."""
+    """Modules that are trained and stored in full."""
     use_rslora: bool = False
     """Rank-stabilised LoRA: scale by loraAlpha / sqrt(loraR)."""
     use_dora: bool = False
@@ -238,9 +274,9 @@ class Training(Settings):
     num_train_epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
     """Passes over the train split."""
     max_steps: Annotated[int, Field(ge=-1, le=LARGEST)] = -1
-    """Optimizer steps at most; over `numTrainEpochs`. -1: no limit."""
+    """Most optimizer steps; overrides `numTrainEpochs`. -1: no limit."""
     per_device_train_batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
-    """Rows per device and forward pass; with several GPUs each takes as many."""
+    """Rows per device and forward pass. With several GPUs each of them takes this many."""
     per_device_eval_batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
     """Rows per device and evaluation pass."""
     gradient_accumulation_steps: Annotated[int, Field(ge=1, le=4096)] = 1
@@ -264,47 +300,55 @@ class Training(Settings):
     lr_scheduler_type: Schedule = "cosine"
     """Course of the learning rate. `constant` ignores warmup; `constant_with_warmup` does not."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
-    """Share of the steps over which the learning rate rises."""
+    """Share of the steps during which the learning rate rises."""
     warmup_steps: Count = 0
-    """Steps over which the learning rate rises; over `warmupRatio`. 0: by the ratio."""
+    """Steps during which the learning rate rises; overrides `warmupRatio`. 0: as the ratio says."""
     fp16: bool = False
     """Mixed precision float16 outside the 4-bit layers."""
     bf16: bool = False
     """Mixed precision bfloat16 outside the 4-bit layers."""
     group_by_length: bool = False
-    """Put rows of like length into one batch: less padding."""
+    """Put rows of similar length into one batch, for less padding."""
     max_length: Count = 0
-    """Tokens of a row at most; longer ones are cut at the end and counted. 0: the model's own context."""
+    """Most tokens in a row. Longer rows are cut at the end, and counted. 0: the model's context length."""
     packing: bool = False
     """Put several rows into one sequence."""
     pad_token: Literal["auto", "eos"] = "auto"  # noqa: S105 - a token of text
-    """Padding token. `auto`: the tokenizer's own, else its end-of-sequence token."""
+    """Padding token. `auto`: the tokenizer's own, otherwise its end-of-sequence token."""
     padding_side: Literal["right", "left"] = "right"
     """Side that is padded in training."""
     neftune_noise_alpha: Annotated[float, Field(ge=0)] = 0.0
     """NEFTune noise on the embeddings. 0: none."""
     attn_implementation: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
-    """Attention kernels. `auto`: what transformers picks."""
+    """Attention kernels. `auto`: the choice of transformers."""
     logging_steps: Positive = 5
     """Steps between two entries of the loss curve."""
     eval_steps: Annotated[float, Field(ge=0)] = 0.1
-    """Steps between two evaluations on the validation split, or a share of all steps if below 1. 0: only at the end."""
+    """Steps between two evaluations on the validation split; below 1, a share of all steps. 0: only at the
+    end.
+    """
     save_steps: Positive = 25
-    """Steps between two checkpoints; a restart loses fewer than this."""
+    """Steps between two checkpoints. A restart loses fewer steps than this."""
     save_total_limit: Positive = 2
     """Checkpoints kept in the store while training runs."""
     early_stopping_patience: Count = 0
-    """Evaluations without a better validation loss after which training stops and the best checkpoint is taken. 0: never."""
+    """Evaluations without a better validation loss after which training stops and takes the best checkpoint.
+    0: never.
+    """
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Seed of data order, initialisation and dropout."""
     deterministic: bool = False
-    """Deterministic kernels on a GPU: bitwise the same on the same GPU model and count, slower. A CPU always is."""
+    """Use deterministic kernels on a GPU. Results are then the same bit by bit on the same model and number
+    of GPUs, but training is slower. On a CPU they always are.
+    """
     report_to: Annotated[tuple[Tracker, ...], Field(max_length=4)] = ()
-    """Experiment trackers. None unless named here. The train image has tensorboard, whose files stay in the run."""
+    """Experiment trackers; none unless named here. The train image includes tensorboard, whose files stay in
+    the run.
+    """
     from_: Annotated[Reference | None, Field(alias="from")] = None
     """Start from the adapter of another request or run."""
     variants: Annotated[tuple[Variant, ...], Field(max_length=1)] = ()
-    """Overrides to train with. This release trains one variant."""
+    """Values to train with. This release trains one variant."""
 
 
 class Merge(Settings):
@@ -313,25 +357,29 @@ class Merge(Settings):
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Type of the merged weights. `auto`: the base model's own."""
     rounding: Literal["auto", "nearest", "stochastic"] = "auto"
-    """How results are rounded to `dtype`. `auto`: stochastic for bfloat16, where nearest loses small updates; nearest otherwise."""
+    """How results are rounded to `dtype`. `auto`: stochastic for bfloat16, where rounding to nearest loses
+    small updates, and nearest for the others.
+    """
     seed: Count = 42
     """Seed of stochastic rounding."""
 
 
 class Format(Settings):
-    """What an answer must look like to be usable. Exactly one of the two."""
+    """What an answer must look like to be usable. Give exactly one of the two."""
 
     json_schema: Annotated[dict[str, JsonValue] | None, Field(max_length=1000)] = None
-    """JSON Schema (2020-12) that the answer, read as JSON, must meet."""
+    """JSON Schema (2020-12) that the answer must match, read as JSON."""
     regex: Annotated[str | None, Field(max_length=10_000)] = None
     """Regular expression that the whole answer must match."""
 
 
 class Gate(Settings):
-    """The least gain over the base model with which the run counts as a success. Judged on the lower bound of the interval."""
+    """The least gain over the base model for the run to count as a success, judged on the lower bound of the
+    interval.
+    """
 
     metric: Literal["loss", "exactMatch", "formatValid"] = "loss"
-    """What is compared on the test split. A gain in loss is how far it fell, in nats per token."""
+    """What is compared on the test split. A gain in loss is its fall, in nats per token."""
     least_gain: float = 0.0
     """Least gain; shares are between 0 and 1."""
 
@@ -340,16 +388,16 @@ class Evaluation(Settings):
     """How base model and merged model are compared."""
 
     prompts: Annotated[tuple[Passage, ...], Field(max_length=100)] = ()
-    """Prompts of your own, answered by both models in the report."""
+    """Your own prompts, which both models answer in the report."""
     max_new_tokens: Annotated[int, Field(ge=1, le=32_768)] = 200
-    """New tokens of one answer at most."""
+    """Most new tokens in one answer."""
     answers: Count = 50
-    """Rows of the test split that both models answer at most. The loss is always over all of it."""
+    """Most rows of the test split that both models answer. The loss is always that of the whole split."""
     format: Format | None = None
     """What a usable answer looks like."""
     gate: Gate | None = None
-    """Least gain. Without it any result completes."""
+    """Least gain. Without a gate any result completes the request."""
     seed: Count = 42
     """Seed of the bootstrap intervals."""
     per_device_eval_batch_size: Annotated[int, Field(ge=1, le=1024)] = 8
-    """Rows at a time, for loss and answers."""
+    """Rows processed at a time, for loss and answers."""

@@ -1,6 +1,7 @@
 """The one table of stages: what each needs, what it reads of a request, and what it makes. Pure data.
 
-Plan, keys, conditions, images, secrets and results all follow from it. CONTRIBUTING.md says what else a new stage needs.
+Plan, keys, conditions, images, secrets and results all follow from it. CONTRIBUTING.md says what else a new
+stage needs.
 """
 
 from collections.abc import Mapping
@@ -17,8 +18,8 @@ Secret = Literal["teacher", "hub", "trackers"]
 class Part:
     """The part of a stage's result that people fetch.
 
-    `folder`: only the files below it belong to the part, without its name in their paths; empty for all files of the stage.
-    `page`: the file that people open, where the part has one.
+    `folder`: only the files below it belong to the part, without its name in their paths; empty for all files
+    of the stage. `page`: the file that people open, where the part has one.
     """
 
     name: PartName
@@ -35,16 +36,14 @@ class Part:
 class StageKind:
     """One kind of stage.
 
-    `needs`: the kinds that it directly builds on. Its key follows from their keys, and it may read all that they build on too.
-    `fields`: what changes its result, as paths in the spec; a path names a leaf or a whole part.
-    `format`: rises when the result changes for the same fields; finished results are then computed anew.
-    `image`: the profile's image that it runs in.
-    `condition`: the condition of the status that says it is done.
-    `part`: what people fetch of its result.
-    `reference`: the field by which a request takes this stage's result from another request or run.
-    `secrets`: the credentials that it may see, beside those of the store.
-    `asked_by`: the field without which a request does not have this stage; empty for a stage that every request has.
-    `after_gate`: whether it starts only once the gate is passed.
+    `needs`: the kinds that it directly builds on. Its key follows from their keys, and it may read all that
+    they build on too. `fields`: what changes its result, as paths in the spec; a path names a leaf or a whole
+    part. `format`: rises when the result changes for the same fields; finished results are then computed
+    anew. `image`: the profile's image that it runs in. `condition`: the condition of the status that says it
+    is done. `part`: what people fetch of its result. `reference`: the field by which a request takes this
+    stage's result from another request or run. `secrets`: the credentials that it may see, beside those of
+    the store. `asked_by`: the field without which a request does not have this stage; empty for a stage that
+    every request has. `after_gate`: whether it starts only once the gate is passed.
     """
 
     name: KindName
@@ -123,4 +122,6 @@ PARTS: Mapping[str, tuple[str, Part]] = {
 """Each part by its name, with the stage that makes it."""
 
 FIELDS_READ = tuple(sorted({path.partition(".")[0] for kind in _KINDS for path in kind.fields}))
-"""The parts of a spec that some stage reads; an edit of the rest changes nothing that a stage would notice."""
+"""The parts of a spec that some stage reads; an edit of the rest changes nothing that a stage
+would notice.
+"""

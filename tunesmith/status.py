@@ -1,4 +1,4 @@
-"""What the controller writes back: `status` of a TrainingRequest."""
+"""What the controller reports: `status` of a TrainingRequest."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ ConditionType = Literal[
 
 
 class Condition(Settings):
-    """One condition, as Kubernetes' own objects have them."""
+    """One condition, in the form of Kubernetes' own objects."""
 
     type: ConditionType
     """Which condition."""
@@ -36,7 +36,7 @@ class Condition(Settings):
     last_transition_time: str
     """When `status` last changed; RFC 3339."""
     observed_generation: int = 0
-    """Generation of the request that this was judged by."""
+    """Generation of the request that this is about."""
 
 
 class StageStatus(Settings):
@@ -45,50 +45,50 @@ class StageStatus(Settings):
     name: str
     """Stage."""
     key: str
-    """Its key; a finished key never runs again."""
+    """Its key. A finished key never runs again."""
     phase: StagePhase = "Pending"
-    """How it stands."""
+    """State of the stage."""
     job: str = ""
-    """Job of the latest attempt; written before the Job is made. Empty: the next Job is a new attempt."""
+    """Job of the latest attempt, written before the Job is created. Empty: the next Job is a new attempt."""
     attempt: int = 0
-    """How many attempts the key has had: it rises on retry, on resume after suspend, or when a Job was lost."""
+    """Attempts that the key has had. It rises on retry, on resume after suspend, and when a Job was lost."""
     pod: str = ""
-    """Pod at work, or the last one."""
+    """The running pod, or the last one."""
     start_time: str = ""
-    """When it started to run; RFC 3339."""
+    """When the stage started to run; RFC 3339."""
     completion_time: str = ""
-    """When it ended; RFC 3339."""
+    """When the stage ended; RFC 3339."""
     failures: int = 0
-    """Counted failures of the attempt's pods so far."""
+    """Failures of the attempt's pods that have been counted so far."""
     progress: Annotated[int, Field(ge=0, le=100)] = 0
-    """Per cent done."""
+    """Percentage done."""
     eta: str = ""
-    """When it will be done, as far as it can tell; RFC 3339."""
+    """When the stage expects to be done; RFC 3339."""
     metrics: dict[str, float] = Field(default_factory=dict)
-    """Numbers by name, `loss` among them."""
+    """Figures by name, including `loss`."""
     reason: str = ""
-    """One CamelCase word: why it waits, or why it failed."""
+    """One CamelCase word for why it waits or has failed."""
     message: str = ""
-    """What it says, or what happened and what to do."""
+    """What the stage is doing, or what happened and what to do."""
     failed_generation: int = 0
-    """Generation that a failure was seen at; a later one gives the stage another attempt. 0: not failed."""
+    """Generation in which the stage failed. A later one gives it another attempt. 0: it has not failed."""
     output: str = ""
     """URL of its result."""
 
 
 class FinishedStage(Settings):
-    """A key that this run has finished; it gets no Job again."""
+    """A key that this run has finished. It never gets a Job again."""
 
     stage: str
     """Stage."""
     key: str
     """Key."""
     completion_time: str = ""
-    """When; RFC 3339. Empty: the store held it already."""
+    """When it was finished; RFC 3339. Empty: the store already held the result."""
     seconds: float = 0.0
-    """Seconds that the attempt took which finished it."""
+    """Seconds that the successful attempt took."""
     metrics: dict[str, float] = Field(default_factory=dict)
-    """Its figures; the gate is judged on evaluate's."""
+    """Its figures. The gate is judged on those of evaluate."""
 
 
 class Outputs(Settings):
@@ -99,40 +99,40 @@ class Outputs(Settings):
     adapter: str = ""
     """Adapter."""
     model: str = ""
-    """Merged model; where `output` says, once it is delivered."""
+    """Merged model. Once it is delivered, the place that `output` names."""
     report: str = ""
     """Report of the evaluation."""
 
 
 class Status(Settings):
-    """How a request stands."""
+    """State of a request."""
 
     observed_generation: int = -1
-    """Generation that the rest of the status is about; -1: not seen yet."""
+    """Generation that the rest of the status is about. -1: the controller has not seen the request yet."""
     phase: Phase = "Pending"
-    """In one word."""
+    """State in one word."""
     stage: str = ""
-    """Stage at work."""
+    """Running stage."""
     progress: Annotated[int, Field(ge=0, le=100)] = 0
-    """Per cent of the stage at work."""
+    """Percentage of the running stage."""
     percent: str = ""
-    """`progress` with its sign, such as `42%`, for the table of kubectl; empty while nothing is measured."""
+    """`progress` with a sign, such as `42%`, for kubectl's table. Empty while nothing is measured."""
     eta: str = ""
-    """When the stage at work will be done, as far as it can tell; RFC 3339."""
+    """When the running stage expects to be done; RFC 3339."""
     loss: str = ""
-    """Latest training loss, for the table of kubectl."""
+    """Latest training loss, for kubectl's table."""
     reason: str = ""
-    """One CamelCase word: why it waits, or why it failed."""
+    """One CamelCase word for why it waits or has failed."""
     message: str = ""
-    """What is going on, or what happened and what to do."""
+    """What is happening, or what happened and what to do."""
     run: str = ""
     """Run in the store."""
     store: str = ""
-    """URL that the run lies below: the profile's store and the namespace."""
+    """URL of the folder that holds the run: the profile's store and the namespace."""
     snapshot: str = ""
-    """ConfigMap with the resolved request and the profile, frozen for this generation."""
+    """ConfigMap that holds the resolved request and the profile, frozen for this generation."""
     queue_place: int = 0
-    """Place in the queue; 0: not waiting."""
+    """Place in the queue. 0: the request does not wait."""
     start_time: str = ""
     """When the first stage started to run; RFC 3339."""
     completion_time: str = ""
@@ -140,8 +140,8 @@ class Status(Settings):
     outputs: Outputs = Field(default_factory=Outputs)
     """Where the results are."""
     stages: tuple[StageStatus, ...] = ()
-    """A row per stage."""
+    """One row per stage."""
     finished: tuple[FinishedStage, ...] = ()
-    """Keys that this run has finished, the newest last; the oldest are dropped beyond 50."""
+    """Keys that this run has finished, the newest last. Only the newest 50 are kept."""
     conditions: tuple[Condition, ...] = ()
     """Conditions by type."""

@@ -1,12 +1,16 @@
-"""URLs in their parts, and patterns over them: what an `allow` of a profile says about where a request may lead. Pure.
+"""URLs in their parts, and patterns over them: what an `allow` of a profile says about where a request may
+lead.
 
-A pattern has the form of the URLs it allows. `*` stands for any text within one part; as the last part of a path, for one or more parts,
-so `s3://data/team-a/*` is everything below `s3://data/team-a`, and neither that itself nor `s3://data/team-ab/x`. Without a `*` at its
-end a pattern allows exactly what it says. An hf:// pattern that names no revision is for each branch, tag and commit, but not for refs/…,
-under which the hub keeps what anybody proposes; `hf://*` is for all.
+Pure.
 
-Scheme, host, port and each part of the path are compared one by one. Whatever could be read in two ways is refused before: `..`, empty
-parts, backslashes, percent signs, users in front of a host, queries.
+A pattern has the form of the URLs it allows. `*` stands for any text within one part; as the last part of a
+path, for one or more parts, so `s3://data/team-a/*` is everything below `s3://data/team-a`, and neither that
+itself nor `s3://data/team-ab/x`. Without a `*` at its end a pattern allows exactly what it says. An hf://
+pattern that names no revision is for each branch, tag and commit, but not for refs/…, under which the hub
+keeps what anybody proposes; `hf://*` is for all.
+
+Scheme, host, port and each part of the path are compared one by one. Whatever could be read in two ways is
+refused before: `..`, empty parts, backslashes, percent signs, users in front of a host, queries.
 """
 
 import re
@@ -24,7 +28,11 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True)
 class Url:
-    """Where a URL leads. `scheme` is empty for a path; `host` for anything but http and https; `revision` but for hf://name@revision."""
+    """Where a URL leads.
+
+    `scheme` is empty for a path; `host` for anything but http and https; `revision` but for
+    hf://name@revision.
+    """
 
     scheme: str
     host: str

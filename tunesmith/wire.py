@@ -1,4 +1,7 @@
-"""Every name that two programs must agree on: the API, labels, annotations, variables, files, and reasons read back as state. Pure.
+"""Every name that two programs must agree on: the API, labels, annotations, variables, files, and reasons
+read back as state.
+
+Pure.
 
 A name that only one program knows stays in that program.
 """
@@ -39,7 +42,8 @@ TERMINATION_LOG = "/dev/termination-log"  # where the kubelet reads a container'
 # Environment variables of a stage's process.
 ATTEMPT_NAME = "TUNESMITH_ATTEMPT"  # begins the name of the attempt in the store
 TERMINATION_LOG_FILE = "TUNESMITH_TERMINATION_LOG"  # the file for the result, in place of the kubelet's
-STOP_ON_EOF = "TUNESMITH_STOP_ON_EOF"  # 1: the end of standard input stops the stage, so that it does not outlive its runner
+# 1: the end of standard input stops the stage, so that it does not outlive its runner.
+STOP_ON_EOF = "TUNESMITH_STOP_ON_EOF"
 KEEP_REQUEST = "TUNESMITH_KEEP_REQUEST"  # 1: the stage keeps the snapshot in the store, where no runner does
 LOG_FORMAT = "TUNESMITH_LOG_FORMAT"  # json: lines for people as JSON
 TEACHER_API_KEY = "TUNESMITH_TEACHER_API_KEY"

@@ -220,7 +220,7 @@ def test_both_refuse_a_name(name, server):
 def test_both_refuse_a_secret_of_another_namespace_in_the_same_words(field, server):
     bad = document({field: {"name": "team-b/keys"}})
     said = (
-        "names a Secret of another namespace; give the name alone, of a Secret in the request's own namespace"
+        "names a Secret of another namespace; give only the name of a Secret in the request's own namespace"
     )
     theirs, ours = server.faults(bad), problems(bad)
     assert {fault.path for fault in theirs} == {problem.path for problem in ours} == {f"spec.{field}.name"}

@@ -116,7 +116,7 @@ REFUSED = {  # changes of the spec -> path, and what is said
     "a folder": (
         {"model.base": "file:///etc"},
         BASE,
-        "is a path, and the pods of a cluster have no folders of yours",
+        "is a path, and the pods of a cluster cannot see your folders",
     ),
     "a folder that only begins alike": ({"model.base": "file:///models2/x"}, BASE, "is a path"),
     "a folder from which a slash is missing": ({"model.base": "file://models/x"}, BASE, "is a path"),
@@ -139,7 +139,7 @@ REFUSED = {  # changes of the spec -> path, and what is said
     "an endpoint without a secret": (
         {"data.teacher": {"baseURL": "https://llm.corp/v1"}},
         URL,
-        "brings no secret",
+        "comes without a secret",
     ),
     "own data of another namespace": ({"data.source": {"uri": "s3://data/team-b/x"}}, SOURCE, NOT_ALLOWED),
     "own data of a namespace that begins alike": (

@@ -65,7 +65,7 @@ BAD = {  # changes of the spec -> what the refusal must say
     "no format": ({"evaluation.format": {}}, "spec.evaluation.format: must have either"),
     "a broken regex": (
         {"evaluation.format": {"regex": "("}},
-        "spec.evaluation.format: `regex` is no regular expression",
+        "spec.evaluation.format: `regex` is not a regular expression",
     ),
     "a gate on a format that is not there": (
         {"evaluation.gate": {"metric": "formatValid"}},
@@ -90,7 +90,7 @@ BAD = {  # changes of the spec -> what the refusal must say
     ),
     "a Secret of another namespace": (
         {"model.tokenSecret": {"name": "team-b/hub"}},
-        "spec.model.tokenSecret.name: names a Secret of another namespace; give the name alone",
+        "spec.model.tokenSecret.name: names a Secret of another namespace; give only the name",
     ),
     "a run of another namespace": (
         {"data.from": {"run": "../team-b/x"}},
@@ -99,11 +99,11 @@ BAD = {  # changes of the spec -> what the refusal must say
     "too many items": ({"data.seeds": ["x"] * 101}, "spec.data.seeds: must have at most 100 items"),
     "too much text": (
         {"data.seeds": ["x" * 4000] * 51},
-        "spec: task, system message, seeds and prompts have more than 200,000 characters together; keep the task short",
+        "spec: task, system message, seeds and prompts together have more than 200,000 characters; keep the task short",
     ),
     "a request larger than its snapshot can be": (
         {"evaluation.format": {"jsonSchema": {"enum": ["x" * 600_000]}}},
-        "bytes, more than the 600,000 that fit into a snapshot; give long data by data.source",
+        "bytes, more than the 600,000 that fit into a snapshot; move long data to a file and name it in data.source",
     ),
     "a stage that is none": ({"rerun": {"from": "training", "id": "1"}}, "did you mean 'train'"),
 }

@@ -216,7 +216,7 @@ def test_the_snapshot_of_a_request_that_is_just_small_enough_fits_into_a_configm
 
 
 def test_what_is_no_snapshot_is_refused():
-    with pytest.raises(BadRequest, match="is no snapshot"):
+    with pytest.raises(BadRequest, match="does not hold a snapshot"):
         read_snapshot("{}")
 
 
