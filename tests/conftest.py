@@ -7,12 +7,8 @@ from seaweed import s3
 
 __all__ = ["hub", "s3"]
 
-LONGEST_FIRST = (
-    "train",
-    "evaluate",
-    "controller",
-    "cli",
-)  # so that all processes end together; the rest follows as it was collected
+# So that all processes end together; the rest follows as it was collected.
+LONGEST_FIRST = "train", "evaluate", "controller", "cli"
 
 
 def pytest_collection_modifyitems(items):

@@ -1,7 +1,9 @@
-"""A real Kubernetes control plane for tests: etcd, kube-apiserver, controller-manager and scheduler on free loopback ports.
+"""A real Kubernetes control plane for tests: etcd, kube-apiserver, controller-manager and scheduler on free
+loopback ports.
 
-A folder of tests takes it by `from control_plane import control_plane` and `__all__ = ["control_plane"]` in its conftest.py. One per
-session and xdist worker; ready in some four seconds, 480 MiB. No node: pods stay Pending, unless the test has `fake_nodes` (kwok.py) too.
+A folder of tests takes it by `from control_plane import control_plane` and `__all__ = ["control_plane"]` in
+its conftest.py. One per session and xdist worker; ready in some four seconds, 480 MiB. No node: pods stay
+Pending, unless the test has `fake_nodes` (kwok.py) too.
 """
 
 import contextlib
@@ -52,7 +54,9 @@ class ControlPlane:
         return kubectl(self.kubeconfig, *arguments, stdin=stdin, check=check)
 
     def namespace(self, labels: Mapping[str, str] | None = None) -> str:
-        """A new namespace with its default ServiceAccount. It is left behind: the whole control plane goes at the end."""
+        """A new namespace with its default ServiceAccount. It is left behind: the whole control plane goes at
+        the end.
+        """
         self._namespaces += 1
         name = f"test-{self._namespaces}"
         body = {
@@ -67,10 +71,11 @@ class ControlPlane:
         return name
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
-        """A kubeconfig of somebody else, to see what RBAC lets them do. Any client can use it: it holds real credentials.
+        """A kubeconfig of somebody else, to see what RBAC lets them do. Any client can use it: it holds real
+        credentials.
 
-        `user`: `system:serviceaccount:<namespace>:<name>` of an existing ServiceAccount (a token of it, valid for 10 h), or any name
-        (a client certificate with this name and these groups).
+        `user`: `system:serviceaccount:<namespace>:<name>` of an existing ServiceAccount (a token of it, valid
+        for 10 h), or any name (a client certificate with this name and these groups).
         """
         folder = self.folder / "users" / secrets.token_hex(4)
         folder.mkdir(parents=True)
@@ -89,12 +94,16 @@ class ControlPlane:
                 return self._programs.write_kubeconfig(folder / "kubeconfig", certificate)
 
     def restart_apiserver(self) -> None:
-        """Stop the API server, if it runs, and start it again with the same address, keys and data; returns when it is ready."""
+        """Stop the API server, if it runs, and start it again with the same address, keys and data; returns
+        when it is ready.
+        """
         self.stop_apiserver()
         self._start_apiserver()
 
     def stop_apiserver(self) -> None:
-        """Kill the API server: connections break, new ones are refused. `restart_apiserver` brings it back."""
+        """Kill the API server: connections break, new ones are refused. `restart_apiserver`
+        brings it back.
+        """
         self._stop("kube-apiserver")
 
     def start(self) -> None:
@@ -140,7 +149,9 @@ class ControlPlane:
         return self._get(f"/api/v1/namespaces/{namespace}/{resource}s/{name}") == 200
 
     def _get(self, path: str) -> int | None:
-        """Status of a GET as the administrator; None without a connection. Spares the 0.1 s that a kubectl takes."""
+        """Status of a GET as the administrator; None without a connection. Spares the 0.1 s that a kubectl
+        takes.
+        """
         try:
             trust = create_default_context(cafile=str(self.certificate))
             request = urllib.request.Request(
@@ -192,7 +203,9 @@ def spawn(command: list[str], log: object, folder: Path) -> subprocess.Popen[byt
 
 
 def free_ports(count: int) -> list[int]:
-    """Free loopback ports below those that the kernel gives to outgoing connections, so that none takes one in between."""
+    """Free loopback ports below those that the kernel gives to outgoing connections, so that none takes one
+    in between.
+    """
     found: list[int] = []
     while len(found) < count:
         port = 20_000 + secrets.randbelow(12_000)
@@ -225,9 +238,8 @@ def running(folder: Path) -> Iterator[ControlPlane]:
             plane.start()
         except NotStarted as error:
             plane.stop()
-            if attempt == 3 or "address already in use" not in str(
-                error
-            ):  # somebody took the port in between
+            # Somebody took the port in between.
+            if attempt == 3 or "address already in use" not in str(error):
                 raise
             continue
         except BaseException:

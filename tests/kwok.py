@@ -1,7 +1,9 @@
-"""Pods by the thousand without a node: kwok, which plays the kubelet of one fake node on the session's control plane.
+"""Pods by the thousand without a node: kwok, which plays the kubelet of one fake node on the session's
+control plane.
 
-A folder of tests takes it by `from kwok import fake_nodes` beside `control_plane` in its conftest.py. The node has room for 10,000 pods and
-8,000 GPUs. What a pod does, its annotations say (cluster/kwok/stages.yaml), or, for pods that a test doesn't write itself, `behave`.
+A folder of tests takes it by `from kwok import fake_nodes` beside `control_plane` in its conftest.py. The
+node has room for 10,000 pods and 8,000 GPUs. What a pod does, its annotations say (cluster/kwok/stages.yaml),
+or, for pods that a test doesn't write itself, `behave`.
 """
 
 import contextlib
@@ -27,9 +29,11 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What pods of Jobs with these labels (in this namespace, if one is named) do, whatever their annotations say.
+    """What pods of Jobs with these labels (in this namespace, if one is named) do, whatever their annotations
+    say.
 
-    `seconds`: how long they run; `metrics` and `message`: as in the annotations. Of two that fit a pod, either may be taken.
+    `seconds`: how long they run; `metrics` and `message`: as in the annotations. Of two that fit a pod,
+    either may be taken.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -101,7 +105,9 @@ class FakeNodes:
 
 
 def stages(behaviours: tuple[Behaviour, ...] = ()) -> list[dict]:
-    """The Stage objects, with a copy of pod-finish for each behaviour. Its weight 1 beats the 0 of what stages.yaml says. Pure."""
+    """The Stage objects, with a copy of pod-finish for each behaviour. Its weight 1 beats the 0 of what
+    stages.yaml says. Pure.
+    """
     documents = list(yaml.safe_load_all(STAGES.read_text()))
     finish = next(document for document in documents if document["metadata"]["name"] == "pod-finish")
     for number, behaviour in enumerate(behaviours):

@@ -1,4 +1,4 @@
-"""What an edit of a request changes: which field moved, and the key of which stage with it. Pure."""
+"""What an edit of a request changes: the fields that differ, and the stages whose keys follow. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tunesmith.stages import ORDER
 class Change:
     """A field that differs between two snapshots.
 
-    `stage`: the first one whose key it moves; None if it changes no result.
+    `stage` is the first stage whose key it changes, or None if it changes no result.
     """
 
     path: str
@@ -31,35 +31,32 @@ class Change:
 
 
 def changes(before: Snapshot, after: Snapshot) -> list[Change]:
-    """Every leaf of the spec that differs, those that move a key first, in the order of the stages."""
-    old, new = _leaves(before), _leaves(after)
-    found = [
+    """Every leaf of the spec that differs. Those that change a key come first, in the order of the stages."""
+    old = _leaves(before)
+    new = _leaves(after)
+    differing = [
         Change(path, old.get(path), new.get(path), _stage(path, before, after))
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path)
     ]
-    order = [entry.name for entry in after.stages]
-    return sorted(
-        found, key=lambda change: order.index(change.stage) if change.stage in order else len(order)
-    )
+    order = {entry.name: place for place, entry in enumerate(after.stages)}
+    return sorted(differing, key=lambda change: order.get(change.stage or "", len(order)))
 
 
 def moved(before: Snapshot, after: Snapshot) -> list[str]:
-    """Stages whose key differs, or which `before` does not have."""
+    """Stages that `before` does not have, or has with another key."""
     keys = {entry.name: entry.key for entry in before.stages}
     return [entry.name for entry in after.stages if keys.get(entry.name) != entry.key]
 
 
 def _stage(path: str, before: Snapshot, after: Snapshot) -> str | None:
-    if path == "rerun":
-        return next(
-            (stage for stage in ORDER if id_of(before.spec.rerun, stage) != id_of(after.spec.rerun, stage)),
-            None,
-        )
-    return concerns(path)
+    if path != "rerun":
+        return concerns(path)
+    old = before.spec.rerun
+    new = after.spec.rerun
+    return next((stage for stage in ORDER if id_of(old, stage) != id_of(new, stage)), None)
 
 
 def _leaves(snapshot: Snapshot) -> Mapping[str, Any]:
-    return {
-        ".".join(path): value for path, value in leaves(snapshot.spec.model_dump(mode="json", by_alias=True))
-    }
+    spec = snapshot.spec.model_dump(mode="json", by_alias=True)
+    return {".".join(path): value for path, value in leaves(spec)}

@@ -1,8 +1,6 @@
-"""Names, labels and annotations of what a request has on a cluster: Jobs, pods, the snapshot's ConfigMap.
+"""Names and labels of a request's children on a cluster: Jobs, pods, the snapshot's ConfigMap. Pure.
 
-Pure.
-
-Shared by the controller, which makes them, and the command line, which finds them.
+The controller creates the children by these names, and the command line finds them.
 """
 
 import hashlib
@@ -14,7 +12,7 @@ from tunesmith.wire import MANAGED_BY, MANAGER, REQUEST
 def labels(request: str, component: str, version: str) -> dict[str, str]:
     """Recommended labels of a child.
 
-    Never `app.kubernetes.io/instance`: GitOps tools would claim or prune the child by it.
+    `app.kubernetes.io/instance` is left out, since GitOps tools would claim or prune the child by it.
     """
     return {
         "app.kubernetes.io/name": "tunesmith",
@@ -27,7 +25,9 @@ def labels(request: str, component: str, version: str) -> dict[str, str]:
 
 
 def run_name(name: str, uid: str) -> str:
-    """The run of a request that names none: delete and apply again is a new one."""
+    """The run of a request that does not name one. A request that is deleted and applied again gets a new
+    run.
+    """
     return f"{name}-{uid.replace('-', '')[:8]}"
 
 
@@ -40,14 +40,16 @@ def job_name(name: str, uid: str, stage: str, key: str, attempt: int) -> str:
 
 
 def snapshot_name(name: str, uid: str, content: str) -> str:
-    """Name of the ConfigMap that freezes a request: by its content, so that a second write of the same is
-    none, and no other content can take its place.
+    """Name of the ConfigMap that freezes a request.
+
+    It follows from the content: writing the same content twice changes nothing, and other content cannot take
+    its place.
     """
     return f"{name}-snapshot-{_hex(uid, content, digits=16)}"
 
 
 def owner_reference(request: Mapping[str, str], api_version: str, kind: str) -> dict[str, object]:
-    """What makes an object a request's child. `request`: name and uid."""
+    """The reference that makes an object a child of a request. `request`: its name and uid."""
     return {
         "apiVersion": api_version,
         "kind": kind,

@@ -1,10 +1,8 @@
-"""The models -> CustomResourceDefinition: a structural schema with CEL rules, printer columns and a status
-subresource.
-
+"""The models -> CustomResourceDefinition: structural schema, CEL rules, printer columns, status subresource.
 Pure.
 
-Fields of `spec` carry no default: a stored default can't be told from a wish (resolve.py). The description
-names the built-in one.
+Fields of `spec` have no default, since a stored default can't be told from a wish (resolve.py). Their
+descriptions name the built-in one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,39 +32,12 @@ _KEPT = (
 )
 _ANY = {"$ref": "#/$defs/JsonValue"}
 _FROZEN = ("profile", "queueName")
-_MAP_LISTS = {
-    "conditions": "type",
-    "stages": "name",
-}  # lists of the status that server-side apply merges by a key
+# Lists of the status that server-side apply merges by a key.
+_MAP_LISTS = {"conditions": "type", "stages": "name"}
 
 
 def custom_resource_definition() -> dict[str, Any]:
     """The whole object, ready to be written as YAML or JSON."""
-    spec = schema_of(Spec)
-    for rule in RULES:
-        if rule.cel:
-            place = {"fieldPath": f".{rule.field}"} if rule.field else {}
-            _at(spec, rule.path).setdefault("x-kubernetes-validations", []).append(
-                {"rule": rule.cel, "message": rule.message} | place
-            )
-    for field in _FROZEN:
-        spec.setdefault("x-kubernetes-validations", []).append(
-            {
-                "rule": f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
-                "message": f"{field} cannot be set, changed or removed later; delete the request and apply it again,"
-                " with run: from its status to go on with what it has",
-            }
-        )
-    spec["x-kubernetes-validations"].append(
-        {
-            "rule": "!has(oldSelf.run) || (has(self.run) && self.run == oldSelf.run)",
-            "message": "run cannot be changed or removed later: what the request has finished is there; give the request another name",
-        }
-    )
-    status = schema_of(Status)
-    for name, key in _MAP_LISTS.items():
-        status["properties"][name] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
-    status["default"] = {"observedGeneration": -1}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -89,15 +60,53 @@ def custom_resource_definition() -> dict[str, Any]:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": _columns(),
-                    "schema": {"openAPIV3Schema": _root(spec, status)},
+                    "schema": {"openAPIV3Schema": _root(_spec(), _status())},
                 }
             ],
         },
     }
 
 
+def _spec() -> dict[str, Any]:
+    spec = schema_of(Spec)
+    for rule in RULES:
+        if rule.cel:
+            _validate(_at(spec, rule.path), rule.cel, rule.message, field=rule.field)
+    for field in _FROZEN:
+        _validate(
+            spec,
+            f"has(self.{field}) == has(oldSelf.{field})"
+            f" && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+            f"{field} cannot be set, changed or removed later; delete the request and apply it again,"
+            " with run: from its status to continue with what it has",
+        )
+    _validate(
+        spec,
+        "!has(oldSelf.run) || (has(self.run) && self.run == oldSelf.run)",
+        "run cannot be changed or removed later, since the results of the request are there;"
+        " give the request another name",
+    )
+    return spec
+
+
+def _validate(schema: dict[str, Any], rule: str, message: str, *, field: str = "") -> None:
+    """Add a CEL rule to a part of the schema."""
+    validation = {"rule": rule, "message": message}
+    if field:
+        validation["fieldPath"] = f".{field}"
+    schema.setdefault("x-kubernetes-validations", []).append(validation)
+
+
+def _status() -> dict[str, Any]:
+    status = schema_of(Status)
+    for name, key in _MAP_LISTS.items():
+        status["properties"][name] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+    status["default"] = {"observedGeneration": -1}
+    return status
+
+
 def schema_in(definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of this version in a CustomResourceDefinition; empty if it does not have it."""
+    """The schema of this version in a CustomResourceDefinition; empty if the definition lacks the version."""
     for version in definition.get("spec", {}).get("versions", ()):
         if version["name"] == VERSION:
             schema: Mapping[str, Any] = version.get("schema", {}).get("openAPIV3Schema", {})
@@ -106,8 +115,9 @@ def schema_in(definition: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def field_paths(schema: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    """Paths of the fields of a schema: `spec.training.loraAlpha`, `status.conditions[].reason`, `{}` for the
-    values of a mapping.
+    """Paths of the fields of a schema, such as `spec.training.loraAlpha` and `status.conditions[].reason`.
+
+    `{}` stands for the values of a mapping.
     """
     for name, inner in (schema.get("properties") or {}).items():
         path = f"{at}.{name}" if at else name
@@ -133,8 +143,10 @@ def _root(spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         "x-kubernetes-validations": [
             {
                 "rule": f"size(self.metadata.name) <= {NAME_LENGTH} && !self.metadata.name.contains('.')",
-                "message": f"must have at most {NAME_LENGTH} characters and no dot, so that the names of its pods stay whole;"
-                " give a shorter name",
+                "message": (
+                    f"must have at most {NAME_LENGTH} characters and no dot,"
+                    " so that the names of its pods are not cut; give a shorter name"
+                ),
                 "fieldPath": ".metadata.name",
             }
         ],
@@ -209,9 +221,8 @@ def _convert(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
         }
     elif (values := schema.get("additionalProperties")) and values != _ANY:
         result["additionalProperties"] = _convert(values, definitions)
-    elif (
-        result.get("type") == "object" or "type" not in result
-    ):  # a map of anything: CEL sees that it is there, not what is in it
+    elif result.get("type") == "object" or "type" not in result:
+        # A mapping of anything. CEL sees whether it is there, but not what it holds.
         result["x-kubernetes-preserve-unknown-fields"] = True
     return result
 

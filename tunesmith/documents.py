@@ -1,6 +1,6 @@
 """YAML and JSON as Kubernetes reads them: the same bytes mean the same here and in the API server.
 
-No Python reader does (DESIGN: PyYAML makes strings of `2e-4`, 45000 of `12:30:00`; ruamel reads `012` as 12).
+No Python reader does this: PyYAML makes a string of `2e-4` and 45000 of `12:30:00`; ruamel reads `012` as 12.
 So this is PyYAML's SafeLoader with the resolver of go-yaml v2, which kubectl and the API server use through
 sigs.k8s.io/yaml.
 """
@@ -24,39 +24,46 @@ _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _INT = re.compile(r"[-+]?(0[bB][01]+|0[oO][0-7]+|0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _UNTAGGED = "tag:tunesmith.dev,2026:untagged"
-_INT_BITS = 63  # the API server makes floats of what is larger
+_INT_BITS = 63  # the API server makes a float of a larger number
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader whose plain scalars are typed by `scalar`, and which refuses a key given twice and what JSON
-    cannot say.
+    """SafeLoader whose plain scalars are typed by `scalar`.
+
+    It refuses a key that is given twice, and what JSON cannot express.
     """
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
-        """The tag of a node that has none of its own; not that of `!!str 5`, which stays a text."""
-        found = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call] # of types-PyYAML
-        return _UNTAGGED if kind is yaml.ScalarNode and found == self.DEFAULT_SCALAR_TAG else found
+        """The tag of a node without a tag of its own. `!!str 5` has one, and stays a text."""
+        tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call] # of types-PyYAML
+        is_plain = kind is yaml.ScalarNode and tag == self.DEFAULT_SCALAR_TAG
+        return _UNTAGGED if is_plain else tag
 
 
 def scalar(text: str) -> str | int | float | bool | None:
     """The value of a plain (unquoted) scalar.
 
-    Raises ValueError for infinities and NaN, which JSON cannot say.
+    Raises ValueError for infinities and NaN, which JSON cannot express.
     """
     if text in _WORDS:
         return _WORDS[text]
     if _INFINITE.fullmatch(text):
         raise ValueError(f"{text} is not a number that JSON can hold")
     digits = text.replace("_", "")
-    if text[:1] in "+-.0123456789":
-        if _INT.fullmatch(digits) and (value := _integer(digits)).bit_length() <= _INT_BITS:
-            return value
-        if _FLOAT.fullmatch(digits):
-            number = float(digits)
-            if math.isinf(number):
-                raise ValueError(f"{text} is too large for a number")
-            return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    if text[:1] not in "+-.0123456789":
+        return text
+    if _INT.fullmatch(digits) and _integer(digits).bit_length() <= _INT_BITS:
+        return _integer(digits)
+    if _FLOAT.fullmatch(digits):
+        return _number(float(digits), text)
     return text
+
+
+def _number(number: float, text: str) -> int | float:
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large for a number")
+    is_whole = number.is_integer() and abs(number) < 2**53
+    return int(number) if is_whole else number
 
 
 def _integer(digits: str) -> int:
@@ -76,14 +83,14 @@ def _plain(_loader: _Loader, node: yaml.ScalarNode) -> Any:
 
 
 def _tagged(_loader: _Loader, node: yaml.ScalarNode) -> Any:
-    """A scalar whose type is said: `!!int 5`."""
+    """A scalar with an explicit type: `!!int 5`."""
     kinds = _KINDS[node.tag.rpartition(":")[2]]
     with contextlib.suppress(ValueError):
         value = scalar(node.value)
         if type(value) in kinds:
             return value
     raise yaml.constructor.ConstructorError(
-        None, None, f"{node.value!r} is no {node.tag.rpartition(':')[2]}", node.start_mark
+        None, None, f"{node.value!r} is not a valid {node.tag.rpartition(':')[2]}", node.start_mark
     )
 
 
@@ -114,9 +121,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     return result
 
 
-_Loader.yaml_implicit_resolvers = {
-    "<": [("tag:yaml.org,2002:merge", re.compile("<<$"))]
-}  # nothing else is typed by PyYAML
+# PyYAML itself types nothing else.
+_Loader.yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile("<<$"))]}
 _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
@@ -132,9 +138,9 @@ for _kind in ("binary", "timestamp", "set", "omap", "pairs"):
 
 
 def read_documents(text: str, name: str = "the file") -> list[Any]:
-    """All documents of a YAML or JSON text (JSON is YAML), empty ones left out.
+    """All documents of a YAML or JSON text (JSON is YAML) except empty ones.
 
-    `name`: for messages. Raises BadRequest.
+    `name` is what messages call the text. Raises BadRequest.
     """
     loader = _Loader(text)
     documents = []

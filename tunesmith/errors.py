@@ -1,8 +1,8 @@
-"""Exit codes, and one exception class for each way to fail that anybody handles differently.
+"""Exit codes, and one exception class for each kind of failure that is handled differently.
 
 An error says what is wrong (path, value), why, and what to do. Stages, runner and command line let these
-exceptions rise; one place per process (`run_stage` in the jobs, `main` in the command line) turns them into
-text and an exit code.
+exceptions rise. One place in each process (`run_stage` in the jobs, `main` in the command line) turns them
+into text and an exit code.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a stage's process ends with; the same numbers are the command line's.
+    """What the process of a stage ends with, and the command line too.
 
-    Numbers of sysexits.h where it has one.
+    The numbers are those of sysexits.h where it has one.
     """
 
     DONE = 0
-    BUG = 1  # a fault of ours, or (from the command line) a gate that was not passed; counted, retried
+    BUG = 1  # a bug, which is counted and retried; from the command line also a gate that was not passed
     USAGE = 64
     BAD_DATA = 65
     GONE = 66
@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the same attempt again would end the same way, so that nothing may retry it by itself."""
+        """Whether another try of the same attempt would end the same way, so that nothing may retry it."""
         return self in _FINAL
 
 
@@ -40,7 +40,7 @@ _FINAL = frozenset({ExitCode.USAGE, ExitCode.BAD_DATA, ExitCode.GONE, ExitCode.R
 class Problem:
     """One thing that is wrong.
 
-    `path` is a field path (`spec.training.learningRate`), a file or a line; empty if there is none.
+    `path` is a field path (`spec.training.learningRate`), a file or a line, or empty.
     """
 
     path: str
@@ -56,9 +56,9 @@ class Problem:
 
 
 class TunesmithError(Exception):
-    """Base of all failures that have a known cause. Raise a subclass.
+    """Base class of all failures with a known cause. Raise a subclass.
 
-    `reason` is a stable CamelCase word for status, metrics and scripts; `remedy` says what the reader can do.
+    `reason` is a stable CamelCase word for status, metrics and scripts. `remedy` says what the reader can do.
     """
 
     exit_code = ExitCode.BUG
@@ -88,42 +88,44 @@ class Usage(TunesmithError):
 
 
 class BadData(TunesmithError):
-    """The data cannot give what was asked: unreadable, too few rows, budget spent, NaN loss, overflow."""
+    """The data cannot give what was asked for: unreadable, too few rows, budget spent, NaN loss, overflow."""
 
     exit_code = ExitCode.BAD_DATA
     default_reason = "BadData"
 
 
 class Gone(TunesmithError):
-    """An earlier result or a pinned outside thing is no longer there, or not what it was."""
+    """An earlier result, or something pinned outside, is no longer there or has changed."""
 
     exit_code = ExitCode.GONE
     default_reason = "Gone"
 
 
 class TryAgain(TunesmithError):
-    """A passing fault: endpoint, store or GPU not there now. The same attempt again may succeed."""
+    """A passing fault: an endpoint, a store or a GPU is not there now. Another try of the same attempt may
+    succeed.
+    """
 
     exit_code = ExitCode.TRY_AGAIN
     default_reason = "TryAgain"
 
 
 class Refused(TunesmithError):
-    """Credentials were refused, are missing, or their quota is used up."""
+    """Credentials were refused or are missing, or their quota is used up."""
 
     exit_code = ExitCode.REFUSED
     default_reason = "Refused"
 
 
 class BadRequest(TunesmithError):
-    """The request can never run as it is."""
+    """The request cannot run as it is."""
 
     exit_code = ExitCode.BAD_REQUEST
     default_reason = "BadRequest"
 
 
 class Stopped(TunesmithError):
-    """Told to stop (SIGTERM, Ctrl-C); what a restart needs is saved."""
+    """The process was told to stop (SIGTERM, Ctrl-C). What a restart needs is saved."""
 
     exit_code = ExitCode.STOPPED
     default_reason = "Stopped"

@@ -1,8 +1,8 @@
-"""What a stage prints beside people's log lines: progress and its result, one JSON object per line.
+"""What a stage prints for programs, between log lines for people: progress and its result, as JSON.
 
-A machine line is a JSON object whose first member is `event`. The runner draws bars from them, the controller
-reads the tail of a pod's log; every other line is for people. The result also goes to the container's
-termination message.
+Such a line is a JSON object whose first member is `event`. The runner draws progress bars from these lines,
+and the controller reads them at the end of a pod's log. The result also goes to the container's termination
+message.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-TERMINATION_MESSAGE_BYTES = 4096  # the kubelet cuts a longer one in the middle, and a cut one is no JSON
+TERMINATION_MESSAGE_BYTES = 4096  # the kubelet cuts a longer one, and what is cut cannot be parsed
 PROGRESS_SECONDS = 1.0  # least time between two progress lines of a stage
 _FIRST = '{"event":'
 
@@ -27,9 +27,9 @@ class _Event(BaseModel):
 
 
 class Progress(_Event):
-    """How far a stage is.
+    """How far a stage has come.
 
-    `eta`: seconds left; `metrics`: numbers by name, `loss` among them where there is one.
+    `eta` is in seconds. `metrics` holds figures by name, including `loss` where there is one.
     """
 
     event: Literal["progress"] = "progress"
@@ -43,7 +43,7 @@ class Progress(_Event):
 
 
 class Result(_Event):
-    """How a stage ended: the last machine line of its process."""
+    """How a stage ended: the last line for programs that its process prints."""
 
     event: Literal["result"] = "result"
     stage: str
@@ -55,17 +55,17 @@ class Result(_Event):
     remedy: str = ""
     manifest: str = ""  # URL of the stage's manifest, if it is done
     adopted: bool = False  # an earlier attempt had committed the same key; nothing was computed
-    done_keys: dict[str, str] = Field(
-        default_factory=dict
-    )  # later stages of this run which the store already holds: name -> key
-    evaluated: dict[str, float] = Field(
-        default_factory=dict
-    )  # metrics of evaluate, if it is among `done_keys`
+    # Later stages of this run that the store already holds: name -> key.
+    done_keys: dict[str, str] = Field(default_factory=dict)
+    # Metrics of evaluate, if it is among `done_keys`.
+    evaluated: dict[str, float] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     seconds: float = 0.0
 
     def termination_message(self) -> str:
-        """The result in under 4,096 bytes: texts are cut first, then metrics dropped; always whole JSON."""
+        """The result in less than 4,096 bytes. Texts are cut first, then metrics dropped; it
+        always parses.
+        """
         slim = self
         changes: tuple[dict[str, object], ...] = (
             {"message": self.message[:1200], "remedy": self.remedy[:600]},
@@ -86,7 +86,7 @@ _events: TypeAdapter[Progress | Result] = TypeAdapter(
 
 
 def parse(line: str) -> Progress | Result | None:
-    """The event in a line of a stage's output, or None: a line for people, or cut off."""
+    """The event in a line of a stage's output; None for a line for people and for one that was cut off."""
     if not line.startswith(_FIRST):
         return None
     try:

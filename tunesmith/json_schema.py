@@ -1,7 +1,4 @@
-"""The custom resource's schema as JSON Schema, for editors: completion, and what is misspelt while one types.
-
-Pure.
-"""
+"""The custom resource's schema as JSON Schema, for completion and checks in editors. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +11,9 @@ _OPEN = "x-kubernetes-preserve-unknown-fields"
 
 
 def json_schema() -> dict[str, Any]:
-    """Of a request in a file.
+    """The schema of a request in a file.
 
-    What needs several fields at once (CEL rules) is left to `tunesmith validate`.
+    It leaves rules over several fields (CEL) to `tunesmith validate`.
     """
     [version] = custom_resource_definition()["spec"]["versions"]
     root = _plain(version["schema"]["openAPIV3Schema"])
@@ -35,8 +32,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what only Kubernetes knows; a bound that is no part of the range as JSON Schema says it; no
-    unknown fields.
+    """A schema in plain JSON Schema, without Kubernetes' extensions.
+
+    Exclusive bounds are written as JSON Schema has them, and unknown fields are refused.
     """
     result = {
         name: value

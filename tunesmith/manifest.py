@@ -1,13 +1,13 @@
-"""What a finished stage leaves in the store: `manifest.json`, written last and at most once per key.
+"""What a finished stage leaves in the store: `manifest.json`, written last and at most once per key. Pure.
 
-A stage is done when its manifest is there. Layout of a run, below the store's root:
+A stage is done when its manifest is there. The layout of a run, below the store's root:
 
     <run>/<stage>/<key>/manifest.json          the commit marker, by a conditional put
-    <run>/<stage>/<key>/<name>.pins.json       what the stage opened outside (conditional put, so that all attempts open the same)
+    <run>/<stage>/<key>/<name>.pins.json       what the stage opened outside; conditional put
     <run>/<stage>/<key>/attempts/<id>/...      the files that the manifest names
     <run>/train/<key>/checkpoints/...          what a restart resumes from; removed on commit
-    <run>/merge/<key>/shards/...               which shards an attempt has stored whole; removed on commit
-    <run>/generate/journal/...                 every paid answer, kept, shared by all keys of the run
+    <run>/merge/<key>/shards/...               the shards that an attempt has stored in full; removed on commit
+    <run>/generate/journal/...                 every paid answer; kept, and shared by all keys of the run
 """
 
 from datetime import datetime
@@ -26,12 +26,12 @@ class _Stored(BaseModel):
     )
 
     def to_bytes(self) -> bytes:
-        """Indented JSON, for people who look into a bucket."""
+        """Indented JSON, for people who look into the bucket."""
         return (self.model_dump_json(by_alias=True, indent=1) + "\n").encode()
 
 
 class File(_Stored):
-    """One file of a finished stage. `path` is relative to the attempt's folder, with `/`."""
+    """One file of a finished stage. `path` is relative to the attempt's folder, with slashes."""
 
     path: str
     size: int  # bytes
@@ -39,16 +39,16 @@ class File(_Stored):
 
 
 class Pin(_Stored):
-    """An outside thing at the exact state in which it was first opened."""
+    """Something outside, in the exact state in which it was first opened."""
 
     uri: str  # as the request names it
     revision: str  # hub commit, object version, or sha256 of the content
-    size: int = 0  # bytes; 0 where the source does not say
+    size: int = 0  # bytes; 0 if the source does not tell
     detail: dict[str, str] = Field(default_factory=dict)
 
 
 class Manifest(_Stored):
-    """A finished stage: which attempt won, its files, what it opened, and what it reports."""
+    """A finished stage: the attempt that won, its files, what it opened, and what it reports."""
 
     format: int = FORMAT
     run: str
@@ -62,13 +62,12 @@ class Manifest(_Stored):
     pins: dict[str, Pin] = Field(default_factory=dict)  # "base", "source", ...
     metrics: dict[str, float] = Field(default_factory=dict)
     details: dict[str, JsonValue] = Field(default_factory=dict)  # what later stages and reports need to know
-    versions: dict[str, str] = Field(
-        default_factory=dict
-    )  # of tunesmith, Python and the libraries that made it
+    # Versions of tunesmith, Python and the libraries that made the result.
+    versions: dict[str, str] = Field(default_factory=dict)
 
     @property
     def folder(self) -> str:
-        """The winning attempt's folder, relative to the store's root: all files are in it."""
+        """The folder of the winning attempt, which holds all files, relative to the store's root."""
         return f"{stage_folder(self.run, self.stage, self.key)}/attempts/{self.attempt}"
 
     def file(self, path: str) -> File | None:

@@ -1,9 +1,9 @@
-"""Resolved request -> the graph of its stages with their keys; and what is next, given what is done. Pure.
+"""Resolved request -> the graph of its stages with their keys, and the stages that can start. Pure.
 
 A stage's key is a hash of the resolved fields that change its result, the version of its format, and the keys
-of the stages before it. Placement, resources, retries, secrets and the gate change no key. A field at its
-built-in default is left out, so that a new option moves no key of an old request; golden tests pin keys
-across releases.
+of the stages that it builds on. Placement, resources, retries, secrets and the gate change no key. A field at
+its built-in default is left out, so that a new option changes no key of an old request. Golden tests pin the
+keys across releases.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from tunesmith.stages import STAGES
 
 KEY_LENGTH = 16  # hex digits, 64 bits
 
-# Within the fields of a stage, what changes no result: where and how fast something is done, what it may
+# Of the fields of the stages, those that change no result: where and how fast something is done, what it may
 # cost, what is only shown or judged.
 NEUTRAL = frozenset(
     {
-        "data.preset",  # its values count, not its name
+        "data.preset",  # only its values count
         "data.budget",
-        "data.teacher.baseURL",  # where the model named by `teacher.model` is reached
+        "data.teacher.baseURL",  # only where the model is reached
         "data.teacher.secret",
         "data.teacher.requestsPerMinute",
         "data.teacher.tokensPerMinute",
@@ -37,16 +37,14 @@ NEUTRAL = frozenset(
         "training.saveSteps",
         "training.saveTotalLimit",
         "training.reportTo",
-        "training.variants",  # already laid over the other fields
-        "evaluation.gate",  # judged by runner and controller on evaluate's metrics
+        "training.variants",  # resolving has applied them to the other fields
+        "evaluation.gate",  # the runner and the controller judge evaluate's metrics by it
         "evaluation.perDeviceEvalBatchSize",
     }
 )
 
-LEAST: Mapping[str, Any] = {
-    "task": "-",
-    "model": {"base": "-"},
-}  # what a spec has to say at least; all else is built in then
+# The least that a spec must say. All its other values are the built-in ones.
+LEAST: Mapping[str, Any] = {"task": "-", "model": {"base": "-"}}
 
 
 def snapshot(
@@ -59,9 +57,8 @@ def snapshot(
 ) -> Snapshot:
     """Resolve a request and compute its graph.
 
-    `run`: the run's name in the store, unless the request says one.
-
-    `cluster` and `runs` (of the requests in `references`): see resolve.
+    `run` is the name of the run in the store, unless the request gives one. `cluster` and `runs`: see
+    `resolve`.
     """
     spec, provenance = resolve(request, profile, cluster=cluster, runs=runs)
     return Snapshot(
@@ -76,66 +73,59 @@ def snapshot(
 
 def graph(spec: Spec) -> tuple[StageKey, ...]:
     """The stages of a resolved spec, each after those that it needs."""
-    values = {".".join(path): value for path, value in leaves(spec.model_dump(mode="json", by_alias=True))}
-    defaults = {".".join(path): value for path, value in leaves(_built_in())}
+    changed = _different_from_built_in(spec)
     stages: dict[str, StageKey] = {}
     for name, kind in STAGES.items():
         if kind.asked_by and not getattr(spec, kind.asked_by):
             continue
-        fields = {
-            path: value
-            for path, value in values.items()
-            if concerns(path) == name and value != defaults.get(path)
-        }
-        direct = [stages[need] for need in kind.needs]
-        after = [stage.key for stage in direct]
+        needs = [stages[need] for need in kind.needs]
         key = _hash(
             {
                 "format": kind.format,
                 "stage": name,
-                "fields": fields,
-                "after": after,
+                "fields": {path: value for path, value in changed.items() if concerns(path) == name},
+                "after": [stage.key for stage in needs],
                 "rerun": id_of(spec.rerun, name),
             }
         )
-        stages[name] = StageKey(name=name, kind=name, key=key, needs=_all_needs(direct))
+        stages[name] = StageKey(name=name, kind=name, key=key, needs=_with_their_needs(needs))
     return tuple(stages.values())
 
 
-def _all_needs(direct: Collection[StageKey]) -> tuple[str, ...]:
-    """What some stages build on, and they themselves, each once."""
-    return tuple(dict.fromkeys(name for stage in direct for name in (*stage.needs, stage.name)))
+def _with_their_needs(stages: Collection[StageKey]) -> tuple[str, ...]:
+    """Names of some stages and of all that they build on, each once."""
+    names = [name for stage in stages for name in (*stage.needs, stage.name)]
+    return tuple(dict.fromkeys(names))
 
 
 def borrowed(spec: Spec) -> dict[str, Reference]:
-    """Stage -> the request or run whose result it takes over: `data.from` a dataset, `training.from` an
-    adapter.
+    """Stage -> the request or run whose result it takes over: a dataset (`data.from`), an adapter
+    (`training.from`).
     """
-    found: dict[str, Reference | None] = {"generate": spec.data.from_, "train": spec.training.from_}
-    return {stage: reference for stage, reference in found.items() if reference is not None}
+    references = {"generate": spec.data.from_, "train": spec.training.from_}
+    return {stage: reference for stage, reference in references.items() if reference is not None}
 
 
 def references(spec: Spec) -> tuple[tuple[str, str], ...]:
     """The requests that a resolved spec waits for, each with the stage whose result it takes over.
 
-    Empty once they are replaced by their runs (`resolve` with `runs`).
+    Empty as soon as runs have taken the place of the requests (`resolve` with `runs`).
     """
-    return tuple(
-        (reference.request, stage) for stage, reference in borrowed(spec).items() if reference.request
-    )
+    named = borrowed(spec).items()
+    return tuple((reference.request, stage) for stage, reference in named if reference.request)
 
 
 def concerns(path: str) -> str | None:
-    """The first stage whose key a field changes (later keys follow from it), or None."""
+    """The first stage whose key a field changes, or None. The keys of later stages follow."""
     if _within(path, NEUTRAL):
         return None
     return next((name for name, kind in STAGES.items() if _within(path, kind.fields)), None)
 
 
 def next_stages(stages: Collection[StageKey], done: Collection[tuple[str, str]]) -> list[StageKey]:
-    """The stages that can start: not done, and all that they build on is.
+    """The stages that can start: they are not done, and everything that they build on is.
 
-    `done`: (name, key) of finished stages.
+    `done` holds name and key of finished stages.
     """
     finished = {stage.name for stage in stages if (stage.name, stage.key) in done}
     return [stage for stage in stages if stage.name not in finished and finished.issuperset(stage.needs)]
@@ -145,8 +135,10 @@ def _within(path: str, parts: Collection[str]) -> bool:
     return any(path == part or path.startswith(part + ".") for part in parts)
 
 
-def _built_in() -> dict[str, Any]:
-    return Spec.model_validate(LEAST).model_dump(mode="json", by_alias=True)
+def _different_from_built_in(spec: Spec) -> dict[str, Any]:
+    built_in = dict(leaves(Spec.model_validate(LEAST).model_dump(mode="json", by_alias=True)))
+    values = leaves(spec.model_dump(mode="json", by_alias=True))
+    return {".".join(path): value for path, value in values if value != built_in.get(path)}
 
 
 def _hash(value: Mapping[str, Any]) -> str:

@@ -1,51 +1,46 @@
-"""What every pod of a request has, whoever makes it: the controller's stages, the command line's sessions.
+"""What all pods of a request have in common: the controller's stages and the command line's sessions. Pure.
 
-Pure.
-
-As whom it runs, how it reaches store and hub, and what it may do: nothing that Pod Security `restricted`
-refuses.
+It decides as whom a pod runs, how it reaches the store and the hub, and what it may do. Pod Security
+`restricted` admits all of it.
 """
 
 from typing import Any
 
 from tunesmith import wire
 from tunesmith.profile import S3, Pod, Profile, Proxy
-from tunesmith.request import Resources, StageSettings
+from tunesmith.request import Resources, StageSettings, Toleration
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey
 
-USER = 10001  # of the images
+USER = 10001  # the user that the images create
 SCRATCH = "/scratch"
 CACHE = "/cache"
 CERTIFICATES = "/etc/tunesmith-ca"
-TMP = "/tmp"  # noqa: S108 - a volume of the pod's own
+TMP = "/tmp"  # noqa: S108 - the pod mounts its own volume there
 GPU = "nvidia.com/gpu"
-_BUNDLE = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "AWS_CA_BUNDLE",
-)  # of Python's ssl and httpx, requests, curl, boto3
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15} | {
-    unit: 1 << (10 * power) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), start=1)
-}
+# Read by Python's ssl and httpx, by requests, by curl, and by boto3.
+_BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
+_DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
+_UNITS = _DECIMAL | _BINARY
 
-Values = dict[str, str | dict[str, Any]]  # of variables: a text, or a `valueFrom`
+Values = dict[str, str | dict[str, Any]]  # environment variables: a text, or a `valueFrom`
 
 
 def env(values: Values) -> list[dict[str, Any]]:
     """`env` of a container."""
-    return [
-        {"name": name, "value": value} if isinstance(value, str) else {"name": name, "valueFrom": value}
-        for name, value in values.items()
-    ]
+    return [_variable(name, value) for name, value in values.items()]
+
+
+def _variable(name: str, value: str | dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "value" if isinstance(value, str) else "valueFrom": value}
 
 
 def process() -> Values:
-    """What a process of the jobs relies on, and telemetry off."""
+    """What a process of the jobs relies on, with telemetry switched off."""
     return {
         "HOME": SCRATCH,
-        "USER": "tunesmith",  # libraries ask for the user's name, and a number has none
+        "USER": "tunesmith",  # libraries ask for the user's name, and a bare number has none
         "LOGNAME": "tunesmith",
         "TMPDIR": TMP,
         "PYTHONUNBUFFERED": "1",
@@ -56,9 +51,9 @@ def process() -> Values:
 
 
 def folders(profile: Profile) -> Values:
-    """Where libraries keep what they keep: the root file system is read-only.
+    """Where libraries keep their caches, since the root file system is read-only.
 
-    Caches of torch would ask for the user's name.
+    By default torch would derive the place from the user's name.
     """
     return {
         "HF_HOME": f"{CACHE if profile.cache_claim else SCRATCH}/huggingface",
@@ -70,12 +65,13 @@ def folders(profile: Profile) -> Values:
 
 def clients(profile: Profile) -> Values:
     """Proxies and certificates for every client, under each name that one of them reads."""
-    found: Values = {}
+    values: Values = {}
     for name, value in _proxies(profile.proxy).items():
-        found |= {name: value, name.lower(): value}
+        values[name] = value
+        values[name.lower()] = value
     if profile.ca_bundle is not None:
-        found |= dict.fromkeys(_BUNDLE, f"{CERTIFICATES}/ca.crt")
-    return found
+        values |= dict.fromkeys(_BUNDLE, f"{CERTIFICATES}/ca.crt")
+    return values
 
 
 def _proxies(proxy: Proxy) -> dict[str, str]:
@@ -84,8 +80,12 @@ def _proxies(proxy: Proxy) -> dict[str, str]:
 
 
 def store(store: S3) -> Values:
-    """Only S3's endpoint is set: a cloud identity has to reach the cloud's own token service."""
-    given = {
+    """How a pod reaches the store.
+
+    Of all AWS endpoints only that of S3 is set, since a cloud identity has to reach the cloud's own token
+    service.
+    """
+    settings = {
         "AWS_ENDPOINT_URL_S3": store.endpoint,
         "AWS_REGION": store.region,
         "AWS_DEFAULT_REGION": store.region,  # the one that boto3 reads
@@ -93,16 +93,13 @@ def store(store: S3) -> Values:
         wire.S3_ENCRYPTION: store.encryption,
         wire.S3_KMS_KEY: store.kms_key if store.encryption == "aws:kms" else "",
     }
-    found: Values = {name: value for name, value in given.items() if value}
+    values: Values = {name: value for name, value in settings.items() if value}
     if store.secret:
-        found |= {
-            name: secret(SecretKey(name=store.secret, key=name))
-            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        }
-        found["AWS_SESSION_TOKEN"] = secret(
-            SecretKey(name=store.secret, key="AWS_SESSION_TOKEN"), optional=True
-        )
-    return found
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            values[name] = secret(SecretKey(name=store.secret, key=name))
+        token = SecretKey(name=store.secret, key="AWS_SESSION_TOKEN")
+        values[token.key] = secret(token, optional=True)
+    return values
 
 
 def hub(snapshot: Snapshot, profile: Profile) -> Values:
@@ -117,8 +114,11 @@ def hub(snapshot: Snapshot, profile: Profile) -> Values:
 
 
 def secret(key: SecretKey, *, optional: bool = False) -> dict[str, Any]:
-    """A variable's `valueFrom` that is a Secret's value: the kubelet reads it, nobody else."""
-    return {"secretKeyRef": {"name": key.name, "key": key.key, **({"optional": True} if optional else {})}}
+    """`valueFrom` of a variable that holds a Secret's value. Only the kubelet reads the Secret."""
+    reference: dict[str, Any] = {"name": key.name, "key": key.key}
+    if optional:
+        reference["optional"] = True
+    return {"secretKeyRef": reference}
 
 
 def certificates(profile: Profile) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -142,7 +142,7 @@ def cache(profile: Profile) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def scratch(size: str, storage_class: str) -> dict[str, Any]:
-    """The scratch volume: on the node's own disk, or one that lives as long as the pod."""
+    """The scratch volume: on the node's own disk, or of a storage class and as long-lived as the pod."""
     if not storage_class:
         return {"name": "scratch", "emptyDir": {"sizeLimit": size}}
     claim = {
@@ -156,9 +156,9 @@ def scratch(size: str, storage_class: str) -> dict[str, Any]:
 def identity(profile: Profile) -> dict[str, Any]:
     """As whom the pod runs.
 
-    A cloud's identity comes as a projected volume of its own, so no API token is mounted.
+    A cloud identity comes as a projected volume of its own, so no API token is mounted.
     """
-    found: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "serviceAccountName": profile.service_account_name or "default",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -172,8 +172,8 @@ def identity(profile: Profile) -> dict[str, Any]:
         },
     }
     if profile.images.pull_secrets:
-        found["imagePullSecrets"] = [{"name": name} for name in profile.images.pull_secrets]
-    return found
+        spec["imagePullSecrets"] = [{"name": name} for name in profile.images.pull_secrets]
+    return spec
 
 
 def confined() -> dict[str, Any]:
@@ -186,44 +186,42 @@ def confined() -> dict[str, Any]:
 
 
 def placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
-    """Where the pod may run: the request's (or its profile's defaults), affinity and runtime class the
-    profile's.
+    """Where the pod may run: as the stage's settings say; affinity and runtime class come from
+    the profile.
     """
-    tolerations = [
-        one.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
-        for one in settings.tolerations
-    ]
-    found = {
+    spec = {
         "nodeSelector": dict(settings.node_selector),
-        "tolerations": [
-            {"operator": one.operator, **chosen}
-            for one, chosen in zip(settings.tolerations, tolerations, strict=True)
-        ],
+        "tolerations": [_toleration(toleration) for toleration in settings.tolerations],
         "affinity": dict(pod.affinity),
         "priorityClassName": settings.priority_class_name,
         "runtimeClassName": pod.runtime_class_name,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in spec.items() if value}
+
+
+def _toleration(toleration: Toleration) -> dict[str, Any]:
+    set_fields = toleration.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
+    return {"operator": toleration.operator, **set_fields}
 
 
 def amounts(wanted: Resources, *, gpu: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Requests and limits of a container as somebody wants them.
+    """Requests and limits of a container.
 
-    `gpu`: it needs one, unless they name another number or another kind.
-
-    A GPU cannot be overcommitted: Kubernetes wants it among the limits, and takes the request from there.
+    `gpu` says whether the stage needs one; it then gets one, unless `wanted` gives another number or another
+    kind of GPU. A GPU cannot be overcommitted: Kubernetes expects it among the limits, and takes the request
+    from there.
     """
     requests = {name: value for name, value in wanted.requests.items() if not is_gpu(name)}
-    limits = {name: value for name, value in wanted.requests.items() if is_gpu(name)} | dict(wanted.limits)
+    requested_gpus = {name: value for name, value in wanted.requests.items() if is_gpu(name)}
+    limits = requested_gpus | wanted.limits
     if gpu and not any(map(is_gpu, limits)):
         limits[GPU] = "1"
-    return requests, {
-        name: value for name, value in limits.items() if not is_gpu(name) or quantity(value) > 0
-    }
+    no_gpu = [name for name, value in limits.items() if is_gpu(name) and quantity(value) == 0]
+    return requests, {name: value for name, value in limits.items() if name not in no_gpu}
 
 
 def is_gpu(name: str) -> bool:
-    """Whether a resource is a GPU: a whole one of any maker, a MIG slice, a share in time
+    """Whether a resource is a GPU: a whole one of any vendor, a MIG slice, or a time slice
     (`nvidia.com/gpu.shared`).
     """
     return name.endswith("/gpu") or name.startswith(("nvidia.com/mig-", "nvidia.com/gpu."))

@@ -1,6 +1,6 @@
-"""Named sets of values that a request may start from.
+"""Named sets of values that a request may start from. Pure.
 
-`original` is GPT-LLM-Trainer's notebook, setting by setting.
+`original` holds the settings of GPT-LLM-Trainer's notebook, one by one.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ DATA: Mapping[str, Mapping[str, Any]] = {
         "maxTokens": 1354,
         "systemMessageMaxTokens": 500,
         "feedback": 10,
-        "nearDuplicates": 1.0,  # it dropped exact duplicates only
+        "nearDuplicates": 1.0,  # only exact duplicates were dropped
         "teacher": {"model": "gpt-4"},
         "split": {"test": 0.1, "validation": 0.0, "seed": 42},
     }
@@ -30,10 +30,8 @@ TRAINING: Mapping[str, Mapping[str, Any]] = {
         "loraAlpha": 16.0,
         "loraDropout": 0.1,
         "loraBias": "none",
-        "loraTargetModules": [
-            "q_proj",
-            "v_proj",
-        ],  # peft's own choice for Llama, since the notebook names none
+        # The choice of peft for Llama, since the notebook gives none.
+        "loraTargetModules": ["q_proj", "v_proj"],
         "numTrainEpochs": 1.0,
         "maxSteps": -1,
         "fp16": False,
@@ -46,7 +44,7 @@ TRAINING: Mapping[str, Mapping[str, Any]] = {
         "learningRate": 2e-4,
         "weightDecay": 0.001,
         "optim": "paged_adamw_32bit",
-        "lrSchedulerType": "constant",  # ignores warmup in today's transformers, as it did then
+        "lrSchedulerType": "constant",  # transformers ignores warmup with it, then as now
         "warmupRatio": 0.03,
         "groupByLength": True,
         "saveSteps": 25,
@@ -59,6 +57,5 @@ TRAINING: Mapping[str, Mapping[str, Any]] = {
     }
 }
 
-MERGE: Mapping[str, Mapping[str, Any]] = {
-    "original": {"dtype": "float16", "rounding": "nearest"}
-}  # follows `training.preset`
+# Follows `training.preset`.
+MERGE: Mapping[str, Mapping[str, Any]] = {"original": {"dtype": "float16", "rounding": "nearest"}}

@@ -224,15 +224,13 @@ def without_nulls(value: Any) -> Any:
 
 
 _JSON_SCHEMA = "jsonSchema"
-_SPEC_BYTES = (
-    600_000  # of a ConfigMap's 1 MiB; the rest is for resolved values, where they came from, and the profile
-)
+# Of a ConfigMap's 1 MiB. The rest is for resolved values, their sources, and the profile.
+_SPEC_BYTES = 600_000
 
 
 def _too_large(spec: Mapping[str, Any]) -> Iterator[Problem]:
-    size = len(
-        json.dumps([spec], ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
-    )  # as a snapshot writes it
+    as_in_a_snapshot = json.dumps([spec], ensure_ascii=False, indent=1)
+    size = len(as_in_a_snapshot.encode("utf-8", "surrogatepass"))
     if size > _SPEC_BYTES:
         why = f"has {size:,} bytes, more than the {_SPEC_BYTES:,} that fit into a snapshot"
         yield Problem("spec", why, remedy="move long data to a file and name it in data.source")
@@ -254,45 +252,51 @@ _WORDS = {
 
 
 def _problem(details: ErrorDetails) -> Problem:
+    """What pydantic found, in our words."""
     path = dotted(details["loc"])
     value = details["input"]
-    if details["type"] == "extra_forbidden":
-        field = str(details["loc"][-1])
-        guess = difflib.get_close_matches(_camel(field), _names_at(details["loc"][:-1]), n=1, cutoff=0.6)
-        return Problem(
-            path,
-            "unknown field",
-            remedy=f"did you mean {guess[0]!r}?" if guess else "see docs/reference/request.md for the fields",
-        )
-    if details["type"] == "literal_error":
-        allowed = re.findall(r"'([^']*)'", details["ctx"]["expected"])
-        guess = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.6)
-        return Problem(
-            path,
-            f"must be one of {', '.join(allowed)}",
-            value,
-            f"did you mean {guess[0]!r}?" if guess else "",
-        )
-    if details["type"] == "missing":
-        return Problem(path, "is missing", remedy="add it")
-    if details["type"] == "too_long":
-        return Problem(
-            path, f"must have at most {(most := details['ctx']['max_length'])} item{'s' * (most != 1)}", value
-        )
-    text = _WORDS.get(details["type"])
-    if text is None:
-        text = details["msg"][:1].lower() + details["msg"][1:]
-        text = text.removeprefix("input should ").removeprefix("string should ").removeprefix("tuple should ")
-        text = text if text.startswith(("be ", "have ", "match ")) is False else f"must {text}"
-    return Problem(path, text, value, HINTS.get(details.get("ctx", {}).get("pattern", ""), ""))
+    match details["type"]:
+        case "extra_forbidden":
+            return Problem(path, "unknown field", remedy=_meant_field(details["loc"]))
+        case "literal_error":
+            allowed = re.findall(r"'([^']*)'", details["ctx"]["expected"])
+            return Problem(
+                path, f"must be one of {', '.join(allowed)}", value, _did_you_mean(str(value), allowed)
+            )
+        case "missing":
+            return Problem(path, "is missing", remedy="add it")
+        case "too_long":
+            most = details["ctx"]["max_length"]
+            return Problem(path, f"must have at most {most} item{'s' * (most != 1)}", value)
+        case _:
+            pattern = details.get("ctx", {}).get("pattern", "")
+            return Problem(path, _in_words(details), value, HINTS.get(pattern, ""))
+
+
+def _in_words(details: ErrorDetails) -> str:
+    if details["type"] in _WORDS:
+        return _WORDS[details["type"]]
+    text = details["msg"][:1].lower() + details["msg"][1:]
+    for beginning in ("input should ", "string should ", "tuple should "):
+        text = text.removeprefix(beginning)
+    return f"must {text}" if text.startswith(("be ", "have ", "match ")) else text
+
+
+def _meant_field(location: tuple[int | str, ...]) -> str:
+    fields = _names_at(location[:-1])
+    guess = _did_you_mean(_camel(str(location[-1])), fields)
+    return guess or "see docs/reference/request.md for the fields"
+
+
+def _did_you_mean(word: str, words: list[str]) -> str:
+    guesses = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    return f"did you mean {guesses[0]!r}?" if guesses else ""
 
 
 def dotted(location: tuple[int | str, ...]) -> str:
-    """A field path in the way people and Kubernetes write it: `spec.stages.train.tolerations[0].key`."""
-    text = ""
-    for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
+    """A field path as people and Kubernetes write it: `spec.stages.train.tolerations[0].key`."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in location]
+    return "".join(steps).removeprefix(".")
 
 
 def _camel(name: str) -> str:

@@ -26,8 +26,8 @@ Layer = tuple[str, Mapping[str, Any]]  # its source, and a partial spec
 class StageKey(BaseModel):
     """A node of a request's graph: its name, its kind (stages.py), its key, and all nodes that it builds on.
 
-    A document leaves the kind out where it equals the name. A name that this release does not know is kept, since
-    a newer release may have planned it.
+    A document leaves the kind out where it equals the name. A name that this release does not know is kept,
+    since a newer release may have planned it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -122,11 +122,13 @@ def resolve(
     cluster: bool = False,
     runs: Mapping[str, str] | None = None,
 ) -> tuple[Spec, dict[str, str]]:
-    """The spec with every value filled in, and the source of the value of each leaf (`training.learningRate`).
+    """The spec with every value filled in, and the source of the value of each leaf
+    (`training.learningRate`).
 
-    With `cluster`, built-in values are those of a cluster, where training asks for a GPU. `runs` gives the run of
-    each request that this one refers to (plan.references) by its name; the spec then names the run, so that keys
-    depend on it. Raises BadRequest if request, preset and profile together give something that cannot be used.
+    With `cluster`, built-in values are those of a cluster, where training asks for a GPU. `runs` gives the
+    run of each request that this one refers to (plan.references) by its name; the spec then names the run, so
+    that keys depend on it. Raises BadRequest if request, preset and profile together give something that
+    cannot be used.
     """
     merged, sources = _merged(_layers(request, profile))
     if profile and merged["model"]["base"] in profile.models:

@@ -212,7 +212,8 @@ RULES = (
         remedy="set evaluation.format",
         broken=_gate_without_format,
         cel=(
-            "!(has(self.gate) && has(self.gate.metric) && self.gate.metric == 'formatValid' && !has(self.format))"
+            "!(has(self.gate) && has(self.gate.metric)"
+            " && self.gate.metric == 'formatValid' && !has(self.format))"
         ),
     ),
     Rule(

@@ -1,7 +1,7 @@
-"""The one table of stages: what each needs, what it reads of a request, and what it makes. Pure data.
+"""The one table of stages: what each of them needs, what it reads of a request, and what it makes. Pure.
 
-Plan, keys, conditions, images, secrets and results all follow from it. CONTRIBUTING.md says what else a new
-stage needs.
+The plan, keys, conditions, images, secrets and results all follow from it. CONTRIBUTING.md says what else a
+new stage needs.
 """
 
 from collections.abc import Mapping
@@ -16,52 +16,54 @@ Secret = Literal["teacher", "hub", "trackers"]
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a stage's result that people fetch.
-
-    `folder`: only the files below it belong to the part, without its name in their paths; empty for all files
-    of the stage. `page`: the file that people open, where the part has one.
-    """
+    """The part of a stage's result that people fetch."""
 
     name: PartName
     folder: str = ""
+    """Only the files below this folder belong to the part, and its name is left out of their paths. Empty:
+    all files.
+    """
     page: str = ""
+    """The file that people open, where the part has one."""
 
     @property
     def place(self) -> str:
-        """What people are pointed to, relative to the attempt's folder; empty for the folder itself."""
+        """Where to look, relative to the attempt's folder; empty for the folder itself."""
         return self.folder or self.page
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageKind:
-    """One kind of stage.
-
-    `needs`: the kinds that it directly builds on. Its key follows from their keys, and it may read all that
-    they build on too. `fields`: what changes its result, as paths in the spec; a path names a leaf or a whole
-    part. `format`: rises when the result changes for the same fields; finished results are then computed
-    anew. `image`: the profile's image that it runs in. `condition`: the condition of the status that says it
-    is done. `part`: what people fetch of its result. `reference`: the field by which a request takes this
-    stage's result from another request or run. `secrets`: the credentials that it may see, beside those of
-    the store. `asked_by`: the field without which a request does not have this stage; empty for a stage that
-    every request has. `after_gate`: whether it starts only once the gate is passed.
-    """
+    """One kind of stage."""
 
     name: KindName
     needs: tuple[KindName, ...]
+    """The kinds that it directly builds on. Its key follows from theirs, and it may read all that they build
+    on.
+    """
     fields: tuple[str, ...]
-    image: Literal["generate", "train", "merge"]
-    condition: StageCondition
+    """What changes its result, as paths in the spec. A path names a leaf or a whole part."""
     format: int = 1
+    """It rises when the result changes though the fields do not. Finished results are then computed again."""
+    image: Literal["generate", "train", "merge"]
+    """The image of the profile that it runs in."""
+    condition: StageCondition
+    """The condition of the status that says whether it is done."""
     part: Part | None = None
+    """What people fetch of its result."""
     reference: str = ""
+    """The field by which a request takes this stage's result from another request or run."""
     secrets: frozenset[Secret] = frozenset()
+    """The credentials that it may see, in addition to those of the store."""
     asked_by: str = ""
+    """The field of the spec without which a request does not have this stage. Empty: every request has it."""
     after_gate: bool = False
+    """Whether it starts only when the gate is passed."""
 
 
 _KINDS = (
     StageKind(
-        "generate",
+        name="generate",
         needs=(),
         fields=("task", "data"),
         image="generate",
@@ -71,7 +73,7 @@ _KINDS = (
         secrets=frozenset({"teacher", "hub"}),
     ),
     StageKind(
-        "train",
+        name="train",
         needs=("generate",),
         fields=("model.base", "training"),
         image="train",
@@ -81,7 +83,7 @@ _KINDS = (
         secrets=frozenset({"hub", "trackers"}),
     ),
     StageKind(
-        "merge",
+        name="merge",
         needs=("train",),
         fields=("merge",),
         image="merge",
@@ -90,7 +92,7 @@ _KINDS = (
         secrets=frozenset({"hub"}),
     ),
     StageKind(
-        "evaluate",
+        name="evaluate",
         needs=("merge",),
         fields=("evaluation",),
         image="train",
@@ -99,7 +101,7 @@ _KINDS = (
         secrets=frozenset({"hub"}),
     ),
     StageKind(
-        "deliver",
+        name="deliver",
         needs=("evaluate",),
         fields=("output",),
         image="merge",

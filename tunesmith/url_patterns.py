@@ -1,16 +1,13 @@
-"""URLs in their parts, and patterns over them: what an `allow` of a profile says about where a request may
-lead.
+"""URLs in their parts, and patterns for them: where the `allow` of a profile lets a request go. Pure.
 
-Pure.
+A pattern has the form of the URLs that it allows. `*` stands for any text within one part. As the last part
+of a path it stands for one or more parts, so `s3://data/team-a/*` is everything below `s3://data/team-a`, but
+not that folder itself and not `s3://data/team-ab/x`. Without a `*` at its end a pattern allows exactly what
+it says. An hf:// pattern without a revision allows every branch, tag and commit, except refs/…, where the hub
+keeps what anybody proposes; `hf://*` allows everything on the hub.
 
-A pattern has the form of the URLs it allows. `*` stands for any text within one part; as the last part of a
-path, for one or more parts, so `s3://data/team-a/*` is everything below `s3://data/team-a`, and neither that
-itself nor `s3://data/team-ab/x`. Without a `*` at its end a pattern allows exactly what it says. An hf://
-pattern that names no revision is for each branch, tag and commit, but not for refs/…, under which the hub
-keeps what anybody proposes; `hf://*` is for all.
-
-Scheme, host, port and each part of the path are compared one by one. Whatever could be read in two ways is
-refused before: `..`, empty parts, backslashes, percent signs, users in front of a host, queries.
+Scheme, host, port and each part of the path are compared one by one. Everything that could be read in two
+ways is refused first: `..`, empty parts, backslashes, percent signs, users in front of a host, queries.
 """
 
 import re
@@ -19,19 +16,20 @@ from dataclasses import dataclass
 _PORTS = {"http": "80", "https": "443"}
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _HOST = re.compile(r"([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])\.?(:([0-9]+))?")
+_PORT = re.compile(r":([0-9]+|\*)$")  # at the end of a pattern's host
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\%?#]")
 
 
 class Malformed(ValueError):
-    """A URL that could be read in more than one way; the text says why."""
+    """A URL that could be read in more than one way. The text says why."""
 
 
 @dataclass(frozen=True)
 class Url:
     """Where a URL leads.
 
-    `scheme` is empty for a path; `host` for anything but http and https; `revision` but for
-    hf://name@revision.
+    `scheme` is empty for a path, `host` and `port` for anything except http and https, and `revision` for
+    anything except hf://name@revision.
     """
 
     scheme: str
@@ -43,16 +41,20 @@ class Url:
 
 def parse_url(url: str) -> Url:
     """The parts of a URL or path. Raises Malformed."""
-    if found := _AMBIGUOUS.search(url):
-        raise Malformed(f"it has the character {found[0]!r}")
-    scheme, rest = match.groups() if (match := _URL.fullmatch(url)) else ("", url)
+    ambiguous = _AMBIGUOUS.search(url)
+    if ambiguous:
+        raise Malformed(f"it has the character {ambiguous[0]!r}")
+    scheme, rest = _split_scheme(url)
     if not scheme and (":" in url.partition("/")[0] or url.startswith("//")):
-        raise Malformed("its scheme is none; a scheme is written in small letters, with `://`")
-    host, port = "", ""
+        raise Malformed(
+            "it does not begin with a scheme; a scheme is written in lower case and followed by `://`"
+        )
+    host, port, revision = "", "", ""
     if scheme in _PORTS:
         authority, _, rest = rest.partition("/")
         host, port = _authority(scheme, authority)
-    rest, _, revision = rest.partition("@") if scheme == "hf" else (rest, "", "")
+    if scheme == "hf":
+        rest, _, revision = rest.partition("@")
     return Url(
         scheme,
         host,
@@ -62,17 +64,23 @@ def parse_url(url: str) -> Url:
     )
 
 
+def _split_scheme(text: str) -> tuple[str, str]:
+    match = _URL.fullmatch(text)
+    return (match[1], match[2]) if match else ("", text)
+
+
 def _authority(scheme: str, authority: str) -> tuple[str, str]:
     if "@" in authority:
         raise Malformed("it has a user in front of the host")
     match = _HOST.fullmatch(authority.lower())
     if not match:
-        raise Malformed(f"{authority!r} is no host")
-    return match[1], str(int(match[4])) if match[4] else _PORTS[scheme]
+        raise Malformed(f"{authority!r} is not a host")
+    port = str(int(match[4])) if match[4] else _PORTS[scheme]
+    return match[1], port
 
 
 def _parts(path: str, *, anchored: bool = False) -> tuple[str, ...]:
-    """The parts between slashes. `anchored`: a first slash counts, since /a is not a."""
+    """The parts between slashes. With `anchored` a slash at the beginning is a part, since /a is not a."""
     root = ("/",) if anchored and path.startswith("/") else ()
     inner = path.removeprefix("/") if root else path
     parts = inner.removesuffix("/").split("/") if inner not in ("", "/") else []
@@ -81,26 +89,30 @@ def _parts(path: str, *, anchored: bool = False) -> tuple[str, ...]:
     return (*root, *parts)
 
 
-def matches(place: Url, pattern: str) -> bool:
-    """Whether a place lies within a pattern."""
-    scheme, rest = match.groups() if (match := _URL.fullmatch(pattern)) else ("", pattern)
-    if scheme != place.scheme:
+def matches(url: Url, pattern: str) -> bool:
+    """Whether a URL lies within a pattern."""
+    scheme, rest = _split_scheme(pattern)
+    if scheme != url.scheme:
         return False
     if scheme in _PORTS:
         authority, _, rest = rest.partition("/")
-        host, colon, port = (
-            authority.rpartition(":") if re.search(r":([0-9]+|\*)$", authority) else (authority, "", "")
-        )
-        if not (like(place.host, host.lower()) and like(place.port, port if colon else _PORTS[scheme])):
+        if not _matches_authority(url, authority):
             return False
     revision = ""
     if scheme == "hf":
         rest, _, revision = rest.partition("@")
     root = ("/",) if scheme in ("", "file") and rest.startswith("/") else ()
     wanted = (*root, *filter(None, rest.split("/")))
-    if not revision and wanted != ("*",) and place.revision.startswith("refs/"):
+    if not revision and wanted != ("*",) and url.revision.startswith("refs/"):
         return False
-    return _within(place.parts, wanted) and like(place.revision, revision or "*")
+    return _within(url.parts, wanted) and like(url.revision, revision or "*")
+
+
+def _matches_authority(url: Url, pattern: str) -> bool:
+    match = _PORT.search(pattern)
+    host = pattern[: match.start()] if match else pattern
+    port = match[1] if match else _PORTS[url.scheme]
+    return like(url.host, host.lower()) and like(url.port, port)
 
 
 def _within(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
@@ -111,5 +123,6 @@ def _within(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 
 
 def like(text: str, pattern: str) -> bool:
-    """Whether a text is what a pattern says, in which `*` is any text and nothing else is special."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
+    """Whether a text matches a pattern, in which `*` stands for any text and nothing else is special."""
+    literals = map(re.escape, pattern.split("*"))
+    return re.fullmatch(".*".join(literals), text, re.DOTALL) is not None

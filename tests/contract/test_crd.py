@@ -83,7 +83,9 @@ def test_every_field_of_the_status_is_described_and_typed_too():
 
 
 def test_all_that_may_grow_in_a_request_has_a_bound_but_the_free_parts():
-    """Without bounds the API server estimates a rule's cost by its largest request, and a snapshot would not fit into a ConfigMap."""
+    """Without bounds the API server estimates a rule's cost by its largest request, and a snapshot would not
+    fit into a ConfigMap.
+    """
     bound = {
         "string": ("maxLength", "pattern", "enum"),
         "array": ("maxItems",),

@@ -1,4 +1,6 @@
-"""YAML means here what it means to the API server. The expected values are those of go-yaml v2 through sigs.k8s.io/yaml."""
+"""YAML means here what it means to the API server. The expected values are those of go-yaml v2 through
+sigs.k8s.io/yaml.
+"""
 
 import re
 
@@ -93,7 +95,7 @@ NO_JSON = {
     "a: 1\nb: !!binary aGVsbG8=": "line 2, column 4: JSON has no !!binary",
     "a: 1\nb: !!timestamp 2026-01-02": "line 2, column 4: JSON has no !!timestamp",
     "a: 1\nb: !!set {x, y}": "line 2, column 4: JSON has no !!set",
-    "a: 1\nb: !!int many": "line 2, column 4: 'many' is no int",
+    "a: 1\nb: !!int many": "line 2, column 4: 'many' is not a valid int",
     "a: 1\nb: !!bool maybe": "line 2, column 4: 'maybe' is no bool",
     "a: 1\nb: !!python/name:os.system x": "line 2, column 4: could not determine a constructor",
     "a: 1\n? [a, b]\n: 2": "line 2, column 3: a key must be a string",

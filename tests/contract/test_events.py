@@ -1,4 +1,6 @@
-"""Machine lines survive people's lines around them, and a result always fits the termination message whole."""
+"""Machine lines survive people's lines around them, and a result always fits the termination
+message whole.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""What every pod of a request has: GPUs are asked for alike by the controller's stages and by the pod of `infer`."""
+"""What every pod of a request has: GPUs are asked for alike by the controller's stages and by the pod of
+`infer`.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""What a profile does not allow is refused, by its path and with a way out; and no trick of writing leads past a pattern."""
+"""What a profile does not allow is refused, by its path and with a way out; and no trick of writing leads
+past a pattern.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""Every value of a resolved request is there, and is known to come from request, preset, profile or the built-in values."""
+"""Every value of a resolved request is there, and is known to come from request, preset, profile or the
+built-in values.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""No way of writing a URL leads past a pattern: what matches leads, for the clients too, where the pattern says."""
+"""No way of writing a URL leads past a pattern: what matches leads, for the clients too, where the pattern
+says.
+"""
 
 import posixpath
 from urllib.parse import unquote, urlsplit
@@ -29,14 +31,14 @@ def test_the_parts_of_a_url(url, place):
 MALFORMED = {  # what is refused -> why
     "https://llm.corp@evil.com/v1": "user in front",
     "https://llm.corp:x@evil.com/v1": "user in front",
-    "HTTPS://llm.corp/v1": "scheme is none",
-    "//evil.com/v1": "scheme is none",
-    "javascript:x": "scheme is none",
-    "https:///v1": "is no host",
-    "https://llm.corp:/v1": "is no host",
-    "https://llm.corp:80:90/v1": "is no host",
-    "https://llm\u3002corp/v1": "is no host",
-    "https://-llm.corp/v1": "is no host",
+    "HTTPS://llm.corp/v1": "does not begin with a scheme",
+    "//evil.com/v1": "does not begin with a scheme",
+    "javascript:x": "does not begin with a scheme",
+    "https:///v1": "is not a host",
+    "https://llm.corp:/v1": "is not a host",
+    "https://llm.corp:80:90/v1": "is not a host",
+    "https://llm\u3002corp/v1": "is not a host",
+    "https://-llm.corp/v1": "is not a host",
     "https://llm.corp/v1?x": r"character '\?'",
     "https://llm.corp/v1#x": "character '#'",
     "https://llm.corp\\@evil.com": "character",
