@@ -83,7 +83,7 @@ class ControlPlane:
             case ["system", "serviceaccount", namespace, name]:
                 if groups:
                     raise ValueError(
-                        f"{user}: the groups of a ServiceAccount are the API server's to say; leave `groups` out"
+                        f"{user}: the API server decides on the groups of a ServiceAccount; leave `groups` out"
                     )
                 token = self.kubectl(
                     "create", "token", name, "-n", namespace, "--duration=10h"
@@ -219,7 +219,10 @@ def free_ports(count: int) -> list[int]:
 def need_programs() -> None:
     """Skip the test where a control plane can't run; with CI=true it goes on, and fails by name."""
     if absent := missing():
-        text = f"no control plane here: {', '.join(absent)} missing; scripts/parts.sh builds them (needs Go), or set KUBEBUILDER_ASSETS"
+        text = (
+            f"no control plane here: {', '.join(absent)} missing; "
+            "scripts/parts.sh builds them (needs Go), or set KUBEBUILDER_ASSETS"
+        )
         if os.environ.get("CI") == "true":
             pytest.fail(text)
         pytest.skip(text)

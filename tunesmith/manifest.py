@@ -6,7 +6,7 @@ A stage is done when its manifest is there. The layout of a run, below the store
     <run>/<stage>/<key>/<name>.pins.json       what the stage opened outside; conditional put
     <run>/<stage>/<key>/attempts/<id>/...      the files that the manifest names
     <run>/train/<key>/checkpoints/...          what a restart resumes from; removed on commit
-    <run>/merge/<key>/shards/...               the shards that an attempt has stored in full; removed on commit
+    <run>/merge/<key>/shards/...               shards that an attempt has stored in full; removed on commit
     <run>/generate/journal/...                 every paid answer; kept, and shared by all keys of the run
 """
 

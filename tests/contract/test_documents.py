@@ -96,7 +96,7 @@ NO_JSON = {
     "a: 1\nb: !!timestamp 2026-01-02": "line 2, column 4: JSON has no !!timestamp",
     "a: 1\nb: !!set {x, y}": "line 2, column 4: JSON has no !!set",
     "a: 1\nb: !!int many": "line 2, column 4: 'many' is not a valid int",
-    "a: 1\nb: !!bool maybe": "line 2, column 4: 'maybe' is no bool",
+    "a: 1\nb: !!bool maybe": "line 2, column 4: 'maybe' is not a valid bool",
     "a: 1\nb: !!python/name:os.system x": "line 2, column 4: could not determine a constructor",
     "a: 1\n? [a, b]\n: 2": "line 2, column 3: a key must be a string",
     "a: 1\n? {a: b}\n: 2": "line 2, column 3: a key must be a string",

@@ -99,11 +99,11 @@ BAD = {  # changes of the spec -> what the refusal must say
     "too many items": ({"data.seeds": ["x"] * 101}, "spec.data.seeds: must have at most 100 items"),
     "too much text": (
         {"data.seeds": ["x" * 4000] * 51},
-        "spec: task, system message, seeds and prompts together have more than 200,000 characters; keep the task short",
+        "seeds and prompts together have more than 200,000 characters; keep the task short",
     ),
     "a request larger than its snapshot can be": (
         {"evaluation.format": {"jsonSchema": {"enum": ["x" * 600_000]}}},
-        "bytes, more than the 600,000 that fit into a snapshot; move long data to a file and name it in data.source",
+        "more than the 600,000 that fit into a snapshot; move long data to a file and name it in data.source",
     ),
     "a stage that is none": ({"rerun": {"from": "training", "id": "1"}}, "did you mean 'train'"),
 }
