@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from tunesmith.errors import Gone
 from tunesmith.manifest import MANIFEST, File, Manifest, stage_folder
 from tunesmith_jobs.storage import NotFound, Store
-from tunesmith_jobs.storage.local import check, file_digest
+from tunesmith_jobs.storage.local_files import check_digest, file_digest
 
 
 def read_manifest(store: Store, run: str, stage: str, key: str) -> Manifest | None:
@@ -57,7 +57,7 @@ class Finished:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if (own := self.store.local(source)) is not None:
-                check(file_digest(own), expected, f"{self.store.url}/{source}")
+                check_digest(file_digest(own), expected, f"{self.store.url}/{source}")
                 with contextlib.suppress(FileExistsError):  # another thread was as quick
                     target.symlink_to(own)
             else:
