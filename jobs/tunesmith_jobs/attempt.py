@@ -1,15 +1,9 @@
 """One attempt at a stage: what it reads, what it says, where its results go, and how it commits them."""
 
 import contextlib
-import importlib.metadata
 import math
-import os
-import platform
 import secrets
-import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,48 +11,29 @@ from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter
 
-import tunesmith
 from tunesmith.errors import Gone, Stopped, TryAgain, TunesmithError
-from tunesmith.events import PROGRESS_SECONDS, Progress
 from tunesmith.manifest import MANIFEST, PINS, File, Manifest, Pin, stage_folder
 from tunesmith.request import Spec
 from tunesmith.resolve import Snapshot
 from tunesmith.wire import SNAPSHOT_FILE
+from tunesmith_jobs.attempt_log import AttemptLog
 from tunesmith_jobs.finished import Finished, read_manifest
-from tunesmith_jobs.log_lines import attempt_number, for_people, without_secrets
+from tunesmith_jobs.log_lines import attempt_number
 from tunesmith_jobs.storage import NotFound, Store, Writer
+from tunesmith_jobs.versions import versions
 
-LOG_LINES = 20_000  # kept in the store at most, the last ones
-LOG_PROGRESS_SECONDS = 30.0  # least time between two progress lines of the kept log
-_VERSIONED = (
-    "openai",
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "bitsandbytes",
-    "datasets",
-    "accelerate",
-    "safetensors",
-    "boto3",
-)
 _PINS: TypeAdapter[dict[str, Pin]] = TypeAdapter(dict[str, Pin])
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage reports: `metrics` are numbers by name, `details` anything later stages and reports need."""
+    """What a stage reports.
+
+    `metrics`: numbers by name. `details`: anything that later stages and reports need.
+    """
 
     metrics: dict[str, float] = field(default_factory=dict)
     details: dict[str, JsonValue] = field(default_factory=dict)
-
-
-@dataclass
-class _Phase:
-    name: str
-    began: float
-    done: int  # at its beginning: a resumed stage does not start at 0
-    said: float
 
 
 class Attempt:
@@ -68,21 +43,27 @@ class Attempt:
         self.stage = stage
         self.snapshot = snapshot
         self.store = store
-        self.work = work  # scratch, removed by whoever gave it
+        self.work = work  # scratch, which the caller removes
         self.id = name
         self.key = snapshot.key(stage)
         self.folder = stage_folder(snapshot.run, stage, self.key)
         self.started = time.monotonic()
         self.inputs: dict[str, str] = {}
         self.pins: dict[str, Pin] = {}
+        self.log = AttemptLog(
+            stage,
+            {
+                "namespace": snapshot.namespace,
+                "request": snapshot.name,
+                "stage": stage,
+                "attempt": attempt_number(name),
+            },
+        )
         self._files: dict[str, File] = {}
-        # A plain flag: setting a threading.Event in a signal handler can wait for a lock that the interrupted code holds.
+        # A plain flag: setting a threading.Event in a signal handler can wait for a lock that the interrupted
+        # code holds.
         self._stopping = False
         self._on_stop: list[Callable[[], None]] = []
-        self._phase: _Phase | None = None
-        self._kept: deque[str] = deque(maxlen=LOG_LINES)
-        self._last_kept_progress = float("-inf")
-        self._output = threading.Lock()
 
     @property
     def spec(self) -> Spec:
@@ -91,75 +72,49 @@ class Attempt:
 
     # What it says
 
-    @property
-    def about(self) -> dict[str, str]:
-        """What its log lines are about."""
-        who = self.snapshot
-        return {
-            "namespace": who.namespace,
-            "request": who.name,
-            "stage": self.stage,
-            "attempt": attempt_number(self.id),
-        }
-
     def say(self, text: str) -> None:
-        """A log line for people."""
-        self.keep(text)
-        self._print(for_people(without_secrets(text), self.about))
+        """Print and keep a line for people."""
+        self.log.say(text)
 
     def keep(self, text: str) -> None:
-        """Put lines into the log that the store keeps, without printing them."""
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._kept.extend(f"{now} {line}" for line in without_secrets(text).splitlines() or [""])
+        """Keep lines for the store's log without printing them."""
+        self.log.keep(text)
 
     def progress(self, done: int, total: int, unit: str, *, phase: str = "", **metrics: float) -> None:
-        """A progress line, at most one a second, except the first and last of a phase. `eta=` gives the seconds left, if known better."""
-        now = time.monotonic()
-        current = self._phase
-        if current is None or current.name != phase or done < current.done:
-            current = self._phase = _Phase(phase, now, done, float("-inf"))
-        if done < total and now - current.said < PROGRESS_SECONDS:
-            return
-        current.said = now
-        gained = done - current.done
-        eta = metrics.pop("eta", (now - current.began) / gained * (total - done) if gained else None)
-        numbers = {name: value for name, value in metrics.items() if math.isfinite(value)}  # JSON has no NaN
-        event = Progress(
-            stage=self.stage, done=done, total=total, unit=unit, phase=phase, eta=eta, metrics=numbers
-        )
-        if done >= total or now - self._last_kept_progress >= LOG_PROGRESS_SECONDS:
-            self._last_kept_progress = now
-            self.keep(event.line())
-        self._print(event.line())
+        """Print a progress line, at most one a second.
 
-    def _print(self, text: str) -> None:
-        with self._output:
-            print_line(text)
+        `eta=` gives the seconds left, if the stage knows better.
+        """
+        self.log.progress(done, total, unit, phase=phase, metrics=metrics)
 
     # Stopping
 
     @property
     def stopping(self) -> bool:
-        """Whether the stage was told to stop."""
+        """Whether the stage has been told to stop."""
         return self._stopping
 
     def stop(self) -> None:
-        """Ask the stage to stop; safe in a signal handler and from any thread."""
+        """Ask the stage to stop. Safe in a signal handler and from any thread."""
         self._stopping = True
         for callback in self._on_stop:
             callback()
 
     def on_stop(self, callback: Callable[[], None]) -> None:
-        """Call this (quick, takes no lock) when told to stop; at once if that was already so."""
+        """Call `callback` when the stage is told to stop, or at once if it already was.
+
+        It must be quick and take no lock.
+        """
         self._on_stop.append(callback)
         if self._stopping:
             callback()
 
     def check_stop(self) -> None:
-        """Raise Stopped if told to stop. Call between steps, with what a restart needs already saved."""
+        """Raise Stopped if told to stop. Call it between steps, when what a restart needs has been saved."""
         if self.stopping:
             raise Stopped(
-                f"{self.stage} was told to stop; what it had is saved", remedy="run again to go on from there"
+                f"{self.stage} was told to stop; its work so far is saved",
+                remedy="run again to continue from there",
             )
 
     # What it reads
@@ -177,7 +132,10 @@ class Attempt:
         return Finished(self.store, manifest, self.work / "inputs")
 
     def pin(self, name: str, find: Callable[[], Pin]) -> Pin:
-        """The pin of an outside thing: found once per key, the same for all attempts of this key."""
+        """The pin of something outside the store.
+
+        It is found once; all attempts at this key then use the same one.
+        """
         path = f"{self.folder}/{name}.{PINS}"
         try:
             data = self.store.read(path)
@@ -203,26 +161,26 @@ class Attempt:
 
     @contextlib.contextmanager
     def writer(self, name: str) -> Iterator[Writer]:
-        """Stream a file of the result; it appears whole, or not at all."""
+        """Stream a file of the result. It appears whole, or not at all."""
         with self.store.writer(self._place(name)) as out:
             yield out
         self._files[name] = out.digest.model_copy(update={"path": name})
 
     def adopt(self, file: File, attempt: str) -> None:
-        """Make a file that an earlier attempt left whole part of the result, by a copy that the store makes itself."""
+        """Make a file that an earlier attempt has stored part of this result. The store itself copies it."""
         self.store.copy(f"{self.folder}/attempts/{attempt}/{file.path}", self._place(file.path))
         self._files[file.path] = file
 
     def _place(self, name: str) -> str:
         return f"{self.folder}/attempts/{self.id}/{name}"
 
+    # How it ends
+
     def commit(self, outcome: Outcome) -> tuple[Manifest, bool]:
-        """Write the manifest. Returns the one that counts, and whether it is another attempt's, which then is adopted."""
-        metrics = {
-            name: value for name, value in outcome.metrics.items() if math.isfinite(value)
-        }  # JSON has no NaN
-        if left_out := sorted(outcome.metrics.keys() - metrics.keys()):
-            self.say(f"left out of the metrics, being no finite numbers: {', '.join(left_out)}")
+        """Write the manifest.
+
+        Returns the manifest that counts, and whether it is another attempt's, which this one then adopts.
+        """
         manifest = Manifest(
             run=self.snapshot.run,
             stage=self.stage,
@@ -233,7 +191,7 @@ class Attempt:
             files=tuple(self._files[name] for name in sorted(self._files)),
             inputs=self.inputs,
             pins=self.pins,
-            metrics=metrics,
+            metrics=self._finite(outcome.metrics),
             details=outcome.details,
             versions=versions(),
         )
@@ -246,24 +204,37 @@ class Attempt:
         self.clean_up(winner)
         return winner, True
 
+    def _finite(self, metrics: dict[str, float]) -> dict[str, float]:
+        """The metrics that JSON can hold: it has no NaN and no infinity."""
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        if left_out := sorted(metrics.keys() - finite.keys()):
+            self.say(f"left out of the metrics because they are not finite: {', '.join(left_out)}")
+        return finite
+
     def committed(self) -> Manifest | None:
-        """The manifest of this key, whoever wrote it."""
+        """The manifest of this key, from whichever attempt; None if no attempt has committed one."""
         return read_manifest(self.store, self.snapshot.run, self.stage, self.key)
 
     def clean_up(self, winner: Manifest) -> None:
-        """Remove what only an unfinished key needs: losing attempts, checkpoints, unfinished uploads. A fault here costs space only."""
+        """Remove what only an unfinished key needs: losing attempts, checkpoints, unfinished uploads.
+
+        If that fails, it costs nothing but space.
+        """
         kept = (f"{self.folder}/{MANIFEST}", f"{winner.folder}/", f"{self.folder}/logs/")
         try:
-            below = [entry.path for entry in self.store.list(f"{self.folder}/")]
+            paths = [entry.path for entry in self.store.list(f"{self.folder}/")]
             self.store.delete(
-                [path for path in below if not path.startswith(kept) and not path.endswith(f".{PINS}")]
+                path for path in paths if not path.startswith(kept) and not path.endswith(f".{PINS}")
             )
             self.store.abort_uploads(f"{self.folder}/")
         except TunesmithError as error:
-            self.say(f"left unfinished pieces at {self.store.url}/{self.folder}: {error.message}")
+            self.say(f"left unfinished files at {self.store.url}/{self.folder}: {error.message}")
 
     def keep_request(self) -> None:
-        """Keep the snapshot as what the run was last asked for, for people and for `tunesmith` later on; a fault here stops nothing."""
+        """Keep the snapshot in the store as what the run was last asked for.
+
+        If that fails, the stage continues.
+        """
         path, data = f"{self.snapshot.run}/{SNAPSHOT_FILE}", self.snapshot.to_json().encode()
         try:
             if self.store.size(path) != len(data) or self.store.read(path) != data:
@@ -272,40 +243,14 @@ class Attempt:
             self.say(f"the request could not be kept at {self.store.url}/{path}: {error.message}")
 
     def keep_log(self) -> None:
-        """Keep what the attempt said in the store, beside the attempts; a fault here is not the stage's."""
+        """Keep the log in the store. If that fails, the stage has not failed."""
         with contextlib.suppress(TunesmithError):
-            self.store.write(
-                f"{self.folder}/logs/{self.id}.log",
-                ("\n".join(self._kept) + "\n").encode("utf-8", "backslashreplace"),
-            )
-
-
-def print_line(text: str) -> None:
-    """A whole line on standard output. Whoever read it may be gone; that must not cost the work done so far."""
-    try:
-        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        silence()
-
-
-def silence() -> None:
-    """From now on standard output and error go nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that may change a result."""
-    found = {"tunesmith": tunesmith.__version__, "python": platform.python_version()}
-    for name in _VERSIONED:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            self.store.write(f"{self.folder}/logs/{self.id}.log", self.log.to_bytes())
 
 
 def new_attempt(prefix: str = "") -> str:
-    """A name that no other attempt has: two processes may be given the same `prefix`. Without one it begins with the time."""
+    """A name that no other attempt has, even one that was given the same `prefix`.
+
+    Without a prefix it begins with the time.
+    """
     return f"{prefix or f'{datetime.now(UTC):%Y%m%dT%H%M%S}'}-{secrets.token_hex(3)}"

@@ -1,4 +1,4 @@
-"""What an exception means for a process of the jobs, and what it says before it ends."""
+"""What an exception means for a process of the jobs, and what the process prints before it ends."""
 
 import errno
 import sys
@@ -12,24 +12,24 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def known(error: BaseException) -> TunesmithError | None:
-    """The error itself if it has a class of its own, what it amounts to, or None for a bug."""
+    """The error itself if it has a class of its own, the one it amounts to, or None for a bug."""
     if isinstance(error, TunesmithError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return Stopped("interrupted", remedy="run again to go on")
+        return Stopped("interrupted", remedy="run again to continue")
     if isinstance(error, OSError) and error.errno in _FULL:
-        where = error.filename or "the scratch folder"
+        place = error.filename or "the scratch folder"
         return TryAgain(
-            f"the disk is full at {where}", reason="DiskFull", remedy="free space there, then run again"
+            f"the disk is full at {place}", reason="DiskFull", remedy="free space there, then run again"
         )
     return None
 
 
 def explained(name: str, error: BaseException) -> tuple[TunesmithError, str]:
-    """The error to report, and the text for people: with a traceback only if it is a bug."""
-    found = known(error)
-    if found is not None:
-        return found, f"{name}: {found}"
+    """The error to report, and its text for people, which has a traceback only if it is a bug."""
+    reported = known(error)
+    if reported is not None:
+        return reported, f"{name}: {reported}"
     bug = TunesmithError(
         f"{type(error).__name__}: {error}", remedy="this is a bug; please report it with the traceback above"
     )
@@ -37,7 +37,10 @@ def explained(name: str, error: BaseException) -> tuple[TunesmithError, str]:
 
 
 def complain(text: str, about: Mapping[str, str] | None = None) -> None:
-    """Lines on standard error, if anybody still reads it. `about`: whose they are, as far as it is known."""
+    """Print on standard error, if anybody still reads it.
+
+    `about`: what is known of the attempt that it concerns.
+    """
     try:
         print(for_people(without_secrets(text), about or {}, level="error"), file=sys.stderr, flush=True)
     except OSError:

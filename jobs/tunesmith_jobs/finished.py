@@ -1,4 +1,4 @@
-"""A finished stage, to be read: by later stages, by `fetch`, by `deliver`."""
+"""Reading a finished stage, for later stages, `fetch` and `deliver`."""
 
 import contextlib
 from pathlib import Path
@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from tunesmith.errors import Gone
 from tunesmith.manifest import MANIFEST, File, Manifest, stage_folder
 from tunesmith_jobs.storage import NotFound, Store
-from tunesmith_jobs.storage.local import check, file_digest
+from tunesmith_jobs.storage.local_files import check_digest, file_digest
 
 
 def read_manifest(store: Store, run: str, stage: str, key: str) -> Manifest | None:
-    """The manifest of a finished stage, or None. Raises Gone if there is something else in its place."""
+    """The manifest of a finished stage, or None. Raises Gone if something else is in its place."""
     path = f"{stage_folder(run, stage, key)}/{MANIFEST}"
     try:
         return parse_manifest(store.read(path), f"{store.url}/{path}")
@@ -21,19 +21,19 @@ def read_manifest(store: Store, run: str, stage: str, key: str) -> Manifest | No
 
 
 def parse_manifest(data: bytes, place: str) -> Manifest:
-    """The manifest in what was read at `place`. Raises Gone if it is none."""
+    """The manifest in the bytes that were read at `place`. Raises Gone if they are not a manifest."""
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
         raise Gone(
-            f"{place} is no manifest that this release can read",
+            f"{place} is not a manifest that this release can read",
             reason="ManifestUnreadable",
             remedy="use the release that wrote it, or remove it and run the stage again",
         ) from error
 
 
 class Finished:
-    """A finished stage: every file is checked against size and sha256 of its manifest before anybody sees it."""
+    """A finished stage. Every file is checked against its manifest before it is given out."""
 
     def __init__(self, store: Store, manifest: Manifest, cache: Path) -> None:
         self.store = store
@@ -45,9 +45,9 @@ class Finished:
         return [file.path for file in self.manifest.files]
 
     def path(self, name: str) -> Path:
-        """The file, checked, as a local file in a folder that mirrors the attempt's. Raises Gone.
+        """A checked file, as a local file in a folder that mirrors the attempt's. Raises Gone.
 
-        In a folder store it is a link to the store's own file, which was read once for the check: never write to it.
+        If the store is a folder, it is a link to the store's own file: never write to it.
         """
         target = self._cache / name
         if target.exists():
@@ -56,18 +56,22 @@ class Finished:
         source = f"{self.manifest.folder}/{name}"
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if (own := self.store.local(source)) is not None:
-                check(file_digest(own), expected, f"{self.store.url}/{source}")
-                with contextlib.suppress(FileExistsError):  # another thread was as quick
-                    target.symlink_to(own)
-            else:
+            stored = self.store.local(source)
+            if stored is None:
                 self.store.download(source, target, expected)
+            else:
+                check_digest(file_digest(stored), expected, f"{self.store.url}/{source}")
+                with contextlib.suppress(FileExistsError):  # another thread was faster
+                    target.symlink_to(stored)
         except (NotFound, FileNotFoundError) as error:
             raise self._gone(name) from error
         return target
 
     def folder(self, prefix: str = "") -> Path:
-        """A local folder with all files below `prefix` (which ends in `/`, or is empty), checked. Raises Gone."""
+        """A local folder with all files below `prefix`, checked.
+
+        `prefix` ends in `/` or is empty. Raises Gone.
+        """
         for name in self.names():
             if name.startswith(prefix):
                 self.path(name)
@@ -78,13 +82,13 @@ class Finished:
         return self.path(name).read_bytes()
 
     def _expected(self, name: str) -> File:
-        if (entry := self.manifest.file(name)) is None:
+        file = self.manifest.file(name)
+        if file is None:
             raise self._gone(name)
-        return entry
+        return file
 
     def _gone(self, name: str) -> Gone:
-        place = f"{self.store.url}/{f'{self.manifest.folder}/{name}'}"
         return Gone(
-            f"{place} is gone",
+            f"{self.store.url}/{self.manifest.folder}/{name} is gone",
             remedy=f"set `rerun: {{from: {self.manifest.stage}, id: <new>}}` to make it again",
         )

@@ -28,7 +28,7 @@ from tunesmith_jobs.finished import read_manifest
 from tunesmith_jobs.results import Item, items
 from tunesmith_jobs.storage import NotFound, Store, open_store
 from tunesmith_jobs.storage.folder import FolderStore
-from tunesmith_jobs.storage.local import file_digest
+from tunesmith_jobs.storage.local_files import file_digest
 
 
 def main(argv: Sequence[str] | None = None) -> int:

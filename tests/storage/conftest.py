@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tunesmith_jobs.storage import open_store
+from tunesmith_jobs.storage import SCHEMES, open_store
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +19,22 @@ def s3_env(s3, monkeypatch):
     return s3
 
 
-@pytest.fixture(params=["folder", "s3"])
-def url(request, tmp_path):
-    if request.param == "folder":
-        return f"file://{tmp_path}/a store 存"
-    return request.getfixturevalue("s3_env").new_url()
+# A store of each kind, by its scheme: a new kind needs its fixture `<scheme>_url` here.
+
+
+@pytest.fixture
+def file_url(tmp_path):
+    return f"file://{tmp_path}/a store 存"
+
+
+@pytest.fixture
+def s3_url(s3_env):
+    return s3_env.new_url()
+
+
+@pytest.fixture(params=sorted(SCHEMES))
+def url(request):
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture

@@ -10,21 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import BadRequest, Refused, TryAgain
-from tunesmith_jobs.storage import folder as folder_module
+from tunesmith.errors import TryAgain
 from tunesmith_jobs.storage import open_store
-from tunesmith_jobs.storage.folder import FolderStore, fault
+from tunesmith_jobs.storage.base import StoreAway, StoreRefused, StoreUnusable
+from tunesmith_jobs.storage.folder import FolderStore
+from tunesmith_jobs.storage.folder_faults import fault
 
 FAULTS = {  # errno -> class, reason
     errno.ENOSPC: (TryAgain, "DiskFull"),
     errno.EDQUOT: (TryAgain, "DiskFull"),
     errno.EFBIG: (TryAgain, "DiskFull"),
-    errno.EACCES: (Refused, "StoreRefused"),
-    errno.EROFS: (Refused, "StoreRefused"),
-    errno.ENOTDIR: (BadRequest, "StoreUnusable"),
-    errno.ENAMETOOLONG: (BadRequest, "StoreUnusable"),
-    errno.EIO: (TryAgain, "StoreUnreachable"),
-    errno.ESTALE: (TryAgain, "StoreUnreachable"),
+    errno.EACCES: (StoreRefused, "StoreRefused"),
+    errno.EROFS: (StoreRefused, "StoreRefused"),
+    errno.ENOTDIR: (StoreUnusable, "StoreUnusable"),
+    errno.ENAMETOOLONG: (StoreUnusable, "StoreUnusable"),
+    errno.EIO: (StoreAway, "StoreUnreachable"),
+    errno.ESTALE: (StoreAway, "StoreUnreachable"),
 }
 
 
@@ -34,16 +35,15 @@ FAULTS = {  # errno -> class, reason
     ids=errno.errorcode.get,
 )
 def test_every_fault_names_the_folder(number, kind, reason):
-    found = fault(OSError(number, os.strerror(number), "/mnt/runs/x"), Path("/mnt/runs"))
-    assert (type(found), found.reason) == (kind, reason)
-    assert "/mnt/runs" in found.message
-    assert found.remedy
+    error = fault(OSError(number, os.strerror(number), "/mnt/runs/x"), Path("/mnt/runs"))
+    assert (type(error), error.reason) == (kind, reason)
+    assert "/mnt/runs" in error.message
+    assert error.remedy
 
 
 WRITER = """
 import os, sys
 from tunesmith_jobs.storage import open_store
-from tunesmith_jobs.storage import folder
 store = open_store(sys.argv[1])
 if sys.argv[2] == "stream":
     with store.writer("r/big") as out:
@@ -54,10 +54,10 @@ else:
     def die(*_):
         os.kill(os.getpid(), 9)
     if sys.argv[2] == "before the link":
-        folder.os.link = die
+        os.link = die
     else:
         link = os.link
-        folder.os.link = lambda *names: (link(*names), die())
+        os.link = lambda *names: (link(*names), die())
     store.create("r/manifest.json", b"whole")
 """
 
@@ -111,13 +111,13 @@ for put in (lambda: store.create("a/m", b"x" * 200_000), lambda: store.write("a/
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /sys, where nobody may make a folder")
 def test_a_folder_that_may_not_be_written_is_refused_by_name():
-    with pytest.raises(Refused, match="folder /sys/tunesmith cannot be used"):
+    with pytest.raises(StoreRefused, match="folder /sys/tunesmith cannot be used"):
         FolderStore("/sys/tunesmith").probe()
 
 
 def test_a_file_in_place_of_the_folder_is_said(tmp_path):
     (tmp_path / "store").write_text("a file")
-    with pytest.raises(BadRequest, match="cannot hold a store"):
+    with pytest.raises(StoreUnusable, match="cannot hold a store"):
         FolderStore(str(tmp_path / "store")).probe()
 
 
@@ -125,7 +125,7 @@ def test_without_hard_links_one_still_creates(tmp_path, monkeypatch):
     def no_link(*_):
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(folder_module.os, "link", no_link)
+    monkeypatch.setattr(os, "link", no_link)
     store = FolderStore(str(tmp_path))
     assert [store.create("a/m", data) for data in (b"first", b"second")] == [True, False]
     assert [(entry.path, store.read(entry.path)) for entry in store.list("")] == [("a/m", b"first")]
@@ -138,10 +138,10 @@ def test_a_link_made_though_its_answer_was_lost_counts_as_won(tmp_path, monkeypa
         link(source, target)
         raise FileExistsError(errno.EEXIST, "File exists")
 
-    monkeypatch.setattr(folder_module.os, "link", lost)
+    monkeypatch.setattr(os, "link", lost)
     store = FolderStore(str(tmp_path))
     assert store.create("m", b"mine")
-    monkeypatch.setattr(folder_module.os, "link", link)
+    monkeypatch.setattr(os, "link", link)
     assert not store.create("m", b"theirs")
 
 

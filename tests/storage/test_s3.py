@@ -12,12 +12,13 @@ from proxy import cutting, unconditional
 
 from tunesmith.errors import BadRequest, Gone, Refused, TryAgain
 from tunesmith_jobs.storage import NotFound, open_store
+from tunesmith_jobs.storage.base import StoreAway, StoreRefused, StoreUnusable, UploadDropped
 from tunesmith_jobs.storage.s3_bucket import Bucket
-from tunesmith_jobs.storage.s3_faults import Place, fault, passes
+from tunesmith_jobs.storage.s3_faults import Target, fault, passes
 from tunesmith_jobs.storage.s3_upload import PART, copy_object, part_size
 
 MIB = 1 << 20
-PLACE = Place("my-bucket", "https://s3.example", "runs/r/x")
+TARGET = Target("my-bucket", "https://s3.example", "runs/r/x")
 
 
 def answered(code, status, operation="PutObject"):
@@ -28,105 +29,131 @@ def answered(code, status, operation="PutObject"):
 
 
 FAULTS = {  # error -> class, reason, whether it is tried again at once, and what the text names
-    "no bucket": (answered("NoSuchBucket", 404), Refused, "BucketMissing", False, "my-bucket"),
+    "no bucket": (answered("NoSuchBucket", 404), StoreRefused, "BucketMissing", False, "my-bucket"),
     "no object": (answered("NoSuchKey", 404, "GetObject"), NotFound, None, False, "my-bucket"),
     "no object, by HEAD": (answered("404", 404, "HeadObject"), NotFound, None, False, "my-bucket"),
     "a put that finds no path": (
         answered("404", 404),
-        BadRequest,
+        StoreUnusable,
         "StoreUnusable",
         False,
         "https://s3.example",
     ),
     "wrong secret": (
         answered("SignatureDoesNotMatch", 403),
-        Refused,
+        StoreRefused,
         "StoreRefused",
         False,
         "AWS_SECRET_ACCESS_KEY",
     ),
-    "wrong key": (answered("InvalidAccessKeyId", 403), Refused, "StoreRefused", False, "my-bucket"),
-    "no right": (answered("AccessDenied", 403), Refused, "StoreRefused", False, "s3:PutObject"),
-    "old token": (answered("ExpiredToken", 400), Refused, "StoreRefused", False, "my-bucket"),
-    "wrong clock": (answered("RequestTimeTooSkewed", 403), Refused, "ClockWrong", False, "clock"),
-    "other region": (answered("PermanentRedirect", 301), BadRequest, "StoreRegion", False, "AWS_REGION"),
-    "too fast": (answered("SlowDown", 503), TryAgain, "StoreBusy", True, "my-bucket"),
-    "too many": (answered("Whatever", 429), TryAgain, "StoreBusy", True, "my-bucket"),
-    "its own fault": (answered("InternalError", 500), TryAgain, "StoreBusy", True, "my-bucket"),
+    "wrong key": (answered("InvalidAccessKeyId", 403), StoreRefused, "StoreRefused", False, "my-bucket"),
+    "no right": (answered("AccessDenied", 403), StoreRefused, "StoreRefused", False, "s3:PutObject"),
+    "old token": (answered("ExpiredToken", 400), StoreRefused, "StoreRefused", False, "my-bucket"),
+    "wrong clock": (answered("RequestTimeTooSkewed", 403), StoreRefused, "ClockWrong", False, "clock"),
+    "other region": (answered("PermanentRedirect", 301), StoreUnusable, "StoreRegion", False, "AWS_REGION"),
+    "too fast": (answered("SlowDown", 503), StoreAway, "StoreBusy", True, "my-bucket"),
+    "too many": (answered("Whatever", 429), StoreAway, "StoreBusy", True, "my-bucket"),
+    "its own fault": (answered("InternalError", 500), StoreAway, "StoreBusy", True, "my-bucket"),
     "its own fault, for one key of a batch": (
         answered("InternalError", 0, "DeleteObjects"),
-        TryAgain,
+        StoreAway,
         "StoreBusy",
         True,
         "my-bucket",
     ),
-    "a gateway without its server": (answered("502", 502), TryAgain, "StoreBusy", True, "my-bucket"),
-    "full": (answered("XMinioStorageFull", 507), TryAgain, "StoreFull", False, "my-bucket"),
-    "not built": (answered("NotImplemented", 501), BadRequest, "StoreUnusable", False, "my-bucket"),
+    "a gateway without its server": (answered("502", 502), StoreAway, "StoreBusy", True, "my-bucket"),
+    "full": (answered("XMinioStorageFull", 507), StoreAway, "StoreFull", False, "my-bucket"),
+    "not built": (answered("NotImplemented", 501), StoreUnusable, "StoreUnusable", False, "my-bucket"),
     "upload swept away": (
         answered("NoSuchUpload", 404, "UploadPart"),
-        TryAgain,
+        UploadDropped,
         "UploadDropped",
         False,
         "runs/r/x",
     ),
+    "full, said with a status of rights": (
+        answered("QuotaExceeded", 403),
+        StoreAway,
+        "StoreFull",
+        False,
+        "my-bucket",
+    ),
+    "other region, said with a status of rights": (
+        answered("IllegalLocationConstraintException", 403),
+        StoreUnusable,
+        "StoreRegion",
+        False,
+        "AWS_REGION",
+    ),
     "archived": (answered("InvalidObjectState", 403, "GetObject"), Gone, "Archived", False, "runs/r/x"),
-    "no keys": (boto.NoCredentialsError(), Refused, "StoreRefused", False, "AWS_ACCESS_KEY_ID"),
+    "no keys": (boto.NoCredentialsError(), StoreRefused, "StoreRefused", False, "AWS_ACCESS_KEY_ID"),
     "half a key": (
         boto.PartialCredentialsError(provider="env", cred_var="x"),
-        Refused,
+        StoreRefused,
         "StoreRefused",
         False,
         "my-bucket",
     ),
     "nobody there": (
         boto.EndpointConnectionError(endpoint_url="u"),
-        TryAgain,
+        StoreAway,
         "StoreUnreachable",
         True,
         "https://s3.example",
     ),
     "no answer in time": (
         boto.ReadTimeoutError(endpoint_url="u"),
-        TryAgain,
+        StoreAway,
         "StoreUnreachable",
         True,
         "https://s3.example",
     ),
     "hung up": (
         boto.ConnectionClosedError(endpoint_url="u"),
-        TryAgain,
+        StoreAway,
         "StoreUnreachable",
         True,
         "https://s3.example",
     ),
     "body cut off": (
         boto.IncompleteReadError(actual_bytes=1, expected_bytes=2),
-        TryAgain,
+        StoreAway,
         "StoreUnreachable",
         True,
         "my-bucket",
     ),
     "unknown authority": (
         boto.SSLError(endpoint_url="u", error="e"),
-        TryAgain,
+        StoreAway,
         "StoreUntrusted",
         False,
         "AWS_CA_BUNDLE",
     ),
-    "a web page": (ResponseParserError("not XML"), TryAgain, "StoreUnreachable", False, "https://s3.example"),
-    "no such name": (boto.ParamValidationError(report="r"), BadRequest, "StoreUnusable", False, "my-bucket"),
+    "a web page": (
+        ResponseParserError("not XML"),
+        StoreAway,
+        "StoreUnreachable",
+        False,
+        "https://s3.example",
+    ),
+    "no such name": (
+        boto.ParamValidationError(report="r"),
+        StoreUnusable,
+        "StoreUnusable",
+        False,
+        "my-bucket",
+    ),
 }
 
 
 @pytest.mark.parametrize(("error", "kind", "reason", "again", "named"), FAULTS.values(), ids=FAULTS)
 def test_every_fault_says_what_and_where(error, kind, reason, again, named):
-    found = fault(error, PLACE)
-    assert type(found) is kind
-    assert named in str(found)
+    raised = fault(error, TARGET)
+    assert type(raised) is kind
+    assert named in str(raised)
     assert passes(error) is again
     if reason is not None:
-        assert (found.reason, bool(found.remedy) or reason == "StoreUnreachable") == (reason, True)
+        assert (raised.reason, bool(raised.remedy) or reason == "StoreUnreachable") == (reason, True)
 
 
 WRONG = {  # variable -> value, class, words of the message
@@ -279,9 +306,7 @@ def test_a_large_object_is_copied_in_parts(s3, monkeypatch):
     store = open_store(s3.new_url())
     data = os.urandom(13 * (1 << 20))
     store.write("whole", data)
-    bucket, prefix = Bucket(store.url.split("/")[2]), store.url.partition("://")[2].partition("/")[2]
-    key = f"{prefix}/" if prefix else ""
-    copy_object(bucket, f"{key}whole", f"{key}copy", len(data), most=5 << 20)
+    copy_object(store.bucket, store.key("whole"), store.key("copy"), len(data), most=5 << 20)
     assert store.read("copy") == data
 
 
@@ -310,13 +335,11 @@ def test_every_new_object_is_asked_to_be_encrypted(act, operations, s3_env, monk
 
     def look(params, model, **_):
         headers = params["headers"]
-        found = (
-            headers.pop("x-amz-server-side-encryption", None),
-            headers.pop("x-amz-server-side-encryption-aws-kms-key-id", None),
-        )
-        seen[model.name] = found == ("aws:kms", "key-1")
+        encryption = headers.pop("x-amz-server-side-encryption", None)
+        key = headers.pop("x-amz-server-side-encryption-aws-kms-key-id", None)
+        seen[model.name] = (encryption, key) == ("aws:kms", "key-1")
 
-    store._bucket._client.meta.events.register("before-call.s3", look)
+    store.bucket.client.meta.events.register("before-call.s3", look)
     act(store, large)
     assert seen == operations
 
@@ -327,7 +350,7 @@ def test_the_bucket_is_part_of_path_or_host_as_it_is_said(style, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "eu-1")
     monkeypatch.setenv("TUNESMITH_S3_ADDRESSING_STYLE", style)
-    client = Bucket("my-bucket")._client
+    client = Bucket("my-bucket").client
     url = client.generate_presigned_url("get_object", Params={"Bucket": "my-bucket", "Key": "k"}).partition(
         "?"
     )[0]

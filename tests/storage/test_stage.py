@@ -25,9 +25,7 @@ TOY = Path(__file__).parents[1] / "toy_stage.py"
 SNAPSHOT = snapshot_for({"data": {"examples": 3}})
 KEY = SNAPSHOT.key("generate")
 FOLDER = f"r/generate/{KEY}"
-FOLDER_ONLY = pytest.mark.parametrize(
-    "url", ["folder"], indirect=True
-)  # where the kind of store makes no difference
+FOLDER_ONLY = pytest.mark.parametrize("url", ["file"], indirect=True)  # where the kind makes no difference
 
 
 @pytest.fixture

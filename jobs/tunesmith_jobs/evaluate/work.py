@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from tunesmith.errors import Gone
 from tunesmith.manifest import Pin
 from tunesmith_jobs import model_card
-from tunesmith_jobs.attempt import Attempt, Outcome, versions
+from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import open_base
 from tunesmith_jobs.device import find_device
 from tunesmith_jobs.evaluate import page, report
@@ -34,6 +34,7 @@ from tunesmith_jobs.evaluate.scoring import (
 from tunesmith_jobs.evaluate.verdict import Verdict, judge
 from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.rows import read_rows
+from tunesmith_jobs.versions import versions
 
 _TABLE = {
     "loss": "loss on the test rows (nats per token)",

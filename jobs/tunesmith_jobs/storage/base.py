@@ -1,10 +1,12 @@
-"""The small interface that both kinds of store meet: s3:// (s3.py) and file:// (folder.py).
+"""What every store promises, whatever it is made of.
 
-Paths are relative to the store's root, with `/`. Faults come out as the exceptions of tunesmith.errors: TryAgain for what passes
-(unreachable, timed out, disk full), Refused for credentials, a missing bucket or a folder that may not be written, each with the
-name of the bucket or folder; a path that is not there is NotFound.
+Paths are relative to the store's root, with `/` between their parts. A path without an object is NotFound. A
+store that as a whole cannot be used raises a StoreError that names the bucket or folder; what concerns one
+object raises another error of tunesmith.errors.
 """
 
+import contextlib
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -12,17 +14,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tunesmith.errors import BadRequest, Refused, TryAgain, TunesmithError
 from tunesmith.manifest import File
 
 
 class NotFound(KeyError):
-    """No object at a path."""
+    """There is no object at a path."""
+
+
+class StoreError(TunesmithError):
+    """The store as a whole cannot be used, so the next call would fail as well.
+
+    Raise one of the subclasses.
+    """
+
+
+class StoreAway(StoreError, TryAgain):
+    """The store cannot be used now: it is unreachable, busy or full."""
+
+    default_reason = "StoreUnreachable"
+
+
+class StoreRefused(StoreError, Refused):
+    """The credentials do not open the store, or it does not exist."""
+
+    default_reason = "StoreRefused"
+
+
+class StoreUnusable(StoreError, BadRequest):
+    """The store can never be used as it is configured."""
+
+    default_reason = "StoreUnusable"
+
+
+class UploadDropped(TryAgain):
+    """An unfinished upload was removed, usually because another attempt finished first."""
+
+    default_reason = "UploadDropped"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An object of a listing. `size` in bytes; `etag`: what the server says of the content, empty for a folder.
+    """An object of a listing.
 
+    `size`: in bytes.
+    `etag`: what the server calls the content; empty in a folder.
     `modified`: seconds since 1970.
     """
 
@@ -33,16 +69,19 @@ class Entry:
 
 
 class Writer(Protocol):
-    """Where a streamed object goes. `digest` is known once the `with` block has ended well."""
+    """An object that is being streamed.
+
+    `digest` is known once the `with` block has ended without an exception.
+    """
 
     digest: File
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append; the buffer may be reused as soon as this returns."""
+        """Append `data`. The caller may reuse its buffer afterwards."""
 
 
 class Store(ABC):
-    """A bucket's prefix or a folder. All calls are safe from several threads."""
+    """A place for objects: a bucket's prefix or a folder. All calls are safe from several threads."""
 
     url: str
 
@@ -52,56 +91,95 @@ class Store(ABC):
 
     @abstractmethod
     def read_range(self, path: str, start: int, length: int) -> bytes:
-        """`length` bytes from `start` (fewer at the end). Raises NotFound."""
+        """`length` bytes from `start`, fewer at the end of the object. Raises NotFound."""
 
     @abstractmethod
     def size(self, path: str) -> int | None:
-        """Bytes of an object, or None if there is none."""
+        """Bytes of an object, or None if it does not exist."""
 
     @abstractmethod
     def create(self, path: str, data: bytes) -> bool:
-        """Write an object only if there is none: a conditional put.
+        """Write an object only if there is none at this path yet: a conditional put.
 
-        True if it now holds `data` by this call, also when the answer to one's own put was lost and the read-back shows it;
-        False if another writer was first.
+        Returns True if the object now holds `data` because of this call, even if the answer to the put was
+        lost. Returns False if another writer was first.
         """
 
-    @abstractmethod
     def write(self, path: str, data: bytes) -> None:
-        """Write an object whole, over any earlier one. Readers see the old or the new, never a part."""
+        """Write an object over any earlier one. Readers see the old or the new object, never a part."""
+        with self.writer(path) as out:
+            out.write(data)
 
     @abstractmethod
     def writer(self, path: str) -> AbstractContextManager[Writer]:
-        """Stream an object (multipart on S3). It appears whole when the block ends; an exception leaves nothing behind."""
+        """Stream an object. It appears whole when the block ends; an exception leaves nothing behind.
+
+        The end of the block raises UploadDropped if somebody has called `abort_uploads` meanwhile.
+        """
 
     @abstractmethod
     def upload(self, path: str, source: Path) -> File:
-        """Copy a local file in. Returns size and sha256 of what was stored (`path` of the result is the last part)."""
+        """Copy a local file to `path`.
+
+        Returns size and sha256 of what was stored, under the last part of `path`.
+        """
 
     @abstractmethod
     def copy(self, source: str, target: str) -> None:
-        """Make `target` an object with the content of `source`, without moving its bytes through here. Raises NotFound."""
+        """Copy an object within the store, without moving its bytes through this process. Raises NotFound."""
 
     @abstractmethod
     def download(self, path: str, target: Path, expected: File | None = None) -> File:
-        """Copy an object to a local file, whole or not at all. Raises NotFound; Gone if it is not `expected` (size, sha256)."""
+        """Copy an object to a local file, whole or not at all.
+
+        Raises NotFound, and Gone if size or sha256 is not `expected`.
+        """
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Objects below a prefix that ends in `/` (or all, for an empty one), in the order of their paths."""
+        """Objects below a prefix, in the order of their paths.
+
+        `prefix` ends in `/`; an empty one lists everything.
+        """
 
     @abstractmethod
     def delete(self, paths: Iterable[str]) -> None:
-        """Remove objects; those that are not there are no error."""
+        """Remove objects. It is not an error if one does not exist."""
 
     @abstractmethod
     def abort_uploads(self, prefix: str) -> None:
         """Drop unfinished uploads below a prefix."""
 
-    def local(self, path: str) -> Path | None:  # noqa: ARG002 - only folders have a use for it
-        """The object as a local file, if the store is a folder: to be read, never written."""
+    def local(self, path: str) -> Path | None:  # noqa: ARG002 - only a folder has local files
+        """The object as a local file, to be read and never written. None if the store has no local files."""
         return None
 
-    @abstractmethod
     def probe(self) -> None:
-        """Check that the store can be written and honours conditional puts. Raises what is wrong, with the bucket or folder."""
+        """Check that the store can be written and that only one writer creates an object.
+
+        Raises a StoreError.
+        """
+        path = f"tunesmith-probe-{secrets.token_hex(8)}"
+        try:
+            if not self.create(path, b"first") or self.create(path, b"second"):
+                raise self.not_conditional()
+        finally:
+            with contextlib.suppress(TunesmithError):
+                self.delete([path])
+
+    @abstractmethod
+    def not_conditional(self) -> StoreUnusable:
+        """The error to raise if `create` can succeed twice for one path."""
+
+
+def path_parts(path: str) -> list[str]:
+    """The parts of a path in a store. Raises BadRequest for a path that could lead out of it."""
+    parts = path.split("/")
+    if any(part in {"", ".", ".."} for part in parts):
+        raise bad_path(path)
+    return parts
+
+
+def bad_path(path: str) -> BadRequest:
+    """The error for a path that a store cannot have."""
+    return BadRequest(f"not a path in a store: {path!r}", remedy="give a relative path without `..`")

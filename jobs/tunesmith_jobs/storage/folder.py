@@ -1,28 +1,29 @@
 """A store in a folder: `file://`.
 
-An object is written beside its place under a name that no listing shows, and then put there in one step: by a rename, or by a hard
-link where it must not replace another. So a process that is killed at any moment leaves no half object, only an unfinished file,
-which `abort_uploads` removes.
+An object is written next to its place under a name that no listing shows, and then put there in one step: by
+a rename, or by a hard link where it must not replace another object. So a process that is killed at any
+moment leaves no half object, only an unfinished file, which `abort_uploads` removes.
 """
 
 import contextlib
-import errno
-import fcntl
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tunesmith.errors import BadRequest, Refused, TryAgain, TunesmithError
 from tunesmith.manifest import File
-from tunesmith_jobs.storage.base import Entry, NotFound, Store, Writer
-from tunesmith_jobs.storage.local import UnfinishedFile, blocks, check, is_hidden
+from tunesmith_jobs.storage.base import (
+    Entry,
+    NotFound,
+    Store,
+    StoreUnusable,
+    Writer,
+    bad_path,
+    path_parts,
+)
+from tunesmith_jobs.storage.folder_faults import reading, writing
+from tunesmith_jobs.storage.local_files import UnfinishedFile, blocks, check_digest, is_hidden, sync_folder
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_NO_SUCH_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EEXIST)
-_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
-_LOCK = ".tunesmith-lock"
+_TRIES = 10  # to begin a file in a folder that others remove whenever it is empty
 
 
 class FolderStore(Store):
@@ -34,12 +35,12 @@ class FolderStore(Store):
 
     def read(self, path: str) -> bytes:
         """All bytes of an object."""
-        with self._reading(path):
+        with reading(self.root, path):
             return self._at(path).read_bytes()
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """Some bytes of an object."""
-        with self._reading(path), self._at(path).open("rb") as data:
+        with reading(self.root, path), self._at(path).open("rb") as data:
             data.seek(start)
             return data.read(length)
 
@@ -47,7 +48,7 @@ class FolderStore(Store):
         """Bytes of an object, or None."""
         place = self._at(path)
         try:
-            with self._reading(path):
+            with reading(self.root, path):
                 return place.stat().st_size if place.is_file() else None
         except NotFound:
             return None
@@ -55,37 +56,25 @@ class FolderStore(Store):
     def create(self, path: str, data: bytes) -> bool:
         """Put an object where there is none. It is on the disk when this returns True."""
         target = self._at(path)
-        with self._writing(path), self._begin(target) as out:
+        with writing(self.root, path), self._begin(target) as out:
             out.write(data)
-            out.close(sync=True)
-            try:
-                won = _put_if_absent(out.place, target)
-            except FileNotFoundError:
-                # Another attempt won and has swept this one's unfinished file away.
-                if not target.exists():
-                    raise
-                return False
+            won = out.finish_if_absent()
             if won:
                 self._sync_folders(target)
             return won
-
-    def write(self, path: str, data: bytes) -> None:
-        """Put an object over any earlier one."""
-        with self.writer(path) as out:
-            out.write(data)
 
     @contextlib.contextmanager
     def writer(self, path: str) -> Iterator[Writer]:
         """Stream an object; it appears when the block ends."""
         target = self._at(path)
-        with self._writing(path):
+        with writing(self.root, path):
             out = self._begin(target)
         with out:
-            stream = _Stream(self, path, out)
+            stream = _Stream(self.root, path, out)
             yield stream
-            with self._writing(path):
+            with writing(self.root, path):
                 out.finish(sync=True)
-                _sync_folder(target.parent)
+                sync_folder(target.parent)
             stream.digest = out.digest
 
     def upload(self, path: str, source: Path) -> File:
@@ -97,7 +86,7 @@ class FolderStore(Store):
 
     def copy(self, source: str, target: str) -> None:
         """Link the file, or copy it where the file system has no links."""
-        with self._reading(source):
+        with reading(self.root, source):
             data = self._at(source).open("rb")
         with data:
             place = self._at(target)
@@ -105,7 +94,7 @@ class FolderStore(Store):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.unlink(missing_ok=True)
                 os.link(self._at(source), place)
-                _sync_folder(place.parent)
+                sync_folder(place.parent)
             except OSError:
                 with self.writer(target) as out:
                     for block in blocks(data):
@@ -113,34 +102,32 @@ class FolderStore(Store):
 
     def download(self, path: str, target: Path, expected: File | None = None) -> File:
         """Copy an object out, checked."""
-        with self._reading(path):
+        with reading(self.root, path):
             data = self._at(path).open("rb")
         with data, UnfinishedFile(target) as out:
             for block in blocks(data):
                 out.write(block)
-            check(out.close(sync=False), expected, f"{self.url}/{path}")
+            check_digest(out.close(sync=False), expected, f"{self.url}/{path}")
             out.finish()
             return out.digest
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Objects below a prefix, in the order of their paths."""
-        folder = self._at(prefix.rstrip("/")) if prefix else self.root
-        with contextlib.suppress(NotFound), self._reading(prefix):
-            yield from _entries(folder, prefix)
+        with contextlib.suppress(NotFound), reading(self.root, prefix):
+            yield from _entries(self._below(prefix), prefix)
 
     def delete(self, paths: Iterable[str]) -> None:
-        """Remove objects, and folders that are empty then."""
+        """Remove objects, and the folders that are empty afterwards."""
         for path in paths:
             place = self._at(path)
-            with self._writing(path), contextlib.suppress(NotADirectoryError):
+            with writing(self.root, path), contextlib.suppress(NotADirectoryError):
                 place.unlink(missing_ok=True)
             self._remove_empty(place.parent)
 
     def abort_uploads(self, prefix: str) -> None:
-        """Remove unfinished files below a prefix: what killed processes left, and what a losing attempt is still writing."""
-        top = self._at(prefix.rstrip("/")) if prefix else self.root
-        with self._writing(prefix):
-            for folder, _, names in os.walk(top, topdown=False):
+        """Remove unfinished files below a prefix: of killed processes, and of an attempt that lost."""
+        with writing(self.root, prefix):
+            for folder, _, names in os.walk(self._below(prefix), topdown=False):
                 for name in filter(is_hidden, names):
                     (Path(folder) / name).unlink(missing_ok=True)
                 self._remove_empty(Path(folder))
@@ -150,32 +137,28 @@ class FolderStore(Store):
         place = self._at(path)
         return place if place.is_file() else None
 
-    def probe(self) -> None:
-        """Write, look for a second winner, and remove."""
-        path = f"tunesmith-probe-{secrets.token_hex(8)}"
-        try:
-            if not self.create(path, b"first") or self.create(path, b"second"):
-                raise BadRequest(
-                    f"in folder {self.root} two writers can win one file",
-                    reason="StoreNotConditional",
-                    remedy="use a folder of another file system",
-                )
-        finally:
-            with contextlib.suppress(TunesmithError):
-                self.delete([path])
+    def not_conditional(self) -> StoreUnusable:
+        """The error for a file system on which two writers can create one file."""
+        return StoreUnusable(
+            f"in folder {self.root} two writers can create the same file",
+            reason="StoreNotConditional",
+            remedy="use a folder on another file system",
+        )
 
     def _at(self, path: str) -> Path:
-        parts = path.split("/")
-        if any(part in {"", ".", ".."} or is_hidden(part) or "\0" in part for part in parts):
-            raise BadRequest(f"not a path in a store: {path!r}", remedy="give a relative path without `..`")
+        parts = path_parts(path)
+        if any(is_hidden(part) or "\0" in part for part in parts):
+            raise bad_path(path)
         return self.root.joinpath(*parts)
 
+    def _below(self, prefix: str) -> Path:
+        return self._at(prefix.rstrip("/")) if prefix else self.root
+
     def _begin(self, target: Path) -> UnfinishedFile:
-        for _ in range(9):
+        for _ in range(_TRIES - 1):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(
-                FileNotFoundError
-            ):  # a delete at the same time removed the folder, which was empty
+            # The folder is missing if another process has just deleted the last object in it.
+            with contextlib.suppress(FileNotFoundError):
                 return UnfinishedFile(target)
         return UnfinishedFile(target)
 
@@ -189,113 +172,35 @@ class FolderStore(Store):
             folder = folder.parent
 
     def _sync_folders(self, target: Path) -> None:
-        """A new file is only safe from a power cut with the folders that lead to it."""
+        """Sync all folders down to a new file: without them a power cut could lose it."""
         for folder in target.parents:
-            _sync_folder(folder)
+            sync_folder(folder)
             if folder == self.root:
                 return
 
-    @contextlib.contextmanager
-    def _reading(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise NotFound(f"{self.url}/{path}") from error
-        except OSError as error:
-            raise fault(error, self.root) from error
-
-    @contextlib.contextmanager
-    def _writing(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise TryAgain(
-                f"the upload of {self.url}/{path} was dropped",
-                reason="UploadDropped",
-                remedy="another attempt finished first, or the folder was removed; run again",
-            ) from error
-        except OSError as error:
-            raise fault(error, self.root) from error
-
 
 class _Stream:
-    """A writer whose faults are the store's, while those of the block around it stay what they are."""
+    """The writer of an object.
 
-    def __init__(self, store: FolderStore, path: str, out: UnfinishedFile) -> None:
+    Its errors are the store's; those of the block around it stay what they are.
+    """
+
+    def __init__(self, root: Path, path: str, out: UnfinishedFile) -> None:
         self.digest = out.digest
-        self._store, self._path, self._out = store, path, out
+        self._root = root
+        self._path = path
+        self._out = out
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        with self._store._writing(self._path):  # noqa: SLF001 - one module, two halves of one thing
+        with writing(self._root, self._path):
             self._out.write(data)
 
 
-def fault(error: OSError, root: Path) -> TunesmithError:
-    """What an operating system's error at a store's folder means."""
-    why = error.strerror or str(error)
-    if error.errno in _FULL:
-        return TryAgain(
-            f"the disk of folder {root} is full: {why}",
-            reason="DiskFull",
-            remedy="free space there, then run again",
-        )
-    if error.errno in _NOT_ALLOWED:
-        at = f" at {error.filename}" if error.filename else ""
-        return Refused(
-            f"folder {root} cannot be used{at}: {why}",
-            reason="StoreRefused",
-            remedy="give yourself the right to write there",
-        )
-    if error.errno in _NO_SUCH_PLACE:
-        return BadRequest(
-            f"folder {root} cannot hold a store: {why}: {error.filename}",
-            reason="StoreUnusable",
-            remedy="use another folder",
-        )
-    return TryAgain(
-        f"folder {root} cannot be reached: {why}",
-        reason="StoreUnreachable",
-        remedy="see that its disk is there, then run again",
-    )
-
-
-def _put_if_absent(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        # Over NFS a link may have been made though its answer was lost; then the file has two names.
-        return source.stat().st_nlink == 2 and source.samefile(target)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        return _rename_if_absent(source, target)
-    return True
-
-
-def _rename_if_absent(source: Path, target: Path) -> bool:
-    """For file systems without hard links: a lock that the kernel gives back when its holder dies."""
-    with target.with_name(_LOCK).open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.exists():
-            return False
-        source.rename(target)
-        return True
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # some file systems cannot sync a folder
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def _entries(folder: Path, prefix: str) -> Iterator[Entry]:
-    with os.scandir(folder) as found:
-        # A folder sorts as its path does, with the `/`: `a-b` comes before `a/x`.
+    with os.scandir(folder) as children:
+        # A folder is sorted by its path with the `/`: `a-b` comes before `a/x`.
         entries = sorted(
-            (entry.name + "/" * entry.is_dir(), entry) for entry in found if not is_hidden(entry.name)
+            (entry.name + "/" * entry.is_dir(), entry) for entry in children if not is_hidden(entry.name)
         )
     for name, entry in entries:
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile

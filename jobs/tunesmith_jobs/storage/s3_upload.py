@@ -1,4 +1,7 @@
-"""Stream an object to S3: one put if it is small, else a multipart upload with several parts under way and bounded memory."""
+"""Stream an object to S3, with bounded memory.
+
+A small object is one put, a larger one a multipart upload with several parts in flight.
+"""
 
 import contextlib
 import hashlib
@@ -13,24 +16,24 @@ from tunesmith.manifest import File
 from tunesmith_jobs.storage.s3_bucket import Bucket
 from tunesmith_jobs.storage.s3_faults import code
 
-PART = 8 << 20  # bytes of a part where the whole size is unknown
-PARALLEL = 4  # parts under way; memory is one part more than these
+PART = 8 << 20  # bytes of a part if the size of the object is unknown
+PARALLEL = 4  # parts in flight; one more is in memory
 _MOST_PARTS = 10_000  # S3's own limit
 _MIB = 1 << 20
 _MOST_COPIED = 5 << 30  # S3's own limit for one copy
 
 
 def part_size(size: int) -> int:
-    """Bytes of each part for an object of `size` bytes: 8 MiB, or as much as keeps it within S3's 10,000 parts."""
+    """Bytes of each part of an object of `size` bytes: at least 8 MiB, and at most 10,000 parts."""
     least = -(-size // _MOST_PARTS)
     return max(PART, -(-least // _MIB) * _MIB)
 
 
 def copy_object(bucket: Bucket, source: str, target: str, size: int, most: int = _MOST_COPIED) -> None:
-    """Copy `source` to `target` on the server: in one call up to `most` bytes, else in parts of that size."""
-    place = {"Bucket": bucket.name, "Key": source}
+    """Have the server copy `source` to `target`: in one call up to `most` bytes, else in parts of that size."""
+    origin = {"Bucket": bucket.name, "Key": source}
     if size <= most:
-        bucket.call("copy_object", Key=target, CopySource=place)
+        bucket.call("copy_object", Key=target, CopySource=origin)
         return
     upload = bucket.call("create_multipart_upload", Key=target)["UploadId"]
     try:
@@ -42,7 +45,7 @@ def copy_object(bucket: Bucket, source: str, target: str, size: int, most: int =
                 Key=target,
                 UploadId=upload,
                 PartNumber=number,
-                CopySource=place,
+                CopySource=origin,
                 CopySourceRange=span,
             )
             parts.append({"ETag": answer["CopyPartResult"]["ETag"], "PartNumber": number})
@@ -56,7 +59,10 @@ def copy_object(bucket: Bucket, source: str, target: str, size: int, most: int =
 
 
 class Upload:
-    """An object under way. It appears when the `with` block ends; an exception leaves nothing behind."""
+    """An object that is being written.
+
+    It appears when the `with` block ends; an exception leaves nothing behind.
+    """
 
     def __init__(self, bucket: Bucket, key: str, part: int = PART) -> None:
         self.digest = File(path=key.rpartition("/")[2], size=0, sha256="")
@@ -71,7 +77,7 @@ class Upload:
         self._count = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append; blocks while enough parts are under way."""
+        """Append `data`; waits while enough parts are in flight."""
         view = memoryview(data).cast("B")
         self._sha256.update(view)
         self._size += len(view)
@@ -108,7 +114,8 @@ class Upload:
             self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="upload")
         if self._count == _MOST_PARTS:
             raise BadData(
-                f"{self._key} is over {_MOST_PARTS * self._part} bytes, more than a stream of unknown size can hold"
+                f"{self._key} is over {_MOST_PARTS * self._part} bytes,"
+                " more than a stream of unknown size can hold"
             )
         while len(self._pending) >= PARALLEL:
             self._settle()
@@ -125,7 +132,7 @@ class Upload:
         answer = self._bucket.call(
             "upload_part", Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=body
         )
-        # With a checksum boto3 chose (CRC32 by default) the last call has to repeat each part's.
+        # boto3 adds a checksum to each part (CRC32 by default), which the last call has to repeat.
         checksums = {
             name: value
             for name, value in answer.items()
@@ -159,11 +166,11 @@ class Upload:
                     MultipartUpload=parts,
                 )
             except ClientError as error:
-                # The answer to an earlier try was lost: then the upload is gone because the object is there.
+                # If the answer to an earlier try was lost, the upload is gone because the object is there.
                 if code(error) != "NoSuchUpload" or tries == 1 or not self._is_there():
                     raise
 
-        self._bucket.retried(complete, path=self._key)
+        self._bucket.retried(complete, key=self._key)
 
     def _is_there(self) -> bool:
         with contextlib.suppress(ClientError):
@@ -171,7 +178,7 @@ class Upload:
         return False
 
     def _abort(self) -> None:
-        """Leave nothing behind. Parts still under way could arrive after the abort, so they are waited for."""
+        """Leave nothing behind. Parts in flight are waited for, since they could arrive after the abort."""
         if self._pool is None:
             return
         self._pool.shutdown(cancel_futures=True)

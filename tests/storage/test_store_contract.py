@@ -1,4 +1,4 @@
-"""What both kinds of store promise, over a real folder and a real S3 server."""
+"""What every kind of store promises: for each row of `SCHEMES`, on a real folder and a real S3 server."""
 
 import hashlib
 import os
@@ -12,7 +12,15 @@ import pytest
 
 from tunesmith.errors import BadRequest, Gone
 from tunesmith.manifest import File
-from tunesmith_jobs.storage import NotFound, open_store
+from tunesmith_jobs.storage import (
+    SCHEMES,
+    NotFound,
+    StoreError,
+    open_parent,
+    open_store,
+    read_url,
+)
+from tunesmith_jobs.storage.base import UploadDropped
 
 MIB = 1 << 20
 
@@ -165,23 +173,32 @@ def test_dropped_uploads_are_swept_below_the_prefix_only(store, url):
     store.abort_uploads("a/")
     assert len(unfinished(url)) == 1
     streams[1].__exit__(None, None, None)
-    with pytest.raises(Exception, match="dropped"):
+    with pytest.raises(UploadDropped, match="dropped"):
         streams[0].__exit__(None, None, None)
     assert paths(store) == ["b/big"]
 
 
-def unfinished(url):
-    """What an unfinished upload leaves, seen past our own code."""
-    if url.startswith("file://"):
-        root = url.removeprefix("file://")
-        return [name for _, _, names in os.walk(root) for name in names if name.startswith(".tunesmith-")]
+def unfinished_files(address):
+    return [name for _, _, names in os.walk(address) for name in names if name.startswith(".tunesmith-")]
+
+
+def unfinished_uploads(address):
     import boto3
 
-    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    bucket, _, prefix = address.partition("/")
     client = boto3.client("s3")
-    found = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])
+    uploads = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])
     client.close()
-    return found
+    return uploads
+
+
+UNFINISHED = {"file": unfinished_files, "s3": unfinished_uploads}  # scheme -> a look past our own code
+
+
+def unfinished(url):
+    """What unfinished uploads have left in a store."""
+    scheme, _, address = url.partition("://")
+    return UNFINISHED[scheme](address)
 
 
 def flip_a_byte(url, path):
@@ -242,7 +259,35 @@ def test_a_good_store_passes_the_probe_and_is_left_empty(store):
     assert paths(store) == []
 
 
-@pytest.mark.parametrize("url", ["http://x/y", "s3://", "file://relative/x", "/tmp/x", ""])
+UNUSABLE = {"file": "file:///dev/null/runs", "s3": "s3://nobodys/runs"}  # scheme -> a store that cannot work
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_a_store_that_cannot_be_used_says_so_with_its_place(scheme, request):
+    request.getfixturevalue(f"{scheme}_url")
+    place = UNUSABLE[scheme].partition("://")[2].removesuffix("/runs")
+    with pytest.raises(StoreError, match=place) as caught:
+        open_store(UNUSABLE[scheme]).probe()
+    assert caught.value.remedy
+    assert caught.value.exit_code.final
+
+
+def test_an_object_is_read_by_its_own_url(store, url):
+    store.write("a/b c.json", b"x")
+    assert read_url(f"{url}/a/b c.json") == b"x"
+    parent, path = open_parent(f"{url}/a/b c.json")
+    assert (parent.url, path) == (f"{url}/a", "b c.json")
+    with pytest.raises(NotFound):
+        read_url(f"{url}/a/none.json")
+
+
+def test_the_url_of_a_folder_may_be_quoted(tmp_path):
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "c d.txt").write_bytes(b"x")
+    assert read_url((tmp_path / "a b" / "c d.txt").as_uri()) == b"x"
+
+
+@pytest.mark.parametrize("url", ["http://x/y", "s3://", "s3:///x", "s3", "file://relative/x", "/tmp/x", ""])
 def test_other_addresses_are_no_stores(url):
     with pytest.raises(BadRequest, match="not a store"):
         open_store(url)
