@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 
-from tunesmith_jobs.generate.runner import Patience
+from tunesmith_jobs.generate.patience import Patience
 from tunesmith_tryout.scripted_teacher.faults import read_faults
 from tunesmith_tryout.scripted_teacher.server import Server, started
 

@@ -1,7 +1,7 @@
-"""Conversations as a model's own chat template takes them; no torch and no transformers, so that the preflight can use it.
+"""Conversations as a model's own chat template takes them, without torch and transformers, so that the preflight can use it.
 
-A template that knows no system role (Gemma's first, Mistral's) gets the system message at the head of the first user turn: the same
-rule in training, in evaluation and in `infer`, so that a model is always asked the way it was taught.
+A template without a system role (Gemma's first, Mistral's) gets the system message at the head of the first user turn. The
+rule is the same in training, in evaluation and in `infer`, so that a model is always asked the way it was taught.
 """
 
 import json
@@ -16,9 +16,8 @@ Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content":
 Render = Callable[[list[Message]], str]
 
 _MARK = "tunesmith-system-mark"
-_GENERATION = re.compile(
-    r"\{%-?\s*(end)?generation\s*-?%\}"
-)  # marks the answer for masks; no text of its own
+# Marks the answer, for masks; renders no text
+_GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")
 
 
 def conversation(
@@ -26,16 +25,16 @@ def conversation(
 ) -> tuple[list[Message], list[Message]]:
     """Prompt messages and completion messages of a row (`prompt`, `response`, optional `history` and `system`).
 
-    `system`: the dataset's system message; the row's own goes before it; an empty one is left out. `system_role`: whether the
+    `system`: the dataset's system message, unless the row has its own; an empty one is left out. `system_role`: whether the
     template has one (`takes_system_role`); if not, the system message is put before the first user turn.
     """
     return question(system, row, system_role=system_role), [{"role": "assistant", "content": row["response"]}]
 
 
 def question(system: str, row: Mapping[str, Any], *, system_role: bool = True) -> list[Message]:
-    """The messages up to and with the prompt: what a model is asked."""
-    own = row.get("system")
-    system = system if own is None else own
+    """The messages up to and including the prompt: what a model is asked."""
+    row_system = row.get("system")
+    system = system if row_system is None else row_system
     history = [{"role": turn["role"], "content": turn["content"]} for turn in row.get("history") or ()]
     messages = [*history, {"role": "user", "content": row["prompt"]}]
     if not system:
@@ -48,7 +47,7 @@ def question(system: str, row: Mapping[str, Any], *, system_role: bool = True) -
 
 
 def takes_system_role(render: Render) -> bool:
-    """Whether a template shows a system message at all: some raise, some drop it."""
+    """Whether a template renders a system message: some raise, some drop it."""
     try:
         text = render([{"role": "system", "content": _MARK}, {"role": "user", "content": "?"}])
     except Exception:  # noqa: BLE001 a template raises whatever it likes
@@ -59,7 +58,7 @@ def takes_system_role(render: Render) -> bool:
 def template_renderer(template: str, special_tokens: Mapping[str, str]) -> Render:
     """Renders messages with a chat template, up to where the answer begins, as transformers does.
 
-    `special_tokens`: `bos_token`, `eos_token`, … of the tokenizer. Raises BadRequest if the template is no valid Jinja.
+    `special_tokens`: `bos_token`, `eos_token`, … of the tokenizer. Raises BadRequest if the template is not valid Jinja.
     """
     import jinja2
     from jinja2.ext import loopcontrols

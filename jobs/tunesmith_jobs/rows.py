@@ -21,7 +21,10 @@ class Turn(BaseModel):
 
 
 class Row(BaseModel):
-    """One example. `history`: turns between system message and prompt; `system`: this row's own system message, over the dataset's."""
+    """One example.
+
+    `history`: turns between system message and prompt; `system`: the row's own system message, in place of the dataset's.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,12 +45,12 @@ class Row(BaseModel):
 
 
 def write_rows(rows: Iterable[Row]) -> bytes:
-    """JSON Lines, a row a line, no escapes for letters beyond ASCII; the same rows give the same bytes."""
+    """JSON Lines, without escapes for letters beyond ASCII; the same rows give the same bytes."""
     return "".join(json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in rows).encode()
 
 
 def read_rows(data: bytes, name: str) -> list[Row]:
-    """The rows of a file that `write_rows` wrote. `name`: for messages. Raises BadData that names the bad lines."""
+    """The rows of a file that `write_rows` wrote. Raises BadData that names the bad lines, and the file by `name`."""
     rows: list[Row] = []
     problems: list[Problem] = []
     # Not splitlines(): texts may hold U+2028 and its like, which JSON does not escape.
@@ -57,10 +60,11 @@ def read_rows(data: bytes, name: str) -> list[Row]:
         try:
             rows.append(Row.model_validate_json(line))
         except ValidationError as error:
-            problems.append(Problem(f"{name}, line {number}", error.errors(include_url=False)[0]["msg"]))
+            why = error.errors(include_url=False)[0]["msg"]
+            problems.append(Problem(f"{name}, line {number}", why))
     if problems:
         raise BadData(
-            f"{name} has {len(problems)} line(s) that are no rows",
+            f"{name} has {len(problems)} line(s) that are not rows",
             reason="BadRows",
             problems=problems[:_SHOWN],
         )

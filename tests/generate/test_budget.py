@@ -5,7 +5,7 @@ import pytest
 from tunesmith.errors import BadRequest
 from tunesmith.settings import Budget
 from tunesmith_jobs.generate.budget import Ledger
-from tunesmith_jobs.generate.calls import Answer, Call
+from tunesmith_jobs.teacher.calls import Answer, Call
 
 CALL = Call("m", (("user", "x" * 300),), 0.5, 1000, "pairs")
 ANSWER = Answer(raw="", content="", finish_reason="stop", refusal="", input_tokens=100, output_tokens=50)

@@ -8,9 +8,9 @@ from scripted import PATIENT, QUICK, spec, teacher
 
 from tunesmith.errors import BadData, BadRequest, ExitCode, Refused, TryAgain, TunesmithError
 from tunesmith.wire import TEACHER_API_KEY
-from tunesmith_jobs.generate.runner import Patience
-from tunesmith_jobs.generate.teacher import check_teacher
+from tunesmith_jobs.generate.patience import Patience
 from tunesmith_jobs.generate.work import generate
+from tunesmith_jobs.teacher.kinds import check_teacher
 
 FAULTS = {  # what the endpoint does -> exit code, reason, part of the message
     "the key is refused": ("refuse", ExitCode.REFUSED, "TeacherKeyRefused", "401"),
@@ -155,7 +155,7 @@ def test_openais_own_endpoint_needs_a_key(stage_for, monkeypatch):
 def checked(url, stage_for, model="scripted"):
     return [
         (error.exit_code, error.reason)
-        for error in check_teacher(stage_for(spec(url, teacher={"model": model})).spec)
+        for error in check_teacher(stage_for(spec(url, teacher={"model": model})).spec.data.teacher)
     ]
 
 
@@ -181,7 +181,7 @@ def test_the_time_limit_of_a_request_comes_from_the_environment(monkeypatch, giv
 
 
 @pytest.mark.parametrize("given", ["soon", "0", "-1", "inf", "nan"])
-def test_a_time_limit_that_is_none_is_a_bad_request(monkeypatch, given):
+def test_a_time_limit_that_is_not_a_number_of_seconds_is_a_bad_request(monkeypatch, given):
     monkeypatch.setenv("TUNESMITH_TEACHER_TIMEOUT", given)
-    with pytest.raises(BadRequest, match="no number of seconds"):
+    with pytest.raises(BadRequest, match="is not a number of seconds"):
         Patience.from_environment()

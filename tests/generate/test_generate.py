@@ -259,10 +259,10 @@ def test_killed_at_random_moments_it_gives_the_same_bytes_and_pays_twice_for_no_
         assert done.returncode == 0, done.stdout + done.stderr
         assert server.answered <= rows + 2 + kills * width
         whole = made(stage_for(wish, run="undisturbed"))
-    found = open_store(url)
+    opened = open_store(url)
     files = {
-        entry.path.rsplit("/", 1)[1]: found.read(entry.path)
-        for entry in found.list("r/generate/")
+        entry.path.rsplit("/", 1)[1]: opened.read(entry.path)
+        for entry in opened.list("r/generate/")
         if "/attempts/" in entry.path
     }
     assert dataset(files) == dataset(whole)

@@ -5,9 +5,13 @@ import json
 
 import pytest
 
-from tunesmith_jobs.generate.calls import Call, read_answer
+from tunesmith.settings import Teacher
 from tunesmith_jobs.generate.journal import SEGMENT_ANSWERS, Journal, read_entries
 from tunesmith_jobs.storage import open_store
+from tunesmith_jobs.teacher.calls import Call
+from tunesmith_jobs.teacher.kinds import TEACHERS
+
+read_answer = TEACHERS["openai"](Teacher(), 1.0).read_answer
 
 
 def call(cell):
@@ -29,9 +33,13 @@ def store(tmp_path):
     return open_store((tmp_path / "store").as_uri())
 
 
+def journal_of(store, attempt):
+    return Journal(store, "r", attempt, read_answer=read_answer)
+
+
 def added(store, attempt, cells, text="t"):
     async def add():
-        journal = Journal(store, "r", attempt)
+        journal = journal_of(store, attempt)
         journal.load()
         await asyncio.gather(*(journal.add(call(cell), answer(f"{text}{cell}")) for cell in cells))
         return journal
@@ -40,7 +48,7 @@ def added(store, attempt, cells, text="t"):
 
 
 def loaded(store):
-    journal = Journal(store, "r", "reader")
+    journal = journal_of(store, "reader")
     journal.load()
     return journal
 
@@ -58,7 +66,7 @@ def test_every_answer_is_found_by_its_call(store):
 
 def test_an_answer_is_stored_before_its_waiter_goes_on(store):
     async def add():
-        journal = Journal(store, "r", "a")
+        journal = journal_of(store, "a")
         await journal.add(call(1), answer("one"))
         return loaded(store).find(call(1)).content
 
@@ -67,7 +75,7 @@ def test_an_answer_is_stored_before_its_waiter_goes_on(store):
 
 def test_two_pods_with_one_attempt_name_overwrite_nothing(store):
     async def both():
-        journals = [Journal(store, "r", "a"), Journal(store, "r", "a")]
+        journals = [journal_of(store, "a"), journal_of(store, "a")]
         for journal in journals:
             journal.load()
         await asyncio.gather(
@@ -75,7 +83,7 @@ def test_two_pods_with_one_attempt_name_overwrite_nothing(store):
         )
 
     asyncio.run(both())
-    assert len(list(loaded(store).entries())) == 2
+    assert len(list(loaded(store).answers())) == 2
 
 
 def test_the_first_segment_by_name_decides_for_all_readers(store):

@@ -8,7 +8,7 @@ from scripted import spec, teacher
 
 from tunesmith.wire import TEACHER_RATE_FILE
 from tunesmith_jobs.generate import live_rate
-from tunesmith_jobs.generate.gates import make_gates
+from tunesmith_jobs.generate.limiter import make_limiter
 from tunesmith_jobs.generate.work import generate
 
 TEXTS = {"90": 90, "0": 0, " 12\n": 12, "": None, "-1": None, "many": None, "1.5": None}
@@ -24,30 +24,32 @@ def test_no_file_says_nothing(tmp_path):
     assert live_rate.read_rate(tmp_path / "rate") is None
 
 
-def starts(gates, since, until):
+def starts(limiter, since, until):
     """Moments at which requests could start, one after another."""
-    now, found = since, []
+    now, moments = since, []
     while now < until:
-        if (wait := gates.wait(now, 1)) > 0:
+        if (wait := limiter.wait(now, 1)) > 0:
             now += wait + 1e-6
             continue
-        gates.start(now, 1)
-        gates.release()
-        found.append(now)
-    return found
+        limiter.start(now, 1)
+        limiter.release()
+        moments.append(now)
+    return moments
 
 
 def test_a_limit_holds_from_now_on_beside_the_requests_own_until_it_is_lifted():
-    gates = make_gates(0.0, most=10, requests_per_minute=600)
-    assert len(starts(gates, 0.0, 60.0)) == pytest.approx(600, abs=2)
-    gates.limit_requests(60.0, 60)
-    assert len(starts(gates, 60.0, 120.0)) == pytest.approx(60, abs=2)
-    gates.limit_requests(120.0, 240)
-    assert len(starts(gates, 120.0, 180.0)) == pytest.approx(240, abs=2)
-    gates.limit_requests(180.0, 6000)
-    assert len(starts(gates, 180.0, 240.0)) == pytest.approx(600, abs=2), "the request's own limit holds too"
-    gates.limit_requests(240.0, 0)
-    assert gates.live is None
+    limiter = make_limiter(0.0, most=10, requests_per_minute=600)
+    assert len(starts(limiter, 0.0, 60.0)) == pytest.approx(600, abs=2)
+    limiter.limit_requests(60.0, 60)
+    assert len(starts(limiter, 60.0, 120.0)) == pytest.approx(60, abs=2)
+    limiter.limit_requests(120.0, 240)
+    assert len(starts(limiter, 120.0, 180.0)) == pytest.approx(240, abs=2)
+    limiter.limit_requests(180.0, 6000)
+    assert len(starts(limiter, 180.0, 240.0)) == pytest.approx(600, abs=2), (
+        "the request's own limit holds too"
+    )
+    limiter.limit_requests(240.0, 0)
+    assert limiter.live is None
 
 
 def test_a_file_that_changes_is_followed_and_one_that_breaks_keeps_what_was(tmp_path, monkeypatch):

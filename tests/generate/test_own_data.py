@@ -6,8 +6,8 @@ import pytest
 
 from tunesmith.errors import BadData, Gone
 from tunesmith.settings import Source
-from tunesmith_jobs.generate.own_data import check_source, parse_source
 from tunesmith_jobs.generate.work import generate
+from tunesmith_jobs.own_data.read import check_source, read_source
 from tunesmith_jobs.rows import Row, Turn, read_rows
 
 TEXT = "Où est la clé? “Là” – 谜语"
@@ -20,7 +20,7 @@ def source(uri="data.jsonl", **settings):
 
 
 def read(data, **settings):
-    return parse_source(data, source(**settings))
+    return read_source(data, source(**settings))
 
 
 ENCODINGS = {
@@ -127,12 +127,12 @@ def test_csv(text, settings):
 
 def test_csv_cells_may_hold_line_ends_and_rows_are_named_by_their_first_line():
     text = 'prompt,response\n"two\nlines","a ""quoted"" one"\n,empty\nlast,r\n'
-    found = read(text.encode(), uri="data.csv")
-    assert [(row.id, row.prompt, row.response) for row in found.rows] == [
+    result = read(text.encode(), uri="data.csv")
+    assert [(row.id, row.prompt, row.response) for row in result.rows] == [
         ("l000002", "two\nlines", 'a "quoted" one'),
         ("l000005", "last", "r"),
     ]
-    assert [(line, kind) for line, kind, _ in found.bad] == [(4, "empty prompt")]
+    assert [(bad.line, bad.kind) for bad in result.bad] == [(4, "empty prompt")]
 
 
 BAD = {
@@ -154,10 +154,10 @@ BAD = {
 
 @pytest.mark.parametrize(("line", "kind"), BAD.values(), ids=BAD)
 def test_bad_lines_are_named(line, kind):
-    found = read(f'{{"prompt": "p", "response": "r"}}\n\n{line}\n'.encode())
-    assert [(number, what) for number, what, _ in found.bad] == [(3, kind)]
-    assert "line 3" in str(found.problems("data.jsonl")[1])
-    assert "1 of 2 rows" in str(found.problems("data.jsonl")[0])
+    result = read(f'{{"prompt": "p", "response": "r"}}\n\n{line}\n'.encode())
+    assert [(bad.line, bad.kind) for bad in result.bad] == [(3, kind)]
+    assert "line 3" in str(result.problems("data.jsonl")[1])
+    assert "1 of 2 rows" in str(result.problems("data.jsonl")[0])
 
 
 WHOLE = {
@@ -169,7 +169,7 @@ WHOLE = {
         "is not utf-8: byte 0, line 1",
     ),
     "no such encoding": (b"x", "data.jsonl", {"encoding": "utf-9"}, "there is no encoding 'utf-9'"),
-    "a quote that never ends": (b'prompt,response\n"p,r\n', "data.csv", {}, "no CSV"),
+    "a quote that never ends": (b'prompt,response\n"p,r\n', "data.csv", {}, "is not CSV"),
 }
 
 
@@ -258,12 +258,11 @@ def test_too_little_data_is_said_in_numbers(stage_for, tmp_path, text, why):
     assert why in str(error.value)
 
 
-def test_the_preflight_names_a_source_that_is_missing_or_bad(stage_for, tmp_path):
-    assert "no such file" in str(check_source(stage_for(own(tmp_path / "none.jsonl")))[0])
+def test_the_preflight_names_a_source_that_is_missing_or_bad(tmp_path):
+    assert "no such file" in str(check_source(source(str(tmp_path / "none.jsonl")))[0])
     path = tmp_path / "d.jsonl"
     path.write_text(lines(3) + "{\n", encoding="utf-8")
-    assert "line 4" in str(check_source(stage_for(own(path)))[1])
-    assert check_source(stage_for({"task": "t"})) == []
+    assert "line 4" in str(check_source(source(str(path)))[1])
 
 
 def test_another_runs_dataset_is_copied_and_pinned(stage_for, tmp_path):

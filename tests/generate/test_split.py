@@ -45,13 +45,15 @@ def test_every_row_is_in_exactly_one_part(sizes, test, validation, seed):
 def test_near_copies_are_never_on_both_sides():
     texts = families([3] * 20 + [1] * 40)
     parts = split(texts, shares(0.1, 0.1))
-    found = [shingles(text) for text in texts]
-    for one, other in (
+    shingled = [shingles(text) for text in texts]
+    for part, other in (
         (parts.test, parts.train),
         (parts.validation, parts.train),
         (parts.test, parts.validation),
     ):
-        assert max(nearest([found[key] for key in one], [found[key] for key in other])) < parts.threshold
+        assert (
+            max(nearest([shingled[key] for key in part], [shingled[key] for key in other])) < parts.threshold
+        )
     assert (len(parts.test), len(parts.validation), len(parts.train)) == (10, 10, 80)
     assert (parts.threshold, parts.clusters) == (0.5, 60)
 

@@ -54,7 +54,12 @@ ABSENT = {  # modules that must not be there: weight, or reach that an image doe
 }
 PRESENT = {  # packages all of whose modules must be importable
     "controller": ("tunesmith_controller",),
-    "generate": ("tunesmith_jobs.generate", "tunesmith_jobs.storage", "tunesmith_jobs.preflight"),
+    "generate": (
+        "tunesmith_jobs.generate",
+        "tunesmith_jobs.own_data",
+        "tunesmith_jobs.storage",
+        "tunesmith_jobs.teacher",
+    ),
     "train": (
         "tunesmith_jobs.train",
         "tunesmith_jobs.evaluate",

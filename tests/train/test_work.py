@@ -108,7 +108,7 @@ def test_an_adapter_of_another_base_or_shape_is_refused(training, tmp_path) -> N
         "adapter_config.json: target_modules",
     }
     missing = training({"from": {"run": "nobody"}})
-    with pytest.raises(BadRequest, match="no finished training of this run"):
+    with pytest.raises(BadRequest, match="no finished adapter of this run"):
         missing.run()
 
 

@@ -1,18 +1,17 @@
-"""Rows on their way into a dataset: taken in order, each kept or rejected with a reason."""
+"""Rows on their way into a dataset: taken in order, each accepted or rejected with a reason."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tunesmith_jobs.generate.dataset_plan import DatasetPlan
 from tunesmith_jobs.generate.dedupe import Duplicates
-from tunesmith_jobs.generate.parse import Plan
-from tunesmith_jobs.rows import Row, Turn
+from tunesmith_jobs.rows import Row
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row, or a whole answer, that is not in the dataset. `reason` is one of a few words, for counting."""
+    """A row, or a whole answer, that was not accepted. `reason` is one of a few words, for counting."""
 
     id: str
     reason: str
@@ -21,7 +20,7 @@ class Rejected:
     response: str = ""
 
     def to_json(self) -> dict[str, str]:
-        """Members that are not empty."""
+        """The members that are not empty."""
         members = {
             "id": self.id,
             "reason": self.reason,
@@ -34,14 +33,14 @@ class Rejected:
 
 @dataclass
 class Dataset:
-    """What a source of rows gives: `rows` are the accepted ones, in order. `figures`: what asking a teacher took."""
+    """The accepted rows in their order, and the rejected ones. `figures`: what asking a teacher took."""
 
     near_duplicates: float
     system_message: str = ""
     rows: list[Row] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     offered: int = 0
-    plan: Plan | None = None
+    plan: DatasetPlan | None = None
     coverage: dict[str, Counter[str]] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -49,17 +48,16 @@ class Dataset:
         self._duplicates = Duplicates(self.near_duplicates)
 
     def offer(self, row: Row) -> bool:
-        """Take a row, unless it is empty or repeats an earlier one."""
+        """Take a row, unless it is empty or repeats an earlier one; whether it was taken."""
         self.offered += 1
-        if not row.prompt.strip() or not row.response.strip():
-            what = "prompt" if not row.prompt.strip() else "response"
-            return self.reject(row, "empty", f"the {what} is empty")
-        if (match := self._duplicates.take(distinctive(row))) is not None:
-            exact = match.similarity == 1.0
-            earlier = self.rows[match.key].id
-            return self.reject(
-                row, "duplicate" if exact else "nearDuplicate", f"{match.similarity:.2f} like {earlier}"
-            )
+        if not row.prompt.strip():
+            return self.reject(row, "empty", "the prompt is empty")
+        if not row.response.strip():
+            return self.reject(row, "empty", "the response is empty")
+        match = self._duplicates.take(distinctive(row))
+        if match is not None:
+            reason = "duplicate" if match.similarity == 1.0 else "nearDuplicate"
+            return self.reject(row, reason, f"{match.similarity:.2f} like {self.rows[match.key].id}")
         self.rows.append(row)
         return True
 
@@ -80,15 +78,10 @@ class Dataset:
 
 
 def distinctive(row: Row) -> str:
-    """The text by which rows are compared: what the model is asked, with all that went before."""
+    """The text by which rows are compared: what the model is asked, with the conversation before it."""
     return "\n".join([*(turn.content for turn in row.history), row.prompt])
 
 
 def counted(reasons: dict[str, int]) -> str:
     """Reasons with their counts, for messages."""
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none"
-
-
-def turns(messages: Iterable[tuple[str, str]]) -> tuple[Turn, ...]:
-    """Role and content -> turns."""
-    return tuple(Turn.model_validate({"role": role, "content": content}) for role, content in messages)

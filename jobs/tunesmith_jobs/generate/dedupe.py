@@ -1,52 +1,56 @@
-"""Same and nearly same texts: MinHash finds candidates, exact Jaccard similarity of 3-shingles decides.
+"""Equal and nearly equal texts: MinHash names candidates, the exact Jaccard similarity of 3-shingles decides.
 
-Shingles are of words; each character of a script that writes without spaces (Chinese, Japanese, Thai, ...) counts as a word. A text of
-fewer than three words is one shingle.
+Shingles are of words; each character of a script that is written without spaces (Chinese, Japanese, Thai, ...) counts as a
+word. A text of fewer than three words is one shingle.
 """
 
 import functools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SHINGLE = 3
 PERMUTATIONS = 128
-MISSED = 1e-3  # chance that a pair just at the threshold is no candidate
+MISSED = 1e-3  # chance that a pair just at the threshold is not a candidate
 _SEED = 42
 
 # Kana, Han, Thai and Lao, Myanmar, Khmer: a character each; then words of all other scripts, with their marks.
-_SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_SPACELESS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
 _WORDS = re.compile(rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+")
 
 
 def normalised(text: str) -> str:
-    """NFKC, case folded, blanks as one space: texts that are equal so are exact duplicates."""
+    """The text in NFKC, case folded, with single spaces: texts that are equal in this form are exact duplicates."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def words(text: str) -> list[str]:
-    """The words of a text that `normalised` returned; the text itself where it has none (signs only)."""
+    """The words of a normalised text; the text itself if it has none (signs only)."""
     return _WORDS.findall(text) or [text]
 
 
 def shingles(text: str) -> frozenset[str]:
     """The 3-shingles of a text."""
-    found = words(normalised(text))
-    if len(found) < SHINGLE:
-        return frozenset([" ".join(found)])
-    return frozenset(" ".join(found[at : at + SHINGLE]) for at in range(len(found) - SHINGLE + 1))
+    tokens = words(normalised(text))
+    if len(tokens) < SHINGLE:
+        return frozenset([" ".join(tokens)])
+    return frozenset(" ".join(tokens[at : at + SHINGLE]) for at in range(len(tokens) - SHINGLE + 1))
 
 
-def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
     """Shared shingles over all shingles."""
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared)
+    shared = len(first & second)
+    return shared / (len(first) + len(second) - shared)
 
 
 @functools.cache
 def bands(threshold: float) -> int:
-    """Bands of the MinHash, as few as miss a pair at the threshold with a chance of at most MISSED.
+    """Bands of the MinHash: the fewest that miss a pair at the threshold with a chance of at most MISSED.
 
     With r rows a band, b = PERMUTATIONS / r bands, a pair of similarity s is a candidate with chance 1 - (1 - s^r)^b.
     """
@@ -58,14 +62,14 @@ def bands(threshold: float) -> int:
 
 @dataclass(frozen=True)
 class Match:
-    """An earlier text that one is like."""
+    """An earlier text, by its number, and how similar it is."""
 
     key: int
     similarity: float
 
 
 class Index:
-    """Texts by number, to be asked for those that a new one is like."""
+    """Texts by number; finds those that a new text is like."""
 
     def __init__(self, threshold: float) -> None:
         from rensa import RMinHashLSH
@@ -75,27 +79,24 @@ class Index:
         self._shingles: dict[int, frozenset[str]] = {}
         self._digests: dict[int, object] = {}
 
-    def like(self, found: frozenset[str]) -> list[Match]:
-        """Earlier texts of at least the threshold's similarity, most similar first, then in order."""
-        matches = [
-            Match(key, jaccard(found, self._shingles[key])) for key in self._lsh.query(_minhash(found))
-        ]
-        return sorted(
-            (match for match in matches if match.similarity >= self.threshold),
-            key=lambda match: (-match.similarity, match.key),
-        )
+    def like(self, text: frozenset[str]) -> list[Match]:
+        """Earlier texts of at least the threshold's similarity, most similar first, then in order. `text`: its shingles."""
+        keys = self._lsh.query(_minhash(text))
+        candidates = [Match(key, jaccard(text, self._shingles[key])) for key in keys]
+        matches = [match for match in candidates if match.similarity >= self.threshold]
+        return sorted(matches, key=lambda match: (-match.similarity, match.key))
 
-    def add(self, key: int, found: frozenset[str]) -> None:
-        """Keep a text."""
-        self._lsh.insert(key, _minhash(found))
-        self._shingles[key] = found
+    def add(self, key: int, text: frozenset[str]) -> None:
+        """Keep a text, by its shingles."""
+        self._lsh.insert(key, _minhash(text))
+        self._shingles[key] = text
 
 
-def _minhash(found: frozenset[str]) -> object:
+def _minhash(text: frozenset[str]) -> object:
     from rensa import RMinHash
 
     minhash = RMinHash(PERMUTATIONS, _SEED)
-    minhash.update(list(found))
+    minhash.update(list(text))
     return minhash
 
 
@@ -108,22 +109,30 @@ class Duplicates:
         self._count = 0
 
     def take(self, text: str) -> Match | None:
-        """The earlier text (by its number, counted from 0 over those kept) that this one repeats; None: it is new, and kept."""
+        """The earlier text that this one repeats; None if it is new, and then it is kept.
+
+        Numbers count the kept texts from 0.
+        """
         plain = normalised(text)
-        if (earlier := self._exact.get(plain)) is not None:
+        earlier = self._exact.get(plain)
+        if earlier is not None:
             return Match(earlier, 1.0)
         if self._near is not None:
-            found = shingles(text)
-            if matches := self._near.like(found):
+            parts = shingles(text)
+            matches = self._near.like(parts)
+            if matches:
                 return matches[0]
-            self._near.add(self._count, found)
+            self._near.add(self._count, parts)
         self._exact[plain] = self._count
         self._count += 1
         return None
 
 
 def clusters(texts: Iterable[frozenset[str]], threshold: float) -> list[list[int]]:
-    """Numbers of the texts that hang together by pairs of at least the threshold's similarity (union-find), each list in order."""
+    """Groups of texts that are linked by pairs of at least the threshold's similarity (union-find).
+
+    Each group is a list of the texts' numbers, in order.
+    """
     parents: list[int] = []
 
     def root(key: int) -> int:
@@ -133,12 +142,12 @@ def clusters(texts: Iterable[frozenset[str]], threshold: float) -> list[list[int
         return key
 
     index = Index(threshold)
-    for key, found in enumerate(texts):
+    for key, text in enumerate(texts):
         parents.append(key)
-        for match in index.like(found):
+        for match in index.like(text):
             first, second = sorted((root(match.key), root(key)))
             parents[second] = first
-        index.add(key, found)
+        index.add(key, text)
     groups: dict[int, list[int]] = {}
     for key in range(len(parents)):
         groups.setdefault(root(key), []).append(key)
@@ -146,21 +155,14 @@ def clusters(texts: Iterable[frozenset[str]], threshold: float) -> list[list[int
 
 
 def nearest(texts: Sequence[frozenset[str]], others: Sequence[frozenset[str]]) -> list[float]:
-    """For each text the highest similarity to any of the others; exact, by the shingles they share."""
+    """For each text the highest similarity to any of the others: exact, by the shingles that they share."""
     places: dict[str, list[int]] = {}
-    for key, found in enumerate(others):
-        for shingle in found:
+    for key, other in enumerate(others):
+        for shingle in other:
             places.setdefault(shingle, []).append(key)
     best = []
-    for found in texts:
-        shared: dict[int, int] = {}
-        for shingle in found:
-            for key in places.get(shingle, ()):
-                shared[key] = shared.get(key, 0) + 1
-        best.append(
-            max(
-                (count / (len(found) + len(others[key]) - count) for key, count in shared.items()),
-                default=0.0,
-            )
-        )
+    for text in texts:
+        shared = Counter(key for shingle in text for key in places.get(shingle, ()))
+        similarities = [count / (len(text) + len(others[key]) - count) for key, count in shared.items()]
+        best.append(max(similarities, default=0.0))
     return best

@@ -1,14 +1,13 @@
-"""Another run's dataset, copied as it is into this run, with its digest."""
+"""Another run's dataset (`data.from`), copied into this run as it is, with its digest."""
 
+from tunesmith.settings import Reference
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.other_run import result_of
 
 
-def copy_dataset(attempt: Attempt) -> Outcome:
-    """Copy the newest dataset of the run that `data.from` names; which one is pinned. Raises BadRequest, Gone."""
-    reference = attempt.spec.data.from_
-    assert reference is not None
-    other = result_of(attempt, reference, "generate", "spec.data.from")
+def copy_dataset(attempt: Attempt, reference: Reference) -> Outcome:
+    """Copy the newest dataset of the run that is named, and pin it. Raises BadRequest, Gone."""
+    other = result_of(attempt, reference, stage="generate", path="spec.data.from")
     for name in other.names():
         attempt.put_file(name, other.path(name))
     source = f"{other.manifest.run}/{other.manifest.key}"

@@ -1,30 +1,30 @@
-"""Every answer that was paid for, stored before anybody looks at it, and found again by its call.
+"""Every answer that was paid for: stored before it is used, and found again by its call.
 
-Object stores cannot append, so the journal is a set of immutable segments `<run>/generate/journal/<attempt>-<seq>.jsonl`, shared by all
-keys of a run and never removed. Whoever adds an answer waits until it is stored: a killed process loses nothing but what was under way.
-Answers that come while a segment is being written go into the next one together; a segment is closed after 64 of them.
+Object stores cannot append, so the journal is a set of immutable segments `<run>/generate/journal/<attempt>-<seq>.jsonl`,
+shared by all keys of a run and never removed. Adding an answer returns when it is stored: a killed process loses only what
+was under way. Answers that come while a segment is being written go into the next one together, at most 64 of them.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tunesmith_jobs.generate.calls import Answer, Call, read_answer
 from tunesmith_jobs.storage import NotFound, Store
+from tunesmith_jobs.teacher.calls import Answer, Call
 
 SEGMENT_ANSWERS = 64
 SEGMENT_SECONDS = (
-    0.05  # least time between two segments, so that a long run does not leave thousands of tiny objects
+    0.05  # between two segments at least, so that a long run does not leave thousands of tiny objects
 )
 _READERS = 16
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A journalled answer. `cell` and `sample` are for people who look into it; the key holds them."""
+    """An answer in the journal. `cell` and `sample` are for people who read it; the key covers them too."""
 
     key: str
     model: str
@@ -32,10 +32,6 @@ class Entry:
     sample: int
     seconds: float
     raw: str
-
-    def answer(self) -> Answer:
-        """The answer, as one that is already paid."""
-        return read_answer(self.raw, seconds=self.seconds, fresh=False)
 
     def line(self) -> str:
         """One line of a segment."""
@@ -53,7 +49,7 @@ class Entry:
 
 
 def read_entries(data: bytes) -> Iterator[Entry]:
-    """The entries of a segment; a torn or foreign line is left out, since its answer can be asked for again."""
+    """The entries of a segment. A torn or foreign line is left out, since its answer can be asked for again."""
     for line in data.split(b"\n"):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
@@ -68,13 +64,17 @@ def read_entries(data: bytes) -> Iterator[Entry]:
 
 
 class Journal:
-    """The journal of a run, as one attempt reads and extends it. Use within one event loop."""
+    """The journal of a run, as one attempt reads and extends it. Use within one event loop.
 
-    def __init__(self, store: Store, run: str, attempt: str) -> None:
+    `read_answer`: the endpoint's, which reads the bodies that are kept.
+    """
+
+    def __init__(self, store: Store, run: str, attempt: str, *, read_answer: Callable[..., Answer]) -> None:
         self.folder = f"{run}/generate/journal"
         self.written = 0  # answers added by this attempt
         self._store = store
         self._attempt = attempt
+        self._read_answer = read_answer
         self._entries: dict[str, Entry] = {}
         self._sequence = 0
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
@@ -82,37 +82,37 @@ class Journal:
         self._room = asyncio.Event()
 
     def load(self) -> None:
-        """Read all segments. Where two attempts answered one call, the first segment by name counts for every reader."""
+        """Read all segments. If two attempts answered one call, the first segment by name counts for every reader."""
         paths = [entry.path for entry in self._store.list(f"{self.folder}/")]
 
         def read(path: str) -> bytes:
             try:
                 return self._store.read(path)
-            except NotFound:  # removed between listing and reading: somebody deleted the run
+            except NotFound:  # removed between listing and reading: the run was deleted
                 return b""
 
         with ThreadPoolExecutor(_READERS) as pool:
             for data in pool.map(read, sorted(paths)):
                 for entry in read_entries(data):
                     self._entries.setdefault(entry.key, entry)
-        own = [
-            path.rsplit("-", 1)[1].removesuffix(".jsonl")
-            for path in paths
-            if path.startswith(f"{self.folder}/{self._attempt}-")
+        prefix = f"{self.folder}/{self._attempt}-"
+        numbers = [
+            path.removeprefix(prefix).removesuffix(".jsonl") for path in paths if path.startswith(prefix)
         ]
-        self._sequence = max((int(number) for number in own if number.isdigit()), default=-1) + 1
+        self._sequence = max((int(number) for number in numbers if number.isdigit()), default=-1) + 1
 
-    def entries(self) -> Iterator[Entry]:
-        """All entries that were loaded or added."""
-        yield from self._entries.values()
+    def answers(self) -> Iterator[tuple[str, Answer]]:
+        """All answers that were loaded or added, each with the model that gave it."""
+        for entry in self._entries.values():
+            yield entry.model, self._answer(entry)
 
     def find(self, call: Call) -> Answer | None:
         """The answer to a call, if it was ever paid for in this run."""
         entry = self._entries.get(call.key)
-        return entry.answer() if entry else None
+        return self._answer(entry) if entry else None
 
     async def add(self, call: Call, answer: Answer) -> None:
-        """Store an answer; returns when it is stored. Raises what the store raises."""
+        """Store an answer, and return when it is stored. Raises what the store raises."""
         entry = Entry(call.key, call.model, call.cell, call.sample, answer.seconds, answer.raw)
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, stored))
@@ -134,11 +134,10 @@ class Journal:
                 batch, self._waiting = self._waiting[:SEGMENT_ANSWERS], self._waiting[SEGMENT_ANSWERS:]
                 if len(self._waiting) < SEGMENT_ANSWERS:
                     self._room.clear()
+                lines = "".join(entry.line() + "\n" for entry, _ in batch)
                 try:
-                    await asyncio.to_thread(
-                        self._write_segment, "".join(entry.line() + "\n" for entry, _ in batch).encode()
-                    )
-                except Exception as error:  # noqa: BLE001 - whoever waits for the batch raises it
+                    await asyncio.to_thread(self._write_segment, lines.encode())
+                except Exception as error:  # noqa: BLE001 - it is raised where the batch is waited for
                     for _, stored in batch:
                         if not stored.done():
                             stored.set_exception(error)
@@ -152,6 +151,9 @@ class Journal:
                     await asyncio.wait_for(self._room.wait(), SEGMENT_SECONDS)
         finally:
             self._writer = None
+
+    def _answer(self, entry: Entry) -> Answer:
+        return self._read_answer(entry.raw, seconds=entry.seconds, fresh=False)
 
     def _write_segment(self, data: bytes) -> None:
         # Pods of one Job share the attempt's name, so a number may be taken since the listing.

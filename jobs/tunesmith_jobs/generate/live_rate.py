@@ -1,6 +1,7 @@
-"""A limit on requests a minute that changes while the stage runs: its share of what a profile allows all its generators.
+"""A limit on requests a minute that changes while the stage runs: its share of the rate of a profile's generators.
 
-On a cluster the pod's annotation is a file in the pod, which the kubelet keeps up to date. TUNESMITH_TEACHER_RATE_FILE names it.
+On a cluster the pod's annotation is a file in the pod, which the kubelet keeps up to date; TUNESMITH_TEACHER_RATE_FILE
+names it.
 """
 
 import asyncio
@@ -10,11 +11,11 @@ from pathlib import Path
 
 from tunesmith.wire import TEACHER_RATE_FILE
 
-SECONDS = 5.0  # between two looks
+SECONDS = 5.0  # between two readings
 
 
 def read_rate(file: Path) -> int | None:
-    """Requests a minute, 0 for no limit; None if the file says nothing that can be read."""
+    """Requests a minute, where 0 means no limit; None if the file holds no whole number."""
     try:
         text = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -23,18 +24,18 @@ def read_rate(file: Path) -> int | None:
 
 
 async def follow(limit: Callable[[int], None], say: Callable[[str], None], seconds: float = SECONDS) -> None:
-    """Tell `limit` the rate now and whenever it changes, until cancelled; without the variable at once done."""
-    if not (name := os.environ.get(TEACHER_RATE_FILE)):
+    """Call `limit` with the rate now and whenever it changes, until cancelled; returns at once without the variable."""
+    name = os.environ.get(TEACHER_RATE_FILE)
+    if not name:
         return
     known = 0
     while True:
         rate = read_rate(Path(name))
         if rate is not None and rate != known:
             known = rate
-            say(
-                f"at most {rate} requests a minute to the teacher from now on"
-                if rate
-                else "no limit on requests a minute any more"
-            )
+            if rate:
+                say(f"at most {rate} requests a minute to the teacher from now on")
+            else:
+                say("no limit on requests a minute to the teacher any more")
             limit(rate)
         await asyncio.sleep(seconds)

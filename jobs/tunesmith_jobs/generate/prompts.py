@@ -1,57 +1,58 @@
-"""The texts that the teacher is sent. Fixed parts come first, so that an endpoint's prompt cache applies; the task is kept to the byte.
+"""The texts that the teacher is sent. Fixed parts come first, so that an endpoint's prompt cache applies.
 
-A changed word here asks for everything anew: calls are found in the journal by their content.
+The task is kept to the byte. A changed word here asks for everything anew: the journal finds calls by their content.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tunesmith.settings import Data
-from tunesmith_jobs.generate.calls import Call, Message, Shape
-from tunesmith_jobs.generate.cells import Cell
-from tunesmith_jobs.generate.parse import Pair, Plan
+from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan
+from tunesmith_jobs.generate.parse_answers import Pair
 from tunesmith_jobs.rows import Row
+from tunesmith_jobs.teacher.calls import Call, Message
 
-PLAN = """You plan a dataset on which a small language model will be fine-tuned. From a description of that model you work out:
+PLAN = """You plan a dataset on which a small language model will be fine-tuned. From a description of that \
+model you work out:
 - language: the language in which its users write.
 - prompts: what a prompt to it looks like: content, form, length.
-- responses: what makes a response right, and its exact form, so precisely that different writers would answer in the same form.
+- responses: what makes a response right, and its exact form, so precisely that different writers would \
+answer in the same form.
 - topics: 12 to 40 subjects of prompts that exclude each other and together cover what its users will ask.
-- axes: 3 to 6 further ways in which prompts differ (such as length, tone, who is asking, what is special about the case), each with
+- axes: 3 to 6 further ways in which prompts differ (such as length, tone, who is asking, what is special \
+about the case), each with
   4 to 10 values that exclude each other and fit every topic.
 - difficulties: 3 to 5 levels, from easy to hard, each described in half a sentence.
 Write topics, axes and levels in the language of the prompts."""
 
-SYSTEM_MESSAGE = """You write the system message of a language model. From a description of the model you write the instruction that it gets
-with every prompt, at training time and later. Write it in the form "Given $INPUT_DATA, you will $WHAT_THE_MODEL_SHOULD_DO.", in the
-language in which its users write, as concisely as possible. Name the exact form of the response if there is one.
+SYSTEM_MESSAGE = """You write the system message of a language model. From a description of the model you \
+write the instruction that it gets
+with every prompt, at training time and later. Write it in the form "Given $INPUT_DATA, you will \
+$WHAT_THE_MODEL_SHOULD_DO.", in the
+language in which its users write, as concisely as possible. Name the exact form of the response if there \
+is one.
 Your answer is the system message and nothing else: no quotes, no remarks, no example."""
 
-PAIRS = """You write training data for a language model: pairs of a prompt, as a user of the model would send it, and the best possible
-response. You get a description of the model, what prompts and responses look like, and what this example shall be about. Follow all of
-it. Make prompts concrete and natural, with details of their own, unlike what comes to mind first. A prompt says nothing about the
+PAIRS = """You write training data for a language model: pairs of a prompt, as a user of the model would \
+send it, and the best possible
+response. You get a description of the model, what prompts and responses look like, and what this example \
+shall be about. Follow all of
+it. Make prompts concrete and natural, with details of their own, unlike what comes to mind first. A prompt \
+says nothing about the
 dataset, and a response is exactly what the model shall answer."""
 
-CHAIN = """You write training data for a language model: pairs of a prompt, as a user of the model would send it, and the best possible
-response. You get a description of the model. In each turn you write one new pair, slightly more complex than those before it, unique and
+CHAIN = """You write training data for a language model: pairs of a prompt, as a user of the model would \
+send it, and the best possible
+response. You get a description of the model. In each turn you write one new pair, slightly more complex \
+than those before it, unique and
 diverse: another subject, another form, other words. A response is exactly what the model shall answer."""
 
 _NEXT = "Write pair number {number}: slightly more complex than the earlier ones, and unlike all of them."
 _AGAIN = "That could not be used: {why}. Answer the same again, in the right form."
 
-# How the output is asked for, by what the endpoint knows: with `json_schema` the schema says it all.
-_JSON = {
-    "pairs": '\n\nAnswer with one JSON object: {"pairs": [{"prompt": "...", "response": "..."}]}. Both members are strings.',
-    "plan": (
-        '\n\nAnswer with one JSON object: {"language": "...", "prompts": "...", "responses": "...", "topics": ["..."], '
-        '"axes": [{"name": "...", "values": ["..."]}], "difficulties": ["..."]}.'
-    ),
-    "text": "",
-}
-_TAGS = "\n\nAnswer with each pair as <prompt>the prompt</prompt><response>the response</response> and nothing else."
-
 
 def plan_call(task: str, data: Data, sample: int) -> Call:
-    """Asks for the plan. Knows nothing of how many rows are wanted, so that asking for more keeps the plan."""
+    """The call for the plan. It does not say how many rows are wanted, so that asking for more keeps the plan."""
     text = _task(task)
     if data.seeds:
         text += "\n\nExamples of good prompts:\n" + "\n".join(f"- {seed}" for seed in data.seeds)
@@ -66,15 +67,15 @@ def plan_call(task: str, data: Data, sample: int) -> Call:
 
 
 def system_message_call(task: str, data: Data, sample: int) -> Call:
-    """Asks for the system message."""
+    """The call for the system message."""
     messages: tuple[Message, ...] = (("system", SYSTEM_MESSAGE), ("user", _task(task)))
     return Call(
         _planner(data), messages, data.temperature, data.system_message_max_tokens, "text", sample=sample
     )
 
 
-def cell_call(task: str, data: Data, plan: Plan, cell: Cell) -> Call:
-    """Asks for the pairs of one cell."""
+def cell_call(task: str, data: Data, dataset_plan: DatasetPlan, cell: Cell) -> Call:
+    """The call for the pairs of one cell."""
     about = f"Topic: {cell.topic}\n" + "".join(f"{name}: {value}\n" for name, value in cell.values)
     if cell.difficulty:
         about += f"Difficulty: {cell.difficulty}\n"
@@ -84,7 +85,8 @@ def cell_call(task: str, data: Data, plan: Plan, cell: Cell) -> Call:
         else f"Write {data.pairs_per_call} pairs that differ as much as these lines allow."
     )
     text = (
-        f"{_task(task)}\n\n<prompts>\n{plan.prompts}\n</prompts>\n\n<responses>\n{plan.responses}\n</responses>\n\n"
+        f"{_task(task)}\n\n<prompts>\n{dataset_plan.prompts}\n</prompts>\n\n"
+        f"<responses>\n{dataset_plan.responses}\n</responses>\n\n"
         f"Example number {cell.index + 1}:\n{about}\n{count}"
     )
     return Call(
@@ -98,7 +100,7 @@ def cell_call(task: str, data: Data, plan: Plan, cell: Cell) -> Call:
 
 
 def chain_call(task: str, data: Data, turn: int, shown: Sequence[Row]) -> Call:
-    """Asks for the next pair of a chain; `shown` are earlier rows, as the teacher's own earlier turns."""
+    """The call for the next pair of a chain; `shown` are earlier rows, as the teacher's own earlier turns."""
     messages: list[Message] = [("system", CHAIN), ("user", _task(task))]
     for row in shown:
         messages.append(("assistant", Pair(prompt=row.prompt, response=row.response).model_dump_json()))
@@ -109,16 +111,9 @@ def chain_call(task: str, data: Data, turn: int, shown: Sequence[Row]) -> Call:
 
 
 def asked_again(call: Call, content: str, why: str) -> Call:
-    """The same call once more, with what was wrong about its answer."""
+    """The same call once more, with its answer and what is wrong with it."""
     messages: tuple[Message, ...] = (*call.messages, ("assistant", content), ("user", _AGAIN.format(why=why)))
-    return Call(call.model, messages, call.temperature, call.max_tokens, call.shape, call.cell, call.sample)
-
-
-def form(shape: Shape, level: str) -> str:
-    """What is added to the system message to get the output in a readable form."""
-    if level == "json_schema":
-        return ""
-    return _TAGS if shape == "pairs" and level == "tags" else _JSON[shape]
+    return replace(call, messages=messages)
 
 
 def _task(task: str) -> str:

@@ -1,4 +1,4 @@
-"""Figures of a dataset: how diverse, how many duplicates, what leaks, what it cost. Pure."""
+"""Figures of a dataset: how diverse it is, how many duplicates it had, what leaks, what it cost. Pure."""
 
 import math
 import zlib
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from tunesmith_jobs.generate.caller import CallFigures
 from tunesmith_jobs.generate.dataset import Dataset, distinctive
 from tunesmith_jobs.generate.dedupe import nearest, normalised, shingles, words
-from tunesmith_jobs.generate.runner import Figures
 from tunesmith_jobs.generate.split import Split
 
 EXAMPLES = 5
@@ -46,19 +46,21 @@ def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]
 
 
 def leakage(dataset: Dataset, parts: Split) -> dict[str, JsonValue]:
-    """How similar test rows are to the train row most like them: Jaccard similarity of 3-shingles, 0 to 1."""
-    found = [shingles(distinctive(row)) for row in dataset.rows]
-    similar = nearest([found[key] for key in parts.test], [found[key] for key in parts.train])
+    """How similar test rows are to the train rows most like them: Jaccard similarity of 3-shingles, 0 to 1."""
+    texts = [shingles(distinctive(row)) for row in dataset.rows]
+    similarities = nearest([texts[key] for key in parts.test], [texts[key] for key in parts.train])
     return {
-        "max": round(max(similar, default=0.0), 4),
-        "p95": round(quantile(sorted(similar), 0.95), 4),
-        "rows": len(similar),
+        "max": round(max(similarities, default=0.0), 4),
+        "p95": round(quantile(sorted(similarities), 0.95), 4),
+        "rows": len(similarities),
     }
 
 
 def diversity(texts: Sequence[str]) -> dict[str, JsonValue]:
-    """distinct-n: different n-grams over all n-grams (Li et al. 2016). compressionRatio: size over zlib's size (Shaib et al. 2024): the
-    higher, the more the texts repeat each other; depends on length. unique: different texts over all.
+    """How much texts differ.
+
+    distinct-n: different n-grams over all n-grams (Li et al. 2016). compressionRatio: size over zlib's size (Shaib et al.
+    2024), which rises as the texts repeat each other, and depends on their length. unique: different texts over all.
     """
     if not texts:
         return {}
@@ -72,7 +74,7 @@ def diversity(texts: Sequence[str]) -> dict[str, JsonValue]:
 
 
 def coverage(counts: Counter[str]) -> dict[str, JsonValue]:
-    """Rows for each value of an axis, and how even they are: entropy over that of equal shares, 0 to 1."""
+    """Rows for each value of an axis, and how even they are: their entropy over that of equal shares, 0 to 1."""
     total = sum(counts.values())
     entropy = -sum(count / total * math.log(count / total) for count in counts.values())
     even = entropy / math.log(len(counts)) if len(counts) > 1 else 1.0
@@ -80,7 +82,7 @@ def coverage(counts: Counter[str]) -> dict[str, JsonValue]:
 
 
 def quantiles(values: Sequence[float]) -> dict[str, JsonValue]:
-    """Least, median, 95 %, most."""
+    """Minimum, median, 95th percentile and maximum."""
     ordered = sorted(values)
     return {
         name: quantile(ordered, share)
@@ -89,21 +91,26 @@ def quantiles(values: Sequence[float]) -> dict[str, JsonValue]:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which `share` of the ordered values lie (nearest rank); 0 for none."""
+    """The value below which `share` of the ordered values lie (nearest rank); 0 without values."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-def asking_figures(
-    figures: Figures, *, seconds: float, priced: bool, widest: int, requests_per_minute: int
+def call_report(
+    figures: CallFigures,
+    *,
+    seconds: float,
+    priced: bool,
+    most_in_flight: int,
+    widest: int,
+    requests_per_minute: int,
 ) -> dict[str, float]:
-    """What asking the teacher took. `efficiency`: the least time these calls could take, over the time they took."""
+    """What the calls took. `efficiency`: the least time that they could take, over the time that they took."""
     latencies = sorted(figures.latencies)
     mean = sum(latencies) / len(latencies) if latencies else 0.0
-    ideal = max(
-        mean * -(-len(latencies) // widest),
-        len(latencies) / requests_per_minute * 60 if requests_per_minute else 0.0,
-    )
-    found = {
+    least = mean * -(-len(latencies) // widest)
+    if requests_per_minute:
+        least = max(least, len(latencies) / requests_per_minute * 60)
+    numbers = {
         "calls": figures.calls,
         "callsReused": figures.reused,
         "faults": figures.faults.total(),
@@ -112,10 +119,10 @@ def asking_figures(
         "seconds": round(seconds, 3),
         "latencyP50Seconds": round(quantile(latencies, 0.5), 3),
         "latencyP95Seconds": round(quantile(latencies, 0.95), 3),
-        "mostInFlight": figures.most_in_flight,
-        "efficiency": round(min(1.0, ideal / seconds), 4) if seconds and latencies else 1.0,
+        "mostInFlight": most_in_flight,
+        "efficiency": round(min(1.0, least / seconds), 4) if seconds and latencies else 1.0,
     }
-    return {**found, "usd": round(figures.usd, 6)} if priced else found
+    return {**numbers, "usd": round(figures.usd, 6)} if priced else numbers
 
 
 def _distinct(tokenised: Sequence[Sequence[str]], size: int) -> float:

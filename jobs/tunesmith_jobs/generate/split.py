@@ -4,14 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunesmith.settings import Split as Shares
+from tunesmith import settings
 from tunesmith_jobs.generate.dedupe import clusters, shingles
 
-# Rows this similar stay together. Looser than what counts as a duplicate; less loose where that leaves one lump (rows of one template).
-LOOSENESS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-TOLERANCE = (
-    0.1  # of the rows asked for, but at least one, that a split may be off before the next looseness is tried
-)
+# Rows that are this similar stay together. The first threshold is below that of duplicates; the next ones are tried if it
+# leaves a single lump, as rows of one template do.
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+TOLERANCE = 0.1  # of the rows asked for, but at least one: how far off a split may be before the next threshold is tried
 
 
 @dataclass(frozen=True)
@@ -25,32 +24,32 @@ class Split:
     clusters: int
 
 
-def split(texts: Sequence[str], shares: Shares) -> Split:
+def split(texts: Sequence[str], shares: settings.Split) -> Split:
     """Divide rows by the texts that must not leak. Every row is in exactly one part.
 
-    The parts have round(share * rows) rows, or as near as whole clusters allow; a share above 0 gets at least one of two or more rows.
+    The parts have round(share * rows) rows, or as near as whole clusters allow. A share above 0 gets at least one of two or
+    more rows.
     """
-    found = [shingles(text) for text in texts]
+    shingled = [shingles(text) for text in texts]
     wanted = targets(len(texts), shares)
     best: Split | None = None
     least = len(texts) + 1
-    for threshold in LOOSENESS:
-        groups = clusters(found, threshold) if threshold < 1 else [[key] for key in range(len(texts))]
+    for threshold in THRESHOLDS:
+        groups = clusters(shingled, threshold) if threshold < 1 else [[key] for key in range(len(texts))]
         parts = _fill(groups, texts, wanted, shares.seed)
         off = abs(len(parts[0]) - wanted[0]) + abs(len(parts[1]) - wanted[1])
         if off < least:
             least = off
             train = tuple(sorted(set(range(len(texts))) - set(parts[0]) - set(parts[1])))
             best = Split(train, parts[1], parts[0], threshold, len(groups))
-        if off <= max(1.0, TOLERANCE * sum(wanted)) and all(
-            part or not want for part, want in zip(parts, wanted, strict=True)
-        ):
+        none_is_empty = all(part or not want for part, want in zip(parts, wanted, strict=True))
+        if off <= max(1.0, TOLERANCE * sum(wanted)) and none_is_empty:
             break
     assert best is not None
     return best
 
 
-def targets(rows: int, shares: Shares) -> tuple[int, int]:
+def targets(rows: int, shares: settings.Split) -> tuple[int, int]:
     """Rows for test and validation; at least one stays for train."""
     test = _share(rows, shares.test)
     validation = min(_share(rows, shares.validation), max(0, rows - test - 1))
@@ -58,13 +57,15 @@ def targets(rows: int, shares: Shares) -> tuple[int, int]:
 
 
 def _share(rows: int, share: float) -> int:
-    return 0 if share == 0 or rows < 2 else min(rows - 1, max(1, round(share * rows)))
+    if share == 0 or rows < 2:
+        return 0
+    return min(rows - 1, max(1, round(share * rows)))
 
 
 def _fill(
     groups: list[list[int]], texts: Sequence[str], wanted: tuple[int, int], seed: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Test and validation: groups in the order of their hashes, each taken where it still fits."""
+    """Test and validation: groups in the order of their hashes, each in the first part that has room for it."""
 
     def place(group: list[int]) -> bytes:
         return hashlib.sha256(f"{seed}\0{texts[group[0]]}".encode()).digest()

@@ -20,7 +20,7 @@ def adapter_to_start_from(attempt: Attempt, base: Pin) -> Finished | None:
     reference = attempt.spec.training.from_
     if reference is None:
         return None
-    start = result_of(attempt, reference, "train", "spec.training.from")
+    start = result_of(attempt, reference, stage="train", path="spec.training.from")
     other = start.manifest.pins["base"]
     if other.revision != base.revision:
         raise BadRequest(

@@ -5,8 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith_jobs.generate.cells import cell_at
-from tunesmith_jobs.generate.parse import Axis, Plan
+from tunesmith_jobs.generate.dataset_plan import Axis, DatasetPlan, cell_at
 
 
 def plan(topics, values):
@@ -14,7 +13,7 @@ def plan(topics, values):
         Axis(name=f"axis{number}", values=tuple(f"v{value}" for value in range(count)))
         for number, count in enumerate(values)
     ]
-    return Plan(
+    return DatasetPlan(
         prompts="p",
         responses="r",
         topics=tuple(f"t{topic}" for topic in range(topics)),

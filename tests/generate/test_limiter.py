@@ -6,18 +6,21 @@ import random
 
 import pytest
 
-from tunesmith_jobs.generate.gates import START, Bucket, Concurrency, backoff, make_gates
+from tunesmith_jobs.generate.concurrency import START, Concurrency
+from tunesmith_jobs.generate.limiter import make_limiter
+from tunesmith_jobs.generate.patience import backoff
+from tunesmith_jobs.generate.token_bucket import Bucket
 
 
 def drive(steps, most=200):
     """Feeds a Concurrency: a number is an answer after so many seconds, a tuple a refusal at that time."""
-    gate = Concurrency(most=most, time_limit=180.0)
+    concurrency = Concurrency(most=most, time_limit=180.0)
     for step in steps:
         if isinstance(step, tuple):
-            gate.congested(step[0])
+            concurrency.congested(step[0])
         else:
-            gate.succeeded(step)
-    return gate.limit
+            concurrency.succeeded(step)
+    return concurrency.limit
 
 
 CASES = {
@@ -38,12 +41,12 @@ def test_concurrency(steps, limit):
 
 
 def test_after_a_refusal_a_round_trip_of_answers_adds_a_twentieth():
-    gate = Concurrency(most=200)
-    gate.congested(0.0)
-    before = gate.limit
+    concurrency = Concurrency(most=200)
+    concurrency.congested(0.0)
+    before = concurrency.limit
     for _ in range(int(before)):
-        gate.succeeded(1.0)
-    assert 0.04 * before < gate.limit - before < 0.06 * before
+        concurrency.succeeded(1.0)
+    assert 0.04 * before < concurrency.limit - before < 0.06 * before
 
 
 RAMPS = {  # seconds an answer took, refused meanwhile -> limit after a second at the limit
@@ -56,23 +59,23 @@ RAMPS = {  # seconds an answer took, refused meanwhile -> limit after a second a
 
 @pytest.mark.parametrize(("seconds", "refused", "limit"), RAMPS.values(), ids=RAMPS)
 def test_the_limit_rises_without_answers_only_where_that_is_safe(seconds, refused, limit):
-    gate = Concurrency(most=200, time_limit=180.0)
-    gate.succeeded(seconds)
+    concurrency = Concurrency(most=200, time_limit=180.0)
+    concurrency.succeeded(seconds)
     if refused:
-        gate.congested(0.0)
+        concurrency.congested(0.0)
     for tick in range(100):
-        gate.ramp(tick / 100)
-    assert gate.limit == pytest.approx(limit)
+        concurrency.ramp(tick / 100)
+    assert concurrency.limit == pytest.approx(limit)
 
 
-def started_within(gates, seconds, tokens=10):
+def started_within(limiter, seconds, tokens=10):
     """Starts whatever may start, each request ending at once; returns the times."""
     now, times = 0.0, []
     while now < seconds:
-        wait = gates.wait(now, tokens)
+        wait = limiter.wait(now, tokens)
         if wait == 0:
-            gates.start(now, tokens)
-            gates.release()
+            limiter.start(now, tokens)
+            limiter.release()
             times.append(now)
         else:
             now += wait + 1e-9
@@ -81,74 +84,74 @@ def started_within(gates, seconds, tokens=10):
 
 @pytest.mark.parametrize("per_minute", [1, 7, 60, 600])
 def test_no_minute_has_more_requests_than_the_request_allows(per_minute):
-    times = started_within(make_gates(0.0, most=1000, requests_per_minute=per_minute), 180)
+    times = started_within(make_limiter(0.0, most=1000, requests_per_minute=per_minute), 180)
     assert max(sum(at <= other < at + 60 for other in times) for at in times) <= per_minute
     assert len(times) >= 3 * per_minute - 1
 
 
 def test_no_minute_has_more_tokens_than_the_request_allows():
-    times = started_within(make_gates(0.0, most=1000, tokens_per_minute=6000), 180, tokens=100)
+    times = started_within(make_limiter(0.0, most=1000, tokens_per_minute=6000), 180, tokens=100)
     assert max(sum(at <= other < at + 60 for other in times) for at in times) * 100 <= 6000
 
 
 def test_a_call_that_needs_more_tokens_than_a_burst_still_starts():
-    assert len(started_within(make_gates(0.0, most=10, tokens_per_minute=600), 600, tokens=5000)) >= 1
+    assert len(started_within(make_limiter(0.0, most=10, tokens_per_minute=600), 600, tokens=5000)) >= 1
 
 
 def test_tokens_that_were_not_used_are_given_back():
-    gates = make_gates(0.0, most=10, tokens_per_minute=600)
-    gates.start(0.0, 100)
-    assert gates.wait(0.0, 100) > 0
-    gates.succeeded(0.0, 0.1, reserved=100, used=1)
-    assert gates.wait(0.0, 99) == 0
+    limiter = make_limiter(0.0, most=10, tokens_per_minute=600)
+    limiter.start(0.0, 100)
+    assert limiter.wait(0.0, 100) > 0
+    limiter.succeeded(0.0, 0.1, reserved=100, used=1)
+    assert limiter.wait(0.0, 99) == 0
 
 
 def test_what_the_endpoint_announces_is_kept_and_only_its_first_word_counts():
-    gates = make_gates(0.0, most=100)
-    gates.announce(0.0, "requests", 60, 2)
-    gates.announce(0.0, "requests", 6000, 6000)
-    assert len(started_within(gates, 9.5)) == 2 + 9
+    limiter = make_limiter(0.0, most=100)
+    limiter.announce(0.0, "requests", 60, 2)
+    limiter.announce(0.0, "requests", 6000, 6000)
+    assert len(started_within(limiter, 9.5)) == 2 + 9
 
 
 def test_retry_after_stops_everything_for_that_long_and_a_little():
-    gates = make_gates(0.0, most=10)
-    assert gates.refused(0.0, 3.0, draw=0.5) == pytest.approx(3.15)
-    assert gates.wait(1.0, 1) == pytest.approx(2.15)
-    assert gates.wait(3.4, 1) == 0
+    limiter = make_limiter(0.0, most=10)
+    assert limiter.refused(0.0, 3.0, draw=0.5) == pytest.approx(3.15)
+    assert limiter.wait(1.0, 1) == pytest.approx(2.15)
+    assert limiter.wait(3.4, 1) == 0
 
 
 def test_without_retry_after_the_pause_doubles_until_an_answer_comes():
-    gates = make_gates(0.0, most=10)
-    assert [gates.refused(at, None, draw=1.0) for at in (0.0, 0.5, 1.5, 3.5)] == [0.5, 1.0, 2.0, 4.0]
-    assert gates.refused(3.6, None, draw=1.0) == 4.0, "a second refusal of the same burst"
-    gates.succeeded(8.0, 0.1, reserved=0, used=0)
-    assert gates.refused(8.1, None, draw=1.0) == 0.5
+    limiter = make_limiter(0.0, most=10)
+    assert [limiter.refused(at, None, draw=1.0) for at in (0.0, 0.5, 1.5, 3.5)] == [0.5, 1.0, 2.0, 4.0]
+    assert limiter.refused(3.6, None, draw=1.0) == 4.0, "a second refusal of the same burst"
+    limiter.succeeded(8.0, 0.1, reserved=0, used=0)
+    assert limiter.refused(8.1, None, draw=1.0) == 0.5
 
 
 def simulated(calls, latency, rate, most=200):
     """Time and refusals of `calls` at an endpoint that takes `rate` requests a second (a bucket of one second) and else says 429."""
-    gates, endpoint = make_gates(0.0, most=most, time_limit=180.0), Bucket(rate, rate, rate)
+    limiter, endpoint = make_limiter(0.0, most=most, time_limit=180.0), Bucket(rate, rate, rate)
     draw = random.Random(5)
     now, waiting, refusals, under_way = 0.0, calls, 0, []
     while waiting or under_way:
-        while waiting and gates.wait(now, 100) == 0:
-            gates.start(now, 100)
+        while waiting and limiter.wait(now, 100) == 0:
+            limiter.start(now, 100)
             waiting -= 1
             fits = endpoint.wait(now, 1) == 0
             if fits:
                 endpoint.take(now, 1)
             heapq.heappush(under_way, (now + (latency if fits else 0.005), fits))
-        if under_way and (not waiting or under_way[0][0] <= now + gates.wait(now, 100)):
+        if under_way and (not waiting or under_way[0][0] <= now + limiter.wait(now, 100)):
             now, fits = heapq.heappop(under_way)
             if fits:
-                gates.succeeded(now, latency, reserved=100, used=50)
+                limiter.succeeded(now, latency, reserved=100, used=50)
             else:
-                gates.refused(now, 1.0, draw.random())
+                limiter.refused(now, 1.0, draw.random())
                 refusals += 1
                 waiting += 1
-            gates.release()
+            limiter.release()
         else:
-            now += gates.wait(now, 100) + 1e-9
+            now += limiter.wait(now, 100) + 1e-9
     return now, refusals
 
 
@@ -170,11 +173,11 @@ def test_an_endpoint_with_a_limit_is_used_well(calls, latency, rate, least, most
 
 
 def test_a_full_house_waits_for_somebody_to_leave():
-    gates = make_gates(0.0, most=1)
-    gates.start(0.0, 1)
-    assert gates.wait(0.0, 1) == math.inf
-    gates.release()
-    assert gates.wait(0.0, 1) == 0
+    limiter = make_limiter(0.0, most=1)
+    limiter.start(0.0, 1)
+    assert limiter.wait(0.0, 1) == math.inf
+    limiter.release()
+    assert limiter.wait(0.0, 1) == 0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,13 @@
 
 import pytest
 
-from tunesmith_jobs.generate.parse import Pair, Unreadable, parse_pairs, parse_plan, parse_system_message
+from tunesmith_jobs.generate.parse_answers import (
+    Pair,
+    Unreadable,
+    parse_pairs,
+    parse_plan,
+    parse_system_message,
+)
 
 A, B = Pair(prompt="p", response="r"), Pair(prompt="q", response="s")
 JSON = Pair(prompt="p", response='{"a":1,"b":"é"}')

@@ -1,28 +1,24 @@
-"""How an endpoint wants to be asked: found out by its 400 answers, once for all calls. Pure."""
+"""The dialects of OpenAI's chat protocol: an endpoint's 400 answers tell, once for all calls, which one it speaks. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tunesmith_jobs.generate import prompts
-from tunesmith_jobs.generate.calls import Call
-from tunesmith_jobs.generate.parse import PAIRS_SCHEMA, PLAN_SCHEMA
-
-LEVELS = ("json_schema", "json_object", "tags")
-_SCHEMAS = {"pairs": PAIRS_SCHEMA, "plan": PLAN_SCHEMA}
+from tunesmith_jobs.teacher import forms
+from tunesmith_jobs.teacher.calls import Call
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What the endpoint knows, found out by its 400 answers."""
+    """What an endpoint knows: the form of answers, the name of the limit on tokens, and whether it takes a temperature."""
 
-    level: str = LEVELS[0]
+    level: str = forms.LEVELS[0]
     tokens: str = "max_tokens"
     temperature: bool = True
 
     def body(self, call: Call) -> dict[str, Any]:
-        """A call as the endpoint wants it."""
+        """The request's body for a call."""
         (role, text), *rest = call.messages
-        messages = [(role, text + prompts.form(call.shape, self.level)), *rest]
+        messages = [(role, text + forms.instruction(call.shape, self.level)), *rest]
         body: dict[str, Any] = {
             "model": call.model,
             "messages": [{"role": role, "content": text} for role, text in messages],
@@ -31,20 +27,24 @@ class Dialect:
         if self.temperature:
             body["temperature"] = call.temperature
         if call.shape != "text" and self.level == "json_schema":
-            schema = {"name": call.shape, "strict": True, "schema": _SCHEMAS[call.shape]}
+            schema = {"name": call.shape, "strict": True, "schema": forms.SCHEMAS[call.shape]}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if call.shape != "text" and self.level == "json_object":
             body["response_format"] = {"type": "json_object"}
         return body
 
     def without(self, call: Call, message: str) -> "Dialect | None":
-        """The dialect after a 400 or 422 that says `message`; None if the endpoint's forms are used up."""
+        """The dialect to try after a 400 or 422 with this message; None if there is no other."""
         if self.tokens == "max_tokens" and "max_completion_tokens" in message:
             return replace(self, tokens="max_completion_tokens")
         if self.tokens == "max_completion_tokens" and "max_completion_tokens" in message:
             return replace(self, tokens="max_tokens")
         if self.temperature and "temperature" in message:
             return replace(self, temperature=False)
-        if call.shape != "text" and self.level != LEVELS[-1]:
-            return replace(self, level=LEVELS[LEVELS.index(self.level) + 1])
+        if call.shape != "text" and self.level != forms.LEVELS[-1]:
+            return replace(self, level=forms.LEVELS[forms.LEVELS.index(self.level) + 1])
         return None
+
+    def __str__(self) -> str:
+        without = "" if self.temperature else ", without a temperature, which it does not take"
+        return f"{self.level} with {self.tokens}{without}"

@@ -1,16 +1,16 @@
-"""The endpoint: what is asked in which form, and what its headers mean."""
+"""OpenAI's chat protocol: what is asked in which form, and what headers and statuses mean."""
 
 import pytest
 
-from tunesmith.settings import Data
+from tunesmith.settings import Data, Teacher
 from tunesmith_jobs.generate import prompts
-from tunesmith_jobs.generate.calls import read_answer
-from tunesmith_jobs.generate.cells import cell_at
-from tunesmith_jobs.generate.dialect import Dialect
-from tunesmith_jobs.generate.parse import Plan
-from tunesmith_jobs.generate.teacher import fatal_error, retry_after
+from tunesmith_jobs.generate.dataset_plan import DatasetPlan, cell_at
+from tunesmith_jobs.teacher.openai_chat import OpenAIChat, announced_limits, final_error
+from tunesmith_jobs.teacher.openai_dialect import Dialect
+from tunesmith_jobs.teacher.retry_after import retry_after
 
-PLAN = Plan(prompts="short", responses="right", topics=("a", "b"))
+ENDPOINT = OpenAIChat(Teacher(), 1.0)
+PLAN = DatasetPlan(prompts="short", responses="right", topics=("a", "b"))
 CALL = prompts.cell_call("the task", Data(), PLAN, cell_at(PLAN, 42, 0))
 TEXT = prompts.system_message_call("the task", Data(), 0)
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
@@ -80,8 +80,8 @@ def test_what_is_fixed_comes_first_so_that_prompt_caches_apply():
         for index in range(2)
     ]
     assert bodies[0]["messages"][0] == bodies[1]["messages"][0]
-    one, other = (body["messages"][1]["content"] for body in bodies)
-    assert one.split("Example number")[0] == other.split("Example number")[0]
+    first, other = (body["messages"][1]["content"] for body in bodies)
+    assert first.split("Example number")[0] == other.split("Example number")[0]
 
 
 def test_how_many_rows_are_wanted_enters_no_call():
@@ -104,7 +104,7 @@ STATUS = {
 
 @pytest.mark.parametrize(("status", "message", "code", "reason"), STATUS.values(), ids=STATUS)
 def test_what_no_retry_changes(status, message, code, reason):
-    error = fatal_error(status, message, code, "http://x/v1", "m")
+    error = final_error(status, message, code, "http://x/v1", "m")
     assert (error and error.reason) == reason
 
 
@@ -120,11 +120,27 @@ def test_what_no_retry_changes(status, message, code, reason):
         '{"error": {}}',
     ],
 )
-def test_what_is_no_chat_completion_is_told_apart(raw):
+def test_a_body_that_is_not_a_chat_completion_is_told_apart(raw):
     with pytest.raises(ValueError, match="not a chat completion"):
-        read_answer(raw)
+        ENDPOINT.read_answer(raw)
 
 
 def test_an_answer_without_usage_is_still_counted():
-    answer = read_answer('{"choices": [{"message": {"content": "123456789"}}]}')
+    answer = ENDPOINT.read_answer('{"choices": [{"message": {"content": "123456789"}}]}')
     assert (answer.input_tokens, answer.output_tokens) == (0, 3)
+
+
+ANNOUNCED = {
+    "nothing said": ({}, {}),
+    "a limit and what remains": (
+        {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "7"},
+        {"requests": (60.0, 7.0)},
+    ),
+    "what remains is not said": ({"x-ratelimit-limit-tokens": "9000"}, {"tokens": (9000.0, 9000.0)}),
+    "nonsense": ({"x-ratelimit-limit-tokens": "many"}, {}),
+}
+
+
+@pytest.mark.parametrize(("headers", "limits"), ANNOUNCED.values(), ids=ANNOUNCED)
+def test_announced_limits(headers, limits):
+    assert announced_limits(headers).per_minute == limits

@@ -1,18 +1,23 @@
-"""What the teacher wrote -> pairs or a plan. Accepts every form that the ladder asks for, whatever was asked."""
+"""A teacher's text becomes pairs, a plan or a system message, in any form that is ever asked for.
+
+The texts of `Unreadable` are part of calls: when one of them changes, every answer to a call that repeats it is paid anew.
+"""
 
 import json
 import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tunesmith_jobs.generate.dataset_plan import DatasetPlan
 
 
 class Unreadable(ValueError):
-    """The answer holds nothing of the form that was asked for; the text says what is wrong, for the teacher too."""
+    """The answer is in none of the forms; the text says why, to the teacher too."""
 
 
 class Pair(BaseModel):
-    """A prompt and the response that the model shall learn."""
+    """A prompt, and the response that the model is to learn."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,58 +25,12 @@ class Pair(BaseModel):
     response: str
 
 
-class Axis(BaseModel):
-    """Something in which prompts differ, and the values it takes."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str = Field(min_length=1)
-    values: tuple[str, ...] = Field(min_length=2)
-
-
-class Plan(BaseModel):
-    """How a dataset is spread: made once by the teacher, before any pair."""
-
-    model_config = ConfigDict(frozen=True)
-
-    language: str = ""
-    prompts: str = Field(min_length=1)
-    responses: str = Field(min_length=1)
-    topics: tuple[str, ...] = Field(min_length=1)
-    axes: tuple[Axis, ...] = ()
-    difficulties: tuple[str, ...] = ()
-
-
-_STRING = {"type": "string"}
-_STRINGS = {"type": "array", "items": _STRING}
-
-
-def _object(**properties: object) -> dict[str, object]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-# Strict subset of JSON Schema that OpenAI takes: everything required, nothing else allowed, no bounds.
-PAIRS_SCHEMA = _object(pairs={"type": "array", "items": _object(prompt=_STRING, response=_STRING)})
-PLAN_SCHEMA = _object(
-    language=_STRING,
-    prompts=_STRING,
-    responses=_STRING,
-    topics=_STRINGS,
-    axes={"type": "array", "items": _object(name=_STRING, values=_STRINGS)},
-    difficulties=_STRINGS,
-)
-
 _TAGS = re.compile(r"<prompt>(.*?)</prompt>\s*<response>(.*?)</response>", re.DOTALL)
 _FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
 
 
 def parse_pairs(text: str, most: int) -> list[Pair]:
-    """The pairs in an answer, at most `most`, texts stripped of blanks around them. Raises Unreadable."""
+    """The pairs in an answer, at most `most`, without blanks around the texts. Raises Unreadable."""
     try:
         pairs = _pairs_of_json(_json_in(text))
     except Unreadable:
@@ -81,7 +40,7 @@ def parse_pairs(text: str, most: int) -> list[Pair]:
     return [Pair(prompt=pair.prompt.strip(), response=pair.response.strip()) for pair in pairs[:most]]
 
 
-def parse_plan(text: str) -> Plan:
+def parse_plan(text: str) -> DatasetPlan:
     """The plan in an answer, without repeated or empty values. Raises Unreadable."""
     value = _json_in(text)
     if not isinstance(value, dict):
@@ -89,7 +48,7 @@ def parse_plan(text: str) -> Plan:
     try:
         axes = [{**axis, "values": _distinct(axis["values"])} for axis in value.get("axes", [])]
         lists = {name: _distinct(value.get(name, [])) for name in ("topics", "difficulties")}
-        return Plan.model_validate(
+        return DatasetPlan.model_validate(
             {**value, **lists, "axes": [axis for axis in axes if len(axis["values"]) > 1]}
         )
     except ValidationError as error:
@@ -102,20 +61,25 @@ def parse_plan(text: str) -> Plan:
 
 
 def parse_system_message(text: str) -> str:
-    """The system message in an answer: without fences and quotes around it. Raises Unreadable if nothing is left."""
+    """The system message in an answer, without fences and quotes around it. Raises Unreadable if nothing is left."""
     text = text.strip()
-    if (fenced := _FENCE.fullmatch(text)) is not None:
+    fenced = _FENCE.fullmatch(text)
+    if fenced is not None:
         text = fenced[1].strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" and text[0] not in text[1:-1]:
+    if _is_quoted(text):
         text = text[1:-1].strip()
     if not text:
         raise Unreadable("the system message is empty")
     return text
 
 
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" and text[0] not in text[1:-1]
+
+
 def _distinct(values: Any) -> list[str]:
     if not isinstance(values, list):
-        raise TypeError("no list")
+        raise TypeError("not a list")
     return list(dict.fromkeys(value.strip() for value in values if value.strip()))
 
 
@@ -133,14 +97,15 @@ def _pairs_of_json(value: Any) -> list[Pair]:
 
 
 def _text(value: Any) -> str:
-    """A text; where the teacher wrote JSON in place of a string that holds JSON, that JSON in its short form."""
+    """A text; JSON that the teacher wrote in place of a string that holds JSON is put into its short form."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _json_in(text: str) -> Any:
-    """The JSON value that the text is, or holds in a fence, or from its first brace on."""
+    """The JSON value that the text is, or that it holds in a fence, or that begins at its first brace."""
     candidates = [text, *_FENCE.findall(text)]
-    if (start := text.find("{")) >= 0:
+    start = text.find("{")
+    if start >= 0:
         candidates.append(text[start:])
     why = "it holds no JSON"
     for candidate in candidates:

@@ -8,7 +8,7 @@ from tiny import tiny_model
 from tunesmith.settings import Training
 from tunesmith_jobs.base import BaseFacts, Tensor, find_base, inspect_base
 from tunesmith_jobs.base.architectures import CAUSAL_LM, GGUF
-from tunesmith_jobs.preflight.model import check_base
+from tunesmith_jobs.generate.preflight.base_model import check_base
 
 NO_SYSTEM = (
     "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"

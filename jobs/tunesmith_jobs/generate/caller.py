@@ -1,0 +1,207 @@
+"""Calls the teacher: as widely as it takes, again where that may help, and never past the budget. The only retry loop.
+
+A call is under way from its start until its answer is in the journal. So whatever ends the process, no more is paid twice
+than what was under way.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tunesmith.errors import Stopped, TryAgain, TunesmithError
+from tunesmith_jobs.generate.budget import Ledger
+from tunesmith_jobs.generate.journal import Journal
+from tunesmith_jobs.generate.limiter import Limiter
+from tunesmith_jobs.generate.patience import Patience, backoff
+from tunesmith_jobs.generate.start_queue import StartQueue
+from tunesmith_jobs.teacher.calls import Answer, Call
+from tunesmith_jobs.teacher.endpoint import Endpoint, Passing, RateLimits, Throttled, Unsupported
+
+T = TypeVar("T")
+
+
+@dataclass
+class CallFigures:
+    """What the calls took."""
+
+    calls: int = 0  # answered in this attempt
+    reused: int = 0  # answers that were in the journal
+    faults: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0  # of the answers that this result rests on, whenever they were paid
+
+
+class Caller:
+    """The way of every call: journal, queue, endpoint, journal."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        journal: Journal,
+        ledger: Ledger,
+        limiter: Limiter,
+        patience: Patience,
+        *,
+        say: Callable[[str], None],
+        seed: int = 0,
+    ) -> None:
+        self.figures = CallFigures()
+        self.limiter = limiter
+        self.ledger = ledger
+        self._queue = StartQueue(limiter, ledger)
+        self._endpoint = endpoint
+        self._journal = journal
+        self._patience = patience
+        self._say = say
+        self._random = random.Random(seed)
+        self._last_answer = time.monotonic()
+        self._sending: set[asyncio.Task[Answer]] = set()
+
+    async def run(self, work: Coroutine[object, object, T]) -> T:
+        """The result of work that makes calls. Once none may start, it has a short time to use what is under way."""
+        task = asyncio.create_task(work)
+        closed = asyncio.create_task(self._queue.closed.wait())
+        await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            await asyncio.wait({task}, timeout=self._patience.drain)
+        for each in (task, closed):
+            each.cancel()
+        await asyncio.gather(task, closed, return_exceptions=True)
+        if task.cancelled() and self._queue.end is not None:
+            raise self._queue.end
+        return task.result()
+
+    async def ask(self, call: Call) -> Answer:
+        """The answer to a call: the journal's, else the teacher's. Raises TunesmithError."""
+        answer = self._journal.find(call)
+        if answer is not None:
+            self.figures.reused += 1
+        else:
+            answer = await self._ask_teacher(call)
+        self.figures.input_tokens += answer.input_tokens
+        self.figures.output_tokens += answer.output_tokens
+        self.figures.usd += self.ledger.cost(call.model, answer.input_tokens, answer.output_tokens)
+        return answer
+
+    def limit_requests(self, per_minute: int) -> None:
+        """Start at most so many requests a minute from now on, in addition to every other limit. 0 lifts this limit."""
+        self.limiter.limit_requests(time.monotonic(), per_minute)
+        self._queue.start_ready()
+
+    def stop(self) -> None:
+        """Start no further call; those that wait end with Stopped."""
+        self._queue.close(
+            Stopped(
+                "generate was told to stop; the answers so far are in the journal",
+                remedy="run again to continue from there",
+            )
+        )
+
+    async def drain(self) -> None:
+        """Let what is under way arrive, for a short time: it is paid for. Then give up the rest and write the journal."""
+        self._queue.close(Stopped("generate has ended"))
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=self._patience.drain)
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        await self._journal.flush()
+
+    async def _ask_teacher(self, call: Call) -> Answer:
+        tries = 0
+        while True:
+            await self._queue.start(call, again=tries > 0)
+            # In a task of its own: the one that waits for the answer may be cancelled, but a paid answer is kept.
+            task = asyncio.create_task(self._send(call))
+            self._sending.add(task)
+            task.add_done_callback(self._sent)
+            try:
+                return await asyncio.shield(task)
+            except Unsupported as fault:
+                self._note_form(fault)
+            except Throttled as fault:
+                self._check_throttled(fault)
+            except Passing as fault:
+                tries += 1
+                await self._wait_before_retry(fault, tries)
+
+    def _sent(self, task: asyncio.Task[Answer]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled():
+            task.exception()  # read, so that asyncio does not complain of an error that nobody waits for
+
+    async def _send(self, call: Call) -> Answer:
+        answer: Answer | None = None
+        try:
+            answer, announced = await self._endpoint.send(call)
+            self._note_answer(call, answer, announced)
+            await self._journal.add(call, answer)
+            return answer
+        except Passing as fault:
+            self._slow_down(fault)
+            raise
+        except TunesmithError as error:
+            self._queue.close(error)
+            raise
+        finally:  # after the fault was handled, so that no waiting call starts into it
+            self.ledger.settle(call, answer)
+            self._queue.finish()
+
+    def _note_answer(self, call: Call, answer: Answer, announced: RateLimits) -> None:
+        now = time.monotonic()
+        self._last_answer = now
+        self.figures.calls += 1
+        self.figures.latencies.append(answer.seconds)
+        self.limiter.succeeded(now, answer.seconds, reserved=call.most_tokens, used=answer.tokens)
+        for kind, (limit, remaining) in announced.per_minute.items():
+            self.limiter.announce(now, kind, limit, remaining)
+        self._queue.start_ready()
+
+    # What faults mean
+
+    def _note_form(self, fault: Unsupported) -> None:
+        self.figures.faults["unsupported parameter"] += 1
+        if fault.form:
+            self._say(f"the teacher is asked in the form {fault.form} ({fault})")
+
+    def _slow_down(self, fault: Passing) -> None:
+        if isinstance(fault, Throttled):
+            self.limiter.refused(time.monotonic(), fault.retry_after, self._random.random())
+        elif fault.overload:
+            self.limiter.congested(time.monotonic())
+
+    def _check_throttled(self, fault: Throttled) -> None:
+        self.figures.faults["429"] += 1
+        seconds = fault.retry_after or 0.0
+        if self._silent() or seconds > self._patience.silence:
+            raise self._give_up(
+                f"it limits the rate of requests (429), and asks to wait {seconds:g} s: {fault}",
+                "TeacherThrottled",
+            )
+
+    async def _wait_before_retry(self, fault: Passing, tries: int) -> None:
+        self.figures.faults[str(fault).split(":")[0]] += 1
+        if tries >= self._patience.tries or self._silent():
+            raise self._give_up(f"{fault} (tried {tries} times)", "TeacherUnavailable")
+        await asyncio.sleep(backoff(tries - 1, self._random.random(), base=self._patience.base))
+
+    def _silent(self) -> bool:
+        return time.monotonic() - self._last_answer > self._patience.silence
+
+    def _give_up(self, why: str, reason: str) -> TryAgain:
+        faults = ", ".join(f"{count} x {name}" for name, count in self.figures.faults.most_common())
+        error = TryAgain(
+            f"the teacher at {self._endpoint.url} does not answer: {why}. "
+            f"{self._journal.written} answers of this attempt are saved "
+            f"({self.figures.reused} were there before); faults: {faults}",
+            reason=reason,
+            remedy="check the endpoint; then run again: what is saved is not asked again",
+        )
+        self._queue.close(error)
+        return error

@@ -1,0 +1,55 @@
+"""The dataset of own data (`data.source`): read, pinned by its digest, and with a system message."""
+
+import hashlib
+
+from tunesmith.errors import BadData, Gone
+from tunesmith.manifest import Pin
+from tunesmith.request import Spec
+from tunesmith.settings import Source
+from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.generate.dataset import Dataset
+from tunesmith_jobs.own_data.fetch import fetch
+from tunesmith_jobs.own_data.read import read_source
+from tunesmith_jobs.rows import Row
+
+
+def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
+    """The dataset of a source. Raises BadData with all bad lines, Gone if the source is not the one that was pinned."""
+    data = fetch(source.uri)
+    digest = hashlib.sha256(data).hexdigest()
+    pin = attempt.pin("source", lambda: Pin(uri=source.uri, revision=digest, size=len(data)))
+    if pin.revision != digest:
+        raise Gone(
+            f"{source.uri} has changed since this run first read it "
+            f"(sha256 {pin.revision[:12]}… then, {digest[:12]}… now)",
+            reason="SourceChanged",
+            remedy="put the old file back, or set `rerun: {from: generate, id: <new>}` to take the new one",
+        )
+    result = read_source(data, source)
+    problems = result.problems(source.uri)
+    if problems:
+        raise BadData(
+            f"{source.uri} cannot be used as it is",
+            reason="BadRows",
+            problems=problems,
+            remedy="correct the file and run again",
+        )
+    dataset = Dataset(attempt.spec.data.near_duplicates)
+    dataset.system_message, rows = _system_message(attempt.spec, result.rows)
+    for row in rows:
+        dataset.offer(row)
+    return dataset
+
+
+def _system_message(spec: Spec, rows: list[Row]) -> tuple[str, list[Row]]:
+    """The dataset's system message: the request's, else the one that all rows share, else the task.
+
+    In the first two cases no row keeps a system message of its own.
+    """
+    shared = {row.system for row in rows}
+    message = spec.data.system_message
+    if message is None and len(shared) == 1:
+        message = shared.pop()
+    if message is None:
+        return spec.task, rows
+    return message, [row.model_copy(update={"system": None}) for row in rows]

@@ -1,0 +1,125 @@
+"""The checks, each of one part of a request: it yields the errors, or raises the one there is."""
+
+from collections.abc import Iterable
+
+from tunesmith.errors import BadData, BadRequest, Problem, TunesmithError
+from tunesmith.manifest import Pin
+from tunesmith.request import Spec
+from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.estimate import TeacherUse
+from tunesmith_jobs.other_run import newest
+from tunesmith_jobs.own_data.read import check_source
+from tunesmith_jobs.storage import open_store
+from tunesmith_jobs.teacher.kinds import check_teacher
+from tunesmith_jobs.teacher.prices import check_prices, models_of
+from tunesmith_jobs.trackers import check_trackers_if_this_trains
+
+
+def store(attempt: Attempt) -> Iterable[TunesmithError]:
+    """The store can be written, and only if a name is not taken."""
+    attempt.store.probe()
+    return ()
+
+
+def teacher(attempt: Attempt) -> Iterable[TunesmithError]:
+    """The teacher answers, takes the key and has the models."""
+    data = attempt.spec.data
+    if data.source is not None or data.from_ is not None:
+        return ()
+    return check_teacher(data.teacher)
+
+
+def own_data(attempt: Attempt) -> Iterable[TunesmithError]:
+    """Every line of the source can be used."""
+    source = attempt.spec.data.source
+    if source is None:
+        return
+    problems = check_source(source)
+    if problems:
+        yield BadData(f"{source.uri} cannot be used as it is", reason="BadRows", problems=problems)
+
+
+def other_dataset(attempt: Attempt) -> Iterable[TunesmithError]:
+    """The run that `data.from` names has a dataset."""
+    reference = attempt.spec.data.from_
+    if reference is not None:
+        newest(attempt, reference, stage="generate", path="spec.data.from")
+    return ()
+
+
+def output(attempt: Attempt) -> Iterable[TunesmithError]:
+    """The place that results are delivered to can be written."""
+    if attempt.spec.output:
+        open_store(attempt.spec.output).probe()
+    return ()
+
+
+def answer_format(attempt: Attempt) -> Iterable[TunesmithError]:
+    """The evaluation's JSON schema is one."""
+    answer = attempt.spec.evaluation.format
+    if answer is None or answer.json_schema is None:
+        return
+    try:
+        import jsonschema
+    except ImportError:  # not in every image; evaluate checks again
+        return
+    try:
+        jsonschema.Draft202012Validator.check_schema(answer.json_schema)
+    except jsonschema.SchemaError as error:
+        path = ".".join(["spec.evaluation.format.jsonSchema", *map(str, error.absolute_path)])
+        problem = Problem(path, f"is not a valid JSON Schema: {error.message}")
+        yield BadRequest(
+            "the format of the answers cannot be checked", reason="BadSchema", problems=[problem]
+        )
+
+
+def trackers(attempt: Attempt) -> Iterable[TunesmithError]:
+    """The trackers are installed, if this process can know."""
+    check_trackers_if_this_trains(attempt.spec.training.report_to)
+    return ()
+
+
+INDEPENDENT = (store, teacher, own_data, other_dataset, output, answer_format, trackers)
+"""The checks that need nothing but the request."""
+
+
+def adapter(attempt: Attempt, base: Pin | None) -> Iterable[TunesmithError]:
+    """The adapter to start from was trained on this very base model."""
+    reference = attempt.spec.training.from_
+    if reference is None:
+        return
+    path = "spec.training.from"
+    trained, _ = newest(attempt, reference, stage="train", path=path)
+    other = trained.pins.get("base")
+    if base is None or other is None or other.revision == base.revision:
+        return
+    same = f"{other.uri.partition('@')[0]}@{other.revision}" if other.uri.startswith("hf://") else other.uri
+    problem = Problem(
+        path,
+        f"the adapter of run {trained.run} was trained on {other.uri} at {other.revision[:12]}, "
+        f"which is not {base.uri} at {base.revision[:12]}",
+        trained.run,
+        f"set spec.model.base to {same}, or start from another run",
+    )
+    yield BadRequest(
+        "the adapter to start from is for another model", reason="AdapterForOtherModel", problems=[problem]
+    )
+
+
+def budget(spec: Spec, use: TeacherUse) -> Iterable[TunesmithError]:
+    """The budget can be enough, and the prices that it needs are known."""
+    if not use.calls:
+        return
+    try:
+        check_prices(models_of(spec.data.teacher), spec.data.budget)
+    except BadRequest as error:
+        yield error
+    limit = spec.data.budget.max_requests
+    if 0 < limit < use.calls:
+        problem = Problem(
+            "spec.data.budget.maxRequests",
+            f"{spec.data.examples} examples take at least {use.calls} requests",
+            limit,
+            "raise it, or ask for fewer examples, or set pairsPerCall",
+        )
+        yield BadRequest("the budget cannot be enough", reason="BudgetTooSmall", problems=[problem])

@@ -1,0 +1,89 @@
+"""Calls that wait until they may start: retries go before first tries, and each goes within limits and budget."""
+
+import asyncio
+import heapq
+import time
+from dataclasses import dataclass, field
+
+from tunesmith.errors import BadData, TunesmithError
+from tunesmith_jobs.generate.budget import Ledger
+from tunesmith_jobs.generate.limiter import Limiter
+from tunesmith_jobs.teacher.calls import Call
+
+
+@dataclass(order=True)
+class _Waiter:
+    priority: tuple[int, int]
+    call: Call = field(compare=False)
+    started: asyncio.Future[None] = field(compare=False)
+
+
+class StartQueue:
+    """The queue in front of the endpoint. Use within one event loop.
+
+    `end` is the error by which it was closed, and `closed` is set from then on.
+    """
+
+    def __init__(self, limiter: Limiter, ledger: Ledger) -> None:
+        self.end: TunesmithError | None = None
+        self.closed = asyncio.Event()
+        self._limiter = limiter
+        self._ledger = ledger
+        self._waiting: list[_Waiter] = []
+        self._order = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self, call: Call, *, again: bool) -> None:
+        """Return when the call starts: it is counted as under way and its cost is reserved. Raises `end` once closed."""
+        if self.end is not None:
+            raise self.end
+        self._order += 1
+        started = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, _Waiter((0 if again else 1, self._order), call, started))
+        self.start_ready()
+        await started
+
+    def start_ready(self) -> None:
+        """Start all calls that may start now, and set a timer for the next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            first = self._waiting[0]
+            if first.started.done():  # cancelled meanwhile
+                heapq.heappop(self._waiting)
+                continue
+            now = time.monotonic()
+            wait = self._limiter.wait(now, first.call.most_tokens)
+            if wait > 0:
+                if wait != float("inf"):
+                    self._timer = asyncio.get_running_loop().call_later(wait, self.start_ready)
+                return
+            if not self._ledger.reserve(first.call):
+                if self._limiter.in_flight == 0:
+                    self.close(self._budget_spent())
+                return
+            heapq.heappop(self._waiting)
+            self._limiter.start(now, first.call.most_tokens)
+            first.started.set_result(None)
+
+    def finish(self) -> None:
+        """A call is over, whatever came of it; the next may start."""
+        self._limiter.release()
+        self.start_ready()
+
+    def close(self, error: TunesmithError) -> None:
+        """Start no call any more: all that wait, now or later, get the error. The first error stays."""
+        self.end = self.end or error
+        self.closed.set()
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.started.done():
+                waiter.started.set_exception(self.end)
+
+    def _budget_spent(self) -> BadData:
+        return BadData(
+            f"the budget is spent: {self._ledger}",
+            reason="BudgetSpent",
+            remedy="raise data.budget (that changes no key, and what is paid for is used), or ask for fewer examples",
+        )

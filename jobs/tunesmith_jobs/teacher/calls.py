@@ -1,0 +1,76 @@
+"""A call to the teacher and its answer, as plain values that hold for every kind of endpoint."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+Message = tuple[Literal["system", "user", "assistant"], str]
+Shape = Literal["plan", "pairs", "text"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is asked. How the endpoint is asked is left out: neither address nor output format enters the key.
+
+    `cell` and `sample` tell apart calls that ask the same: an answer is found again by all of these together.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    temperature: float
+    max_tokens: int
+    shape: Shape
+    cell: int = 0
+    sample: int = 0
+
+    @property
+    def key(self) -> str:
+        """The call's name in the journal: hex sha256."""
+        text = json.dumps(
+            [
+                self.model,
+                self.messages,
+                self.temperature,
+                self.max_tokens,
+                self.shape,
+                self.cell,
+                self.sample,
+            ],
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def input_tokens(self) -> int:
+        """A high estimate, for reservations: a token per three bytes of UTF-8, and the protocol's share of each message."""
+        return sum(len(text.encode()) // 3 + 8 for _, text in self.messages) + 200  # 200: the output schema
+
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens that the call can take, asked and answered."""
+        return self.input_tokens + self.max_tokens
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer. `raw` is the response's body; `seconds` is how long it took; `fresh` says that this attempt paid for it.
+
+    `finish_reason` is empty, or as OpenAI's protocol has it: `length` for an answer that was cut off, `content_filter` for
+    one that was withheld.
+    """
+
+    raw: str
+    content: str
+    finish_reason: str
+    refusal: str
+    input_tokens: int
+    output_tokens: int
+    seconds: float = 0.0
+    fresh: bool = True
+
+    @property
+    def tokens(self) -> int:
+        """Tokens asked and answered."""
+        return self.input_tokens + self.output_tokens

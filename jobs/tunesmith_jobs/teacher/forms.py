@@ -1,0 +1,56 @@
+"""The forms in which an answer can be asked for, from the strictest to the plainest. `parse_answers` reads all of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith_jobs.teacher.calls import Shape
+
+LEVELS = ("json_schema", "json_object", "tags")
+
+_STRING = {"type": "string"}
+_STRINGS = {"type": "array", "items": _STRING}
+
+
+def _object(**properties: object) -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+# The strict subset of JSON Schema that OpenAI takes: every member is required, no other is allowed, and there are no bounds.
+SCHEMAS: Mapping[Shape, Mapping[str, Any]] = {
+    "pairs": _object(pairs={"type": "array", "items": _object(prompt=_STRING, response=_STRING)}),
+    "plan": _object(
+        language=_STRING,
+        prompts=_STRING,
+        responses=_STRING,
+        topics=_STRINGS,
+        axes={"type": "array", "items": _object(name=_STRING, values=_STRINGS)},
+        difficulties=_STRINGS,
+    ),
+}
+
+_JSON: Mapping[Shape, str] = {
+    "pairs": (
+        '\n\nAnswer with one JSON object: {"pairs": [{"prompt": "...", "response": "..."}]}. '
+        "Both members are strings."
+    ),
+    "plan": (
+        '\n\nAnswer with one JSON object: {"language": "...", "prompts": "...", "responses": "...", "topics": ["..."], '
+        '"axes": [{"name": "...", "values": ["..."]}], "difficulties": ["..."]}.'
+    ),
+    "text": "",
+}
+_TAGS = "\n\nAnswer with each pair as <prompt>the prompt</prompt><response>the response</response> and nothing else."
+
+
+def instruction(shape: Shape, level: str) -> str:
+    """What is added to the system message so that the answer comes in a form that can be read; a schema says it all."""
+    if level == "json_schema":
+        return ""
+    if level == "tags" and shape == "pairs":
+        return _TAGS
+    return _JSON[shape]
