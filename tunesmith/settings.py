@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
+from tunesmith.metrics import MetricName
+from tunesmith.trackers import TrackerName
+
 # Bounds are the same in the API server. Patterns: only what Rust's and Go's regular expressions read alike, so no \s, \w or \d.
 LARGEST = 2**53 - 1  # whole numbers that JSON carries without loss
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -39,7 +42,6 @@ HINTS = {  # pattern -> what to write
     _ENDPOINT: "http:// or https://, host, port if any, and path; no user, no password and no blank",
     _LOCATION: "s3://bucket/prefix, without blanks",
 }
-Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Optimizer = Literal[
     "adamw_torch",
     "adamw_torch_fused",
@@ -299,7 +301,7 @@ class Training(Settings):
     """Seed of data order, initialisation and dropout."""
     deterministic: bool = False
     """Deterministic kernels on a GPU: bitwise the same on the same GPU model and count, slower. A CPU always is."""
-    report_to: Annotated[tuple[Tracker, ...], Field(max_length=4)] = ()
+    report_to: Annotated[tuple[TrackerName, ...], Field(max_length=4)] = ()
     """Experiment trackers. None unless named here. The train image has tensorboard, whose files stay in the run."""
     from_: Annotated[Reference | None, Field(alias="from")] = None
     """Start from the adapter of another request or run."""
@@ -330,7 +332,7 @@ class Format(Settings):
 class Gate(Settings):
     """The least gain over the base model with which the run counts as a success. Judged on the lower bound of the interval."""
 
-    metric: Literal["loss", "exactMatch", "formatValid"] = "loss"
+    metric: MetricName = "loss"
     """What is compared on the test split. A gain in loss is how far it fell, in nats per token."""
     least_gain: float = 0.0
     """Least gain; shares are between 0 and 1."""

@@ -29,6 +29,7 @@ from tunesmith.errors import BadRequest, ExitCode, Problem, TunesmithError, Usag
 from tunesmith.events import Result
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
 from tunesmith.resolve import Snapshot, read_snapshot, unknown_wishes
+from tunesmith_jobs import before_torch
 from tunesmith_jobs.attempt import Attempt, Outcome, new_attempt, print_line, silence
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import read_manifest
@@ -48,8 +49,7 @@ def run_stage(
 ) -> int:
     """Run a stage's work from the command line's arguments; returns the exit code. `kind`: what its work is given."""
     arguments = _arguments(name, argv)
-    for variable, value in wire.TELEMETRY_OFF.items():
-        os.environ.setdefault(variable, value)
+    os.environ.update(before_torch.missing_for_hub(os.environ))
     began = time.monotonic()
     stop = _Stop()
     attempt: Attempt | None = None
