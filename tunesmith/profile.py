@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from tunesmith.settings import Count, Endpoint, Location, ObjectName, Quantity, SecretKey, Settings, Tracker
+from tunesmith.settings import Count, Endpoint, Location, ObjectName, Quantity, SecretKey, Settings
+from tunesmith.trackers import TrackerName
 
 
 class ConfigMapKey(Settings):
@@ -164,7 +165,7 @@ class Allow(Settings):
     """Labels of node selectors."""
     priority_class_names: tuple[str, ...] = ()
     """Priority classes."""
-    trackers: tuple[Tracker, ...] = ("tensorboard",)
+    trackers: tuple[TrackerName, ...] = ("tensorboard",)
     """Experiment trackers (`training.reportTo`). The release's train image includes tensorboard; for another
     tracker build an image that includes it.
     """

@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
+from tunesmith.metrics import MetricName
+from tunesmith.trackers import TrackerName
+
 # The API server enforces the same bounds. Patterns use only what Rust's and Go's regular expressions read
 # alike, so no \s, \w or \d.
 LARGEST = 2**53 - 1  # whole numbers that JSON carries without loss
@@ -40,7 +43,6 @@ HINTS = {  # pattern -> what to write
     _ENDPOINT: "http:// or https://, host, port if any, and path; no user, no password and no blank",
     _LOCATION: "s3://bucket/prefix, without blanks",
 }
-Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Optimizer = Literal[
     "adamw_torch",
     "adamw_torch_fused",
@@ -341,7 +343,7 @@ class Training(Settings):
     """Use deterministic kernels on a GPU. Results are then the same bit by bit on the same model and number
     of GPUs, but training is slower. On a CPU they always are.
     """
-    report_to: Annotated[tuple[Tracker, ...], Field(max_length=4)] = ()
+    report_to: Annotated[tuple[TrackerName, ...], Field(max_length=4)] = ()
     """Experiment trackers; none unless named here. The train image includes tensorboard, whose files stay in
     the run.
     """
@@ -378,7 +380,7 @@ class Gate(Settings):
     interval.
     """
 
-    metric: Literal["loss", "exactMatch", "formatValid"] = "loss"
+    metric: MetricName = "loss"
     """What is compared on the test split. A gain in loss is its fall, in nats per token."""
     least_gain: float = 0.0
     """Least gain; shares are between 0 and 1."""

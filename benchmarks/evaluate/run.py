@@ -64,7 +64,7 @@ def _ours(folder: Path, rows: int, new_tokens: int) -> dict[str, float]:
     import torch
 
     from tunesmith_jobs.chat import conversation
-    from tunesmith_jobs.evaluate.model import LanguageModel, batches
+    from tunesmith_jobs.language_model import LanguageModel, batches
 
     imported = time.monotonic()
     with LanguageModel(folder, torch.device("cpu")) as model:

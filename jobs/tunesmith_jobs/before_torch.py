@@ -1,22 +1,46 @@
-"""Environment variables that torch and the libraries around it read once: a process sets them before it imports any."""
+"""Environment variables that libraries read once, at their first import: a process sets them before it.
+
+This is the one place that says what is set: telemetry off, progress bars off, and how threads wait.
+"""
 
 from collections.abc import Mapping
 
 from tunesmith.wire import TELEMETRY_OFF
 
-_QUIET = {
+_FOR_HUB = {
     **TELEMETRY_OFF,
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # standard output holds machine lines or answers
+}
+_FOR_TORCH = {
+    **_FOR_HUB,
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
 }
-# A thread that waits sleeps after about 0.1 ms, not after GNU OpenMP's 10 ms and more: on cores that others use too it keeps the core from
-# the thread that it waits for. benchmarks/threads/results.md: half the time side by side, much the same alone.
-_SLEEPS_SOON = {"GOMP_SPINCOUNT": "2000"}
+# A waiting thread goes to sleep after about 0.1 ms instead of GNU OpenMP's 10 ms and more. While it spins, it
+# keeps a shared core from the very thread that it waits for. benchmarks/threads/results.md: half the time
+# when two processes share the cores, much the same for one alone.
+_SLEEP_SOON = {"GOMP_SPINCOUNT": "2000"}
+_FOR_DETERMINISM = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # `deterministic` on a GPU needs it
 
 
-def missing(environ: Mapping[str, str]) -> dict[str, str]:
-    """Those that are not set yet. OMP_WAIT_POLICY is another way to say how long threads wait, and then stands."""
-    wanted = _QUIET if "OMP_WAIT_POLICY" in environ else _QUIET | _SLEEPS_SOON
+def missing(environ: Mapping[str, str], *, trains: bool = False) -> dict[str, str]:
+    """What a process that imports torch still has to set. `trains`: also what reproducible training needs.
+
+    OMP_WAIT_POLICY says how threads wait, too; where it is set, it stands.
+    """
+    wanted = dict(_FOR_TORCH)
+    if "OMP_WAIT_POLICY" not in environ:
+        wanted |= _SLEEP_SOON
+    if trains:
+        wanted |= _FOR_DETERMINISM
+    return _not_in(environ, wanted)
+
+
+def missing_for_hub(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a process that imports only the hub's client still has to set."""
+    return _not_in(environ, _FOR_HUB)
+
+
+def _not_in(environ: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in wanted.items() if name not in environ}

@@ -91,3 +91,16 @@ def template_renderer(template: str, special_tokens: Mapping[str, str]) -> Rende
         )
 
     return render
+
+
+def answer_start(question_tokens: Sequence[int], row_tokens: Sequence[int]) -> int:
+    """Where the answer begins among the tokens of a whole row: where they part from the question's own tokens.
+
+    trl prepares its rows in the same way. A template may render a question otherwise once an answer follows it.
+    """
+    shared = 0
+    for question_token, row_token in zip(question_tokens, row_tokens, strict=False):
+        if question_token != row_token:
+            break
+        shared += 1
+    return shared

@@ -20,6 +20,7 @@ from tunesmith.errors import TunesmithError
 from tunesmith.events import Result
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
 from tunesmith.stages import JUDGED
+from tunesmith_jobs import before_torch
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import read_manifest
@@ -42,8 +43,7 @@ def run_stage(
     `kind`: the class of the attempt that `work` is given.
     """
     arguments = read_arguments(name, argv)
-    for variable, value in wire.TELEMETRY_OFF.items():
-        os.environ.setdefault(variable, value)
+    os.environ.update(before_torch.missing_for_hub(os.environ))
     began = time.monotonic()
     signals = StopSignals()
     attempt: Attempt | None = None

@@ -1,5 +1,8 @@
-"""A run whose generate, train and merge are finished, made in seconds: a tiny random base model, and a copy of it that has learnt the
-test rows by heart in the place of the merged model. Stored through the same `Stage` as real results, so that all checks hold."""
+"""A run whose generate, train and merge are finished, made in seconds.
+
+It has a tiny random base model, and in the place of the merged model a copy that has learnt the test rows by
+heart. They are stored through the same `Attempt` as real results, so that all checks hold.
+"""
 
 import json
 import shutil

@@ -6,7 +6,8 @@ from finished_runs import DATA_REPORT, HISTORY, SCHEMA
 from stages import snapshot_for
 
 from tunesmith.manifest import File, Pin
-from tunesmith_jobs.evaluate.report import Answer, Figure, Report, StageFacts, Teacher, settings
+from tunesmith_jobs.evaluate.compose import settings
+from tunesmith_jobs.evaluate.report import Answer, Figure, Report, StageFacts, Teacher
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = '<script>alert("x")</script><img src="http://127.0.0.1:9/pixel.png" onerror="alert(1)">'
@@ -14,7 +15,7 @@ HOSTILE = '<script>alert("x")</script><img src="http://127.0.0.1:9/pixel.png" on
 
 def answer(number: int, **changes: object) -> Answer:
     expected = '{"category": "billing"}'
-    one = Answer(
+    whole = Answer(
         kind="test",
         id=f"row-{number}",
         prompt=f"Message {number}",
@@ -23,12 +24,12 @@ def answer(number: int, **changes: object) -> Answer:
         merged=expected,
         exact_base=False,
         exact_merged=True,
-        wrong_form_base="no JSON: Expecting value: line 1 column 1 (char 0)",
+        wrong_form_base="not JSON: Expecting value: line 1 column 1 (char 0)",
         wrong_form_merged="",
         loss_base=2.1,
         loss_merged=0.1,
     )
-    return one.model_copy(update=changes)
+    return whole.model_copy(update=changes)
 
 
 def report(**changes: object) -> Report:

@@ -24,26 +24,26 @@ KNOWN = {  # differences, weights -> value, low, high
 
 @pytest.mark.parametrize(("differences", "weights", "expected"), KNOWN.values(), ids=KNOWN)
 def test_the_interval_is_the_known_one(differences, weights, expected):
-    found = gain(differences, weights, seed=42)
-    assert (found.value, found.low, found.high) == pytest.approx(expected, abs=0.006)
-    assert found.n == len(differences)
+    gained = gain(differences, weights, seed=42)
+    assert (gained.value, gained.low, gained.high) == pytest.approx(expected, abs=0.006)
+    assert gained.n == len(differences)
 
 
 def test_it_covers_the_true_mean_about_95_times_in_100():
     draws = np.random.default_rng(0)
     hits = 0
     for trial in range(200):
-        found = gain(draws.normal(0.3, 1.0, size=60), seed=trial)
-        hits += found.low <= 0.3 <= found.high
+        gained = gain(draws.normal(0.3, 1.0, size=60), seed=trial)
+        hits += gained.low <= 0.3 <= gained.high
     assert 0.90 <= hits / 200 <= 0.985
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_a_near_one():
     rows = list(np.random.default_rng(1).normal(size=40))
-    one, again, other = gain(rows, seed=1), gain(rows, seed=1), gain(rows, seed=2)
-    assert one == again
-    assert one != other
-    assert one.low == pytest.approx(other.low, abs=0.03)
+    first, again, other = gain(rows, seed=1), gain(rows, seed=1), gain(rows, seed=2)
+    assert first == again
+    assert first != other
+    assert first.low == pytest.approx(other.low, abs=0.03)
 
 
 def test_one_row_has_a_value_but_no_interval_and_proves_nothing():

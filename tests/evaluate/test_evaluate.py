@@ -50,7 +50,7 @@ def test_it_leaves_page_figures_answers_and_card(evaluated):
         "report.json",
     ]
     report = json.loads(store.read(f"{manifest.folder}/report.json"))
-    assert {one["metric"]: one["merged"] for one in report["figures"]}["exactMatch"] == 1
+    assert {figure["metric"]: figure["merged"] for figure in report["figures"]}["exactMatch"] == 1
     assert report["systemMessage"] == SYSTEM
     assert [file["path"] for file in report["modelFiles"] if file["path"].endswith(".safetensors")] == [
         "model/model.safetensors"
@@ -81,10 +81,8 @@ def test_nothing_partial_is_left(evaluated):
 
 
 def test_told_to_stop_it_ends_with_143_and_a_restart_asks_nothing_twice(models, tmp_path):
-    shot, url = (
-        snapshot(models, {"maxNewTokens": 100, "perDeviceEvalBatchSize": 1}),
-        f"file://{tmp_path / 'store'}",
-    )
+    shot = snapshot(models, {"maxNewTokens": 100, "perDeviceEvalBatchSize": 1})
+    url = f"file://{tmp_path / 'store'}"
     fabricate(shot, models, url, tmp_path)
     with start_module("tunesmith_jobs.evaluate", shot, url, tmp_path) as process:
         for line in process.stdout:
@@ -99,8 +97,8 @@ def test_told_to_stop_it_ends_with_143_and_a_restart_asks_nothing_twice(models, 
     store = open_store(url)
     partial = [entry.path for entry in store.list(f"{shot.run}/evaluate/") if "/partial/" in entry.path]
     kept = [json.loads(line) for path in partial for line in store.read(path).splitlines()]
-    assert len([one for one in kept if one["kind"] == "loss"]) == len(ROWS)
-    assert 1 <= len([one for one in kept if one["kind"] == "test"]) < len(ROWS)
+    assert len([result for result in kept if result["kind"] == "loss"]) == len(ROWS)
+    assert 1 <= len([result for result in kept if result["kind"] == "test"]) < len(ROWS)
 
     ran = run_module("tunesmith_jobs.evaluate", shot, url, tmp_path)
     assert ran.returncode == 0, ran.stderr
@@ -125,7 +123,7 @@ def evaluate_here(capfd, tmp_path):
 
 BAD = {  # what is wrong -> spec parts, exit code, reason
     "a GPU that is not there": ({"training": {"device": "cuda"}}, 75, "NoGPU"),
-    "a schema that is none": (
+    "an invalid schema": (
         {"evaluation": {"format": {"jsonSchema": {"type": "nonsense"}}}},
         78,
         "BadRequest",

@@ -24,7 +24,8 @@ SAID = [
     "Given a support message, you will answer with a JSON object.",
     "fell by 2.096 (95 % interval 1.950 to 2.230), n = 13",
     "gain +92 points (95 % interval +77 to +100), n = 13",
-    "Loss on the test rows: 0.110 with the adapter on the base model as it was trained, 0.117 merged into the original weights.",
+    "Loss on the test rows: 0.110 with the adapter on the base model as it was trained, "
+    "0.117 merged into the original weights.",
     "gpt-4.1",
     "unknown (no price for gpt-4.1)",
     "training.loraR",
@@ -85,22 +86,11 @@ def test_a_huge_answer_is_folded_with_its_length():
 
 
 def test_wrong_answers_say_what_is_wrong_with_their_form():
-    said = words(
-        render(
-            report(
-                answers=(
-                    answer(
-                        1,
-                        merged="{}",
-                        exact_merged=False,
-                        wrong_form_merged="$: 'category' is a required property",
-                    ),
-                )
-            )
-        )
-    )
-    assert "New model ✗ differs ✗ wrong form" in said
-    assert "&#39;category&#39; is a required property" in said
+    wrong = "$: 'category' is a required property"
+    only = answer(1, merged="{}", exact_merged=False, wrong_form_merged=wrong)
+    text = words(render(report(answers=(only,))))
+    assert "New model ✗ differs ✗ wrong form" in text
+    assert "&#39;category&#39; is a required property" in text
 
 
 COSTS = {  # teacher -> what was paid
@@ -117,9 +107,9 @@ def test_what_was_paid(teacher, said):
 
 
 def test_a_scripted_teacher_is_called_scripted():
-    said = words(render(report(teacher=Teacher(name="demo-scripted", scripted=True))))
-    assert "demo-scripted , a scripted teacher: it composes them by rule and is no language model." in said
-    assert "scripted, no language model" in said
+    text = words(render(report(teacher=Teacher(name="demo-scripted", scripted=True))))
+    assert "demo-scripted , a scripted teacher: it composes them by rule and is not a language model." in text
+    assert "scripted, not a language model" in text
 
 
 def test_a_run_that_reported_next_to_nothing_still_has_a_page():
@@ -148,8 +138,8 @@ def test_every_interval_can_be_drawn_inside_its_picture(value, low, high):
 
 
 def test_one_row_has_no_interval():
-    one = Figure(metric="exactMatch", base=0, merged=1, gain=1, low=None, high=None, rows=1)
-    assert "gain +100 points (no interval), n = 1" in words(render(report(figures=(one,))))
+    figure = Figure(metric="exactMatch", base=0, merged=1, gain=1, low=None, high=None, rows=1)
+    assert "gain +100 points (no interval), n = 1" in words(render(report(figures=(figure,))))
 
 
 TICKS = {
@@ -162,11 +152,11 @@ TICKS = {
 
 @pytest.mark.parametrize(("low", "high"), TICKS)
 def test_ticks_are_round_and_cover_the_range(low, high):
-    found = charts.ticks(low, high)
-    assert found[0] <= low
-    assert found[-1] >= high
-    assert 3 <= len(found) <= 8
-    steps = {round(later - sooner, 9) for sooner, later in itertools.pairwise(found)}
+    values = charts.ticks(low, high)
+    assert values[0] <= low
+    assert values[-1] >= high
+    assert 3 <= len(values) <= 8
+    steps = {round(later - sooner, 9) for sooner, later in itertools.pairwise(values)}
     assert len(steps) == 1
 
 
@@ -182,8 +172,8 @@ def test_one_point_is_a_curve_too():
 
 
 def test_no_gain_has_no_sign():
-    one = Figure(metric="exactMatch", base=0, merged=0, gain=0, low=0, high=0, rows=3)
-    assert "gain 0 points (95 % interval 0 to 0), n = 3" in words(render(report(figures=(one,))))
+    figure = Figure(metric="exactMatch", base=0, merged=0, gain=0, low=0, high=0, rows=3)
+    assert "gain 0 points (95 % interval 0 to 0), n = 3" in words(render(report(figures=(figure,))))
 
 
 def test_numbers_in_words():

@@ -1,5 +1,6 @@
 """The page in a real browser, at the widths of a desk and of a phone, in light and dark."""
 
+import html as html_entities
 import json
 import os
 import re
@@ -32,7 +33,8 @@ FLAGS = [
     "--enable-logging=stderr",
 ]
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-# The page is put into a frame of the wanted width, since a window can't be as narrow as a phone; the frame's document is measured.
+# The page is put into a frame of the wanted width, since a window can't be as narrow as a phone. What is measured
+# is the frame's document.
 FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe id="f" style="border:0;width:{width}px;height:900px"></iframe>
 <script>
@@ -41,13 +43,16 @@ frame.onload = () => {{
   const page = frame.contentDocument, root = page.documentElement;
   const scrolled = element => element.closest('.scroll') !== null;
   page.querySelectorAll('details').forEach(one => one.open = {open});
-  const wide = [...page.querySelectorAll('body *')].filter(one => !scrolled(one) && one.getBoundingClientRect().right > {width} + 0.5);
+  const overflows = one => !scrolled(one) && one.getBoundingClientRect().right > {width} + 0.5;
+  const wide = [...page.querySelectorAll('body *')].filter(overflows);
   const shown = [...page.querySelectorAll('svg.plot')].filter(one => one.getBoundingClientRect().width > 0);
   const size = one => parseFloat(getComputedStyle(one.querySelector('.tick')).fontSize);
   const scale = one => one.getBoundingClientRect().width / one.viewBox.baseVal.width;
   const text = shown.length ? size(shown[0]) * scale(shown[0]) : 0;
-  const result = {{inner: frame.contentWindow.innerWidth, scroll: root.scrollWidth, wide: wide.map(one => one.outerHTML.slice(0, 200)),
-    plots: shown.length, tick: text, back: getComputedStyle(page.body).backgroundColor, ink: getComputedStyle(page.body).color}};
+  const style = getComputedStyle(page.body);
+  const result = {{inner: frame.contentWindow.innerWidth, scroll: root.scrollWidth,
+    wide: wide.map(one => one.outerHTML.slice(0, 200)),
+    plots: shown.length, tick: text, back: style.backgroundColor, ink: style.color}};
   document.title = JSON.stringify(result);
   document.body.dataset.result = JSON.stringify(result);
 }};
@@ -90,11 +95,9 @@ def measured(html: str, folder: Path, width: int, *flags: str, unfolded: bool = 
     document, _ = run_browser(
         page, "--dump-dom", "--virtual-time-budget=5000", "--window-size=1400,1000", *flags
     )
-    found = re.search(r'data-result="([^"]*)"', document)
-    assert found, document[-1000:]
-    return json.loads(
-        found[1].replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    )
+    match = re.search(r'data-result="([^"]*)"', document)
+    assert match, document[-1000:]
+    return json.loads(html_entities.unescape(match[1]))
 
 
 LONG = "Donaudampfschifffahrtsgesellschaft" * 30
@@ -112,11 +115,11 @@ ODD = report(
 @pytest.mark.parametrize("unfolded", [False, True], ids=["as it opens", "all unfolded"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_is_wider_than_the_window(width, unfolded, tmp_path):
-    found = measured(render(ODD), tmp_path, width, unfolded=unfolded)
-    assert found["inner"] == width
-    assert (found["scroll"], found["wide"]) == (width, [])
-    assert found["plots"] == 1, "one plot is drawn for each width, and one is shown"
-    assert found["tick"] >= 10, "labels of the plot are too small to read"
+    sizes = measured(render(ODD), tmp_path, width, unfolded=unfolded)
+    assert sizes["inner"] == width
+    assert (sizes["scroll"], sizes["wide"]) == (width, [])
+    assert sizes["plots"] == 1, "one plot is drawn for each width, and one is shown"
+    assert sizes["tick"] >= 10, "labels of the plot are too small to read"
 
 
 def test_dark_is_dark(tmp_path):
@@ -134,8 +137,6 @@ def test_it_connects_to_nothing_and_logs_no_error(tmp_path):
     page.write_text(render(ODD), encoding="utf-8")
     _, said = run_browser(page, "--dump-dom", f"--log-net-log={log}", "--host-resolver-rules=MAP * ~NOTFOUND")
     assert [line for line in said.splitlines() if "CONSOLE" in line] == []
-    asked = set(re.findall(r'"url":"((?:https?|wss?):[^"]*)"', log.read_text(encoding="utf-8")))
-    own = {
-        url for url in asked if "google" in url or "gstatic" in url
-    }  # the browser's own business, not the page's
-    assert asked - own == set()
+    urls = set(re.findall(r'"url":"((?:https?|wss?):[^"]*)"', log.read_text(encoding="utf-8")))
+    of_browser = {url for url in urls if "google" in url or "gstatic" in url}
+    assert urls - of_browser == set()

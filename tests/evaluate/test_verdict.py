@@ -3,8 +3,8 @@
 import pytest
 
 from tunesmith_jobs.evaluate.bootstrap import Gain
-from tunesmith_jobs.evaluate.scoring import Comparison
-from tunesmith_jobs.evaluate.verdict import judge
+from tunesmith_jobs.evaluate.metrics.metric import Comparison
+from tunesmith_jobs.evaluate.verdict import verdict_on
 
 
 def figure(base, merged, low, high, n=12):
@@ -58,7 +58,7 @@ CASES = {  # loss, exact, valid -> level, what is said
 
 @pytest.mark.parametrize(("figures", "level", "said"), CASES.values(), ids=CASES)
 def test_verdict(figures, level, said):
-    found = judge(*figures)
-    whole = " ".join([found.sentence, *found.notes])
-    assert found.level == level, whole
+    verdict = verdict_on(dict(zip(("loss", "exactMatch", "formatValid"), figures, strict=True)))
+    whole = " ".join([verdict.sentence, *verdict.notes])
+    assert verdict.level == level, whole
     assert [text for text in said if text not in whole] == [], whole

@@ -10,7 +10,7 @@ from tunesmith_jobs.train import adapter, fourbit, head, tokens, work
 from tunesmith_jobs.train.batches import GroupedByLength
 from tunesmith_jobs.train.splits import Splits
 
-CPU = Device("cpu", "CPU", 2**34, bf16=False)
+CPU = Device("cpu", "CPU", 2**34, supports_bf16=False)
 
 
 def settings(**values):

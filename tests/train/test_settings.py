@@ -10,9 +10,9 @@ from tunesmith.settings import Training
 from tunesmith_jobs.device import Device, problems
 from tunesmith_jobs.train import arguments
 
-CPU = Device("cpu", "CPU", 2**34, bf16=False)
-GPU = Device("cuda", "Some GPU", 2**34, bf16=True)
-OLD_GPU = Device("cuda", "Old GPU", 2**34, bf16=False)
+CPU = Device("cpu", "CPU", 2**34, supports_bf16=False)
+GPU = Device("cuda", "Some GPU", 2**34, supports_bf16=True)
+OLD_GPU = Device("cuda", "Old GPU", 2**34, supports_bf16=False)
 
 
 def settings(**values) -> Training:

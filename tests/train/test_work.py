@@ -177,7 +177,7 @@ def test_cuda_without_a_gpu_is_tried_again_elsewhere_with_the_drivers_facts(trai
 
 
 def test_out_of_memory_on_a_gpu_is_an_error_with_a_name() -> None:
-    gpu = device.Device("cuda", "Some GPU", 2**34, bf16=True)
+    gpu = device.Device("cuda", "Some GPU", 2**34, supports_bf16=True)
     with (
         pytest.raises(BadRequest, match=r"Some GPU ran out of memory \(16.0 GiB\)") as caught,
         train._out_of_memory_has_a_name(gpu),

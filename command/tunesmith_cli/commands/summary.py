@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from tunesmith import gate
 from tunesmith.errors import TunesmithError
-from tunesmith.gate import WORDS
+from tunesmith.metrics import METRICS
 from tunesmith.stages import PARTS
 from tunesmith.wire import STORE
 from tunesmith_cli.commands.terminal import duration, fancy, own_command, printable, table, width
@@ -134,15 +134,12 @@ def next_commands(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manife
 def figures(metrics: Mapping[str, float]) -> str:
     """Base beside merged for each figure that was measured."""
     rows: list[tuple[str, ...]] = [("", "base", "merged", "gain", "gain at least (95 %)")]
-    for metric, words in WORDS.items():
-        base, merged, gained, low = (
-            metrics.get(f"{metric}{end}") for end in ("Base", "Merged", "Gain", "GainLow")
-        )
-        if base is None or merged is None:
+    for kind in METRICS.values():
+        values = [metrics.get(name) for name in (kind.base, kind.merged, kind.gain, kind.gain_low)]
+        if values[0] is None or values[1] is None:
             continue
-        form = "{:.3f}" if metric == "loss" else "{:.0%}"
-        cells = ["" if value is None else form.format(value) for value in (base, merged, gained, low)]
-        rows.append((f"test {words}" if metric == "loss" else words, *cells))
+        form = "{:.0%}" if kind.unit == "share" else "{:.3f}"
+        rows.append((kind.title, *("" if value is None else form.format(value) for value in values)))
     return table(rows) + f"\nn = {int(metrics.get('rows', 0))} test rows" if len(rows) > 1 else "no figures"
 
 

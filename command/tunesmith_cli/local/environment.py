@@ -13,6 +13,7 @@ from tunesmith.forbidden_variables import is_forbidden
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey
 from tunesmith.stages import STAGES
+from tunesmith.trackers import TRACKERS
 
 _PASSED = frozenset(
     [
@@ -54,7 +55,6 @@ _PASSED = frozenset(
     ]
 )
 _PASSED_PREFIXES = ("AWS_", "TUNESMITH_S3_", "CUDA_", "NVIDIA_", "LC_")
-_TRACKERS = {"wandb": "WANDB_", "mlflow": "MLFLOW_", "trackio": "TRACKIO_", "tensorboard": "TENSORBOARD_"}
 _ALWAYS = {
     **wire.TELEMETRY_OFF,
     "PYTHONUNBUFFERED": "1",
@@ -78,7 +78,7 @@ def stage_environment(stage: str, snapshot: Snapshot, environ: Mapping[str, str]
     env |= {
         name: value
         for name, value in environ.items()
-        if name.startswith(tuple(_TRACKERS[to] for to in snapshot.spec.training.report_to))
+        if name.startswith(tuple(TRACKERS[to].variables for to in snapshot.spec.training.report_to))
     }
     own = getattr(snapshot.spec.stages, stage).env
     if forbidden := sorted(name for name in own if is_forbidden(name)):

@@ -12,11 +12,10 @@ from tunesmith.profile import Profile
 from tunesmith.resolve import BUILT_IN, Snapshot
 from tunesmith.settings import SecretKey
 from tunesmith.stages import STAGES
+from tunesmith.trackers import TRACKERS
 from tunesmith_controller.model import SnapshotMap
 from tunesmith_controller.pods import resources
 from tunesmith_controller.pods.volumes import POD, RATE_FILE
-
-_TRACKERS = {"wandb": "WANDB_", "mlflow": "MLFLOW_", "trackio": "TRACKIO_", "tensorboard": "TENSORBOARD_"}
 
 
 def variables(
@@ -56,7 +55,7 @@ def _secrets(stage: str, snapshot: Snapshot, profile: Profile) -> Values:
     if "hub" in seen:
         found |= podspec.hub(snapshot, profile)
     if "trackers" in seen:
-        wanted = tuple(_TRACKERS[name] for name in snapshot.spec.training.report_to)
+        wanted = tuple(TRACKERS[name].variables for name in snapshot.spec.training.report_to)
         found |= {
             name: podspec.secret(key)
             for name, key in profile.tracker_secrets.items()

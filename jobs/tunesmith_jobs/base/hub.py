@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunesmith.errors import BadRequest, Gone, Refused, TryAgain, TunesmithError
+from tunesmith_jobs import before_torch
 from tunesmith_jobs.base.choose import CONFIG
 from tunesmith_jobs.base.source import Entry, side_by_side
 from tunesmith_jobs.base.uri import Place
@@ -219,8 +220,7 @@ class Hub:
 
 def _client() -> "HfApi":
     """The hub's client, quiet and without telemetry. Its settings are read from the environment at its first import."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.update(before_torch.missing_for_hub(os.environ))
     from huggingface_hub import HfApi
 
     return HfApi(library_name="tunesmith")

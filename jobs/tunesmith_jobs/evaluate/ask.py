@@ -1,7 +1,7 @@
-"""Both models over the same rows, one after the other, since two may not fit into memory: every batch is kept as it comes."""
+"""Asks both models, one after the other, since two may not fit into memory. Every batch is stored at once."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,116 +9,115 @@ import torch
 
 from tunesmith.errors import BadData, TryAgain
 from tunesmith_jobs.attempt import Attempt
-from tunesmith_jobs.chat import Message, conversation, question
-from tunesmith_jobs.evaluate.kept import Kept, Kind, Said, Which
-from tunesmith_jobs.evaluate.model import LanguageModel, batches
-from tunesmith_jobs.rows import Row
+from tunesmith_jobs.evaluate.partial_results import KINDS, Kind, ModelName, PartialResult, PartialResults
+from tunesmith_jobs.evaluate.questions import Questions
+from tunesmith_jobs.language_model import LanguageModel, batches
+from tunesmith_jobs.row_loss import RowLoss
+
+_TITLES: Mapping[ModelName, str] = {"base": "base model", "merged": "new model"}
+_ANSWERED: tuple[Kind, ...] = ("test", "prompt")
 
 
 @dataclass(frozen=True)
-class Questions:
-    """What is asked. `answered`: how many of the test rows are answered; the loss is over all of them."""
+class Asking:
+    """What is asked, where the results go, and on which device the models run."""
 
-    system: str
-    rows: Sequence[Row]
-    answered: int
-    prompts: Sequence[str]
+    attempt: Attempt
+    questions: Questions
+    results: PartialResults
+    device: str
 
-    def count(self, kind: Kind) -> int:
-        """How many rows a kind has."""
-        return {"loss": len(self.rows), "test": self.answered, "prompt": len(self.prompts)}[kind]
+    def ask(self, name: ModelName, folder: Callable[[], Path]) -> None:
+        """Get every missing result of one model. `folder`: opens the model; not called if nothing is missing."""
+        if not any(self.missing(name, kind) for kind in KINDS):
+            return
+        title = _TITLES[name]
+        path = folder()
+        self.attempt.check_stop()
+        with LanguageModel(path, torch.device(self.device), stopping=lambda: self.attempt.stopping) as model:
+            self.attempt.say(f"{title}: {model.dtype} on {self.device}")
+            try:
+                self._ask_batches(name, model)
+            except torch.OutOfMemoryError as error:
+                raise TryAgain(
+                    f"{title}: out of GPU memory: {str(error).splitlines()[0]}",
+                    reason="OutOfMemory",
+                    remedy="lower evaluation.perDeviceEvalBatchSize, which changes no key, and retry; "
+                    "the results so far are kept",
+                ) from error
+
+    def missing(self, name: ModelName, kind: Kind) -> list[int]:
+        """Indices of the rows of which a model has no result yet."""
+        return self.results.missing(name, kind, self.questions.count(kind))
+
+    def _ask_batches(self, name: ModelName, model: LanguageModel) -> None:
+        for kind, batch in self._batches(name, model):
+            self.results.add(batch)
+            phase = f"{_TITLES[name]}, {'loss' if kind == 'loss' else 'answers'}"
+            self.attempt.progress(len(self.results), 2 * self.questions.total, "results", phase=phase)
+            self.attempt.check_stop()
+
+    def _batches(self, name: ModelName, model: LanguageModel) -> Iterator[tuple[Kind, list[PartialResult]]]:
+        for batch in self._losses(name, model):
+            yield "loss", batch
+        for kind in _ANSWERED:
+            for batch in self._answers(name, kind, model):
+                yield kind, batch
+
+    def _losses(self, name: ModelName, model: LanguageModel) -> Iterator[list[PartialResult]]:
+        todo = self.missing(name, "loss")
+        encoded = [
+            model.row_tokens(*self.questions.conversation(row, system_role=model.system_role)) for row in todo
+        ]
+        for batch in batches([len(tokens) for tokens, _ in encoded], self._batch_size):
+            rows = [todo[index] for index in batch]
+            losses = model.losses([encoded[index] for index in batch])
+            for row, loss in zip(rows, losses, strict=True):
+                self._check_finite(name, row, loss)
+            yield [
+                PartialResult(model=name, kind="loss", row=row, nats=loss.nats, tokens=loss.tokens)
+                for row, loss in zip(rows, losses, strict=True)
+            ]
+
+    def _answers(self, name: ModelName, kind: Kind, model: LanguageModel) -> Iterator[list[PartialResult]]:
+        todo = self.missing(name, kind)
+        encoded = [
+            model.question_tokens(self.questions.messages(kind, row, system_role=model.system_role))
+            for row in todo
+        ]
+        new_tokens = self.attempt.spec.evaluation.max_new_tokens
+        for batch in batches([len(tokens) for tokens in encoded], self._batch_size):
+            rows = [todo[index] for index in batch]
+            texts = _answers_with_room(model, [encoded[index] for index in batch], new_tokens)
+            self.attempt.check_stop()  # answers that were cut off by the stop are not kept
+            yield [
+                PartialResult(model=name, kind=kind, row=row, text=text)
+                for row, text in zip(rows, texts, strict=True)
+            ]
 
     @property
-    def total(self) -> int:
-        """Results of one model."""
-        return len(self.rows) + self.answered + len(self.prompts)
+    def _batch_size(self) -> int:
+        return self.attempt.spec.evaluation.per_device_eval_batch_size
 
-    def messages(self, kind: Kind, row: int, *, system_role: bool) -> list[Message]:
-        """What a model is asked."""
-        asked = {"prompt": self.prompts[row]} if kind == "prompt" else self.rows[row].to_json()
-        return question(self.system, asked, system_role=system_role)
-
-
-def ask(
-    attempt: Attempt, kept: Kept, which: Which, asked: Questions, folder: Callable[[], Path], device: str
-) -> None:
-    """Get every result of one model that is not there yet. `folder`: opens the model; not called if nothing is missing."""
-    if not any(kept.missing(which, kind, asked.count(kind)) for kind in ("loss", "test", "prompt")):
-        return
-    name = "base model" if which == "base" else "new model"
-    path = folder()
-    attempt.check_stop()
-    with LanguageModel(path, torch.device(device), stopping=lambda: attempt.stopping) as model:
-        attempt.say(f"{name}: {model.dtype} on {device}")
-        try:
-            for kind, said in _results(kept, which, asked, model, attempt):
-                kept.add(said)
-                phase = f"{name}, {'loss' if kind == 'loss' else 'answers'}"
-                attempt.progress(len(kept), 2 * asked.total, "results", phase=phase)
-                attempt.check_stop()
-        except torch.OutOfMemoryError as error:
-            raise TryAgain(
-                f"{name}: out of GPU memory: {str(error).splitlines()[0]}",
-                reason="OutOfMemory",
-                remedy="lower evaluation.perDeviceEvalBatchSize, which changes no key, and retry; what was answered is kept",
-            ) from error
-
-
-def _results(
-    kept: Kept, which: Which, asked: Questions, model: LanguageModel, attempt: Attempt
-) -> Iterator[tuple[Kind, list[Said]]]:
-    size = attempt.spec.evaluation.per_device_eval_batch_size
-    for said in _losses(kept.missing(which, "loss", len(asked.rows)), which, asked, model, size):
-        yield "loss", said
-    kinds: tuple[Kind, ...] = ("test", "prompt")
-    for kind in kinds:
-        todo = kept.missing(which, kind, asked.count(kind))
-        tokens = [
-            model.question_tokens(asked.messages(kind, row, system_role=model.system_role)) for row in todo
-        ]
-        for batch in batches([len(one) for one in tokens], size):
-            texts = _answers(model, [tokens[at] for at in batch], attempt.spec.evaluation.max_new_tokens)
-            attempt.check_stop()  # answers that were cut off by the stop are not kept
-            yield (
-                kind,
-                [
-                    Said(model=which, kind=kind, row=todo[at], text=text)
-                    for at, text in zip(batch, texts, strict=True)
-                ],
-            )
-
-
-def _losses(
-    todo: Sequence[int], which: Which, asked: Questions, model: LanguageModel, size: int
-) -> Iterator[list[Said]]:
-    rows = [
-        model.row_tokens(
-            *conversation(asked.system, asked.rows[row].to_json(), system_role=model.system_role)
+    def _check_finite(self, name: ModelName, row: int, loss: RowLoss) -> None:
+        if math.isfinite(loss.nats):
+            return
+        raise BadData(
+            f"the {name} model's loss on test row {self.questions.rows[row].id} is {loss.nats}",
+            reason="LossNotFinite",
+            remedy="look at train's loss curve; a lower training.learningRate or merge.dtype float32 may help",
         )
-        for row in todo
-    ]
-    for batch in batches([len(tokens) for tokens, _ in rows], size):
-        found = model.losses([rows[at] for at in batch])
-        for at, loss in zip(batch, found, strict=True):
-            if not math.isfinite(loss.nats):
-                raise BadData(
-                    f"the {'base' if which == 'base' else 'merged'} model's loss on test row {asked.rows[todo[at]].id} is {loss.nats}",
-                    reason="LossNotFinite",
-                    remedy="look at train's loss curve; a lower training.learningRate or merge.dtype float32 may help",
-                )
-        yield [
-            Said(model=which, kind="loss", row=todo[at], nats=one.nats, tokens=one.tokens)
-            for at, one in zip(batch, found, strict=True)
-        ]
 
 
-def _answers(model: LanguageModel, questions: Sequence[list[int]], new_tokens: int) -> list[str]:
-    """A question that leaves no room in the model's context gets no answer."""
+def _answers_with_room(model: LanguageModel, questions: Sequence[list[int]], new_tokens: int) -> list[str]:
+    """An answer to each question; an empty one where the question leaves no room in the model's context."""
     room = [model.context - len(tokens) for tokens in questions]
-    able = [at for at, free in enumerate(room) if free > 0]
+    answerable = [index for index, free in enumerate(room) if free > 0]
     texts = [""] * len(questions)
-    if able:
-        said = model.answers([questions[at] for at in able], min(new_tokens, *(room[at] for at in able)))
-        for at, text in zip(able, said, strict=True):
-            texts[at] = text
+    if not answerable:
+        return texts
+    limit = min(new_tokens, *(room[index] for index in answerable))
+    answers = model.answers([questions[index] for index in answerable], limit)
+    for index, answer in zip(answerable, answers, strict=True):
+        texts[index] = answer
     return texts

@@ -1,7 +1,8 @@
-"""How sure a gain is: paired percentile bootstrap over test rows. Pure.
+"""How certain a gain is: paired percentile bootstrap over test rows. Pure.
 
-Rows are drawn with replacement and each draw keeps a row's base and merged result together, since the same row is easy or hard for
-both models. The interval is that of the percentile method (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, §13.3).
+Rows are drawn with replacement, and each draw keeps a row's base and merged result together, since the same row
+is easy or hard for both models. The interval is that of the percentile method (Efron and Tibshirani, An
+Introduction to the Bootstrap, 1993, §13.3).
 """
 
 from collections.abc import Sequence
@@ -11,12 +12,15 @@ import numpy as np
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-_DRAWS_AT_ONCE = 4_000_000  # 32 MiB of row numbers
+_INDICES_AT_ONCE = 4_000_000  # 32 MiB of row indices
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A gain over `n` rows. `low`, `high`: the ends of its 95 % interval; None for fewer than two rows, which can't show a spread."""
+    """A gain over `n` rows.
+
+    `low`, `high`: the ends of its 95 % interval; None for fewer than two rows, which cannot show a spread.
+    """
 
     value: float
     n: int
@@ -37,30 +41,32 @@ class Gain:
 def gain(differences: Sequence[float], weights: Sequence[float] | None = None, *, seed: int) -> Gain | None:
     """sum(differences) / sum(weights) with its interval; None without rows.
 
-    `differences`: what a row contributes (nats saved, or 1, 0, -1 answers more right); `weights`: what it counts (tokens; 1 each if
-    not given). The same numbers and seed give the same interval.
+    `differences`: what each row contributes (nats saved; or 1, 0 or -1 for an answer).
+    `weights`: what each row counts (tokens); 1 each if not given.
+    The same numbers and seed give the same interval.
     """
     n = len(differences)
     if n == 0:
         return None
-    top = np.asarray(differences, dtype=np.float64)
-    bottom = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-    value = float(top.sum() / bottom.sum())
+    gained = np.asarray(differences, dtype=np.float64)
+    weight = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    value = float(gained.sum() / weight.sum())
     if n == 1:
         return Gain(value, n)
-    draws = np.random.Generator(np.random.Philox(seed))
-    block = max(1, _DRAWS_AT_ONCE // n)
+    generator = np.random.Generator(np.random.Philox(seed))
+    block = max(1, _INDICES_AT_ONCE // n)
     means = []
     for start in range(0, RESAMPLES, block):
-        rows = draws.integers(0, n, size=(min(block, RESAMPLES - start), n))
-        means.append(top[rows].sum(axis=1) / bottom[rows].sum(axis=1))
+        rows = generator.integers(0, n, size=(min(block, RESAMPLES - start), n))
+        means.append(gained[rows].sum(axis=1) / weight[rows].sum(axis=1))
     low, high = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Gain(value, n, float(low), float(high))
 
 
 def all_right_lower_bound(n: int) -> float:
-    """Lower end of the exact two-sided 95 % interval of a share when all `n` rows are right (Clopper and Pearson, 1934).
+    """Lower end of the exact two-sided 95 % interval of a share when all `n` rows are right.
 
-    Where every row agrees the bootstrap shows no spread at all; this says what `n` can really show: 12 of 12 is at least 74 %.
+    (Clopper and Pearson, 1934.) Where all rows agree, the bootstrap shows no spread at all. This says what `n`
+    rows can really show: 12 of 12 is at least 74 %.
     """
     return float(((1 - LEVEL) / 2) ** (1 / n))

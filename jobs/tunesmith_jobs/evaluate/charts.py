@@ -1,15 +1,21 @@
 """Small plots as inline SVG, drawn in the page's own colours, so that they follow light and dark. Pure.
 
-Each is drawn for one width: the page shows the one that fits, since a scaled plot has unreadable labels on a phone.
+Each is drawn for one width, and the page shows the one that fits: scaled down to a phone, a plot would have
+unreadable labels.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 14, 44  # around the plot area, for the labels
+# Around the plot area, for the labels.
+_LEFT = 46
+_RIGHT = 14
+_TOP = 14
+_BOTTOM = 44
+_MOST_DOTS = 30  # more of them hide the line
 
 
 @dataclass(frozen=True)
@@ -29,69 +35,100 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     scale = 10.0 ** math.floor(math.log10(raw))
     step = next(scale * factor for factor in (1, 2, 2.5, 5, 10) if scale * factor >= raw * 0.999)
     first = math.floor(low / step)
-    found: list[float] = []
-    while not found or found[-1] < high - step * 1e-9:
-        found.append(round((first + len(found)) * step, 12))
-    return found
+    values: list[float] = []
+    while not values or values[-1] < high - step * 1e-9:
+        values.append(round((first + len(values)) * step, 12))
+    return values
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """The plot area of a picture, and the ticks of both axes, which span it."""
+
+    width: int
+    height: int
+    xs: Sequence[float]
+    ys: Sequence[float]
+
+    @property
+    def right(self) -> int:
+        return self.width - _RIGHT
+
+    @property
+    def bottom(self) -> int:
+        return self.height - _BOTTOM
+
+    def across(self, x: float) -> float:
+        """Where an x lies in the picture."""
+        first, last = self.xs[0], self.xs[-1]
+        return _LEFT + (x - first) / (last - first) * (self.width - _LEFT - _RIGHT)
+
+    def down(self, y: float) -> float:
+        """Where a y lies in the picture, from its top."""
+        first, last = self.ys[0], self.ys[-1]
+        return self.height - _BOTTOM - (y - first) / (last - first) * (self.height - _TOP - _BOTTOM)
 
 
 def lines(
     series: Sequence[Series], *, width: int, height: int, x_label: str, y_label: str, title: str
 ) -> Markup:
     """Lines over common axes, the y axis from zero if that wastes little. `title` is read out, not shown."""
-    points = [point for one in series for point in one.points]
-    top = max(y for _, y in points)
-    bottom = min(y for _, y in points)
-    ys = ticks(0.0 if bottom < top / 2 else bottom, top, 5)
-    xs = ticks(min(x for x, _ in points), max(x for x, _ in points), max(3, width // 110))
-    x0, x1 = xs[0], xs[-1]
-
-    def across(x: float) -> float:
-        return _LEFT + (x - x0) / (x1 - x0) * (width - _LEFT - _RIGHT)
-
-    def up(y: float) -> float:
-        return height - _BOTTOM - (y - ys[0]) / (ys[-1] - ys[0]) * (height - _TOP - _BOTTOM)
-
+    all_x = [x for line in series for x, _ in line.points]
+    all_y = [y for line in series for _, y in line.points]
+    top, bottom = max(all_y), min(all_y)
+    axes = _Axes(
+        width,
+        height,
+        xs=ticks(min(all_x), max(all_x), max(3, width // 110)),
+        ys=ticks(0.0 if bottom < top / 2 else bottom, top, 5),
+    )
     parts = [
-        f'<svg class="plot" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{escape(title)}">'
+        f'<svg class="plot" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-label="{escape(title)}">',
+        *_grid(axes),
+        *_labels(axes, x_label, y_label),
     ]
-    for tick in ys:
-        parts.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{up(tick):.1f}" y2="{up(tick):.1f}"/>'
-        )
-        parts.append(
-            f'<text class="tick" x="{_LEFT - 8}" y="{up(tick) + 4:.1f}" text-anchor="end">{number(tick)}</text>'
-        )
-    parts += [
-        f'<text class="tick" x="{across(tick):.1f}" y="{height - _BOTTOM + 18}" text-anchor="middle">{number(tick)}</text>'
-        for tick in xs
-    ]
-    parts.append(
-        f'<line class="axis" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{up(ys[0]):.1f}" y2="{up(ys[0]):.1f}"/>'
-    )
-    middle = (_LEFT + width - _RIGHT) / 2
-    parts.append(
-        f'<text class="label" x="{middle:.0f}" y="{height - 6}" text-anchor="middle">{escape(x_label)}</text>'
-    )
-    centre = (height - _BOTTOM + _TOP) / 2
-    parts.append(
-        f'<text class="label" transform="translate(11 {centre:.0f}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>'
-    )
-    for one in series:
-        path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in one.points)
-        parts.append(f'<polyline class="line {one.style}" points="{path}"/>')
-        shown = one.points if len(one.points) <= 30 else one.points[-1:]  # more dots hide the line
-        parts += [
-            f'<circle class="dot {one.style}" cx="{across(x):.1f}" cy="{up(y):.1f}" r="3"><title>{escape(one.name)}, '
-            f"{escape(x_label)} {number(x)}: {y:.4g}</title></circle>"
-            for x, y in shown
-        ]
+    for line in series:
+        parts += _line(axes, line, x_label)
     parts.append("</svg>")
     return Markup("".join(parts))  # noqa: S704 - numbers, and texts that were escaped
 
 
+def _grid(axes: _Axes) -> Iterator[str]:
+    """A line for each tick of the y axis, the ticks' numbers, and the x axis."""
+    for tick in axes.ys:
+        y = axes.down(tick)
+        yield f'<line class="grid" x1="{_LEFT}" x2="{axes.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{number(tick)}</text>'
+    for tick in axes.xs:
+        place = f'x="{axes.across(tick):.1f}" y="{axes.bottom + 18}"'
+        yield f'<text class="tick" {place} text-anchor="middle">{number(tick)}</text>'
+    zero = axes.down(axes.ys[0])
+    yield f'<line class="axis" x1="{_LEFT}" x2="{axes.right}" y1="{zero:.1f}" y2="{zero:.1f}"/>'
+
+
+def _labels(axes: _Axes, x_label: str, y_label: str) -> Iterator[str]:
+    middle = (_LEFT + axes.right) / 2
+    place = f'x="{middle:.0f}" y="{axes.height - 6}"'
+    yield f'<text class="label" {place} text-anchor="middle">{escape(x_label)}</text>'
+    centre = (axes.bottom + _TOP) / 2
+    place = f'transform="translate(11 {centre:.0f}) rotate(-90)"'
+    yield f'<text class="label" {place} text-anchor="middle">{escape(y_label)}</text>'
+
+
+def _line(axes: _Axes, line: Series, x_label: str) -> Iterator[str]:
+    """The line, and dots that show their numbers: on all its points, or on the last one if there are many."""
+    path = " ".join(f"{axes.across(x):.1f},{axes.down(y):.1f}" for x, y in line.points)
+    yield f'<polyline class="line {line.style}" points="{path}"/>'
+    dots = line.points if len(line.points) <= _MOST_DOTS else line.points[-1:]
+    for x, y in dots:
+        place = f'cx="{axes.across(x):.1f}" cy="{axes.down(y):.1f}"'
+        text = f"{escape(line.name)}, {escape(x_label)} {number(x)}: {y:.4g}"
+        yield f'<circle class="dot {line.style}" {place} r="3"><title>{text}</title></circle>'
+
+
 def interval(value: float, low: float, high: float, *, title: str) -> Markup:
-    """A gain with its interval beside zero."""
+    """A gain with its interval, next to zero."""
     width, height, edge = 260, 42, 10
     reach = max(abs(low), abs(high), abs(value)) or 1.0
     left = -reach if low < 0 else 0.0
@@ -100,16 +137,24 @@ def interval(value: float, low: float, high: float, *, title: str) -> Markup:
     def across(x: float) -> float:
         return edge + (x - left) / (right - left) * (width - 2 * edge)
 
-    style = "up" if low > 0 else "down" if high < 0 else "flat"
+    zero, start, end = (f"{across(x):.1f}" for x in (0, low, high))
     return Markup(  # noqa: S704 - numbers, and a text that was escaped
-        f'<svg class="interval {style}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
-        f'<line class="zero" x1="{across(0):.1f}" x2="{across(0):.1f}" y1="4" y2="28"/>'
-        f'<text x="{across(0):.1f}" y="40" text-anchor="middle">0</text>'
-        f'<line class="whisker" x1="{across(low):.1f}" x2="{across(high):.1f}" y1="17" y2="17"/>'
-        f'<line class="whisker" x1="{across(low):.1f}" x2="{across(low):.1f}" y1="12" y2="22"/>'
-        f'<line class="whisker" x1="{across(high):.1f}" x2="{across(high):.1f}" y1="12" y2="22"/>'
+        f'<svg class="interval {_direction(low, high)}" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{escape(title)}">'
+        f'<line class="zero" x1="{zero}" x2="{zero}" y1="4" y2="28"/>'
+        f'<text x="{zero}" y="40" text-anchor="middle">0</text>'
+        f'<line class="whisker" x1="{start}" x2="{end}" y1="17" y2="17"/>'
+        f'<line class="whisker" x1="{start}" x2="{start}" y1="12" y2="22"/>'
+        f'<line class="whisker" x1="{end}" x2="{end}" y1="12" y2="22"/>'
         f'<circle cx="{across(value):.1f}" cy="17" r="4.5"/></svg>'
     )
+
+
+def _direction(low: float, high: float) -> str:
+    """The style of a gain: shown to be one, shown to be a loss, or neither."""
+    if low > 0:
+        return "up"
+    return "down" if high < 0 else "flat"
 
 
 def number(value: float) -> str:

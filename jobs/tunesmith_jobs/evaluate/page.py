@@ -1,28 +1,24 @@
-"""report.html: one page that needs nothing but itself. The template does the words, report.css the looks.
+"""Renders report.html: one self-contained page. The template has the words, report.css the looks.
 
-Everything from the data set and from the models is untrusted: the template escapes it, and the page's policy forbids scripts and
-every connection, so that even a mistake here could fetch or run nothing.
+Everything from the dataset and from the models is untrusted: the template escapes it, and the page's policy
+forbids scripts and every connection, so that even a mistake here could fetch or run nothing.
 """
 
 import importlib.resources
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import jinja2
 from markupsafe import Markup
 from pydantic import JsonValue
 
+from tunesmith.metrics import Unit
 from tunesmith_jobs.evaluate import charts
-from tunesmith_jobs.evaluate.report import Report, points
+from tunesmith_jobs.evaluate.metrics import METRICS
+from tunesmith_jobs.evaluate.report import Figure, Report
 
-_NAMES = {"loss": "Loss on the test rows", "exactMatch": "Exactly right", "formatValid": "In the wanted form"}
-_HELP = {
-    "loss": "nats per token of the expected answers; lower is better",
-    "exactMatch": "share of the answers that equal the expected one, blanks around it aside",
-    "formatValid": "share of the answers that meet evaluation.format",
-}
 _DIVERSITY = {
     "distinct1": "distinct words",
     "distinct2": "distinct pairs of words",
@@ -49,8 +45,8 @@ def render(report: Report) -> str:
         "moment": moment,
         "value": setting_value,
         "words": words,
-        "figure": lambda value, metric: f"{value:.3f}" if metric == "loss" else share(value),
-        "difference": difference,
+        "amount": amount,
+        "gain_in_words": gain_in_words,
     }
     css = (
         importlib.resources.files("tunesmith_jobs.evaluate")
@@ -61,9 +57,8 @@ def render(report: Report) -> str:
         report=report,
         css=Markup(css),  # noqa: S704 - our own file
         plots=loss_plots(report),
-        intervals={one.metric: _interval(one.gain, one.low, one.high) for one in report.figures},
-        names=_NAMES,
-        help=_HELP,
+        intervals={figure.metric: _interval(figure) for figure in report.figures},
+        metrics=METRICS,
         diversity_names=_DIVERSITY,
         coverage=coverage(report.data),
         ask=f"tunesmith infer {shlex.quote(report.run)} {shlex.quote(_prompt(report))} --compare",
@@ -73,16 +68,15 @@ def render(report: Report) -> str:
 
 def loss_plots(report: Report) -> dict[str, Markup]:
     """The loss curve in each width, empty without a history."""
-    series = [
-        charts.Series(name, style, found)
-        for name, style, key in (("train", "train", "loss"), ("validation", "validation", "evalLoss"))
-        if (found := points(report.curve, key))
-    ]
+    lines = (
+        charts.Series("train", "train", points(report.curve, "loss")),
+        charts.Series("validation", "validation", points(report.curve, "evalLoss")),
+    )
+    series = [line for line in lines if line.points]
     if not series:
         return {}
-    title = "Loss while training: " + "; ".join(
-        f"{one.name} from {one.points[0][1]:.3f} to {one.points[-1][1]:.3f}" for one in series
-    )
+    courses = (f"{line.name} from {line.points[0][1]:.3f} to {line.points[-1][1]:.3f}" for line in series)
+    title = "Loss while training: " + "; ".join(courses)
     return {
         name: charts.lines(
             series, width=width, height=height, x_label="step", y_label="loss, nats per token", title=title
@@ -91,35 +85,40 @@ def loss_plots(report: Report) -> dict[str, Markup]:
     }
 
 
-def _interval(value: float, low: float | None, high: float | None) -> Markup:
+def points(entries: Sequence[Mapping[str, float]], name: str) -> list[tuple[float, float]]:
+    """(step, value) of the entries that have a value of this name."""
+    return [(entry["step"], entry[name]) for entry in entries if name in entry and "step" in entry]
+
+
+def _interval(figure: Figure) -> Markup:
+    gain, low, high = figure.gain, figure.low, figure.high
     if low is None or high is None:
         return Markup("")
-    return charts.interval(value, low, high, title=f"gain {value:.3g}, between {low:.3g} and {high:.3g}")
+    return charts.interval(gain, low, high, title=f"gain {gain:.3g}, between {low:.3g} and {high:.3g}")
 
 
 def _prompt(report: Report) -> str:
     """A prompt for the example command: the first short one."""
-    prompts = [
-        answer.prompt for answer in report.answers if len(answer.prompt) <= 120 and "\n" not in answer.prompt
-    ]
-    return prompts[0] if prompts else "your prompt"
+    prompts = (answer.prompt for answer in report.answers)
+    short = (prompt for prompt in prompts if len(prompt) <= 120 and "\n" not in prompt)
+    return next(short, "your prompt")
 
 
 def coverage(data: Mapping[str, JsonValue]) -> list[tuple[str, list[tuple[str, int, float]]]]:
     """For each axis of the plan: its values with rows, and their share of the most frequent one."""
     axes = data.get("coverage")
-    found = []
-    for axis, facts in (axes if isinstance(axes, Mapping) else {}).items():
+    if not isinstance(axes, Mapping):
+        return []
+    covered = []
+    for axis, facts in axes.items():
         values = facts.get("values") if isinstance(facts, Mapping) else None
-        counts = (
-            [(name, int(count)) for name, count in values.items() if isinstance(count, int | float)]
-            if isinstance(values, Mapping)
-            else []
-        )
+        if not isinstance(values, Mapping):
+            continue
+        counts = [(name, int(count)) for name, count in values.items() if isinstance(count, int | float)]
         if counts:
             most = max(count for _, count in counts) or 1
-            found.append((str(axis), [(name, count, count / most) for name, count in counts]))
-    return found
+            covered.append((str(axis), [(name, count, count / most) for name, count in counts]))
+    return covered
 
 
 def share(value: float) -> str:
@@ -130,9 +129,26 @@ def share(value: float) -> str:
     return f"{rounded}\u00a0%" if exact or 0.5 < percent < 99.5 else f"{percent:.1f}\u00a0%"
 
 
-def difference(value: float, metric: str) -> str:
-    """A gain, or an end of its interval: in nats per token, or in percentage points with a sign."""
-    if metric == "loss":
+def amount(value: float, unit: Unit) -> str:
+    """A figure of one model."""
+    return share(value) if unit == "share" else f"{value:.3f}"
+
+
+def gain_in_words(figure: Figure) -> str:
+    """By how much a figure got better, and the interval of that."""
+    metric = METRICS[figure.metric]
+    unit = metric.kind.unit
+    verb = "gain" if metric.higher_is_better else "fell by"
+    points = " points" if unit == "share" else ""
+    gained = f"{verb} {_difference(figure.gain, unit)}{points}"
+    if figure.low is None or figure.high is None:
+        return f"{gained} (no interval)"
+    return f"{gained} (95 % interval {_difference(figure.low, unit)} to {_difference(figure.high, unit)})"
+
+
+def _difference(value: float, unit: Unit) -> str:
+    """A gain, or an end of its interval; a share in percentage points with a sign."""
+    if unit != "share":
         return f"{value:.3f}"
     points = round(100 * value)
     return f"{points:+d}" if points else "0"

@@ -1,19 +1,15 @@
-"""What the report says, as data: `report.json`, which the page only shows. Pure.
+"""The report as data: `report.json`, which the page only shows. Pure.
 
-Texts from the teacher and from the models are in here as they are: whoever shows them escapes them.
+It holds the texts of the teacher and of the models as they are: code that shows them must escape them.
 """
 
-import json
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
-from tunesmith.manifest import File, Manifest, Pin
-from tunesmith.resolve import BUILT_IN, Snapshot, leaves
-from tunesmith_jobs.evaluate.scoring import Comparison
-from tunesmith_jobs.evaluate.verdict import Verdict
+from tunesmith.manifest import File, Pin
+from tunesmith.resolve import BUILT_IN
 
 FORMAT = 1
 
@@ -25,7 +21,7 @@ class _Part(BaseModel):
 
 
 class Figure(_Part):
-    """One measure of both models. Loss in nats per token, shares between 0 and 1; `low`, `high`: the gain's 95 % interval."""
+    """One metric of both models, in its unit. `low`, `high`: the ends of the gain's 95 % interval."""
 
     metric: str
     base: float
@@ -37,9 +33,11 @@ class Figure(_Part):
 
 
 class Answer(_Part):
-    """What both models said. `expected` and the marks are there for test rows; a `wrong…Form` is empty if the form is as wanted.
+    """What both models answered.
 
-    `lossBase`, `lossMerged`: of the expected answer, nats per token.
+    `expected` and the marks are there for test rows only.
+    `wrongFormBase`, `wrongFormMerged`: what is wrong with the form; empty if nothing is.
+    `lossBase`, `lossMerged`: of the expected answer, in nats per token.
     """
 
     kind: str  # "test", or "prompt" for the request's own prompts
@@ -72,7 +70,7 @@ class Setting(_Part):
 
 
 class StageFacts(_Part):
-    """What a stage took."""
+    """What a stage took, and where its result is."""
 
     name: str
     key: str
@@ -84,7 +82,10 @@ class StageFacts(_Part):
 
 
 class Teacher(_Part):
-    """Who wrote the examples, and what it cost. `usd` is None where the price is not known; nobody was asked if `name` is empty."""
+    """Who wrote the examples, and what that cost.
+
+    `name` is empty if no teacher was asked; `usd` is None where the price is not known.
+    """
 
     name: str = ""
     scripted: bool = False
@@ -129,92 +130,5 @@ class Report(_Part):
         return (self.model_dump_json(by_alias=True, indent=1) + "\n").encode()
 
     def figure(self, metric: str) -> Figure | None:
-        """A measure by its name."""
+        """The figure of a metric, if it was measured."""
         return next((figure for figure in self.figures if figure.metric == metric), None)
-
-
-def figures(comparisons: Mapping[str, Comparison | None]) -> tuple[Figure, ...]:
-    """The measures that there are."""
-    return tuple(
-        Figure(
-            metric=name,
-            base=one.base,
-            merged=one.merged,
-            gain=one.gain.value,
-            low=one.gain.low,
-            high=one.gain.high,
-            rows=one.gain.n,
-        )
-        for name, one in comparisons.items()
-        if one is not None
-    )
-
-
-def settings(snapshot: Snapshot) -> tuple[Setting, ...]:
-    """Every value of the resolved request: those that somebody set first."""
-    filled = snapshot.spec.model_dump(mode="json", by_alias=True)
-    paths = {".".join(path): value for path, value in leaves(filled)}
-    found = [
-        Setting(path=path, value=value, source=snapshot.provenance.get(path, BUILT_IN))
-        for path, value in paths.items()
-    ]
-    return tuple(sorted((one for one in found if one.path != "task"), key=lambda one: one.built_in))
-
-
-def stage_facts(manifest: Manifest) -> StageFacts:
-    """A finished stage."""
-    return StageFacts(
-        name=manifest.stage,
-        key=manifest.key,
-        attempt=manifest.attempt,
-        seconds=manifest.seconds,
-        bytes=sum(file.size for file in manifest.files),
-        created=manifest.created,
-        versions=manifest.versions,
-    )
-
-
-def teacher_facts(
-    card: Mapping[str, JsonValue], generated: Mapping[str, float], asked: Mapping[str, JsonValue]
-) -> Teacher:
-    """`card`: the dataset part of merge's model card; `generated`: generate's metrics; `asked`: the teacher part of its report."""
-
-    def count(name: str) -> int | None:
-        value = asked.get(name, generated.get(name))
-        return int(value) if isinstance(value, int | float) else None
-
-    usd = asked.get("usd", generated.get("usd"))
-    return Teacher(
-        name=str(card.get("teacher") or ""),
-        scripted=bool(card.get("scripted")),
-        endpoint=str(card.get("endpoint") or ""),
-        origin=str(card.get("origin") or ""),
-        usd=float(usd) if isinstance(usd, int | float) else None,
-        calls=count("calls") or 0,
-        input_tokens=count("inputTokens"),
-        output_tokens=count("outputTokens"),
-    )
-
-
-def curve(history: bytes) -> tuple[dict[str, float], ...]:
-    """Train's history: the numbers of each entry by name. Lines that are no objects are left out."""
-    found = []
-    for line in history.split(b"\n"):
-        if not line.strip():
-            continue
-        entry = json.loads(line)
-        if isinstance(entry, dict):
-            found.append(
-                {name: float(value) for name, value in entry.items() if isinstance(value, int | float)}
-            )
-    return tuple(found)
-
-
-def points(entries: Sequence[Mapping[str, float]], name: str) -> list[tuple[float, float]]:
-    """(step, value) of the entries that have a value."""
-    return [(entry["step"], entry[name]) for entry in entries if name in entry and "step" in entry]
-
-
-def spoken(verdict: Verdict) -> dict[str, JsonValue]:
-    """The verdict for people, as the stage's manifest keeps it."""
-    return {"level": verdict.level, "sentence": verdict.sentence, "notes": list(verdict.notes)}

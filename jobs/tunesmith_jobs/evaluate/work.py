@@ -1,239 +1,113 @@
-"""The stage: the merged model, loaded back from the store, beside its base model on the test split and the request's own prompts.
+"""Evaluate: the merged model, loaded back from the store, against its base model, from top to bottom.
 
-This file only connects. Who says what: ask.py; figures: scoring.py and bootstrap.py; words: verdict.py; the page: page.py.
+Both answer the test split and the request's own prompts. Who is asked what: questions.py and ask.py; how answers
+become figures: metrics/, bootstrap.py and findings.py; the words: verdict.py; the report: compose.py and page.py.
 """
 
-import json
 import os
-import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
 from tunesmith.errors import Gone
-from tunesmith.manifest import Pin
 from tunesmith_jobs import model_card
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import open_base
 from tunesmith_jobs.device import find_device
-from tunesmith_jobs.evaluate import page, report
-from tunesmith_jobs.evaluate.ask import Questions, ask
-from tunesmith_jobs.evaluate.kept import Kept
-from tunesmith_jobs.evaluate.report import Answer, Report
-from tunesmith_jobs.evaluate.scoring import (
-    Comparison,
-    Judge,
-    RowLoss,
-    compare_losses,
-    compare_shares,
-    format_judge,
-    is_exact,
-    metrics,
-)
-from tunesmith_jobs.evaluate.verdict import Verdict, judge
-from tunesmith_jobs.finished import Finished
+from tunesmith_jobs.evaluate import page
+from tunesmith_jobs.evaluate.answer_format import format_check
+from tunesmith_jobs.evaluate.ask import Asking
+from tunesmith_jobs.evaluate.compose import Inputs, compose
+from tunesmith_jobs.evaluate.findings import conclude, manifest_metrics
+from tunesmith_jobs.evaluate.metrics import METRICS
+from tunesmith_jobs.evaluate.metrics.metric import Comparison
+from tunesmith_jobs.evaluate.partial_results import PartialResults
+from tunesmith_jobs.evaluate.questions import Questions
+from tunesmith_jobs.evaluate.report import Report
+from tunesmith_jobs.evaluate.verdict import Verdict
 from tunesmith_jobs.rows import read_rows
-from tunesmith_jobs.versions import versions
-
-_TABLE = {
-    "loss": "loss on the test rows (nats per token)",
-    "exactMatch": "exactly right",
-    "formatValid": "in the wanted form",
-}
 
 
 def work(attempt: Attempt) -> Outcome:
     """Ask both models, compare them, and leave report.html, report.json, answers.jsonl and the model card."""
     device = find_device(attempt.spec.training.device)
-    data, trained, merged = attempt.finished("generate"), attempt.finished("train"), attempt.finished("merge")
-    if (pin := trained.manifest.pins.get("base")) is None:
+    inputs = read_inputs(attempt)
+    evaluation = attempt.spec.evaluation
+    check = format_check(evaluation.format)
+    rows = read_rows(inputs.data.read("test.jsonl"), "test.jsonl")
+    answered = min(evaluation.answers, len(rows))
+    questions = Questions(inputs.system, rows, answered, evaluation.prompts)
+
+    results = ask_both(attempt, inputs, questions, device.kind)
+
+    findings = conclude(questions, results, check, seed=evaluation.seed)
+    attempt.say(findings.verdict.sentence)
+    report = compose(attempt, inputs, findings, device.name)
+    leave(attempt, report)
+    if inputs.model_card is not None:
+        leave_card(attempt, inputs.model_card, findings.comparisons)
+    counts = {"rows": float(len(rows)), "answers": float(answered)}
+    return Outcome(
+        metrics=manifest_metrics(findings.comparisons) | counts,
+        details={"verdict": verdict_details(findings.verdict)},
+    )
+
+
+def read_inputs(attempt: Attempt) -> Inputs:
+    """What the stages before left. Raises Gone if train did not record its base model."""
+    data = attempt.finished("generate")
+    trained = attempt.finished("train")
+    merged = attempt.finished("merge")
+    base = trained.manifest.pins.get("base")
+    if base is None:
         raise Gone(
             "train's manifest does not say which base model it used",
             remedy="set `rerun: {from: train, id: <new>}`",
         )
-    attempt.pins["base"] = pin
-    wanted = attempt.spec.evaluation
-    judged = format_judge(wanted.format)
-    rows = read_rows(data.read("test.jsonl"), "test.jsonl")
+    attempt.pins["base"] = base
     system = data.read("system_message.txt").decode()
-    asked = Questions(system, rows, answered=min(wanted.answers, len(rows)), prompts=wanted.prompts)
-
-    kept = Kept(attempt)
-    if len(kept):
-        attempt.say(f"{len(kept)} of {2 * asked.total} results are there from an earlier attempt")
-    ask(
-        attempt,
-        kept,
-        "base",
-        asked,
-        lambda: open_base(pin, attempt.work, token=os.environ.get("HF_TOKEN")),
-        device.kind,
-    )
-    ask(attempt, kept, "merged", asked, lambda: merged.folder("model/"), device.kind)
-
-    answers = _answers(asked, kept, judged)
-    comparisons = _compare(kept, asked, answers, seed=wanted.seed)
-    verdict = judge(comparisons["loss"], comparisons["exactMatch"], comparisons["formatValid"])
-    attempt.say(verdict.sentence)
-    found = _report(attempt, data, trained, merged, pin, answers, comparisons, verdict, system, device.name)
-    _leave(attempt, merged, found, comparisons)
-    rest = {"rows": float(len(rows)), "answers": float(asked.answered)}
-    return Outcome(metrics=metrics(comparisons) | rest, details={"verdict": report.spoken(verdict)})
+    return Inputs(data, trained, merged, base, system)
 
 
-def _answers(asked: Questions, kept: Kept, judged: Judge | None) -> list[Answer]:
-    """Everything said: test rows first, then the request's own prompts."""
-    found: list[Answer] = []
-    said = zip(
-        kept.answers("base", "test", asked.answered),
-        kept.answers("merged", "test", asked.answered),
-        strict=True,
-    )
-    losses = zip(kept.losses("base", len(asked.rows)), kept.losses("merged", len(asked.rows)), strict=True)
-    for row, (base, merged), (loss_base, loss_merged) in zip(
-        asked.rows[: asked.answered], said, losses, strict=False
-    ):
-        found.append(
-            Answer(
-                kind="test",
-                id=row.id,
-                prompt=row.prompt,
-                history=tuple(turn.model_dump() for turn in row.history),
-                system=row.system,
-                expected=row.response,
-                base=base,
-                merged=merged,
-                exact_base=is_exact(base, row.response),
-                exact_merged=is_exact(merged, row.response),
-                wrong_form_base=judged(base) if judged else None,
-                wrong_form_merged=judged(merged) if judged else None,
-                loss_base=_mean(loss_base),
-                loss_merged=_mean(loss_merged),
-            )
-        )
-    pairs = zip(
-        kept.answers("base", "prompt", len(asked.prompts)),
-        kept.answers("merged", "prompt", len(asked.prompts)),
-        strict=True,
-    )
-    for number, (prompt, (base, merged)) in enumerate(zip(asked.prompts, pairs, strict=True), start=1):
-        wrong = (judged(base), judged(merged)) if judged else (None, None)
-        found.append(
-            Answer(
-                kind="prompt",
-                id=f"prompt-{number}",
-                prompt=prompt,
-                base=base,
-                merged=merged,
-                wrong_form_base=wrong[0],
-                wrong_form_merged=wrong[1],
-            )
-        )
-    return found
+def ask_both(attempt: Attempt, inputs: Inputs, questions: Questions, device: str) -> PartialResults:
+    """All results of both models, those of earlier attempts among them."""
+    results = PartialResults(attempt)
+    if len(results):
+        attempt.say(f"{len(results)} of {2 * questions.total} results are there from an earlier attempt")
+    asking = Asking(attempt, questions, results, device)
+    token = os.environ.get("HF_TOKEN")
+    asking.ask("base", lambda: open_base(inputs.base, attempt.work, token=token))
+    asking.ask("merged", lambda: inputs.merged.folder("model/"))
+    return results
 
 
-def _mean(loss: RowLoss) -> float | None:
-    return loss.nats / loss.tokens if loss.tokens else None
-
-
-def _compare(
-    kept: Kept, asked: Questions, answers: Sequence[Answer], *, seed: int
-) -> dict[str, Comparison | None]:
-    tests = [answer for answer in answers if answer.kind == "test"]
-    valid = [answer for answer in tests if answer.wrong_form_base is not None]
-    return {
-        "loss": compare_losses(
-            kept.losses("base", len(asked.rows)), kept.losses("merged", len(asked.rows)), seed=seed
-        ),
-        "exactMatch": compare_shares(
-            [one.exact_base is True for one in tests], [one.exact_merged is True for one in tests], seed=seed
-        ),
-        "formatValid": compare_shares(
-            [not one.wrong_form_base for one in valid],
-            [not one.wrong_form_merged for one in valid],
-            seed=seed,
-        ),
-    }
-
-
-def _report(
-    attempt: Attempt,
-    data: Finished,
-    trained: Finished,
-    merged: Finished,
-    pin: Pin,
-    answers: Sequence[Answer],
-    comparisons: Mapping[str, Comparison | None],
-    verdict: Verdict,
-    system: str,
-    device: str,
-) -> Report:
-    figures = _json(data, "report.json")
-    card = merged.manifest.details.get("modelCard")
-    dataset = card.get("dataset") if isinstance(card, Mapping) else None
-    asked = figures.get("teacher")
-    own = report.StageFacts(
-        name="evaluate",
-        key=attempt.key,
-        attempt=attempt.id,
-        seconds=round(time.monotonic() - attempt.started, 3),
-        bytes=0,
-        created=None,
-        versions=versions(),
-    )
-    return Report(
-        name=attempt.snapshot.name,
-        run=attempt.snapshot.run,
-        namespace=attempt.snapshot.namespace,
-        created=datetime.now(UTC),
-        task=attempt.spec.task,
-        system_message=system,
-        level=verdict.level,
-        lead=verdict.lead,
-        detail=verdict.detail,
-        notes=verdict.notes,
-        figures=report.figures(comparisons),
-        answers=tuple(answers),
-        curve=report.curve(trained.read("history.jsonl")) if "history.jsonl" in trained.names() else (),
-        data=figures,
-        teacher=report.teacher_facts(
-            dataset if isinstance(dataset, Mapping) else {},
-            data.manifest.metrics,
-            asked if isinstance(asked, Mapping) else {},
-        ),
-        training=_json(trained, "report.json"),
-        merge=_json(merged, "report.json"),
-        settings=report.settings(attempt.snapshot),
-        stages=(*(report.stage_facts(one.manifest) for one in (data, trained, merged)), own),
-        pins={**data.manifest.pins, "base": pin},
-        model_files=tuple(file for file in merged.manifest.files if file.path.startswith("model/")),
-        device=device,
-        max_new_tokens=attempt.spec.evaluation.max_new_tokens,
-    )
-
-
-def _json(finished: Finished, name: str) -> dict[str, JsonValue]:
-    """A stage's report, empty if it has none."""
-    found = json.loads(finished.read(name)) if name in finished.names() else {}
-    return found if isinstance(found, dict) else {}
-
-
-def _leave(
-    attempt: Attempt, merged: Finished, found: Report, comparisons: Mapping[str, Comparison | None]
-) -> None:
-    attempt.put_bytes("report.json", found.to_bytes())
-    attempt.put_bytes("report.html", page.render(found).encode())
-    lines = (answer.model_dump_json(by_alias=True, exclude_none=True) for answer in found.answers)
+def leave(attempt: Attempt, report: Report) -> None:
+    """Store the report as data and as a page, and the answers."""
+    attempt.put_bytes("report.json", report.to_bytes())
+    attempt.put_bytes("report.html", page.render(report).encode())
+    lines = (answer.model_dump_json(by_alias=True, exclude_none=True) for answer in report.answers)
     attempt.put_bytes("answers.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    if (facts := merged.manifest.details.get("modelCard")) is not None:
-        table = [
-            model_card.Comparison(
-                _TABLE[name], one.gain.n, one.base, one.merged, one.gain.value, one.gain.low, one.gain.high
-            )
-            for name, one in comparisons.items()
-            if one is not None
-        ]
-        attempt.put_bytes(
-            "README.md", model_card.render(model_card.Facts.model_validate(facts), table).encode()
+
+
+def leave_card(attempt: Attempt, facts: JsonValue, comparisons: Mapping[str, Comparison | None]) -> None:
+    """Store merge's model card again, now with the table of both models."""
+    table = [
+        model_card.Comparison(
+            metric=METRICS[name].card_title,
+            rows=compared.gain.n,
+            base=compared.base,
+            tuned=compared.merged,
+            gain=compared.gain.value,
+            low=compared.gain.low,
+            high=compared.gain.high,
         )
+        for name, compared in comparisons.items()
+        if compared is not None
+    ]
+    card = model_card.render(model_card.Facts.model_validate(facts), table)
+    attempt.put_bytes("README.md", card.encode())
+
+
+def verdict_details(verdict: Verdict) -> dict[str, JsonValue]:
+    """The verdict as the manifest keeps it."""
+    return {"level": verdict.level, "sentence": verdict.sentence, "notes": list(verdict.notes)}

@@ -1,8 +1,10 @@
-"""Asks the merged model of a run, and its base model beside it if wanted.
+"""Asks the merged model of a run, and its base model too if wanted.
 
-    python -m tunesmith_jobs.infer --request SNAPSHOT --store URL --prompt TEXT [--prompt TEXT …] --max-new-tokens N [--compare] [--json]
+    python -m tunesmith_jobs.infer --request SNAPSHOT --store URL --prompt TEXT [--prompt TEXT …]
+        --max-new-tokens N [--compare] [--json]
 
-Answers are greedy, under the run's system message, and go to standard output as they come; everything else goes to standard error.
+Answers are greedy, under the run's system message, and go to standard output as they come; everything else goes
+to standard error.
 """
 
 import argparse
@@ -13,8 +15,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tunesmith.errors import ExitCode, Gone, Usage
 from tunesmith.resolve import Snapshot, read_snapshot
@@ -25,6 +28,7 @@ from tunesmith_jobs.process import collector_paused
 from tunesmith_jobs.storage import Store, open_store
 
 FORMAT = 1
+ModelName = Literal["base", "merged"]
 _TITLES = {"base": "Base model", "merged": "New model"}
 
 
@@ -34,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _scratch(arguments.work) as work:
             _infer(arguments, work)
-    except BrokenPipeError:  # whoever read the answer has had enough
+    except BrokenPipeError:  # the reader of the answer has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.DONE
     except KeyboardInterrupt:
@@ -46,108 +50,127 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ExitCode.DONE
 
 
+@dataclass(frozen=True)
+class _Run:
+    """The run that is asked. `work`: folder for downloads."""
+
+    snapshot: Snapshot
+    store: Store
+    work: Path
+
+    def finished(self, stage: str) -> Finished:
+        """A stage's result. Raises Gone if there is none."""
+        manifest = read_manifest(self.store, self.snapshot.run, stage, self.snapshot.key(stage))
+        if manifest is None:
+            raise Gone(
+                f"run {self.snapshot.run} has no result of {stage} in {self.store.url}",
+                reason="NoModel",
+                remedy="finish the run first: `tunesmith run`",
+            )
+        return Finished(self.store, manifest, self.work / "inputs")
+
+    def base(self) -> Path:
+        """The folder of the base model that train used."""
+        from tunesmith_jobs.base import open_base
+
+        pin = self.finished("train").manifest.pins.get("base")
+        if pin is None:
+            raise Gone(
+                "train's manifest does not say which base model it used",
+                remedy="set `rerun: {from: train, id: <new>}`",
+            )
+        return open_base(pin, self.work, token=os.environ.get("HF_TOKEN"))
+
+
+@dataclass(frozen=True)
+class _Questions:
+    """What is asked, and whether answers are printed as they come rather than as JSON at the end."""
+
+    system: str
+    prompts: Sequence[str]
+    new_tokens: int
+    compare: bool
+    streams: bool
+
+
 def _infer(arguments: argparse.Namespace, work: Path) -> None:
-    snapshot = _snapshot(arguments.request)
-    store = open_store(arguments.store)
-    merged = _finished(snapshot, store, "merge", work)
-    opened: dict[str, Callable[[], Path]] = {"merged": lambda: merged.folder("model/")}
+    run = _Run(_snapshot(arguments.request), open_store(arguments.store), work)
+    merged = run.finished("merge")
+    folders: dict[ModelName, Callable[[], Path]] = {}
     if arguments.compare:
-        opened = {"base": lambda: _base(snapshot, store, work), **opened}
-    system = "" if arguments.no_system else merged.read("model/system_message.txt").decode()
-    answers = [
-        answer
-        for which, folder in opened.items()
-        for answer in _ask(
-            which, folder(), snapshot, system, arguments.prompt, arguments.max_new_tokens, arguments
-        )
-    ]
+        folders["base"] = run.base
+    folders["merged"] = lambda: merged.folder("model/")
+    questions = _Questions(
+        system="" if arguments.no_system else merged.read("model/system_message.txt").decode(),
+        prompts=arguments.prompt,
+        new_tokens=arguments.max_new_tokens,
+        compare=arguments.compare,
+        streams=not arguments.json,
+    )
+    device = run.snapshot.spec.training.device
+    answers: list[dict[str, Any]] = []
+    for name, folder in folders.items():
+        answers += _ask(name, folder(), device, questions)
     if arguments.json:
-        _print_json(snapshot, system, arguments.prompt, answers)
+        _print_json(run.snapshot, questions, answers)
 
 
 def _ask(
-    which: str,
-    folder: Path,
-    snapshot: Snapshot,
-    system: str,
-    prompts: Sequence[str],
-    new_tokens: int,
-    arguments: argparse.Namespace,
+    name: ModelName, folder: Path, device_setting: str, questions: _Questions
 ) -> Iterator[dict[str, Any]]:
-    """One model's answers; printed as they come, unless they are wanted as JSON."""
+    """One model's answers."""
     with collector_paused():
         import torch
 
         from tunesmith_jobs.device import find_device
-        from tunesmith_jobs.evaluate.model import LanguageModel
         from tunesmith_jobs.infer.stream import PrintedStream
+        from tunesmith_jobs.language_model import LanguageModel
 
-    device = find_device(snapshot.spec.training.device).kind
+    device = find_device(device_setting).kind
     with LanguageModel(folder, torch.device(device)) as model:
-        for number, prompt in enumerate(prompts):
-            if not arguments.json:
-                _print_title(which, prompt, number, compare=arguments.compare, several=len(prompts) > 1)
-            tokens = model.question_tokens(
-                question(system, {"prompt": prompt}, system_role=model.system_role)
-            )
+        for number, prompt in enumerate(questions.prompts):
+            if questions.streams:
+                _print_title(name, number, questions)
+            messages = question(questions.system, {"prompt": prompt}, system_role=model.system_role)
+            tokens = model.question_tokens(messages)
             room = model.context - len(tokens)
             if room <= 0:
                 raise Usage(
-                    f"the prompt has {len(tokens)} tokens with its system message, and the model looks at {model.context}",
+                    f"the prompt has {len(tokens)} tokens with its system message, "
+                    f"and the model looks at {model.context}",
                     reason="PromptTooLong",
                     remedy="shorten the prompt",
                 )
             began = time.monotonic()
-            stream = None if arguments.json else PrintedStream(model.tokenizer)
-            [text] = model.answers([tokens], min(new_tokens, room), streamer=stream)
-            yield {"model": which, "row": number, "text": text, "seconds": round(time.monotonic() - began, 3)}
+            stream = PrintedStream(model.tokenizer) if questions.streams else None
+            [text] = model.answers([tokens], min(questions.new_tokens, room), streamer=stream)
+            seconds = round(time.monotonic() - began, 3)
+            yield {"model": name, "row": number, "text": text, "seconds": seconds}
 
 
-def _print_title(which: str, prompt: str, number: int, *, compare: bool, several: bool) -> None:
-    """Sections, where there is more than one answer."""
-    if compare and number == 0:
-        print(f"{'' if which == 'base' else chr(10)}=== {_TITLES[which]} ===", flush=True)
-    if several:
-        print(f"{chr(10) if number else ''}> {prompt}", flush=True)
+def _print_title(name: ModelName, number: int, questions: _Questions) -> None:
+    """Headings, where there is more than one answer."""
+    if questions.compare and number == 0:
+        gap = "" if name == "base" else "\n"
+        print(f"{gap}=== {_TITLES[name]} ===", flush=True)
+    if len(questions.prompts) > 1:
+        gap = "\n" if number else ""
+        print(f"{gap}> {questions.prompts[number]}", flush=True)
 
 
-def _print_json(
-    snapshot: Snapshot, system: str, prompts: Sequence[str], answers: Sequence[dict[str, Any]]
-) -> None:
-    rows: list[dict[str, Any]] = [{"prompt": prompt} for prompt in prompts]
+def _print_json(snapshot: Snapshot, questions: _Questions, answers: Sequence[dict[str, Any]]) -> None:
+    rows: list[dict[str, Any]] = [{"prompt": prompt} for prompt in questions.prompts]
     for answer in answers:
-        rows[answer["row"]][answer["model"]] = answer["text"]
-        rows[answer["row"]][f"{answer['model']}Seconds"] = answer["seconds"]
-    print(
-        json.dumps(
-            {"format": FORMAT, "run": snapshot.run, "systemMessage": system, "answers": rows},
-            ensure_ascii=False,
-            indent=1,
-        )
-    )
-
-
-def _finished(snapshot: Snapshot, store: Store, name: Any, work: Path) -> Finished:
-    manifest = read_manifest(store, snapshot.run, name, snapshot.key(name))
-    if manifest is None:
-        raise Gone(
-            f"run {snapshot.run} has no result of {name} in {store.url}",
-            reason="NoModel",
-            remedy="finish the run first: `tunesmith run`",
-        )
-    return Finished(store, manifest, work / "inputs")
-
-
-def _base(snapshot: Snapshot, store: Store, work: Path) -> Path:
-    from tunesmith_jobs.base import open_base
-
-    pin = _finished(snapshot, store, "train", work).manifest.pins.get("base")
-    if pin is None:
-        raise Gone(
-            "train's manifest does not say which base model it used",
-            remedy="set `rerun: {from: train, id: <new>}`",
-        )
-    return open_base(pin, work, token=os.environ.get("HF_TOKEN"))
+        row = rows[answer["row"]]
+        row[answer["model"]] = answer["text"]
+        row[f"{answer['model']}Seconds"] = answer["seconds"]
+    document = {
+        "format": FORMAT,
+        "run": snapshot.run,
+        "systemMessage": questions.system,
+        "answers": rows,
+    }
+    print(json.dumps(document, ensure_ascii=False, indent=1))
 
 
 def _snapshot(file: str) -> Snapshot:
@@ -159,13 +182,13 @@ def _snapshot(file: str) -> Snapshot:
 
 @contextlib.contextmanager
 def _scratch(folder: str | None) -> Iterator[Path]:
-    """`folder`, kept; or a new one, removed."""
-    place = Path(folder or tempfile.mkdtemp(prefix="tunesmith-infer-")).absolute()
+    """The folder for downloads: the given one, which is kept, or a new one, which is removed."""
+    path = Path(folder or tempfile.mkdtemp(prefix="tunesmith-infer-")).absolute()
     try:
-        yield place
+        yield path
     finally:
         if folder is None:
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -6,11 +6,11 @@ from transformers import TextStreamer
 
 
 class PrintedStream(TextStreamer):  # type: ignore[misc] # transformers ships no types
-    """Prints whole words as they come (or whole characters, where a script has no blanks), and a newline at the end."""
+    """Prints whole words as they come, or whole characters in a script without spaces, and a newline at the end."""
 
     def __init__(self, tokenizer: Any) -> None:
         super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: FBT001, FBT002 - transformers' signature
-        """A piece that will not change any more."""
+        """Print a piece that will not change any more."""
         print(text, end="\n" if stream_end else "", flush=True)

@@ -2,8 +2,7 @@ import os
 
 from tunesmith_jobs import before_torch
 
-os.environ.update(before_torch.missing(os.environ))
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # `deterministic` needs it, and it is read once
+os.environ.update(before_torch.missing(os.environ, trains=True))
 
 from tunesmith_jobs.process import collector_paused, leave
 
@@ -14,4 +13,5 @@ with collector_paused():
     from tunesmith_jobs.train.work import work
 
 if __name__ == "__main__":
-    leave(run_stage("train", work, kind=Follower if int(os.environ.get("RANK", "0")) else Attempt))
+    follows = int(os.environ.get("RANK", "0")) > 0
+    leave(run_stage("train", work, kind=Follower if follows else Attempt))

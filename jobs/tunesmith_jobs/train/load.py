@@ -33,7 +33,7 @@ def load_model(folder: Path, settings: Training, device: Device, attempt: Attemp
     own = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
     kind = arguments.load_dtype(settings, device.kind, own)
     four = arguments.quantization(
-        settings, arguments.compute_dtype(settings, device.kind, bf16_supported=device.bf16)
+        settings, arguments.compute_dtype(settings, device.kind, bf16_supported=device.supports_bf16)
     )
     options: dict[str, Any] = {"quantization_config": BitsAndBytesConfig(**four)} if four else {}
     if settings.attn_implementation != "auto":

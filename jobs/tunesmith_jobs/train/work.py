@@ -22,7 +22,7 @@ from tunesmith.manifest import Pin
 from tunesmith.settings import Training
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import find_base, inspect_base, open_base
-from tunesmith_jobs.device import Device, check, find_device, out_of_memory
+from tunesmith_jobs.device import Device, check_settings, find_device, out_of_memory
 from tunesmith_jobs.estimate import check_fits
 from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.process import collector_paused
@@ -46,7 +46,7 @@ def work(attempt: Attempt) -> Outcome:
 def _work(attempt: Attempt, settings: Training, us: Together) -> Outcome:
     check_trackers(settings.report_to)
     device = find_device(settings.device)
-    check(settings, device)
+    check_settings(settings, device)
     attempt.say(f"training on {f'{us.processes} x ' if us.processes > 1 else ''}{device.name}")
     token = os.environ.get("HF_TOKEN") or None
     pin = us.share(lambda: attempt.pin("base", lambda: find_base(attempt.spec.model.base, token=token)))

@@ -1,4 +1,7 @@
-"""A model folder, run: the figures against transformers' own, and a batch against its rows one by one."""
+"""A model folder, loaded and run: the figures against transformers' own, and a batch against its rows one by one."""
+
+import json
+import shutil
 
 import pytest
 import torch
@@ -8,8 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from tunesmith.errors import BadRequest
 from tunesmith_jobs.chat import conversation, question
-from tunesmith_jobs.evaluate import model as subject
-from tunesmith_jobs.evaluate.model import LanguageModel, batches
+from tunesmith_jobs.language_model import LanguageModel, batches
 
 CPU = torch.device("cpu")
 
@@ -27,44 +29,44 @@ def encoded(tuned):
 
 def test_the_loss_is_that_of_transformers_on_the_answer_and_its_end(models, tuned, encoded):
     peer = AutoModelForCausalLM.from_pretrained(models.tuned, dtype=torch.float32)
-    for (tokens, start), found in zip(encoded, tuned.losses(encoded), strict=True):
+    for (tokens, start), loss in zip(encoded, tuned.losses(encoded), strict=True):
         ids = torch.tensor([tokens])
         labels = ids.clone()
         labels[:, :start] = -100
         with torch.inference_mode():
             expected = peer(input_ids=ids, labels=labels).loss.item()
-        assert found.tokens == len(tokens) - start
-        assert found.nats / found.tokens == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        assert loss.tokens == len(tokens) - start
+        assert loss.per_token == pytest.approx(expected, rel=1e-4, abs=1e-6)
         assert tuned.tokenizer.decode(tokens[start:]).rstrip().endswith("}<|im_end|>")
 
 
 def test_rows_one_by_one_have_the_loss_they_have_in_a_batch(tuned, encoded):
     together = tuned.losses(encoded)
     alone = [tuned.losses([row])[0] for row in encoded]
-    assert [one.nats for one in alone] == pytest.approx([one.nats for one in together], rel=1e-4, abs=1e-5)
+    expected = [loss.nats for loss in together]
+    assert [loss.nats for loss in alone] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-def test_a_batch_whose_logits_would_be_too_large_is_divided(tuned, encoded, monkeypatch):
-    whole = tuned.losses(encoded)
-    monkeypatch.setattr(subject, "_LOGITS_AT_ONCE", 1)
-    assert [one.nats for one in tuned.losses(encoded)] == pytest.approx(
-        [one.nats for one in whole], rel=1e-4, abs=1e-5
-    )
+def test_a_batch_whose_logits_would_be_too_large_is_divided(models, tuned, encoded):
+    whole = [loss.nats for loss in tuned.losses(encoded)]
+    with LanguageModel(models.tuned, CPU, logits_bytes=1) as frugal:
+        divided = [loss.nats for loss in frugal.losses(encoded)]
+    assert divided == pytest.approx(whole, rel=1e-4, abs=1e-5)
 
 
 def test_a_row_beyond_the_context_is_cut_and_one_without_an_answer_left_counts_nothing(tuned):
     long = tuned.row_tokens(*conversation("", {"prompt": "x", "response": "word " * 600}))
     lost = tuned.row_tokens(*conversation("", {"prompt": "word " * 600, "response": "x"}))
-    found = tuned.losses([long, lost])
-    assert found[0].tokens == 512 - long[1]
-    assert (found[1].nats, found[1].tokens) == (0.0, 0)
+    of_long, of_lost = tuned.losses([long, lost])
+    assert of_long.tokens == 512 - long[1]
+    assert (of_lost.nats, of_lost.tokens) == (0.0, 0)
 
 
 def test_answers_of_a_batch_are_those_of_its_rows_alone(tuned):
     questions = [tuned.question_tokens(question(SYSTEM, {"prompt": row.prompt})) for row in ROWS]
     together = tuned.answers(questions, 16)
     assert together == [row.response for row in ROWS]
-    assert together == [tuned.answers([one], 16)[0] for one in questions]
+    assert together == [tuned.answers([tokens], 16)[0] for tokens in questions]
 
 
 def test_n_counts_new_tokens(tuned):
@@ -74,9 +76,6 @@ def test_n_counts_new_tokens(tuned):
 
 
 def test_generation_settings_of_the_folder_do_not_colour_the_answers(models, tmp_path):
-    import json
-    import shutil
-
     folder = shutil.copytree(models.tuned, tmp_path / "model")
     wild = {
         "do_sample": True,
@@ -92,9 +91,6 @@ def test_generation_settings_of_the_folder_do_not_colour_the_answers(models, tmp
 
 
 def test_the_templates_end_of_turn_ends_an_answer_though_the_folder_names_another_token(models, tmp_path):
-    import json
-    import shutil
-
     folder = shutil.copytree(models.tuned, tmp_path / "model")
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 0}))
     settings = json.loads((folder / "tokenizer_config.json").read_text())
