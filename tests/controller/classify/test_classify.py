@@ -6,8 +6,8 @@ import pytest
 
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result
-from tunesmith_controller.classify import Finding, classify
-from tunesmith_controller.model import Event
+from tunesmith_controller.decide.classify import Finding, classify
+from tunesmith_controller.decide.model import Event
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 POD = "riddles-train-0a1b2c3d-x7k2p"

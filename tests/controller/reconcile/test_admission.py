@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.profile import Limits
-from tunesmith_controller.admission import Candidate, turns
-from tunesmith_controller.model import Turn
+from tunesmith_controller.decide.admission import Candidate, turns
+from tunesmith_controller.decide.model import Turn
 
 NAMESPACES = ("blue", "green", "red")
 

@@ -12,10 +12,10 @@ from tunesmith import wire
 from tunesmith.events import Progress
 from tunesmith.resolve import StageKey
 from tunesmith.status import FinishedStage, StageStatus
-from tunesmith_controller.classify import Finding, classify, lost_node
-from tunesmith_controller.model import Object, World
-from tunesmith_controller.reconcile import objects
-from tunesmith_controller.reconcile.objects import Identity, name_of, rfc3339
+from tunesmith_controller.decide import objects
+from tunesmith_controller.decide.classify import Finding, classify, lost_node
+from tunesmith_controller.decide.model import Object, World
+from tunesmith_controller.decide.objects import Identity, name_of, rfc3339
 
 _ETA_SLACK = timedelta(seconds=60)
 _LONGEST = 10 * 365 * 86_400  # seconds of an ETA

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from tunesmith import wire
 from tunesmith.resolve import Snapshot, StageKey
 from tunesmith.status import FinishedStage, StageStatus, Status
-from tunesmith_controller.model import Object
-from tunesmith_controller.reconcile.objects import (
+from tunesmith_controller.decide.model import Object
+from tunesmith_controller.decide.objects import (
     complete,
     finite,
     label,

@@ -13,9 +13,9 @@ from tunesmith.request import Rerun, TrainingRequest
 from tunesmith.reruns import latest
 from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve
 from tunesmith.wire import API_VERSION, KIND
-from tunesmith_controller.model import Config, Frozen, Object, Other, SnapshotMap
-from tunesmith_controller.reconcile.accept import Refused, Waiting
-from tunesmith_controller.reconcile.objects import Identity
+from tunesmith_controller.decide.model import Config, Frozen, Object, Other, SnapshotMap
+from tunesmith_controller.decide.objects import Identity
+from tunesmith_controller.decide.reconcile.accept import NotAccepted, Waiting
 
 FIELD_OF = {
     "generate": "data",
@@ -87,14 +87,14 @@ def _before(request: TrainingRequest, profile: Profile) -> list[StageKey] | None
 def freeze(
     who: Identity, request: TrainingRequest, profile: Profile, others: Mapping[str, Other]
 ) -> SnapshotMap:
-    """The snapshot of the present generation. Raises Refused, or Waiting for the run of another request."""
+    """The snapshot of the present generation. Raises NotAccepted, or Waiting for the run of another request."""
     named = runs(who, request, others)
     try:
         snapshot = plan.snapshot(
             request, run=children.run_name(who.name, who.uid), profile=profile, cluster=True, runs=named
         )
     except BadRequest as error:
-        raise Refused(error.reason, error.problems or [Problem("spec", error.message)]) from error
+        raise NotAccepted(error.reason, error.problems or [Problem("spec", error.message)]) from error
     frozen = Frozen(
         generation=who.generation, retry=request.spec.retry, rerun=_told(request.spec.rerun), profile=profile
     )
@@ -104,7 +104,7 @@ def freeze(
         remedy = (
             "shorten spec.task, data.seeds or evaluation.prompts; rows of your own belong into data.source"
         )
-        raise Refused("SnapshotTooLarge", [Problem("spec", why, remedy=remedy)])
+        raise NotAccepted("SnapshotTooLarge", [Problem("spec", why, remedy=remedy)])
     return SnapshotMap(children.snapshot_name(who.name, who.uid, content), snapshot, frozen)
 
 

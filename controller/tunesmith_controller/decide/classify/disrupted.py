@@ -3,14 +3,14 @@
 import re
 from datetime import datetime, timedelta
 
-from tunesmith_controller.classify.case import Finding, PodFacts, shortened
+from tunesmith_controller.decide.classify.facts import Finding, PodFacts, shortened
 
 _OVERDUE = timedelta(seconds=60)  # after the grace period, which deletionTimestamp holds already
 _VOLUME_FULL = re.compile(r'Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"')
 _SAVED = "a new pod goes on from what is saved; nothing is to be done"
 
 # Reason of the condition DisruptionTarget -> our reason, what happened, what to do
-_DISRUPTIONS = {
+DISRUPTIONS = {
     "PreemptionByScheduler": (
         "Preempted", "the pod made room for one of higher priority", f"{_SAVED}, unless spec.stages.{{stage}}.priorityClassName is too low",
     ),
@@ -94,7 +94,7 @@ def disrupted(pod: PodFacts) -> Finding | None:
     condition = pod.condition("DisruptionTarget", "True")
     if not condition and pod.status.get("reason") != "NodeLost":
         return None
-    entry = _DISRUPTIONS.get(str(condition.get("reason") or "DeletionByTaintManager"))
+    entry = DISRUPTIONS.get(str(condition.get("reason") or "DeletionByTaintManager"))
     if entry is None:
         return pod.finding(
             "Disrupted",

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from tunesmith_controller.model import Object
+from tunesmith_controller.decide.model import Object
 
 Key = tuple[str, str]  # namespace, name
 Index = Callable[[Object], Iterable[str]]
@@ -18,7 +18,7 @@ def key_of(item: Object) -> Key:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
-class Store:
+class Cache:
     """Objects by key, and by each index. `trim` cuts an object down to what is read, before it is kept."""
 
     def __init__(

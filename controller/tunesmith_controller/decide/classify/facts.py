@@ -6,7 +6,7 @@ from typing import Any
 
 from tunesmith.events import Result, parse
 from tunesmith.wire import CONTAINER
-from tunesmith_controller.model import Event, Object
+from tunesmith_controller.decide.model import Event, Object
 
 _LONGEST = 400  # characters of a message of somebody else's
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tunesmith_controller.api import Api, ApiError, Call, Unreachable
-from tunesmith_controller.model import Event, Object
+from tunesmith_controller.decide.model import Event, Object
+from tunesmith_controller.decide.objects import unfinished
 from tunesmith_controller.rate import TokenBucket
-from tunesmith_controller.reconcile.objects import unfinished
 from tunesmith_controller.rights import EVENTS
 
 JOB_WITHOUT_POD = 5.0  # seconds until we ask why
@@ -62,7 +62,7 @@ def _suspects(
             yield pod["metadata"]["uid"], _age(pod["metadata"]["creationTimestamp"], now), POD_NOT_STARTED
 
 
-class Troubles:
+class EventReader:
     """Reads the events of what is stuck, within a rate; in between it gives what it read last."""
 
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:

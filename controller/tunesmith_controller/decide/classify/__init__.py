@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from tunesmith_controller.classify import ended, of_job, starting, taken
-from tunesmith_controller.classify.case import Finding, JobFacts, PodFacts
-from tunesmith_controller.model import Event, Object
+from tunesmith_controller.decide.classify import disrupted, ended, jobs, starting
+from tunesmith_controller.decide.classify.facts import Finding, JobFacts, PodFacts
+from tunesmith_controller.decide.model import Event, Object
 
 __all__ = ["Finding", "classify", "lost_node"]
 
@@ -27,19 +27,19 @@ _OF_A_POD: tuple[Callable[[PodFacts], Finding | None], ...] = (
     starting.unschedulable,
     starting.volume,
     ended.not_started,
-    taken.evicted,
-    taken.rejected,
-    taken.disrupted,
+    disrupted.evicted,
+    disrupted.rejected,
+    disrupted.disrupted,
     ended.crashed,
 )
 _OF_THE_JOB: tuple[Callable[[JobFacts], Finding | None], ...] = (
-    of_job.quota,
-    of_job.pod_security,
-    of_job.service_account,
-    of_job.classes,
-    of_job.refused,
-    of_job.deadline,
-    of_job.given_up,
+    jobs.quota,
+    jobs.pod_security,
+    jobs.service_account,
+    jobs.classes,
+    jobs.refused,
+    jobs.deadline,
+    jobs.given_up,
 )
 
 
@@ -55,7 +55,7 @@ def classify(
         return None
     if (found := ended.out_of_memory_twice(mine)) is not None:
         return found
-    if not facts.failed and mine and (found := taken.node_lost(mine[-1], now)) is not None:
+    if not facts.failed and mine and (found := disrupted.node_lost(mine[-1], now)) is not None:
         return found
     if not facts.failed and mine and (mine[-1].running or mine[-1].succeeded):
         return None
@@ -74,7 +74,7 @@ def classify(
 def lost_node(pods: Sequence[Object], stage: str, now: datetime) -> Finding | None:
     """Why the newest pod of a Job that is to go does not; None if it still may."""
     mine = [PodFacts(pod, stage) for pod in _oldest_first(pods)]
-    return taken.node_lost(mine[-1], now) if mine else None
+    return disrupted.node_lost(mine[-1], now) if mine else None
 
 
 def _first_of(pods: Sequence[PodFacts]) -> Finding | None:

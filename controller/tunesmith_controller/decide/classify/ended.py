@@ -5,7 +5,7 @@ import signal
 from collections.abc import Sequence
 
 from tunesmith.errors import ExitCode
-from tunesmith_controller.classify.case import Finding, PodFacts, shortened
+from tunesmith_controller.decide.classify.facts import Finding, PodFacts, shortened
 
 _LESS_MEMORY = {
     "train": "; on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tunesmith.profile import Limits
-from tunesmith_controller.model import Turn
+from tunesmith_controller.decide.model import Turn
 
 
 @dataclass(frozen=True)

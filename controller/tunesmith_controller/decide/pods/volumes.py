@@ -7,8 +7,8 @@ from tunesmith.podspec import SCRATCH, TMP
 from tunesmith.profile import Pod, Profile
 from tunesmith.stages import STAGES
 from tunesmith.wire import SNAPSHOT_FILE, TEACHER_RATE
-from tunesmith_controller.model import SnapshotMap
-from tunesmith_controller.pods import resources
+from tunesmith_controller.decide.model import SnapshotMap
+from tunesmith_controller.decide.pods import resources
 
 REQUEST = "request"
 SNAPSHOT_PATH = f"/etc/tunesmith/{SNAPSHOT_FILE}"

@@ -10,13 +10,13 @@ from tunesmith.manifest import stage_folder
 from tunesmith.resolve import Snapshot
 from tunesmith.stages import PARTS, STAGES, StageKind
 from tunesmith.status import Condition, ConditionType, Outputs, Phase, StageStatus, Status
-from tunesmith_controller.reconcile.objects import Identity, rfc3339
+from tunesmith_controller.decide.objects import Identity, rfc3339
 
 FINAL: tuple[Phase, ...] = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True)
-class Hold:
+class Blocker:
     """Why nothing is started now. `refused`: the request itself is wrong; `outdated`: there is no snapshot of this generation yet."""
 
     phase: Phase
@@ -27,12 +27,12 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Outcome:
     """All that the status is made of."""
 
     rows: Sequence[StageStatus] = ()
     current: str = ""  # stage at work
-    hold: Hold | None = None
+    hold: Blocker | None = None
     verdict: Verdict | None = None
     snapshot: Snapshot | None = None
     snapshot_name: str = ""
@@ -40,7 +40,7 @@ class Outlook:
     place: int = 0
 
 
-def next_status(who: Identity, old: Status, seen: Outlook, now: datetime) -> Status:
+def next_status(who: Identity, old: Status, seen: Outcome, now: datetime) -> Status:
     """The status to write; of the old one only what must not change is taken."""
     phase, reason, message = _standing(seen)
     row = next((row for row in seen.rows if row.name == seen.current), None)
@@ -78,7 +78,7 @@ def folder(store: str, run: str, stage: str, key: str) -> str:
     return f"{store}/{stage_folder(run, stage, key)}/"
 
 
-def _standing(seen: Outlook) -> tuple[Phase, str, str]:
+def _standing(seen: Outcome) -> tuple[Phase, str, str]:
     """Phase, reason and message; what is final first."""
     hold = seen.hold
     row = next((row for row in seen.rows if row.name == seen.current), None)
@@ -104,7 +104,7 @@ def _standing(seen: Outlook) -> tuple[Phase, str, str]:
     return "Running" if between else "Pending", row.reason or "Starting", message
 
 
-def _end(seen: Outlook) -> tuple[Phase, str, str] | None:
+def _end(seen: Outcome) -> tuple[Phase, str, str] | None:
     """How the request has ended, if it has."""
     failed = next((row for row in seen.rows if row.phase == "Failed"), None)
     if failed is not None:
@@ -125,7 +125,7 @@ def _loss(rows: Iterable[StageStatus]) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _outputs(seen: Outlook) -> Outputs:
+def _outputs(seen: Outcome) -> Outputs:
     done = {row.name: row.output for row in seen.rows if row.phase == "Succeeded"}
     found = {name: done.get(stage, "") for name, (stage, _) in PARTS.items()}
     if seen.snapshot is not None and "deliver" in done:
@@ -159,7 +159,7 @@ class _Judge:
 
 
 def _conditions(
-    judged: _Judge, seen: Outlook, phase: Phase, reason: str, message: str
+    judged: _Judge, seen: Outcome, phase: Phase, reason: str, message: str
 ) -> tuple[Condition, ...]:
     """All types, always in the same order. kstatus takes the first of Reconciling and Stalled that is True.
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tunesmith_controller.classify.case import Finding, JobFacts, shortened
+from tunesmith_controller.decide.classify.facts import Finding, JobFacts, shortened
 
 _QUOTA = re.compile(r"exceeded quota: ([^,]+), requested: (.+?), used: (.+?), limited: (.+)$")
 _MUST_SPECIFY = re.compile(r"failed quota: ([^:]+): must specify (.+)$")

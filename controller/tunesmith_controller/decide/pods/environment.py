@@ -12,9 +12,9 @@ from tunesmith.profile import Profile
 from tunesmith.resolve import BUILT_IN, Snapshot
 from tunesmith.settings import SecretKey
 from tunesmith.stages import STAGES
-from tunesmith_controller.model import SnapshotMap
-from tunesmith_controller.pods import resources
-from tunesmith_controller.pods.volumes import POD, RATE_FILE
+from tunesmith_controller.decide.model import SnapshotMap
+from tunesmith_controller.decide.pods import resources
+from tunesmith_controller.decide.pods.volumes import POD, RATE_FILE
 
 _TRACKERS = {"wandb": "WANDB_", "mlflow": "MLFLOW_", "trackio": "TRACKIO_", "tensorboard": "TENSORBOARD_"}
 

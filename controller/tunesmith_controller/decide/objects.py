@@ -16,7 +16,7 @@ from tunesmith.events import Result, parse
 from tunesmith.pruning import read_pruned
 from tunesmith.status import Status
 from tunesmith.wire import GENERATION
-from tunesmith_controller.model import Object
+from tunesmith_controller.decide.model import Object
 
 _GIVES_UP = frozenset(code.value for code in ExitCode if code.final)
 

@@ -3,7 +3,7 @@
 import re
 
 from tunesmith.stages import STAGES
-from tunesmith_controller.classify.case import Finding, PodFacts, shortened
+from tunesmith_controller.decide.classify.facts import Finding, PodFacts, shortened
 
 _IMAGE = frozenset(
     {

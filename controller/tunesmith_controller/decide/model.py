@@ -1,4 +1,4 @@
-"""What `reconcile` reads and what it says: plain data. The shell gathers a `World` and carries out a `Plan`."""
+"""What `reconcile` reads and what it says: plain data. The shell gathers a `World` and carries out a `Decision`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,7 +113,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Decision:
     """What is to be done, in this order: the snapshot's ConfigMap, status, deletes, Jobs, shares, events.
 
     The status comes before the Job, with the resourceVersion that was read, even if nothing in it has changed: it names the Job that is

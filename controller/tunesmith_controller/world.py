@@ -7,13 +7,13 @@ from typing import Any
 
 from tunesmith.events import Progress
 from tunesmith_controller.api import Api, Call, NotFound
-from tunesmith_controller.model import Object, Other, World
-from tunesmith_controller.reconcile.objects import read_status
-from tunesmith_controller.reconcile.standing import has_a_job
+from tunesmith_controller.cache import Cache
+from tunesmith_controller.decide.model import Object, Other, World
+from tunesmith_controller.decide.objects import read_status
+from tunesmith_controller.decide.reconcile.standing import has_a_job
+from tunesmith_controller.event_reader import EventReader, stuck
 from tunesmith_controller.rights import JOBS
-from tunesmith_controller.snapshots import Snapshots
-from tunesmith_controller.store import Store
-from tunesmith_controller.stuck import Troubles, stuck
+from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.trim import (
     owners,
     pod_belongs,
@@ -32,9 +32,9 @@ class Caches:
     """The three stores."""
 
     def __init__(self) -> None:
-        self.requests = Store(trim_request, {"references": references, "run": same_run})
-        self.jobs = Store(trim_job, {"owner": owners})
-        self.pods = Store(trim_pod, {"request": request_label})
+        self.requests = Cache(trim_request, {"references": references, "run": same_run})
+        self.jobs = Cache(trim_job, {"owner": owners})
+        self.pods = Cache(trim_pod, {"request": request_label})
 
     def jobs_of(self, request: Object) -> list[Object]:
         """Jobs of a request, by its uid."""
@@ -58,8 +58,8 @@ class Gathered:
 def gather(
     api: Api,
     caches: Caches,
-    snapshots: Snapshots,
-    troubles: Troubles,
+    snapshots: SnapshotReader,
+    troubles: EventReader,
     request: Object,
     now: datetime,
     *,
@@ -87,7 +87,7 @@ def gather(
     return Gathered(world, again)
 
 
-def others(requests: Store, request: Object) -> dict[str, Other]:
+def others(requests: Cache, request: Object) -> dict[str, Other]:
     """The requests that this one reads from, as far as they exist."""
     found: dict[str, Other] = {}
     for name in referenced(request):
@@ -107,7 +107,7 @@ def others(requests: Store, request: Object) -> dict[str, Other]:
     return found
 
 
-def run_taken_by(requests: Store, request: Object) -> str:
+def run_taken_by(requests: Cache, request: Object) -> str:
     """Name of a request that works on the same run, or of an older one that wants to. Empty if there is none."""
     mine = _age_of(request)
     for other in sorted(

@@ -1,4 +1,4 @@
-"""The decision about one request. Pure: everything it looks at is an argument, everything it wants is in the Plan.
+"""The decision about one request. Pure: everything it looks at is an argument, everything it wants is in the Decision.
 
 Read `reconcile` from top to bottom. What is in the other files: objects (what Kubernetes' objects show), accept and snapshots (what
 the request asks for), finished and stages (where its stages are), holds (what keeps the next one back), making (its Job), outlook (the
@@ -13,36 +13,37 @@ from tunesmith.gate import Verdict, judge
 from tunesmith.request import TrainingRequest
 from tunesmith.resolve import Snapshot, StageKey
 from tunesmith.status import StageStatus, Status
-from tunesmith_controller.model import Config, Delete, Object, Plan, SnapshotMap, World
-from tunesmith_controller.pods import gpus
-from tunesmith_controller.reconcile import accept, objects, snapshots
-from tunesmith_controller.reconcile.accept import Refused, Waiting
-from tunesmith_controller.reconcile.finished import Finished, finished, is_done, remembered
-from tunesmith_controller.reconcile.holds import hold_of
-from tunesmith_controller.reconcile.making import named, next_job, shares, wish_of
-from tunesmith_controller.reconcile.notes import notes
-from tunesmith_controller.reconcile.objects import Identity, name_of
-from tunesmith_controller.reconcile.outlook import FINAL, Hold, Outlook, folder, next_status
-from tunesmith_controller.reconcile.snapshots import read_map
-from tunesmith_controller.reconcile.stages import Step, Wish, advance, later, succeeded
-from tunesmith_controller.reconcile.standing import holds_a_place
+from tunesmith_controller.decide import objects
+from tunesmith_controller.decide.model import Config, Decision, Delete, Object, SnapshotMap, World
+from tunesmith_controller.decide.objects import Identity, name_of
+from tunesmith_controller.decide.pods import gpus
+from tunesmith_controller.decide.reconcile import accept, snapshots
+from tunesmith_controller.decide.reconcile.accept import NotAccepted, Waiting
+from tunesmith_controller.decide.reconcile.blocker import hold_of
+from tunesmith_controller.decide.reconcile.finished import Finished, finished, is_done, remembered
+from tunesmith_controller.decide.reconcile.job import named, next_job, shares, wish_of
+from tunesmith_controller.decide.reconcile.notes import notes
+from tunesmith_controller.decide.reconcile.snapshots import read_map
+from tunesmith_controller.decide.reconcile.stages import Step, Wish, advance, later, succeeded
+from tunesmith_controller.decide.reconcile.standing import holds_a_place
+from tunesmith_controller.decide.reconcile.status import FINAL, Blocker, Outcome, folder, next_status
 
 __all__ = ["read_map", "reconcile"]
 
 _LOOK_AGAIN = 30.0  # seconds, while a request waits for something that no watch of its own tells of
 
 
-def reconcile(world: World, now: datetime, config: Config) -> Plan:
+def reconcile(world: World, now: datetime, config: Config) -> Decision:
     """What to do about a request, given what is."""
     who = objects.identity(world.request)
     old = objects.read_status(world.request)
     if who.deleted:  # its children go with it, by their owner reference
-        return _flagged(Plan(old), world)
+        return _flagged(Decision(old), world)
     done = finished(old, world.jobs, world.pods)
     request, held, hold = _accepted(who, world, old, done, config)
     suspend = (world.request.get("spec") or {}).get("suspend") is True
     if suspend and hold is not None and not hold.refused:
-        hold = Hold("Suspended", "Suspended", "suspended: set spec.suspend to false", outdated=True)
+        hold = Blocker("Suspended", "Suspended", "suspended: set spec.suspend to false", outdated=True)
     if held is None:
         return _nothing_yet(who, world, old, done, hold, now, suspend=suspend)
 
@@ -70,7 +71,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
             row = row.model_copy(update={"reason": hold.reason, "message": hold.message})
         rows = [row if one.name == row.name else one for one in rows]
 
-    seen = Outlook(
+    seen = Outcome(
         rows=rows,
         current=current.name if current else "",
         hold=hold,
@@ -81,7 +82,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
         place=world.turn.place,
     )
     status = next_status(who, old, seen, now).model_copy(update={"finished": remembered(done, held.snapshot)})
-    plan = Plan(
+    decision = Decision(
         status,
         deletes=deletes,
         creates=tuple(creates),
@@ -89,12 +90,12 @@ def reconcile(world: World, now: datetime, config: Config) -> Plan:
         notes=notes(old, status, step.lost if step else ""),
         requeue_after=_again(status, step, hold, world),
     )
-    return _flagged(_expired(plan, world, held.snapshot, now), world)
+    return _flagged(_expired(decision, world, held.snapshot, now), world)
 
 
 def _accepted(
     who: Identity, world: World, old: Status, done: Finished, config: Config
-) -> tuple[TrainingRequest | None, SnapshotMap | None, Hold | None]:
+) -> tuple[TrainingRequest | None, SnapshotMap | None, Blocker | None]:
     """The request, and its present snapshot; or the one before it, and why there is no new one."""
     request: TrainingRequest | None = None
     before = world.snapshot
@@ -110,10 +111,10 @@ def _accepted(
             accept.same_run(held.snapshot.run, old.run)
             accept.same_store(profile.store.of(who.namespace), old.store)
         return request, held, None
-    except Refused as error:
-        return request, before, Hold("Failed", error.reason, str(error), refused=True)
+    except NotAccepted as error:
+        return request, before, Blocker("Failed", error.reason, str(error), refused=True)
     except Waiting as error:
-        return request, before, Hold("Pending", error.reason, error.message, outdated=True)
+        return request, before, Blocker("Pending", error.reason, error.message, outdated=True)
 
 
 def _nothing_yet(
@@ -121,16 +122,18 @@ def _nothing_yet(
     world: World,
     old: Status,
     done: Finished,
-    hold: Hold | None,
+    hold: Blocker | None,
     now: datetime,
     *,
     suspend: bool,
-) -> Plan:
-    """The plan of a request that has no snapshot: it was refused, or waits for another one."""
-    seen = Outlook(rows=old.stages, hold=hold)
+) -> Decision:
+    """The decision of a request that has no snapshot: it was refused, or waits for another one."""
+    seen = Outcome(rows=old.stages, hold=hold)
     status = next_status(who, old, seen, now).model_copy(update={"finished": remembered(done, None)})
     deletes = _unwanted(world.jobs, "") if suspend else ()
-    return _flagged(Plan(status, deletes=deletes, notes=notes(old, status), requeue_after=_LOOK_AGAIN), world)
+    return _flagged(
+        Decision(status, deletes=deletes, notes=notes(old, status), requeue_after=_LOOK_AGAIN), world
+    )
 
 
 def _walk(
@@ -182,7 +185,7 @@ def _unwanted(jobs: Sequence[Object], wanted: str) -> tuple[Delete, ...]:
     )
 
 
-def _again(status: Status, step: Step | None, hold: Hold | None, world: World) -> float | None:
+def _again(status: Status, step: Step | None, hold: Blocker | None, world: World) -> float | None:
     """Seconds after which to look again without being told to."""
     if hold is not None and hold.reason != "Suspended":
         return _LOOK_AGAIN
@@ -191,29 +194,29 @@ def _again(status: Status, step: Step | None, hold: Hold | None, world: World) -
     return _LOOK_AGAIN if world.failed_to_create else step.again
 
 
-def _expired(plan: Plan, world: World, snapshot: Snapshot, now: datetime) -> Plan:
+def _expired(decision: Decision, world: World, snapshot: Snapshot, now: datetime) -> Decision:
     """After `ttlSecondsAfterFinished` the Jobs go, and only if asked for the request itself."""
-    ttl, ended = snapshot.spec.ttl_seconds_after_finished, objects.read_time(plan.status.completion_time)
+    ttl, ended = snapshot.spec.ttl_seconds_after_finished, objects.read_time(decision.status.completion_time)
     if ttl is None or ended is None:
-        return plan
+        return decision
     left = (ended + timedelta(seconds=ttl) - now).total_seconds()
     if left > 0:
-        return replace(plan, requeue_after=left)
+        return replace(decision, requeue_after=left)
     gone = tuple(
         Delete(name_of(job), str(job["metadata"]["uid"]))
         for job in world.jobs
         if not objects.terminating(job)
     )
-    return replace(plan, deletes=gone, delete_request=snapshot.spec.delete_when_expired)
+    return replace(decision, deletes=gone, delete_request=snapshot.spec.delete_when_expired)
 
 
-def _flagged(plan: Plan, world: World) -> Plan:
-    """The plan with what admission counts."""
+def _flagged(decision: Decision, world: World) -> Decision:
+    """The decision with what admission counts."""
     live = {name_of(job): job for job in world.jobs if objects.unfinished(job)}
-    live |= {name_of(one): one for one in plan.creates if one["kind"] == "Job"}
+    live |= {name_of(one): one for one in decision.creates if one["kind"] == "Job"}
     return replace(
-        plan,
-        at_work=bool(live) or any(map(objects.alive, world.pods)) or holds_a_place(plan.status),
+        decision,
+        at_work=bool(live) or any(map(objects.alive, world.pods)) or holds_a_place(decision.status),
         gpu=any(gpus(job) > 0 for job in live.values()),
         generating=any(objects.stage_of(job) == "generate" for job in live.values()),
     )

@@ -6,13 +6,13 @@ from tunesmith.request import StageSettings
 from tunesmith.resolve import StageKey
 from tunesmith.status import StageStatus
 from tunesmith.wire import GENERATION, RETRY, TEACHER_RATE, WAITING_FOR_GPU
-from tunesmith_controller.model import Config, Object, Share, SnapshotMap, World
-from tunesmith_controller.pods import build_job, gpus, template_hash
-from tunesmith_controller.reconcile import objects
-from tunesmith_controller.reconcile.finished import Finished
-from tunesmith_controller.reconcile.objects import Identity, name_of
-from tunesmith_controller.reconcile.outlook import Hold
-from tunesmith_controller.reconcile.stages import Wish
+from tunesmith_controller.decide import objects
+from tunesmith_controller.decide.model import Config, Object, Share, SnapshotMap, World
+from tunesmith_controller.decide.objects import Identity, name_of
+from tunesmith_controller.decide.pods import build_job, gpus, template_hash
+from tunesmith_controller.decide.reconcile.finished import Finished
+from tunesmith_controller.decide.reconcile.stages import Wish
+from tunesmith_controller.decide.reconcile.status import Blocker
 
 
 def wish_of(
@@ -49,15 +49,15 @@ def next_job(
     held: SnapshotMap,
     done: Finished,
     config: Config,
-) -> tuple[Object | None, Hold | None]:
+) -> tuple[Object | None, Blocker | None]:
     """The Job to make: of the attempt that the row names, else of the next one. Or why there is none."""
     attempt = row.attempt if row.job else row.attempt + 1
     try:
         job = _built(world, who, stage, attempt, held, done, config)
     except BadRequest as error:
-        return None, Hold("Failed", error.reason, str(error), refused=True)
+        return None, Blocker("Failed", error.reason, str(error), refused=True)
     if gpus(job) and not world.turn.gpu:
-        return None, Hold("Queued", WAITING_FOR_GPU, f"{stage.name} waits for a GPU: {world.turn.gpu_why}")
+        return None, Blocker("Queued", WAITING_FOR_GPU, f"{stage.name} waits for a GPU: {world.turn.gpu_why}")
     return job, None
 
 

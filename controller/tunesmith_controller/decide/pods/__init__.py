@@ -13,8 +13,8 @@ from tunesmith.profile import Pod
 from tunesmith.request import StageSettings
 from tunesmith.stages import FIELDS_READ, STAGES
 from tunesmith.wire import API_VERSION, KIND
-from tunesmith_controller.model import Object, SnapshotMap
-from tunesmith_controller.pods import environment, failures, resources, volumes
+from tunesmith_controller.decide.model import Object, SnapshotMap
+from tunesmith_controller.decide.pods import environment, failures, resources, volumes
 
 __all__ = ["build_job", "gpus", "template_hash"]
 

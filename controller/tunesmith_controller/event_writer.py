@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from tunesmith_controller.api import Api, ApiError, Call, Unreachable
-from tunesmith_controller.model import Note, Object
+from tunesmith_controller.decide.model import Note, Object
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import NEW_EVENTS
 
@@ -48,7 +48,7 @@ def event(request: Object, note: Note, instance: str, at: datetime) -> dict[str,
     }
 
 
-class Notes(threading.Thread):
+class EventWriter(threading.Thread):
     """Takes notes from workers and writes them as Events, at most `rate` a second."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tunesmith.children import job_name
-from tunesmith_controller.store import Store
+from tunesmith_controller.cache import Cache
 from tunesmith_controller.trim import owners, pod_belongs, trim_job, trim_request
 
 
@@ -22,8 +22,8 @@ def job(version: int, uid: str = "u1", owner: str = "r1") -> dict[str, Any]:
     }
 
 
-def store() -> tuple[Store, list[tuple[str | None, str | None]]]:
-    made, told = Store(trim_job, {"owner": owners}), list[tuple[str | None, str | None]]()
+def cache() -> tuple[Cache, list[tuple[str | None, str | None]]]:
+    made, told = Cache(trim_job, {"owner": owners}), list[tuple[str | None, str | None]]()
 
     def name(item: Any) -> str | None:
         return None if item is None else f"{item['metadata']['uid']}@{item['metadata']['resourceVersion']}"
@@ -32,13 +32,13 @@ def store() -> tuple[Store, list[tuple[str | None, str | None]]]:
     return made, told
 
 
-def version(kept: Store) -> str | None:
+def version(kept: Cache) -> str | None:
     found = kept.get(("a", "j"))
     return None if found is None else found["metadata"]["resourceVersion"]
 
 
 def test_an_answer_is_kept_if_it_is_newer_and_tells_nobody() -> None:
-    kept, told = store()
+    kept, told = cache()
     kept.put(job(5))
     kept.put_answer(job(9))
     assert version(kept) == "9"
@@ -52,7 +52,7 @@ def test_an_answer_is_kept_if_it_is_newer_and_tells_nobody() -> None:
 
 
 def test_an_event_older_than_an_answer_does_not_undo_it_but_is_told() -> None:
-    kept, told = store()
+    kept, told = cache()
     kept.put_event(job(5))
     kept.put_answer(job(9))
     kept.put_event(job(7))
@@ -65,14 +65,14 @@ def test_an_event_older_than_an_answer_does_not_undo_it_but_is_told() -> None:
 
 
 def test_an_answer_that_may_be_news_is_told() -> None:
-    kept, told = store()
+    kept, told = cache()
     kept.put_answer(job(5), tell=True)
     kept.put_answer(job(5), tell=True)
     assert told == [(None, "u1@5")]
 
 
 def test_an_answer_that_comes_after_the_deletion_brings_nothing_back() -> None:
-    kept, told = store()
+    kept, told = cache()
     kept.put(job(5))
     kept.remove(job(6))
     kept.put_answer(job(5))
@@ -83,7 +83,7 @@ def test_an_answer_that_comes_after_the_deletion_brings_nothing_back() -> None:
 
 
 def test_one_that_was_made_again_unseen_is_told_as_gone_and_new() -> None:
-    kept, told = store()
+    kept, told = cache()
     kept.put(job(5))
     kept.put(job(8, uid="u2", owner="r2"))
     assert told == [(None, "u1@5"), ("u1@5", None), (None, "u2@8")]
@@ -92,7 +92,7 @@ def test_one_that_was_made_again_unseen_is_told_as_gone_and_new() -> None:
 
 
 def test_a_list_of_one_namespace_says_nothing_about_another() -> None:
-    kept, _ = store()
+    kept, _ = cache()
     kept.put(job(5))
     kept.keep_only("b", set())
     assert version(kept) == "5"

@@ -7,7 +7,7 @@ Job was made, and the place in the queue, are in the status.
 from collections.abc import Iterator
 
 from tunesmith.status import StageStatus, Status
-from tunesmith_controller.model import Note
+from tunesmith_controller.decide.model import Note
 
 
 def notes(old: Status, new: Status, lost: str = "") -> tuple[Note, ...]:

@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from tunesmith.plan import references
 from tunesmith.request import TrainingRequest
 from tunesmith.resolve import Snapshot
-from tunesmith_controller.model import Other, World
-from tunesmith_controller.reconcile import objects, snapshots
-from tunesmith_controller.reconcile.objects import name_of
-from tunesmith_controller.reconcile.outlook import Hold
-from tunesmith_controller.reconcile.stages import Step
+from tunesmith_controller.decide import objects
+from tunesmith_controller.decide.model import Other, World
+from tunesmith_controller.decide.objects import name_of
+from tunesmith_controller.decide.reconcile import snapshots
+from tunesmith_controller.decide.reconcile.stages import Step
+from tunesmith_controller.decide.reconcile.status import Blocker
 
 
 def hold_of(
     request: TrainingRequest | None, snapshot: Snapshot, step: Step, world: World, *, suspend: bool
-) -> Hold | None:
+) -> Blocker | None:
     """What keeps the stage at work from being started; None if nothing does."""
     row = step.row
     if row.phase == "Failed":
@@ -27,18 +28,18 @@ def hold_of(
         )
         if row.reason == "NodeLost":
             text = f"suspended, but {row.name} has not ended: {row.message}"
-        return Hold("Suspended", "Suspended", text)
+        return Blocker("Suspended", "Suspended", text)
     if not step.start:
         return None
     if others := _still_there(world, row.job):
-        return Hold("Pending", "Stopping", f"{row.name} waits until {others} is gone")
+        return Blocker("Pending", "Stopping", f"{row.name} waits until {others} is gone")
     if world.run_taken_by:
         message = f"TrainingRequest {world.run_taken_by} is at work on the same run; this one goes on when it has ended"
-        return Hold("Pending", "RunTaken", message)
+        return Blocker("Pending", "RunTaken", message)
     if request is not None and (waiting := _reference(request, row.name, world.others, snapshot)) is not None:
         return waiting
     if world.turn.place and not row.job:
-        return Hold("Queued", "WaitingForTurn", f"place {world.turn.place} in the queue: {world.turn.why}")
+        return Blocker("Queued", "WaitingForTurn", f"place {world.turn.place} in the queue: {world.turn.why}")
     return None
 
 
@@ -55,7 +56,7 @@ def _still_there(world: World, own: str) -> str:
 
 def _reference(
     request: TrainingRequest, stage: str, others: Mapping[str, Other], snapshot: Snapshot
-) -> Hold | None:
+) -> Blocker | None:
     """Waits for the stage of another request that this one reads."""
     frozen = {"generate": snapshot.spec.data.from_, "train": snapshot.spec.training.from_}
     for name, wanted in references(request.spec):
@@ -67,19 +68,19 @@ def _reference(
         field = f"spec.{snapshots.FIELD_OF[wanted]}.from"
         where = f"{field}.request: TrainingRequest {name}"
         if other is None:
-            return Hold("Pending", "RequestNotFound", f"{where} is gone; apply it again")
+            return Blocker("Pending", "RequestNotFound", f"{where} is gone; apply it again")
         if other.run != run:
             remedy = f"a new spec.retry takes that one; {field}.run: {run}, in place of the request's name, stays with the first one"
-            return Hold(
+            return Blocker(
                 "Pending",
                 "RequestReplaced",
                 f"{where} was made again and has another run ({other.run or 'none yet'}). What to do: {remedy}",
             )
         if other.failed:
-            return Hold(
+            return Blocker(
                 "Pending",
                 "RequestFailed",
                 f"{where} has failed before its stage {stage} was done; mend it, or name another one",
             )
-        return Hold("Pending", "WaitingForRequest", f"{where} has not finished its stage {stage} yet")
+        return Blocker("Pending", "WaitingForRequest", f"{where} has not finished its stage {stage} yet")
     return None

@@ -1,4 +1,4 @@
-"""Snapshots of requests, read from their ConfigMaps by name and remembered: they are immutable."""
+"""SnapshotReader of requests, read from their ConfigMaps by name and remembered: they are immutable."""
 
 import logging
 import threading
@@ -10,8 +10,8 @@ from typing import Any
 from tunesmith.children import snapshot_name
 from tunesmith.wire import FROZEN_FILE, SNAPSHOT_FILE
 from tunesmith_controller.api import Api, Call, NotFound
-from tunesmith_controller.model import Object, SnapshotMap
-from tunesmith_controller.reconcile import read_map
+from tunesmith_controller.decide.model import Object, SnapshotMap
+from tunesmith_controller.decide.reconcile import read_map
 from tunesmith_controller.rights import CONFIG_MAPS
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ KEPT = 16 * 2**20  # characters of snapshots in memory, as JSON; read, each take
 FRESH = 600.0  # seconds after which one is read again: somebody may have deleted it
 
 
-class Snapshots:
+class SnapshotReader:
     """`of(request)` reads what `status.snapshot` names; None if there is none, or if it is not this request's."""
 
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
