@@ -59,6 +59,11 @@ class StageKind:
     asked_by: str = ""
     after_gate: bool = False
 
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether it sends requests to the teacher, which the controller shares out."""
+        return "teacher" in self.secrets
+
 
 _KINDS = (
     StageKind(

@@ -12,11 +12,10 @@ from itertools import islice
 from tunesmith.profile import Limits
 from tunesmith.wire import WAITING_FOR_GPU
 from tunesmith_controller.cache import Key, key_of
-from tunesmith_controller.decide.admission import Candidate, turns
+from tunesmith_controller.decide.admission import Candidate, holds_a_place, turns
 from tunesmith_controller.decide.model import Decision, Object, Turn
 from tunesmith_controller.decide.objects import read_status, stage_of, unfinished
 from tunesmith_controller.decide.pods import gpus
-from tunesmith_controller.decide.reconcile.standing import holds_a_place
 
 Admission = Callable[[Sequence[Candidate], Mapping[str, Limits]], dict[str, Turn]]
 _ENDED = ("Succeeded", "Failed", "Suspended")

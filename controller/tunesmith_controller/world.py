@@ -8,9 +8,9 @@ from typing import Any
 from tunesmith.events import Progress
 from tunesmith_controller.api import Api, Call, NotFound
 from tunesmith_controller.cache import Cache
+from tunesmith_controller.decide.admission import has_a_job
 from tunesmith_controller.decide.model import Object, Other, World
 from tunesmith_controller.decide.objects import read_status
-from tunesmith_controller.decide.reconcile.standing import has_a_job
 from tunesmith_controller.event_reader import EventReader, stuck
 from tunesmith_controller.rights import JOBS
 from tunesmith_controller.snapshot_reader import SnapshotReader

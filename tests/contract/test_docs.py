@@ -76,8 +76,8 @@ REASON_AT = {
     "NotAccepted": 0,
     "Waiting": 0,
     "Blocker": 1,
+    "Summary": 1,
 }  # call -> which argument is the reason
-PHASES = {"Pending", "Queued", "Running", "Suspended", "Succeeded", "Failed"}
 KUBERNETES = {
     "BackoffLimitExceeded",
     "PodFailurePolicy",
@@ -116,8 +116,6 @@ def _reasons_of(node: ast.AST) -> set[str]:
                     if getattr(name, "id", "") == "reason"
                 )
             )
-        case ast.Return(value=ast.Tuple(elts=[ast.Constant(value=phase), reason, *_])) if phase in PHASES:
-            return _words(reason)
     return set()
 
 
@@ -135,7 +133,7 @@ def _reasons_of_the_controller() -> Iterator[str]:
 
 def test_the_reasons_of_the_controller_are_found_in_its_code():
     found = set(_reasons_of_the_controller())
-    # one of each form: Finding(), pod.finding(), NotAccepted(), Waiting(), Blocker(), a dict, a pair, a returned phase, a table
+    # one of each form: Finding(), pod.finding(), NotAccepted(), Waiting(), Blocker(), Summary(), a dict, a pair, a table
     forms = {
         "OOMKilled",
         "StartError",

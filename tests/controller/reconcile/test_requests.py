@@ -29,7 +29,7 @@ REFUSED = {
         {"profile": "gold"},
         None,
         "UnknownProfile",
-        "spec.profile: there is no such profile (there are: default)",
+        "spec.profile: there is no profile of this name (available: default)",
     ),
     "a profile without a store": (
         {},
@@ -108,7 +108,7 @@ def test_a_refused_edit_leaves_what_runs_alone():
         True,
     )
     assert decision.status.message.endswith(
-        "(generate runs on as it was before the edit; spec.suspend stops it)"
+        "(generate still runs as it was before the edit; spec.suspend stops it)"
     )
 
 

@@ -285,7 +285,7 @@ def test_what_the_api_server_refuses_is_said_and_tried_again():
 # turn -> phase and reason, place, Jobs, counts as at work
 TURNS = {
     "in the queue": (
-        Turn(place=3, why="profile default has its 2 requests at work"),
+        Turn(place=3, why="profile default has reached its limit (limits.requests: 2)"),
         "Queued WaitingForTurn",
         3,
         [],
@@ -315,7 +315,7 @@ def test_limits_hold_a_new_request(turn, said, place, jobs, at_work):
 
 
 def test_train_waits_for_a_gpu_and_keeps_its_place():
-    full = Turn(gpu=False, gpu_why="profile default has 4 of its 4 Jobs with a GPU at work")
+    full = Turn(gpu=False, gpu_why="profile default runs 4 of its 4 Jobs with a GPU")
     cluster, decision = play([look, sets("turn", full), stage_done()])
     assert (line(decision), made(decision), decision.at_work, decision.gpu) == (
         "Queued WaitingForGPU",

@@ -1,27 +1,25 @@
-"""Why a stage does not get on, or has failed: the most actionable cause first. Pure; an ordered table.
+"""Why a stage makes no progress, or has failed: the most actionable cause first. An ordered table of rules.
 
-Asked of every pod from the newest back: what its container ended with, what keeps it from starting, who took it away. Only then of the
-Job. What a pod that now runs went through before is of no interest, but for running out of memory twice.
+They are asked about every pod from the newest back: what its container ended with, what keeps it from starting, who took it away; and
+only then about the Job. The earlier pods of one that is running now do not matter, unless two of them ran out of memory.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
 
 from tunesmith_controller.decide.classify import disrupted, ended, jobs, starting
-from tunesmith_controller.decide.classify.facts import Finding, JobFacts, PodFacts
+from tunesmith_controller.decide.classify.facts import Finding, JobFacts, PodFacts, job_facts, pod_facts
 from tunesmith_controller.decide.model import Event, Object
+from tunesmith_controller.decide.objects import oldest_first, uid_of
 
 __all__ = ["Finding", "classify", "lost_node"]
 
-Facts = TypeVar("Facts")
-
-# The order is the point: a cause that the reader can mend goes before one that only says that something went wrong.
-_OF_A_POD: tuple[Callable[[PodFacts], Finding | None], ...] = (
+# The order is the point: a cause that the reader can fix goes before one that only says that something went wrong.
+_POD_RULES: tuple[Callable[[PodFacts], Finding | None], ...] = (
     ended.out_of_memory,
     ended.no_gpu,
-    ended.said_so_itself,
+    ended.reported,
     starting.image,
     starting.configuration,
     starting.unschedulable,
@@ -32,7 +30,7 @@ _OF_A_POD: tuple[Callable[[PodFacts], Finding | None], ...] = (
     disrupted.disrupted,
     ended.crashed,
 )
-_OF_THE_JOB: tuple[Callable[[JobFacts], Finding | None], ...] = (
+_JOB_RULES: tuple[Callable[[JobFacts], Finding | None], ...] = (
     jobs.quota,
     jobs.pod_security,
     jobs.service_account,
@@ -46,46 +44,53 @@ _OF_THE_JOB: tuple[Callable[[JobFacts], Finding | None], ...] = (
 def classify(
     job: Object, pods: Sequence[Object], events: Mapping[str, Sequence[Event]], now: datetime, *, stage: str
 ) -> Finding | None:
-    """The cause that helps most, of a Job that has failed or whose pod does not run; None if it gets on. `events`: by uid."""
-    facts = JobFacts(job, stage, tuple(events.get(job["metadata"]["uid"], ())))
-    mine = [
-        PodFacts(pod, stage, tuple(events.get(pod["metadata"]["uid"], ()))) for pod in _oldest_first(pods)
-    ]
+    """The cause that helps most, of a Job that has failed or whose pod does not run; None if all is well. `events`: by uid."""
+    facts = job_facts(job, stage, events.get(uid_of(job), ()))
+    of_pods = [pod_facts(pod, stage, events.get(uid_of(pod), ())) for pod in oldest_first(pods)]
     if facts.complete:
         return None
-    if (found := ended.out_of_memory_twice(mine)) is not None:
-        return found
-    if not facts.failed and mine and (found := disrupted.node_lost(mine[-1], now)) is not None:
-        return found
-    if not facts.failed and mine and (mine[-1].running or mine[-1].succeeded):
-        return None
-    found = _first_of(mine)
-    if not facts.failed:
-        return found or (None if mine and mine[-1].alive else _first(_OF_THE_JOB, facts))
-    if found is None:
-        return _first(_OF_THE_JOB, facts)
-    if facts.reason == "BackoffLimitExceeded" and facts.failures > 1:
-        found = replace(
-            found, message=f"{found.message.rstrip('.')} (the last of {facts.failures} failed tries)"
-        )
-    return replace(found, final=True)
+    twice = ended.out_of_memory_twice(of_pods)
+    if twice is not None:
+        return twice
+    return _of_failed(facts, of_pods) if facts.failed else _of_live(facts, of_pods, now)
 
 
 def lost_node(pods: Sequence[Object], stage: str, now: datetime) -> Finding | None:
-    """Why the newest pod of a Job that is to go does not; None if it still may."""
-    mine = [PodFacts(pod, stage) for pod in _oldest_first(pods)]
-    return disrupted.node_lost(mine[-1], now) if mine else None
+    """Why the newest pod of a Job that is to go stays; None if it may still go."""
+    ordered = oldest_first(pods)
+    return disrupted.node_lost(pod_facts(ordered[-1], stage), now) if ordered else None
 
 
-def _first_of(pods: Sequence[PodFacts]) -> Finding | None:
-    return next((found for pod in reversed(pods) if (found := _first(_OF_A_POD, pod)) is not None), None)
+def _of_live(job: JobFacts, pods: Sequence[PodFacts], now: datetime) -> Finding | None:
+    """What keeps a Job from running that may still run."""
+    if not pods:
+        return _first(rule(job) for rule in _JOB_RULES)
+    newest = pods[-1]
+    lost = disrupted.node_lost(newest, now)
+    if lost is not None:
+        return lost
+    if newest.running or newest.succeeded:
+        return None
+    finding = _of_pods(pods)
+    if finding is not None or newest.alive:
+        return finding
+    return _first(rule(job) for rule in _JOB_RULES)
 
 
-def _first(table: Sequence[Callable[[Facts], Finding | None]], facts: Facts) -> Finding | None:
-    return next((found for rule in table if (found := rule(facts)) is not None), None)
+def _of_failed(job: JobFacts, pods: Sequence[PodFacts]) -> Finding | None:
+    """Why a Job has given up."""
+    finding = _of_pods(pods)
+    if finding is None:
+        return _first(rule(job) for rule in _JOB_RULES)
+    if job.reason == "BackoffLimitExceeded" and job.failures > 1:
+        tries = f"{finding.message.rstrip('.')} (the last of {job.failures} failed tries)"
+        finding = replace(finding, message=tries)
+    return replace(finding, final=True)
 
 
-def _oldest_first(pods: Sequence[Object]) -> list[Object]:
-    return sorted(
-        pods, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"])
-    )
+def _of_pods(pods: Sequence[PodFacts]) -> Finding | None:
+    return _first(rule(pod) for pod in reversed(pods) for rule in _POD_RULES)
+
+
+def _first(findings: Iterable[Finding | None]) -> Finding | None:
+    return next((finding for finding in findings if finding is not None), None)

@@ -13,12 +13,13 @@ _LESS_MEMORY = {
     "generate": "; data.source in smaller files, or fewer data.examples, help too",
 }
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
+_NOT_STARTED = ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError")
 _LINES = 3  # of a log that say how a process crashed
 
 
 def out_of_memory_twice(pods: Sequence[PodFacts]) -> Finding | None:
-    """The same again: a third try would end the same way."""
-    killed = [found for pod in pods if (found := out_of_memory(pod)) is not None]
+    """It has happened in two pods: a third one would end the same way."""
+    killed = [finding for finding in map(out_of_memory, pods) if finding is not None]
     if len(killed) < 2:
         return None
     last = killed[-1]
@@ -32,32 +33,31 @@ def out_of_memory_twice(pods: Sequence[PodFacts]) -> Finding | None:
 
 
 def out_of_memory(pod: PodFacts) -> Finding | None:
-    """Killed by the kernel for its memory."""
+    """The kernel has killed it for the memory that it used."""
     if pod.terminated.get("reason") != "OOMKilled":
         return None
     limit = ((pod.container.get("resources") or {}).get("limits") or {}).get("memory")
     field = f"spec.stages.{pod.stage}.resources"
     if limit:
-        message, remedy = (
-            f"the container needed more memory than its limit of {limit}",
-            f"raise {field}.limits.memory",
-        )
+        message = f"the container needed more memory than its limit of {limit}"
+        remedy = f"raise {field}.limits.memory"
     else:
-        message, remedy = (
-            "the container was killed because its node ran out of memory",
-            f"set {field}.requests.memory to what it needs",
-        )
+        message = "the container was killed because its node ran out of memory"
+        remedy = f"set {field}.requests.memory to what it needs"
     return pod.finding("OOMKilled", message, remedy + _LESS_MEMORY.get(pod.stage, ""))
 
 
 def no_gpu(pod: PodFacts) -> Finding | None:
-    """The stage was to use a GPU and saw none. Its own remedy does not know how a pod gets one."""
+    """The stage needs a GPU and sees none. The remedy in its own result does not say how a pod gets one."""
     result = pod.result
     if result is None or result.exit_code == 0 or result.reason != "NoGPU":
         return None
     asked = ((pod.container.get("resources") or {}).get("limits") or {}).get("nvidia.com/gpu")
     if not asked:
-        remedy = f"set spec.stages.{pod.stage}.resources.limits.nvidia.com/gpu to 1 (now it is 0), or spec.training.device to cpu"
+        remedy = (
+            f"set spec.stages.{pod.stage}.resources.limits.nvidia.com/gpu to 1 (now it is 0), "
+            "or spec.training.device to cpu"
+        )
     else:
         where = f" of node {pod.node}" if pod.node else ""
         remedy = (
@@ -67,66 +67,58 @@ def no_gpu(pod: PodFacts) -> Finding | None:
     return pod.finding("NoGPU", result.message, remedy)
 
 
-def said_so_itself(pod: PodFacts) -> Finding | None:
-    """The stage's own words, which are better than any guess from outside."""
+def reported(pod: PodFacts) -> Finding | None:
+    """The stage says itself why it failed, which is better than any guess from outside."""
     result = pod.result
     if result is None or result.exit_code in (ExitCode.DONE, ExitCode.STOPPED, ExitCode.INTERRUPTED):
         return None
     final = result.exit_code in set(ExitCode) and ExitCode(result.exit_code).final
-    reason = (
-        result.reason if _REASON.fullmatch(result.reason) else "StageFailed"
-    )  # a condition takes no other
-    return pod.finding(
-        reason, result.message or f"{pod.stage} ended with {result.exit_code}", result.remedy, final=final
-    )
+    # The reason of a condition must be one CamelCase word.
+    reason = result.reason if _REASON.fullmatch(result.reason) else "StageFailed"
+    message = result.message or f"{pod.stage} ended with {result.exit_code}"
+    return pod.finding(reason, message, result.remedy, final=final)
 
 
 def not_started(pod: PodFacts) -> Finding | None:
     """The runtime could not start the process."""
-    told = (
-        pod.terminated
-        if pod.terminated.get("reason") in ("StartError", "ContainerCannotRun")
-        else pod.waiting
-    )
-    if told.get("reason") not in (
-        "StartError",
-        "ContainerCannotRun",
-        "RunContainerError",
-        "CreateContainerError",
-    ):
+    if pod.terminated.get("reason") in _NOT_STARTED:
+        state = pod.terminated
+    elif pod.waiting.get("reason") in _NOT_STARTED:
+        state = pod.waiting
+    else:
         return None
-    why = shortened(str(told.get("message") or told["reason"]))
+    why = shortened(str(state.get("message") or state["reason"]))
     image = pod.container.get("image") or "the image"
     if "executable file not found" in why or "no such file or directory" in why:
-        remedy = f"{image} is no image of this stage: set images in the profile to those of this release"
+        remedy = f"{image} is not an image of this stage: set images in the profile to those of this release"
     else:
-        remedy = f"see `kubectl -n {pod.namespace} describe pod {pod.name}`; often the node's container runtime or RuntimeClass"
+        remedy = (
+            f"see `kubectl -n {pod.namespace} describe pod {pod.name}`; "
+            "the cause is often the node's container runtime or the RuntimeClass"
+        )
     return pod.finding("StartError", f"the container could not be started: {why}", remedy)
 
 
 def crashed(pod: PodFacts) -> Finding | None:
-    """It ended without a result: a signal, or a fault before or after the stage's own care."""
+    """It ended without a result: by a signal, or by a fault that the stage did not catch."""
     code = pod.terminated.get("exitCode")
     if code in (None, 0, ExitCode.STOPPED):
         return None
     lines = [line for line in str(pod.terminated.get("message") or "").splitlines() if line.strip()][-_LINES:]
-    end = f"; its log ends: {shortened(' | '.join(lines))}" if lines else ""
+    last_lines = f"; its log ends: {shortened(' | '.join(lines))}" if lines else ""
     logs = f"`kubectl -n {pod.namespace} logs {pod.name}`"
     if code == 128 + signal.SIGKILL:
+        message = f"the process was killed (SIGKILL) and could not save its state{last_lines}"
         grace = f"raise pods.{pod.stage}.terminationGracePeriodSeconds in the profile if it was being stopped"
-        return pod.finding(
-            "Killed",
-            f"the process was killed (SIGKILL) and could not save its state{end}",
-            f"{grace}; else see {logs}",
-        )
+        return pod.finding("Killed", message, f"{grace}; else see {logs}")
     if 128 < code < 128 + signal.NSIG:
         return pod.finding(
             "Crashed",
-            f"the process was ended by {_signal(code - 128)}{end}",
-            f"see {logs}, and report it with them",
+            f"the process was ended by {_signal(code - 128)}{last_lines}",
+            f"see {logs}, and include it in a bug report",
         )
     return pod.finding(
-        "Crashed", f"the process ended with exit code {code} and without a result{end}", f"see {logs}"
+        "Crashed", f"the process ended with exit code {code} and without a result{last_lines}", f"see {logs}"
     )
 
 

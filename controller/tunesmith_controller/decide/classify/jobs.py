@@ -1,4 +1,4 @@
-"""What a Job itself says: pods that the API server does not let it make, and why it gave up."""
+"""What is wrong with a Job itself: the API server refuses its pods, or it has given up."""
 
 import re
 
@@ -13,16 +13,16 @@ _RUNTIME_CLASS = re.compile(r"RuntimeClass \"([^\"]+)\" not found")
 
 
 def quota(job: JobFacts) -> Finding | None:
-    """The namespace's quota is used up, or wants what the pod does not say."""
+    """The namespace's quota is used up, or requires something that the pod does not set."""
     why = job.event("FailedCreate")
-    if found := _QUOTA.search(why):
-        name, asked, used, limited = found.groups()
+    if match := _QUOTA.search(why):
+        name, asked, used, limited = match.groups()
         message = f"quota {name} of namespace {job.namespace} is used up: {asked} asked for, {used} used of {limited}"
         remedy = f"wait for other pods to end (the Job tries again by itself), lower spec.stages.{job.stage}.resources, or raise the quota"
         return Finding("QuotaExceeded", message, remedy)
-    if found := _MUST_SPECIFY.search(why):
-        name, what = found.groups()
-        message = f"quota {name} of namespace {job.namespace} wants every pod to say {shortened(what)}"
+    if match := _MUST_SPECIFY.search(why):
+        name, what = match.groups()
+        message = f"quota {name} of namespace {job.namespace} requires every pod to set {shortened(what)}"
         return Finding(
             "QuotaExceeded",
             message,
@@ -32,62 +32,64 @@ def quota(job: JobFacts) -> Finding | None:
 
 
 def pod_security(job: JobFacts) -> Finding | None:
-    """Pod Security refuses the pod: something beside the stage's own pod, which meets `restricted`."""
-    if (found := _POD_SECURITY.search(job.event("FailedCreate"))) is None:
+    """Pod Security refuses the pod. The pod as it is built meets `restricted`, so something has changed it."""
+    match = _POD_SECURITY.search(job.event("FailedCreate"))
+    if match is None:
         return None
-    message = f"Pod Security {found[1]} of namespace {job.namespace} refuses the pod: {shortened(found[2])}"
+    message = f"Pod Security {match[1]} of namespace {job.namespace} refuses the pod: {shortened(match[2])}"
     remedy = "the pod as Tunesmith makes it meets `restricted`: look for a webhook that changes pods"
     return Finding("PodSecurity", message, remedy)
 
 
 def service_account(job: JobFacts) -> Finding | None:
-    """The ServiceAccount of the profile is not there."""
-    if (found := _SERVICE_ACCOUNT.search(job.event("FailedCreate"))) is None:
+    """The ServiceAccount of the profile does not exist."""
+    match = _SERVICE_ACCOUNT.search(job.event("FailedCreate"))
+    if match is None:
         return None
-    message = f"ServiceAccount {found[1]} of namespace {job.namespace} does not exist"
-    remedy = f"make it with `kubectl -n {job.namespace} create serviceaccount {found[1]}`; the Job then goes on by itself"
+    message = f"ServiceAccount {match[1]} of namespace {job.namespace} does not exist"
+    remedy = f"create it with `kubectl -n {job.namespace} create serviceaccount {match[1]}`; the Job then continues by itself"
     return Finding("ServiceAccountMissing", message, remedy)
 
 
 def classes(job: JobFacts) -> Finding | None:
     """A PriorityClass or RuntimeClass that the cluster does not have."""
     why = job.event("FailedCreate")
-    if found := _PRIORITY_CLASS.search(why):
+    if match := _PRIORITY_CLASS.search(why):
         remedy = f"set spec.stages.{job.stage}.priorityClassName to one of `kubectl get priorityclasses`"
-        return Finding("PriorityClassMissing", f"the cluster has no PriorityClass {found[1]}", remedy)
-    if found := _RUNTIME_CLASS.search(why):
+        return Finding("PriorityClassMissing", f"the cluster has no PriorityClass {match[1]}", remedy)
+    if match := _RUNTIME_CLASS.search(why):
         remedy = f"set pods.{job.stage}.runtimeClassName in the profile to one of `kubectl get runtimeclasses`, or leave it out"
-        return Finding("RuntimeClassMissing", f"the cluster has no RuntimeClass {found[1]}", remedy)
+        return Finding("RuntimeClassMissing", f"the cluster has no RuntimeClass {match[1]}", remedy)
     return None
 
 
 def refused(job: JobFacts) -> Finding | None:
-    """Any other reason not to let a pod be made: a webhook, a LimitRange."""
+    """The API server refuses the pod for any other reason: a webhook, a LimitRange."""
     why = job.event("FailedCreate")
     if not why:
         return None
     text = why.removeprefix("Error creating: ")
-    remedy = f"mend what it names; the Job tries again by itself (`kubectl -n {job.namespace} describe job {job.name}`)"
+    remedy = f"fix what it names; the Job tries again by itself (`kubectl -n {job.namespace} describe job {job.name}`)"
     return Finding(
         "PodRefused", f"the API server refuses the pod of Job {job.name}: {shortened(text)}", remedy
     )
 
 
 def deadline(job: JobFacts) -> Finding | None:
-    """Somebody gave the Job a deadline of its own."""
+    """The Job has a deadline of its own, which somebody else set."""
     if job.reason != "DeadlineExceeded":
         return None
     remedy = (
-        f"raise spec.stages.{job.stage}.activeDeadlineSeconds; the next attempt goes on from what is saved"
+        f"raise spec.stages.{job.stage}.activeDeadlineSeconds; the next attempt continues from what is saved"
     )
-    return Finding("DeadlineExceeded", f"Job {job.name} was active longer than it may", remedy, final=True)
+    return Finding("DeadlineExceeded", f"Job {job.name} was active longer than allowed", remedy, final=True)
 
 
 def given_up(job: JobFacts) -> Finding | None:
-    """The Job has failed and its pods are gone, or say nothing."""
+    """The Job has failed, and its pods are gone or give no reason."""
     if not job.failed:
         return None
-    message = f"Job {job.name} failed: {shortened(job.message) or 'it does not say why'}"
+    message = f"Job {job.name} failed: {shortened(job.message) or 'it gives no reason'}"
     return Finding(
         job.reason or "JobFailed",
         message,

@@ -1,4 +1,4 @@
-"""A container that does not start: image, Secrets, node, volumes."""
+"""A container that does not start, for its image, Secrets, node or volumes."""
 
 import re
 
@@ -15,11 +15,13 @@ _IMAGE = frozenset(
         "SignatureValidationFailed",
     }
 )
+_PULL_REFUSED = ("unauthorized", "authorization failed", "denied", "no basic auth", "forbidden")
+_NO_IMAGE = ("not found", "manifest unknown", "does not exist")
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
 _MISSING_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) ([^/\s]+)/(\S+)")
 _CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" (not found|is being deleted)')
 
-# What the scheduler says of a node -> what to do; {stage} is filled in. The first one that is found counts.
+# What the scheduler says about a node -> what to do; {stage} is filled in. The first that matches counts.
 _SCHEDULING: tuple[tuple[str, str], ...] = (
     (
         "Insufficient nvidia.com/",
@@ -38,7 +40,7 @@ _SCHEDULING: tuple[tuple[str, str], ...] = (
     ("Insufficient ", "lower spec.stages.{stage}.resources, or add a node that has it"),
     (
         "didn't match Pod's node affinity/selector",
-        "mend spec.stages.{stage}.nodeSelector (or the profile's affinity): no node has these labels",
+        "fix spec.stages.{stage}.nodeSelector (or the profile's affinity): no node has these labels",
     ),
     ("untolerated taint", "add the taint's key to spec.stages.{stage}.tolerations"),
     ("Too many pods", "wait for pods to end, or add a node"),
@@ -46,27 +48,26 @@ _SCHEDULING: tuple[tuple[str, str], ...] = (
 
 
 def image(pod: PodFacts) -> Finding | None:
-    """The image does not come."""
+    """The image cannot be pulled."""
     reason = pod.waiting.get("reason")
     name = pod.container.get("image") or "the image"
     if reason == "InvalidImageName":
         return pod.finding(
             "InvalidImageName",
-            f"{name!r} is no name of an image",
-            f"mend images.{STAGES[pod.stage].image} in the profile, then set spec.retry",
+            f"{name!r} is not a valid image name",
+            f"fix images.{STAGES[pod.stage].image} in the profile, then set spec.retry",
         )
     if reason not in _IMAGE:
         return None
     why = str(pod.waiting.get("message") or "")
-    told = [
+    pulls = [
         event.message
         for event in pod.events
         if event.reason == "Failed" and "Failed to pull" in event.message
     ]
-    if told and len(told[-1]) > len(
-        why
-    ):  # while it backs off, some kubelets give no more than the image's name
-        why = told[-1]
+    # While it backs off, the message of some kubelets is only the name of the image.
+    if pulls and len(pulls[-1]) > len(why):
+        why = pulls[-1]
     return pod.finding(
         "ImagePullFailed",
         f"image {name} cannot be pulled: {shortened(_cause(why)) or reason}",
@@ -76,20 +77,18 @@ def image(pod: PodFacts) -> Finding | None:
 
 def _image_remedy(why: str, pod: PodFacts) -> str:
     lower = why.lower()
-    if any(
-        word in lower
-        for word in ("unauthorized", "authorization failed", "denied", "no basic auth", "forbidden")
-    ):
+    if any(word in lower for word in _PULL_REFUSED):
         return "give the profile a pull Secret of this namespace (`images.pullSecrets`), then set spec.retry"
-    if any(word in lower for word in ("not found", "manifest unknown", "does not exist")):
-        return f"push the image, or name one that exists by images.{STAGES[pod.stage].image} in the profile, then set spec.retry"
+    if any(word in lower for word in _NO_IMAGE):
+        field = f"images.{STAGES[pod.stage].image}"
+        return f"push the image, or name one that exists by {field} in the profile, then set spec.retry"
     if "never" in lower:
         return "load the image into the node, or set images.pullPolicy to IfNotPresent in the profile"
-    return f"check that node {pod.node or 'of the pod'} reaches the registry; the pod then goes on by itself"
+    return f"check that node {pod.node or 'of the pod'} reaches the registry; the pod then starts by itself"
 
 
 def _cause(why: str) -> str:
-    """The last part of the runtime's chain of errors says what happened; the first ones repeat the name of the image."""
+    """The last part of the runtime's chain of errors, which says what happened; the others repeat the name of the image."""
     text = why.removeprefix("Back-off pulling image ")
     for mark in ("code = NotFound desc = ", "code = Unknown desc = ", "desc = ", "ErrImagePull: "):
         if mark in text:
@@ -98,15 +97,15 @@ def _cause(why: str) -> str:
 
 
 def configuration(pod: PodFacts) -> Finding | None:
-    """A Secret or ConfigMap that the environment reads is not there."""
+    """A Secret or ConfigMap that the environment reads does not exist."""
     if pod.waiting.get("reason") != "CreateContainerConfigError":
         return None
     why = str(pod.waiting.get("message") or "")
-    if found := _MISSING_KEY.search(why):
-        key, kind, _, name = found.groups()
+    if match := _MISSING_KEY.search(why):
+        key, kind, _, name = match.groups()
         return _missing(pod, kind, name, key)
-    if found := _MISSING.search(why):
-        return _missing(pod, "Secret" if found[1].lower() == "secret" else "ConfigMap", found[2])
+    if match := _MISSING.search(why):
+        return _missing(pod, "Secret" if match[1].lower() == "secret" else "ConfigMap", match[2])
     remedy = f"see `kubectl -n {pod.namespace} describe pod {pod.name}`"
     return pod.finding(
         "ContainerConfigInvalid", f"the container cannot be configured: {shortened(why)}", remedy
@@ -114,24 +113,25 @@ def configuration(pod: PodFacts) -> Finding | None:
 
 
 def _missing(pod: PodFacts, kind: str, name: str, key: str = "") -> Finding:
-    what = f"{kind} {name} of namespace {pod.namespace} "
-    message = what + (f"has no key {key}" if key else "does not exist")
+    subject = f"{kind} {name} of namespace {pod.namespace}"
     if key:
+        message = f"{subject} has no key {key}"
         remedy = f"add it with `kubectl -n {pod.namespace} edit {kind.lower()} {name}`"
     else:
+        message = f"{subject} does not exist"
         verb = "secret generic" if kind == "Secret" else "configmap"
-        remedy = f"make it with `kubectl -n {pod.namespace} create {verb} {name} --from-literal=KEY=…`"
-    return pod.finding(f"{kind}Missing", message, f"{remedy}; the pod then goes on by itself")
+        remedy = f"create it with `kubectl -n {pod.namespace} create {verb} {name} --from-literal=KEY=…`"
+    return pod.finding(f"{kind}Missing", message, f"{remedy}; the pod then starts by itself")
 
 
 def unschedulable(pod: PodFacts) -> Finding | None:
     """No node takes the pod."""
-    condition = pod.condition("PodScheduled", "False")
-    if not pod.alive or condition.get("reason") not in ("Unschedulable", "SchedulingGated"):
+    reason = pod.scheduling.get("reason")
+    if not pod.alive or reason not in ("Unschedulable", "SchedulingGated"):
         return None
-    why = str(condition.get("message") or "")
+    why = str(pod.scheduling.get("message") or "")
     if claim := _CLAIM.search(why):
-        remedy = f"make the PersistentVolumeClaim in namespace {pod.namespace}, or take cacheClaim out of the profile"
+        remedy = f"create the PersistentVolumeClaim in namespace {pod.namespace}, or take cacheClaim out of the profile"
         return pod.finding(
             "VolumeMissing",
             f"PersistentVolumeClaim {claim[1]} of namespace {pod.namespace} does not exist",
@@ -143,7 +143,7 @@ def unschedulable(pod: PodFacts) -> Finding | None:
             f"(pods.{pod.stage}.scratch in the profile)"
         )
         return pod.finding("VolumeNotBound", "a volume of the pod is not bound yet", remedy)
-    if condition["reason"] == "SchedulingGated":
+    if reason == "SchedulingGated":
         return pod.finding(
             "SchedulingGated",
             "the pod waits for a scheduling gate of another controller to be lifted",
@@ -157,26 +157,26 @@ def unschedulable(pod: PodFacts) -> Finding | None:
 
 
 def _nodes(why: str) -> str:
-    """Without what the scheduler says about preemption, which repeats the rest."""
+    """The scheduler's message without what it says about preemption, which repeats the rest."""
     return re.split(r"\.? *(?:no new claims to deallocate, )?preemption: ", why)[0].rstrip(". ,")
 
 
 def volume(pod: PodFacts) -> Finding | None:
-    """A volume that cannot be mounted keeps the container from being created."""
+    """A volume that cannot be mounted, so that the container is not created."""
     if not pod.alive or pod.waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
         return None
     why = pod.event("FailedMount", "FailedAttachVolume")
     if not why:
         return None
-    if found := _MISSING.search(why):
-        kind = "Secret" if found[1].lower() == "secret" else "ConfigMap"
-        return _missing(pod, kind, found[2])
+    if match := _MISSING.search(why):
+        kind = "Secret" if match[1].lower() == "secret" else "ConfigMap"
+        return _missing(pod, kind, match[2])
     if "references non-existent config key" in why:
         key = why.rpartition("references non-existent config key: ")[2].strip()
         return pod.finding(
             "ConfigMapMissing",
             f"a ConfigMap that the pod mounts has no key {key}",
-            "mend caBundle in the profile, or the ConfigMap it names",
+            "fix caBundle in the profile, or the ConfigMap it names",
         )
     remedy = f"see `kubectl -n {pod.namespace} describe pod {pod.name}`"
     return pod.finding("VolumeNotMounted", f"a volume of the pod cannot be mounted: {shortened(why)}", remedy)

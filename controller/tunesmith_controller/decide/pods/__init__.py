@@ -1,7 +1,7 @@
-"""The Job of a stage. Pure: the snapshot and its profile in, one manifest out.
+"""The Job of a stage, from the snapshot and its profile.
 
-One builder for all stages; what a pod runs as is here, the rest beside it: environment, volumes, resources, failures. Whatever the
-profile or the request adds comes first and what the stage relies on last, so that nothing can be taken over.
+One builder for all stages: what a pod runs is here; environment, volumes, resources and failures have modules of their own. What the
+profile or the request adds comes first and what the stage relies on comes last, so that it cannot be overridden.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from tunesmith.request import StageSettings
 from tunesmith.stages import FIELDS_READ, STAGES
 from tunesmith.wire import API_VERSION, KIND
 from tunesmith_controller.decide.model import Object, SnapshotMap
+from tunesmith_controller.decide.objects import annotation
 from tunesmith_controller.decide.pods import environment, failures, resources, volumes
 
 __all__ = ["build_job", "gpus", "template_hash"]
@@ -31,9 +32,9 @@ def build_job(
     base_bytes: int = 0,
     version: str,
 ) -> dict[str, Any]:
-    """The Job of an attempt. `base_bytes`: size of the base model once it is known, which the scratch volume is sized by.
+    """The Job of an attempt. `base_bytes`: size of the base model, once it is known; the scratch volume is sized by it.
 
-    `teacher_rate`: requests a minute that generate may send to the teacher beside the request's own limit, 0 for none.
+    `teacher_rate`: requests a minute that a stage may send to the teacher, in addition to the request's own limit; 0: unlimited.
     """
     meta = request["metadata"]
     settings: StageSettings = getattr(snapshot.snapshot.spec.stages, stage)
@@ -41,13 +42,11 @@ def build_job(
     pod: Pod = getattr(profile.pods, stage)
     key = snapshot.snapshot.key(stage)
     labels = _labels(meta["name"], stage, key, attempt, profile.name, version)
+    rate = {wire.TEACHER_RATE: str(teacher_rate)} if STAGES[stage].asks_teacher else {}
     template = {
         "metadata": {
             "labels": {**pod.labels, **labels},
-            "annotations": {
-                **pod.annotations,
-                **({wire.TEACHER_RATE: str(teacher_rate)} if stage == "generate" else {}),
-            },
+            "annotations": {**pod.annotations, **rate},
         },
         "spec": _pod(meta["namespace"], stage, attempt, snapshot, base_bytes),
     }
@@ -68,7 +67,7 @@ def build_job(
             "backoffLimit": settings.retries,
             "completions": 1,
             "parallelism": 1,
-            "podReplacementPolicy": "Failed",  # never two pods at once: the old one may still be saving its state
+            "podReplacementPolicy": "Failed",  # one pod at a time: the old one may still be saving its state
             "podFailurePolicy": failures.policy(),
             "template": template,
         },
@@ -76,11 +75,12 @@ def build_job(
 
 
 def template_hash(job: Object) -> str:
-    """Hash of a Job's pod template as it was built, kept in its annotation: to see that an edit concerns it. Empty if it has none.
+    """Hash of the pod template that a Job was built with, from its annotation; empty without one.
 
-    The same for all attempts and teacher's rates, and for edits that neither the pod nor its stage would notice.
+    It tells whether an edit concerns the Job: it is the same for all attempts and teacher's rates, and after
+    edits that neither the pod nor its stage would notice.
     """
-    return str((job["metadata"].get("annotations") or {}).get(wire.TEMPLATE, ""))
+    return annotation(job, wire.TEMPLATE)
 
 
 def gpus(job: Object) -> int:
@@ -118,7 +118,7 @@ def _pod(namespace: str, stage: str, attempt: int, snapshot: SnapshotMap, base_b
         "resources": asked,
         "volumeMounts": volumes.mounts(stage, profile),
         "securityContext": podspec.confined(),
-        # The stage writes its result there; of one that crashed before it could, the end of its log says why.
+        # The stage writes its result there; where it crashed before it could, the end of its log says why.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     return {

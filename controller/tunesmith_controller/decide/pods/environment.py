@@ -1,6 +1,6 @@
-"""The environment of a stage's container: what it needs, and no secret of another source.
+"""The environment of a stage's container: what it needs, and only the secrets that it needs.
 
-Order, the later ones winning: built-in, the profile's `env`, the request's `env`, and what decides where secrets go or what is run.
+In this order, where later ones win: built-in, the profile's `env`, the request's `env`, and what decides where secrets go or what is run.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ def variables(
 ) -> list[dict[str, Any]]:
     """`env` of the container, each name once. `asked`: its resources; `processes`: how many share them."""
     profile, spec = snapshot.frozen.profile, snapshot.snapshot.spec
-    found: Values = {**podspec.folders(profile), **_threads(asked, processes), **podspec.clients(profile)}
-    found |= profile.env
-    found |= getattr(spec.stages, stage).env
-    found |= _fixed(stage, attempt)
-    found |= podspec.store(profile.store)
-    found |= _secrets(stage, snapshot.snapshot, profile)
-    return podspec.env(found)
+    values: Values = {**podspec.folders(profile), **_threads(asked, processes), **podspec.clients(profile)}
+    values |= profile.env
+    values |= getattr(spec.stages, stage).env
+    values |= _fixed(stage, attempt)
+    values |= podspec.store(profile.store)
+    values |= _secrets(stage, snapshot.snapshot, profile)
+    return podspec.env(values)
 
 
 def _threads(asked: Mapping[str, Any], processes: int) -> Values:
@@ -41,28 +41,35 @@ def _threads(asked: Mapping[str, Any], processes: int) -> Values:
 
 def _fixed(stage: str, attempt: int) -> Values:
     """What the stage relies on."""
-    found = podspec.process() | {wire.ATTEMPT_NAME: f"a{attempt}", wire.KEEP_REQUEST: "1"}
-    if stage == "generate":
-        found[wire.TEACHER_RATE_FILE] = f"{POD}/{RATE_FILE}"
-    return found
+    values = podspec.process() | {wire.ATTEMPT_NAME: f"a{attempt}", wire.KEEP_REQUEST: "1"}
+    if STAGES[stage].asks_teacher:
+        values[wire.TEACHER_RATE_FILE] = f"{POD}/{RATE_FILE}"
+    return values
 
 
 def _secrets(stage: str, snapshot: Snapshot, profile: Profile) -> Values:
-    found: Values = {}
-    seen = STAGES[stage].secrets
-    if "teacher" in seen and (key := teacher_secret(snapshot, profile)) is not None:
-        # Own data with its system message asks no teacher, and the stage knows whether it needs a key.
-        found[wire.TEACHER_API_KEY] = podspec.secret(key, optional=snapshot.spec.data.source is not None)
-    if "hub" in seen:
-        found |= podspec.hub(snapshot, profile)
-    if "trackers" in seen:
-        wanted = tuple(_TRACKERS[name] for name in snapshot.spec.training.report_to)
-        found |= {
+    values: Values = {}
+    allowed = STAGES[stage].secrets
+    if "teacher" in allowed:
+        values |= _teacher(snapshot, profile)
+    if "hub" in allowed:
+        values |= podspec.hub(snapshot, profile)
+    if "trackers" in allowed:
+        prefixes = tuple(_TRACKERS[name] for name in snapshot.spec.training.report_to)
+        values |= {
             name: podspec.secret(key)
             for name, key in profile.tracker_secrets.items()
-            if name.startswith(wanted)
+            if name.startswith(prefixes)
         }
-    return found
+    return values
+
+
+def _teacher(snapshot: Snapshot, profile: Profile) -> Values:
+    key = teacher_secret(snapshot, profile)
+    if key is None:
+        return {}
+    # Own data with its system message needs no teacher, and the stage knows whether it needs a key.
+    return {wire.TEACHER_API_KEY: podspec.secret(key, optional=snapshot.spec.data.source is not None)}
 
 
 def teacher_secret(snapshot: Snapshot, profile: Profile) -> SecretKey | None:

@@ -1,86 +1,109 @@
-"""What keeps a stage from being started, though it is its turn in the request. Pure."""
+"""What keeps a stage from being started, though it is next in its request."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
-from tunesmith.plan import references
+from tunesmith.plan import borrowed, references
 from tunesmith.request import TrainingRequest
 from tunesmith.resolve import Snapshot
+from tunesmith.stages import STAGES
+from tunesmith.status import Phase, StageStatus
 from tunesmith_controller.decide import objects
-from tunesmith_controller.decide.model import Other, World
+from tunesmith_controller.decide.model import World
 from tunesmith_controller.decide.objects import name_of
-from tunesmith_controller.decide.reconcile import snapshots
-from tunesmith_controller.decide.reconcile.stages import Step
-from tunesmith_controller.decide.reconcile.status import Blocker
+from tunesmith_controller.decide.reconcile.case import Case
+from tunesmith_controller.decide.reconcile.rows import Step
 
 
-def hold_of(
-    request: TrainingRequest | None, snapshot: Snapshot, step: Step, world: World, *, suspend: bool
-) -> Blocker | None:
-    """What keeps the stage at work from being started; None if nothing does."""
+@dataclass(frozen=True)
+class Blocker:
+    """Why nothing is started now. `refused`: the request itself is wrong; `outdated`: this generation has no snapshot yet."""
+
+    phase: Phase
+    reason: str
+    message: str
+    refused: bool = False
+    outdated: bool = False
+
+
+def blocker_of(case: Case, request: TrainingRequest | None, snapshot: Snapshot, step: Step) -> Blocker | None:
+    """What keeps the current stage from being started; None if nothing does."""
     row = step.row
+    world = case.world
     if row.phase == "Failed":
         return None
-    if suspend:
-        text = (
-            f"suspended; {row.name} saves its state and ends"
-            if row.phase == "Stopping"
-            else "suspended: set spec.suspend to false"
-        )
-        if row.reason == "NodeLost":
-            text = f"suspended, but {row.name} has not ended: {row.message}"
-        return Blocker("Suspended", "Suspended", text)
+    if case.suspend:
+        return Blocker("Suspended", "Suspended", _suspended(row))
     if not step.start:
         return None
-    if others := _still_there(world, row.job):
-        return Blocker("Pending", "Stopping", f"{row.name} waits until {others} is gone")
+    if leftover := _leftover(world, row.job):
+        return Blocker("Pending", "Stopping", f"{row.name} waits until {leftover} is gone")
     if world.run_taken_by:
-        message = f"TrainingRequest {world.run_taken_by} is at work on the same run; this one goes on when it has ended"
+        message = (
+            f"TrainingRequest {world.run_taken_by} works on the same run; this one starts when that has ended"
+        )
         return Blocker("Pending", "RunTaken", message)
-    if request is not None and (waiting := _reference(request, row.name, world.others, snapshot)) is not None:
-        return waiting
+    if request is not None:
+        waiting = _reference(case, request, snapshot, row.name)
+        if waiting is not None:
+            return waiting
     if world.turn.place and not row.job:
         return Blocker("Queued", "WaitingForTurn", f"place {world.turn.place} in the queue: {world.turn.why}")
     return None
 
 
-def _still_there(world: World, own: str) -> str:
-    """A Job or pod of the request that still works beside the one that is to be started."""
-    for job in world.jobs:
-        if objects.unfinished(job) and name_of(job) != own:
-            return f"Job {name_of(job)}"
-    mine = {name_of(pod) for pod in objects.pods_of(own, world.pods)}
-    return next(
-        (f"pod {name_of(pod)}" for pod in world.pods if objects.alive(pod) and name_of(pod) not in mine), ""
-    )
+def blocked(row: StageStatus, blocker: Blocker) -> StageStatus:
+    """The row of a stage that waits, with what blocks it."""
+    return row.model_copy(update={"reason": blocker.reason, "message": blocker.message})
 
 
-def _reference(
-    request: TrainingRequest, stage: str, others: Mapping[str, Other], snapshot: Snapshot
-) -> Blocker | None:
-    """Waits for the stage of another request that this one reads."""
-    frozen = {"generate": snapshot.spec.data.from_, "train": snapshot.spec.training.from_}
-    for name, wanted in references(request.spec):
-        other = others.get(name)
-        taken = frozen[wanted]
-        run = taken.run if taken else ""
-        if wanted != stage or (other is not None and stage in other.finished and other.run == run):
-            continue
-        field = f"spec.{snapshots.FIELD_OF[wanted]}.from"
-        where = f"{field}.request: TrainingRequest {name}"
-        if other is None:
-            return Blocker("Pending", "RequestNotFound", f"{where} is gone; apply it again")
-        if other.run != run:
-            remedy = f"a new spec.retry takes that one; {field}.run: {run}, in place of the request's name, stays with the first one"
-            return Blocker(
-                "Pending",
-                "RequestReplaced",
-                f"{where} was made again and has another run ({other.run or 'none yet'}). What to do: {remedy}",
-            )
-        if other.failed:
-            return Blocker(
-                "Pending",
-                "RequestFailed",
-                f"{where} has failed before its stage {stage} was done; mend it, or name another one",
-            )
-        return Blocker("Pending", "WaitingForRequest", f"{where} has not finished its stage {stage} yet")
+def _suspended(row: StageStatus) -> str:
+    if row.reason == "NodeLost":
+        return f"suspended, but {row.name} has not ended: {row.message}"
+    if row.phase == "Stopping":
+        return f"suspended; {row.name} saves its state and ends"
+    return "suspended: set spec.suspend to false"
+
+
+def _leftover(world: World, job: str) -> str:
+    """Another Job or pod of the request that still works; empty if none does. `job`: the one that is to be started."""
+    for other in world.jobs:
+        if objects.unfinished(other) and name_of(other) != job:
+            return f"Job {name_of(other)}"
+    names = {name_of(pod) for pod in objects.pods_of(job, world.pods)}
+    for pod in world.pods:
+        if objects.alive(pod) and name_of(pod) not in names:
+            return f"pod {name_of(pod)}"
+    return ""
+
+
+def _reference(case: Case, request: TrainingRequest, snapshot: Snapshot, stage: str) -> Blocker | None:
+    """Whether a stage has to wait for the other request whose result it takes over."""
+    frozen = borrowed(snapshot.spec)
+    for name, taken_over in references(request.spec):
+        if taken_over == stage:
+            run = frozen[stage].run if stage in frozen else ""
+            return _unfinished(case, name, stage, run)
     return None
+
+
+def _unfinished(case: Case, name: str, stage: str, run: str) -> Blocker | None:
+    """What another request lacks of the stage that this one takes over from its run."""
+    other = case.world.others.get(name)
+    field = f"spec.{STAGES[stage].reference}"
+    subject = f"{field}.request: TrainingRequest {name}"
+    if other is None:
+        return Blocker("Pending", "RequestNotFound", f"{subject} is gone; apply it again")
+    if other.run != run:
+        message = (
+            f"{subject} was created again and has another run ({other.run or 'none yet'}). What to do: set spec.retry to a new value "
+            f"to take that run; or replace the request's name by {field}.run: {run} to stay with the first one"
+        )
+        return Blocker("Pending", "RequestReplaced", message)
+    if stage in other.finished:
+        return None
+    if other.failed:
+        message = (
+            f"{subject} failed before it had finished its stage {stage}; fix it, or name another request"
+        )
+        return Blocker("Pending", "RequestFailed", message)
+    return Blocker("Pending", "WaitingForRequest", f"{subject} has not finished its stage {stage} yet")

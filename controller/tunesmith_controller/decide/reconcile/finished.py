@@ -1,84 +1,95 @@
-"""Which keys a run has finished: what status remembers, and what Jobs that are complete say now."""
+"""Which keys a run has finished: what the status remembers, and what complete Jobs report now."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 from tunesmith import wire
+from tunesmith.events import Result
 from tunesmith.resolve import Snapshot, StageKey
+from tunesmith.stages import JUDGED
 from tunesmith.status import FinishedStage, StageStatus, Status
+from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.model import Object
-from tunesmith_controller.decide.objects import (
-    complete,
-    finite,
-    label,
-    name_of,
-    pods_of,
-    read_time,
-    result,
-    running_seconds,
-)
+from tunesmith_controller.decide.objects import label, name_of, status_of
 
-MOST = 50  # keys that status remembers
-_FIGURES_TRIES = 3  # attempts after which evaluate's figures are given up
+MOST = 50  # keys that the status remembers
+_METRICS_TRIES = 3  # attempts after which the metrics of the judged stage are given up
 
 Finished = dict[tuple[str, str], FinishedStage]  # by stage and key, the oldest first
 
 
 def finished(old: Status, jobs: Iterable[Object], pods: Sequence[Object]) -> Finished:
-    """Every key that is done. Status must hold it before its Job vanishes, so this comes before everything else."""
-    found: Finished = {(entry.stage, entry.key): entry for entry in old.finished}
-    done = [job for job in jobs if complete(job)]
-    for job in sorted(
-        done, key=lambda job: ((job.get("status") or {}).get("completionTime", ""), name_of(job))
-    ):
-        entry, later = _entry(job, pods)
-        for one in (entry, *later):
-            known = found.get((one.stage, one.key))
-            if known is None or (one.metrics and not known.metrics):
-                found[one.stage, one.key] = one
-    return found
-
-
-def _entry(job: Object, pods: Sequence[Object]) -> tuple[FinishedStage, list[FinishedStage]]:
-    """What a complete Job has finished, and what its result says that the store holds already. Its message may be lost."""
-    mine = pods_of(name_of(job), pods)
-    said = result(mine)
-    ended = str((job.get("status") or {}).get("completionTime", ""))
-    now = read_time(ended)
-    seconds = running_seconds(mine, now) if now else 0.0
-    entry = FinishedStage(
-        stage=label(job, wire.STAGE),
-        key=label(job, wire.KEY),
-        completionTime=ended,
-        seconds=round(said.seconds if said and said.seconds else seconds, 3),
-        metrics=finite(said.metrics) if said and said.exit_code == 0 else {},
-    )
-    if said is None or said.exit_code != 0:
-        return entry, []
-    return entry, [
-        FinishedStage(stage=stage, key=key, metrics=finite(said.evaluated) if stage == "evaluate" else {})
-        for stage, key in said.done_keys.items()
-    ]
+    """Every key that is done. The status must hold it before its Job vanishes, so this comes before everything else."""
+    entries: Finished = {(entry.stage, entry.key): entry for entry in old.finished}
+    complete = [job for job in jobs if objects.complete(job)]
+    for job in sorted(complete, key=lambda job: (_completed(job), name_of(job))):
+        for entry in _entries(job, objects.pods_of(name_of(job), pods)):
+            known = entries.get((entry.stage, entry.key))
+            if known is None or (entry.metrics and not known.metrics):
+                entries[entry.stage, entry.key] = entry
+    return entries
 
 
 def is_done(
     stage: StageKey, done: Finished, snapshot: Snapshot, row: StageStatus | None, jobs: Iterable[Object]
 ) -> bool:
-    """Whether a stage needs no Job. With a gate, evaluate is not done without its figures: another Job finds its work and tells them."""
+    """Whether a stage needs no Job.
+
+    A gate needs the metrics of the stage that it judges: without them, another Job finds its work and reports them.
+    """
     entry = done.get((stage.name, stage.key))
     if entry is None:
         return False
-    lacks = stage.name == "evaluate" and snapshot.spec.evaluation.gate is not None and not entry.metrics
-    if not lacks:
+    if entry.metrics or stage.name != JUDGED or snapshot.spec.evaluation.gate is None:
         return True
-    if row is None or row.attempt < _FIGURES_TRIES:
+    if row is None or row.attempt < _METRICS_TRIES:
         return False
-    return row.phase == "Succeeded" or any(name_of(job) == row.job and complete(job) for job in jobs)
+    return row.phase == "Succeeded" or any(name_of(job) == row.job and objects.complete(job) for job in jobs)
 
 
 def remembered(done: Finished, snapshot: Snapshot | None) -> tuple[FinishedStage, ...]:
-    """What status keeps: the newest, and always those of the present snapshot."""
+    """What the status keeps: the newest keys, and always those of the present snapshot."""
     present = {(stage.name, stage.key) for stage in snapshot.stages} if snapshot else set()
     spare = MOST - sum(key in present for key in done)
     others = [key for key in done if key not in present]
     kept = present | set(others[max(0, len(others) - spare) :])
     return tuple(entry for key, entry in done.items() if key in kept)
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics without those that JSON cannot hold."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _entries(job: Object, pods: Sequence[Object]) -> list[FinishedStage]:
+    """What a complete Job has finished, and what its result says that the store holds already. The result may be lost."""
+    result = objects.last_result(pods)
+    if result is not None and result.exit_code == 0:
+        return [_entry(job, pods, result), *_held(result)]
+    return [_entry(job, pods, result)]
+
+
+def _entry(job: Object, pods: Sequence[Object], result: Result | None) -> FinishedStage:
+    seconds = result.seconds if result is not None else 0.0
+    completed = objects.read_time(_completed(job))
+    if not seconds and completed is not None:
+        seconds = objects.running_seconds(pods, completed)
+    return FinishedStage(
+        stage=label(job, wire.STAGE),
+        key=label(job, wire.KEY),
+        completionTime=_completed(job),
+        seconds=round(seconds, 3),
+        metrics=finite(result.metrics) if result is not None and result.exit_code == 0 else {},
+    )
+
+
+def _held(result: Result) -> list[FinishedStage]:
+    """The later stages that the store holds already."""
+    return [
+        FinishedStage(stage=stage, key=key, metrics=finite(result.evaluated) if stage == JUDGED else {})
+        for stage, key in result.done_keys.items()
+    ]
+
+
+def _completed(job: Object) -> str:
+    return str(status_of(job).get("completionTime", ""))

@@ -1,7 +1,7 @@
-"""Kubernetes Events about a request: what is different between two statuses, said once. Never progress.
+"""The Kubernetes Events about a request: what has changed between two statuses, except for progress.
 
-As few as tell its life, since each is a write: one when a stage runs, which also says what is done before it, and one at the end. Which
-Job was made, and the place in the queue, are in the status.
+They are few, since each is a write: one when a stage runs, which also says what is done before it, and one at the end. Which Job was
+created, and the place in the queue, are in the status.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,14 @@ from tunesmith_controller.decide.model import Note
 
 
 def notes(old: Status, new: Status, lost: str = "") -> tuple[Note, ...]:
-    """What is worth telling of the step from one status to the next. `lost`: a Job that vanished while it ran."""
+    """The Events for the step from one status to the next. `lost`: a Job that vanished while it ran."""
     return tuple(_notes(old, new, lost))
 
 
 def _notes(old: Status, new: Status, lost: str) -> Iterator[Note]:
     if lost:
-        yield Note(
-            "Warning", "JobLost", f"Job {lost} was removed while it ran; the stage gets another attempt"
-        )
+        message = f"Job {lost} was deleted while it ran; the stage gets another attempt"
+        yield Note("Warning", "JobLost", message)
     before = {(row.name, row.key): row for row in old.stages}
     last: StageStatus | None = None
     for row in new.stages:
@@ -34,9 +33,9 @@ def _of_stage(old: StageStatus | None, row: StageStatus, last: StageStatus | Non
         return
     if row.phase == "Running":
         attempt = f", attempt {row.attempt}" if row.attempt > 1 else ""
-        done = (
-            f"; {last.name} is done: {last.output}" if last is not None and last.phase == "Succeeded" else ""
-        )
+        done = ""
+        if last is not None and last.phase == "Succeeded":
+            done = f"; {last.name} is done: {last.output}"
         yield Note("Normal", "StageStarted", f"{row.name} runs in pod {row.pod}{attempt}{done}")
     elif row.phase == "Stopping":
         yield Note("Normal", "StageStopping", f"{row.name}: {row.message}")
@@ -48,7 +47,7 @@ def _of_request(old: Status, new: Status) -> Iterator[Note]:
     if new.phase == "Succeeded":
         yield Note("Normal", "Complete", new.message)
     elif new.phase == "Failed":
-        if not any(row.phase == "Failed" for row in new.stages):  # else the stage has said it
+        if not any(row.phase == "Failed" for row in new.stages):  # otherwise the stage has a note of its own
             yield Note("Warning", new.reason, new.message)
     elif new.phase == "Suspended" and old.phase != "Suspended":
         yield Note("Normal", "Suspended", new.message)

@@ -1,4 +1,4 @@
-"""The snapshot of a generation: the resolved request and the profile, frozen in an immutable ConfigMap that the stages mount."""
+"""The snapshot of a generation: the resolved request and its profile, frozen in an immutable ConfigMap that the stages mount."""
 
 from collections.abc import Mapping
 from itertools import takewhile
@@ -12,25 +12,24 @@ from tunesmith.pruning import read_pruned
 from tunesmith.request import Rerun, TrainingRequest
 from tunesmith.reruns import latest
 from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve
+from tunesmith.stages import STAGES
 from tunesmith.wire import API_VERSION, KIND
 from tunesmith_controller.decide.model import Config, Frozen, Object, Other, SnapshotMap
-from tunesmith_controller.decide.objects import Identity
-from tunesmith_controller.decide.reconcile.accept import NotAccepted, Waiting
+from tunesmith_controller.decide.objects import Identity, name_of
+from tunesmith_controller.decide.reconcile.checks import NotAccepted, Waiting
 
-FIELD_OF = {
-    "generate": "data",
-    "train": "training",
-}  # where a request names another one, by the stage whose result it takes
 _TEACHER = ("baseURL", "secret", "requestsPerMinute", "tokensPerMinute", "maxConcurrency")
-_WHERE = {("model", "tokenSecret"), *(("data", "teacher", name) for name in _TEACHER)}  # beside stages
-LARGEST = 1_048_576 - 4_096  # bytes of a ConfigMap's data; Kubernetes refuses more than 1 MiB of object
+# In addition to `stages`: the defaults of where and as whom something is done, which move no key.
+_WHERE = {("model", "tokenSecret"), *(("data", "teacher", name) for name in _TEACHER)}
+LARGEST = 1_048_576 - 4_096  # bytes of a ConfigMap's data; Kubernetes refuses an object of more than 1 MiB
 
 
 def profile_for(request: TrainingRequest, frozen: Frozen | None, config: Config) -> Profile | None:
     """The profile that a new generation resolves against: the frozen one, or today's as far as the request asks for it.
 
-    A new `retry` takes today's, without what would move a key. A new `rerun.id` takes that too, unless it would move the key of a stage
-    before the one that is to run again: that one stays, and is not paid for twice. The URL of the store always stays: the run is there.
+    A new `retry` takes today's, except for what would move a key. A new `rerun.id` takes all of it, unless that would move the key of a
+    stage before the one that is to run again: its result stays, and is not paid for twice. The URL of the store never changes, because
+    the run is there.
     """
     spec = request.spec
     today = config.profiles.get(spec.profile)
@@ -45,76 +44,81 @@ def profile_for(request: TrainingRequest, frozen: Frozen | None, config: Config)
             "models": frozen.profile.models,
         }
     )
-    if spec.rerun is not None and _told(spec.rerun) != frozen.rerun:
+    if spec.rerun is not None and _rerun_id(spec.rerun) != frozen.rerun:
         return whole if _before(request, whole) == _before(request, same_keys) else same_keys
     return same_keys if spec.retry != frozen.retry else frozen.profile
 
 
 def with_todays_rules(profile: Profile, config: Config) -> Profile:
-    """The profile with what it allows today: what was taken back is not allowed to an old request either. Nothing, if it is gone."""
+    """The profile with what it allows today, which holds for old requests too. A profile that is gone allows nothing."""
     today = config.profiles.get(profile.name)
     return profile.model_copy(update={"allow": today.allow if today else Allow()})
 
 
 def _defaults(frozen: Mapping[str, JsonValue], today: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Frozen defaults, with today's of where and as whom something is done. Those move no key; and today's Secret of a teacher is for
-    today's endpoint.
+    """The frozen defaults, but today's of where and as whom something is done.
+
+    These move no key; and they belong together, as today's Secret of a teacher is for today's endpoint.
     """
     merged: dict[str, JsonValue] = {}
-    for source, ours in ((frozen, False), (today, True)):
-        for path, value in leaves(source):
-            if (path[:1] == ("stages",) or path in _WHERE) is ours:
+    for defaults, is_today in ((frozen, False), (today, True)):
+        for path, value in leaves(defaults):
+            is_where = path[:1] == ("stages",) or path in _WHERE
+            if is_where is is_today:
                 put(merged, path, value)
     return merged
 
 
-def _told(rerun: Rerun | None) -> str:
-    """What tells the latest rerun from the one before; empty if there was none."""
+def _rerun_id(rerun: Rerun | None) -> str:
+    """What distinguishes the latest rerun from the one before; empty without a rerun."""
     again = latest(rerun)
     return f"{again.from_} {again.id}" if again else ""
 
 
 def _before(request: TrainingRequest, profile: Profile) -> list[StageKey] | None:
-    """The stages before the one that is to run again, as they would be with a profile; None if it gives no spec that can be used."""
+    """The stages before the one that is to run again, as a profile resolves them; None if it leads to an invalid spec."""
     again = latest(request.spec.rerun)
     try:
         spec, _ = resolve(request, profile, cluster=True)
     except BadRequest:
         return None
-    return list(takewhile(lambda stage: again is not None and stage.name != again.from_, plan.graph(spec)))
+    if again is None:
+        return []
+    return list(takewhile(lambda stage: stage.name != again.from_, plan.graph(spec)))
 
 
 def freeze(
     who: Identity, request: TrainingRequest, profile: Profile, others: Mapping[str, Other]
 ) -> SnapshotMap:
     """The snapshot of the present generation. Raises NotAccepted, or Waiting for the run of another request."""
-    named = runs(who, request, others)
+    runs = _runs(who, request, others)
+    run = children.run_name(who.name, who.uid)
     try:
-        snapshot = plan.snapshot(
-            request, run=children.run_name(who.name, who.uid), profile=profile, cluster=True, runs=named
-        )
+        snapshot = plan.snapshot(request, run=run, profile=profile, cluster=True, runs=runs)
     except BadRequest as error:
         raise NotAccepted(error.reason, error.problems or [Problem("spec", error.message)]) from error
     frozen = Frozen(
-        generation=who.generation, retry=request.spec.retry, rerun=_told(request.spec.rerun), profile=profile
+        generation=who.generation,
+        retry=request.spec.retry,
+        rerun=_rerun_id(request.spec.rerun),
+        profile=profile,
     )
     content = snapshot.to_json() + _text(frozen)
-    if (size := len(content.encode())) > LARGEST:
-        why = f"the resolved request has {size} bytes, and a ConfigMap holds {LARGEST}"
-        remedy = (
-            "shorten spec.task, data.seeds or evaluation.prompts; rows of your own belong into data.source"
-        )
+    size = len(content.encode())
+    if size > LARGEST:
+        why = f"the resolved request has {size} bytes, but a ConfigMap holds at most {LARGEST}"
+        remedy = "shorten spec.task, data.seeds or evaluation.prompts; rows of your own belong in data.source"
         raise NotAccepted("SnapshotTooLarge", [Problem("spec", why, remedy=remedy)])
     return SnapshotMap(children.snapshot_name(who.name, who.uid, content), snapshot, frozen)
 
 
-def config_map(who: Identity, held: SnapshotMap, version: str) -> Object:
-    """The ConfigMap of a snapshot: the same content always has the same name, so that a second write is none."""
+def config_map(who: Identity, snapshot_map: SnapshotMap, version: str) -> Object:
+    """The ConfigMap of a snapshot. The same content always has the same name, so that a second write changes nothing."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
-            "name": held.name,
+            "name": snapshot_map.name,
             "namespace": who.namespace,
             "labels": children.labels(who.name, "snapshot", version),
             "ownerReferences": [
@@ -122,23 +126,27 @@ def config_map(who: Identity, held: SnapshotMap, version: str) -> Object:
             ],
         },
         "immutable": True,
-        "data": {wire.SNAPSHOT_FILE: held.snapshot.to_json(), wire.FROZEN_FILE: _text(held.frozen)},
+        "data": {
+            wire.SNAPSHOT_FILE: snapshot_map.snapshot.to_json(),
+            wire.FROZEN_FILE: _text(snapshot_map.frozen),
+        },
     }
 
 
-def read_map(thing: Object) -> SnapshotMap:
-    """The snapshot in a ConfigMap, without what only a newer controller knows: after a rollback it stays what it was. Raises KeyError or
-    ValueError if it is none.
+def read_map(item: Object) -> SnapshotMap:
+    """The snapshot in a ConfigMap, without what only a newer controller knows, so that it stays what it was after a rollback.
+
+    Raises KeyError or ValueError if the ConfigMap does not hold one.
     """
-    data = thing["data"]
+    data = item["data"]
     snapshot = read_pruned(Snapshot, data[wire.SNAPSHOT_FILE])
-    return SnapshotMap(thing["metadata"]["name"], snapshot, read_pruned(Frozen, data[wire.FROZEN_FILE]))
+    return SnapshotMap(name_of(item), snapshot, read_pruned(Frozen, data[wire.FROZEN_FILE]))
 
 
-def runs(who: Identity, request: TrainingRequest, others: Mapping[str, Other]) -> dict[str, str]:
-    """The runs of the other requests that it names. Raises Waiting for one without a run."""
+def _runs(who: Identity, request: TrainingRequest, others: Mapping[str, Other]) -> dict[str, str]:
+    """The runs of the other requests that a request names. Raises Waiting for one without a run."""
     return {
-        name: _run(who, name, others, f"spec.{FIELD_OF[stage]}.from.request")
+        name: _run(who, name, others, f"spec.{STAGES[stage].reference}.request")
         for name, stage in plan.references(request.spec)
     }
 
@@ -151,7 +159,7 @@ def _run(who: Identity, name: str, others: Mapping[str, Other], path: str) -> st
             f"{path}: there is no TrainingRequest {name} in namespace {who.namespace} yet; apply it",
         )
     if not other.run:
-        raise Waiting("WaitingForRequest", f"{path}: TrainingRequest {name} has not begun yet")
+        raise Waiting("WaitingForRequest", f"{path}: TrainingRequest {name} has not started yet")
     return other.run
 
 

@@ -1,286 +1,187 @@
-"""One stage: its row in status and its Jobs -> its next row, and whether its Job is to be made. Pure.
+"""Where the stages of a request are: their rows in the status and their Jobs -> their next rows, and whether a Job is to be created.
 
-At most one stage of a request is at work, and at most one Job of a key. A row names its Job before the Job is made; a Job that was
-seen and is gone gets a successor under the next attempt, one that was never seen is made again under the same name.
+At most one stage of a request works, and at most one Job of a key. A row names its Job before the Job is created. A Job that was seen and
+is gone gets a successor under the next attempt; one that was never seen is created again under the same name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tunesmith import wire
-from tunesmith.events import Progress
+from tunesmith.gate import Verdict
+from tunesmith.manifest import stage_folder
 from tunesmith.resolve import StageKey
-from tunesmith.status import FinishedStage, StageStatus
+from tunesmith.stages import STAGES
+from tunesmith.status import StageStatus
 from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.classify import Finding, classify, lost_node
-from tunesmith_controller.decide.model import Object, World
-from tunesmith_controller.decide.objects import Identity, name_of, rfc3339
+from tunesmith_controller.decide.model import Object, SnapshotMap
+from tunesmith_controller.decide.objects import name_of
+from tunesmith_controller.decide.reconcile import rows
+from tunesmith_controller.decide.reconcile.case import Case
+from tunesmith_controller.decide.reconcile.finished import is_done
+from tunesmith_controller.decide.reconcile.job import is_outdated
+from tunesmith_controller.decide.reconcile.rows import Step
 
-_ETA_SLACK = timedelta(seconds=60)
-_LONGEST = 10 * 365 * 86_400  # seconds of an ETA
-_LOST_AGAIN = 30.0  # seconds between two looks at a pod that is to go: no watch tells that it did not
-_UNNAMED = timedelta(
-    seconds=10
-)  # a pod that starts sooner is not worth a write of its own: the next one says that it runs
+_STUCK_AGAIN = 30.0  # seconds between two looks at a pod that is to go: no watch reports that it stays
+_STARTING_AGAIN = 15.0  # seconds between two looks at a pod that starts
+# A pod that starts sooner is not worth a write of its own: the next one says that it runs.
+_UNNAMED = timedelta(seconds=10)
+
+
+def walk(
+    case: Case, snapshot_map: SnapshotMap, verdict: Verdict | None
+) -> tuple[list[StageStatus], Step | None]:
+    """A row for each stage, and the next step of the current one: the first that is not done. None if all are."""
+    snapshot = snapshot_map.snapshot
+    store = snapshot_map.frozen.profile.store.of(case.who.namespace)
+    before = {(row.name, row.key): row for row in case.old.stages}
+    passed = verdict is None or verdict.passed
+    after: list[StageStatus] = []
+    step: Step | None = None
+    for stage in snapshot.stages:
+        key = (stage.name, stage.key)
+        row = before.get(key)
+        if step is not None:
+            after.append(rows.later(stage, row))
+        elif is_done(stage, case.finished, snapshot, row, case.world.jobs):
+            output = f"{store}/{stage_folder(snapshot.run, stage.name, stage.key)}/"
+            after.append(rows.succeeded(stage, row, case.finished[key], output))
+        elif STAGES[stage.name].after_gate and not passed:
+            after.append(rows.later(stage, row))
+        else:
+            step = _advance(case, snapshot_map, stage, row)
+            after.append(step.row)
+    return after, step
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the request asks of the stage at work. `outdated`: whether a Job is one that would be made otherwise today."""
-
-    suspend: bool
-    outdated: Callable[[Object], bool]
-    deadline: int  # seconds of running; 0: none
-
-
-@dataclass(frozen=True)
-class Step:
-    """The next row of the stage at work. `start`: its Job is to be made as soon as nothing else holds it; `again`: seconds."""
+class _Work:
+    """The Job that a row names, with its pods, the oldest first."""
 
     row: StageStatus
-    start: bool = False
-    lost: str = ""  # Job that vanished while it ran
-    again: float | None = None
-
-    @property
-    def wanted(self) -> str:
-        """Name of the Job that is to be left alone."""
-        return self.row.job if self.row.phase in ("Pending", "Running") else ""
+    job: Object
+    pods: Sequence[Object]
 
 
-def succeeded(stage: StageKey, row: StageStatus | None, entry: FinishedStage, output: str) -> StageStatus:
-    """The row of a stage that is done."""
-    row = row or StageStatus(name=stage.name, key=stage.key)
-    return row.model_copy(
-        update={
-            "phase": "Succeeded",
-            "progress": 100,
-            "eta": "",
-            "reason": "",
-            "message": ""
-            if row.attempt
-            else "the store held it already"
-            if not entry.completion_time
-            else "done before",
-            "failed_generation": 0,
-            "completion_time": entry.completion_time,
-            "metrics": entry.metrics or row.metrics,
-            "output": output,
-        }
-    )
-
-
-def later(stage: StageKey, row: StageStatus | None) -> StageStatus:
-    """The row of a stage whose turn has not come."""
-    return StageStatus(name=stage.name, key=stage.key, attempt=row.attempt if row else 0)
-
-
-def advance(
-    stage: StageKey, old: StageStatus | None, who: Identity, world: World, wish: Wish, now: datetime
-) -> Step:
-    """The stage at work: not done, and all before it are."""
-    mine = [
+def _advance(case: Case, snapshot_map: SnapshotMap, stage: StageKey, old: StageStatus | None) -> Step:
+    """The next step of a stage that is not done, while all before it are."""
+    jobs = [
         job
-        for job in world.jobs
-        if objects.label(job, wire.STAGE) == stage.name and objects.label(job, wire.KEY) == stage.key
+        for job in case.world.jobs
+        if objects.stage_of(job) == stage.name and objects.label(job, wire.KEY) == stage.key
     ]
-    row = _taken_up(old or StageStatus(name=stage.name, key=stage.key), who, mine)
+    row = _taken_up(case, old or StageStatus(name=stage.name, key=stage.key), jobs)
     if row.phase == "Failed":
         return Step(row)
-    job = next((job for job in mine if name_of(job) == row.job), None)
-    pods = objects.pods_of(row.job, world.pods)
+    job = next((job for job in jobs if name_of(job) == row.job), None)
+    pods = objects.pods_of(row.job, case.world.pods)
     if row.phase == "Stopping":
-        return _stopping(row, job, pods, now)
+        return _stopping(case, row, job, pods)
     if job is None:
         return _without_job(row, pods)
     if objects.terminating(job):
-        return Step(_stop(row, wish))
+        return Step(rows.stopping(row, suspend=case.suspend))
     if objects.complete(
         job
-    ):  # but its result is lost, which is needed: another Job finds its work and tells it
-        return _stopping(row, job, pods, now)
-    if objects.failed(job):
-        if wish.outdated(job):  # what made it fail was mended while it ran, or while nobody looked
-            return _stopping(row, job, pods, now)
-        finding = classify(job, pods, world.events, now, stage=stage.name)
-        assert finding is not None, "a Job that has failed says so at least"
-        return Step(_failed(_counted(row, job, pods), finding, who, now))
-    return _at_work(row, job, pods, who, world, wish, now)
+    ):  # but the result that is needed is lost: another Job finds its work and reports it
+        return _stopping(case, row, job, pods)
+    if not objects.failed(job):
+        return _live(case, snapshot_map, _Work(row, job, pods))
+    if is_outdated(
+        case, snapshot_map, job
+    ):  # what made it fail was fixed while it ran, or before anybody looked
+        return _stopping(case, row, job, pods)
+    finding = classify(job, pods, case.world.events, case.now, stage=stage.name)
+    assert finding is not None, "a failed Job says at least that it has failed"
+    return Step(rows.failed(case, rows.counted(row, job, pods), finding))
 
 
-def _taken_up(row: StageStatus, who: Identity, mine: Sequence[Object]) -> StageStatus:
-    """The row, after an edit has given a failed stage another try, and with the live Job of the key if it knows of none."""
-    if row.phase == "Failed" and row.failed_generation < who.generation:
+def _taken_up(case: Case, row: StageStatus, jobs: Sequence[Object]) -> StageStatus:
+    """The row, once an edit has given a failed stage another try; with the live Job of its key, if it knows of none."""
+    if row.phase == "Failed" and row.failed_generation < case.who.generation:
         row = StageStatus(name=row.name, key=row.key, attempt=row.attempt, job=row.job, phase="Stopping")
-    live = [job for job in mine if objects.unfinished(job) and not objects.terminating(job)]
-    known = {name_of(job) for job in mine}
+    live = [job for job in jobs if objects.unfinished(job) and not objects.terminating(job)]
+    known = {name_of(job) for job in jobs}
     if live and row.phase != "Failed" and row.job not in known:
         newest = max(live, key=objects.attempt_of)
-        row = row.model_copy(
-            update={
-                "job": name_of(newest),
-                "attempt": max(row.attempt, objects.attempt_of(newest)),
-                "phase": "Pending",
-            }
-        )
+        attempt = max(row.attempt, objects.attempt_of(newest))
+        row = row.model_copy(update={"job": name_of(newest), "attempt": attempt, "phase": "Pending"})
     if not row.job:  # a key that comes back: attempts that can still be seen keep their names
-        row = row.model_copy(update={"attempt": max([row.attempt, *map(objects.attempt_of, mine)])})
+        row = row.model_copy(update={"attempt": max([row.attempt, *map(objects.attempt_of, jobs)])})
     return row
 
 
-def _stopping(row: StageStatus, job: Object | None, pods: Sequence[Object], now: datetime) -> Step:
-    if (job is not None and objects.unfinished(job)) or any(map(objects.alive, pods)):
-        lost = lost_node(pods, row.name, now)
-        if lost is not None:
-            row = row.model_copy(update={"reason": lost.reason, "message": explained(lost)})
-        return Step(row, again=_LOST_AGAIN if any(map(objects.terminating, pods)) else None)
-    return Step(_fresh(row), start=True)
+def _stopping(case: Case, row: StageStatus, job: Object | None, pods: Sequence[Object]) -> Step:
+    """The step of a stage whose Job is to go: it waits for the Job and its pods, then starts anew."""
+    job_works = job is not None and objects.unfinished(job)
+    if not job_works and not any(map(objects.alive, pods)):
+        return Step(rows.fresh(row), start=True)
+    lost = lost_node(pods, row.name, case.now)
+    if lost is not None:
+        row = row.model_copy(update={"reason": lost.reason, "message": rows.explained(lost)})
+    return Step(row, again=_STUCK_AGAIN if any(map(objects.terminating, pods)) else None)
 
 
 def _without_job(row: StageStatus, pods: Sequence[Object]) -> Step:
     if any(map(objects.alive, pods)):  # pods are seen before, or after, their Job
         return Step(row)
     if row.phase == "Running":
-        return Step(_fresh(row), start=True, lost=row.job)
+        return Step(rows.fresh(row), start=True, lost=row.job)
     return Step(row, start=True)
 
 
-def _at_work(
-    row: StageStatus,
-    job: Object,
-    pods: Sequence[Object],
-    who: Identity,
-    world: World,
-    wish: Wish,
-    now: datetime,
-) -> Step:
-    if wish.suspend and not objects.succeeded(pods):
-        return Step(_stop(row, wish))
-    before, row = row, _counted(row, job, pods)
-    started, through = objects.started(pods), objects.succeeded(pods)
-    if not through and not objects.running_now(pods) and wish.outdated(job):
-        return Step(_stop(row, wish))
-    ran = objects.running_seconds(pods, now)
-    if wish.deadline and ran >= wish.deadline and not through:
-        return Step(_failed(row, _too_long(row, wish.deadline), who, now))
-    finding = classify(job, pods, world.events, now, stage=row.name)
-    if (
-        finding is not None and finding.final and not objects.fails_its_job(pods)
-    ):  # else the pod would go with its log
-        return Step(_failed(row, finding, who, now))
-    again = wish.deadline - ran if wish.deadline and objects.running_now(pods) else None
+def _live(case: Case, snapshot_map: SnapshotMap, work: _Work) -> Step:
+    """The step of a stage whose Job may still run."""
+    row, job, pods = work.row, work.job, work.pods
+    through = objects.succeeded(pods)
+    if case.suspend and not through:
+        return Step(rows.stopping(row, suspend=True))
+    counted = rows.counted(row, job, pods)
+    if not through and not objects.running_now(pods) and is_outdated(case, snapshot_map, job):
+        return Step(rows.stopping(counted, suspend=case.suspend))
+    deadline = getattr(snapshot_map.snapshot.spec.stages, row.name).active_deadline_seconds  # 0: none
+    left = deadline - objects.running_seconds(pods, case.now)
+    if deadline and left <= 0 and not through:
+        return Step(rows.failed(case, counted, _too_long(counted, deadline)))
+    finding = classify(job, pods, case.world.events, case.now, stage=row.name)
+    # Where the Job is about to fail by itself, it is left alone: its pod would go, and the log with it.
+    if finding is not None and finding.final and not objects.fails_its_job(pods):
+        return Step(rows.failed(case, counted, finding))
+    if objects.started(pods) is None:
+        if finding is None and _is_young(pods, case.now):
+            counted = row
+        return Step(rows.waiting(counted, job, finding), again=_STARTING_AGAIN)
+    again = _look_again(pods, left if deadline else None)
+    if row.phase == "Running" and through:  # the Job says so in a moment, and that is the news
+        return Step(row, again=again)
+    return Step(rows.running(case, counted, pods, finding), again=again)
+
+
+def _is_young(pods: Sequence[Object], now: datetime) -> bool:
+    """Whether the newest pod was created just now."""
+    if not pods:
+        return False
+    created = objects.read_time(objects.created(pods[-1])) or now
+    return now - created < _UNNAMED
+
+
+def _look_again(pods: Sequence[Object], left: float | None) -> float | None:
+    """Seconds after which a stage that runs is looked at again. `left`: until its deadline."""
+    waits = []
+    if left is not None and objects.running_now(pods):
+        waits.append(left)
     if any(map(objects.terminating, pods)):
-        again = _LOST_AGAIN if again is None else min(again, _LOST_AGAIN)
-    if started is None:
-        young = bool(pods) and now - _made(pods[-1], now) < _UNNAMED
-        return Step(_waiting(row if finding or not young else before, job, finding), again=15.0)
-    if before.phase == "Running" and through:  # the Job says so in a moment, and that is the news
-        return Step(before, again=again)
-    return Step(_running(row, started, pods, finding, world.progress, now), again=again)
-
-
-def _made(pod: Object, now: datetime) -> datetime:
-    return objects.read_time(pod["metadata"].get("creationTimestamp", "")) or now
-
-
-def _waiting(row: StageStatus, job: Object, finding: Finding | None) -> StageStatus:
-    if objects.condition(job, "Suspended"):
-        reason, message = "WaitingForQueue", "the Job waits in its queue until Kueue admits it"
-    elif finding is not None:
-        reason, message = finding.reason, explained(finding)
-    else:
-        reason, message = "Starting", f"waiting for the pod of Job {row.job} to start"
-    return row.model_copy(update={"phase": "Pending", "reason": reason, "message": message})
-
-
-def _running(
-    row: StageStatus,
-    started: datetime,
-    pods: Sequence[Object],
-    finding: Finding | None,
-    progress: Mapping[str, Progress],
-    now: datetime,
-) -> StageStatus:
-    changes: dict[str, object] = {
-        "phase": "Running",
-        "start_time": row.start_time or rfc3339(started),
-        "reason": "Running",
-    }
-    told = progress.get(pods[-1]["metadata"].get("uid", "")) if pods else None
-    if finding is not None:  # the next pod does not start, or the node of this one is lost
-        changes |= {"reason": finding.reason, "message": explained(finding), "eta": ""}
-    elif not objects.running_now(pods):  # between two pods of the Job
-        changes |= {"message": "starting again", "eta": ""}
-    elif told is not None:
-        changes |= _told(row, told, now)
-    else:
-        changes |= {"message": row.message if row.reason == "Running" else "running"}
-    return row.model_copy(update=changes)
-
-
-def _told(row: StageStatus, told: Progress, now: datetime) -> dict[str, object]:
-    eta = ""
-    if told.eta is not None and 0 <= told.eta < _LONGEST:  # NaN, and what no calendar holds, are no news
-        moment, before = now + timedelta(seconds=told.eta), objects.read_time(row.eta)
-        eta = row.eta if before is not None and abs(moment - before) <= _ETA_SLACK else rfc3339(moment)
-    loss = f", loss {told.metrics['loss']:.4g}" if "loss" in told.metrics else ""
-    doing = f"{told.phase}: " if told.phase and told.phase != row.name else ""
-    return {
-        "progress": max(0, min(99, 100 * told.done // told.total)) if told.total > 0 else 0,
-        "eta": eta,
-        "metrics": row.metrics | objects.finite(told.metrics),
-        "message": f"{doing}{told.done} of {told.total} {told.unit}{loss}",
-    }
-
-
-def _counted(row: StageStatus, job: Object, pods: Sequence[Object]) -> StageStatus:
-    failures = int((job.get("status") or {}).get("failed") or 0)
-    return row.model_copy(update={"failures": failures, "pod": name_of(pods[-1]) if pods else row.pod})
-
-
-def _stop(row: StageStatus, wish: Wish) -> StageStatus:
-    message = (
-        "suspended: it saves its state and ends"
-        if wish.suspend
-        else f"waiting until Job {row.job} and its pod are gone"
-    )
-    return row.model_copy(update={"phase": "Stopping", "reason": "Stopping", "message": message, "eta": ""})
-
-
-def _fresh(row: StageStatus) -> StageStatus:
-    """The row without the Job it had: the next one is a new attempt, which goes on from what is saved."""
-    return StageStatus(
-        name=row.name, key=row.key, attempt=row.attempt, progress=row.progress, metrics=row.metrics
-    )
-
-
-def _failed(row: StageStatus, finding: Finding, who: Identity, now: datetime) -> StageStatus:
-    return row.model_copy(
-        update={
-            "phase": "Failed",
-            "reason": finding.reason,
-            "message": explained(finding),
-            "pod": finding.pod or row.pod,
-            "failed_generation": who.generation,
-            "completion_time": rfc3339(now),
-            "eta": "",
-        }
-    )
-
-
-def explained(finding: Finding) -> str:
-    """What happened, in which pod, and what to do."""
-    where = f" (pod {finding.pod})" if finding.pod and finding.pod not in finding.message else ""
-    remedy = f". What to do: {finding.remedy}" if finding.remedy else ""
-    return f"{finding.message.rstrip('.')}{where}{remedy}"
+        waits.append(_STUCK_AGAIN)
+    return min(waits, default=None)
 
 
 def _too_long(row: StageStatus, deadline: int) -> Finding:
     return Finding(
         "DeadlineExceeded",
         f"the stage has run for its activeDeadlineSeconds ({deadline})",
-        f"raise spec.stages.{row.name}.activeDeadlineSeconds; the next attempt goes on from what is saved",
+        f"raise spec.stages.{row.name}.activeDeadlineSeconds; the next attempt continues from what is saved",
         pod=row.pod,
         final=True,
     )

@@ -1,120 +1,146 @@
-"""The request as a whole: its phase, why, its conditions and results, from its rows and what holds it. Pure."""
+"""The status of the request as a whole: its phase, why, its conditions and results, from its rows and what blocks it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tunesmith.gate import Verdict
-from tunesmith.manifest import stage_folder
-from tunesmith.resolve import Snapshot
 from tunesmith.stages import PARTS, STAGES, StageKind
 from tunesmith.status import Condition, ConditionType, Outputs, Phase, StageStatus, Status
-from tunesmith_controller.decide.objects import Identity, rfc3339
+from tunesmith_controller.decide.model import SnapshotMap
+from tunesmith_controller.decide.objects import rfc3339
+from tunesmith_controller.decide.reconcile.blocker import Blocker
+from tunesmith_controller.decide.reconcile.case import Case
+from tunesmith_controller.decide.reconcile.finished import remembered
 
 FINAL: tuple[Phase, ...] = ("Succeeded", "Failed")
-
-
-@dataclass(frozen=True)
-class Blocker:
-    """Why nothing is started now. `refused`: the request itself is wrong; `outdated`: there is no snapshot of this generation yet."""
-
-    phase: Phase
-    reason: str
-    message: str
-    refused: bool = False
-    outdated: bool = False
+_LONGEST = 32_768  # characters of a condition's message
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that the status is made of."""
+    """What was decided about the stages. `current`: the stage that is next or runs; empty if there is none."""
 
     rows: Sequence[StageStatus] = ()
-    current: str = ""  # stage at work
-    hold: Blocker | None = None
+    current: str = ""
+    blocker: Blocker | None = None
     verdict: Verdict | None = None
-    snapshot: Snapshot | None = None
-    snapshot_name: str = ""
-    store: str = ""
-    place: int = 0
+    snapshot_map: SnapshotMap | None = None
+
+    @property
+    def row(self) -> StageStatus | None:
+        """The row of the current stage."""
+        return next((row for row in self.rows if row.name == self.current), None)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the request itself is wrong."""
+        return self.blocker is not None and self.blocker.refused
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the snapshot is that of an earlier generation."""
+        return self.blocker is not None and self.blocker.outdated
 
 
-def next_status(who: Identity, old: Status, seen: Outcome, now: datetime) -> Status:
+class Summary(NamedTuple):
+    """What a person reads first."""
+
+    phase: Phase
+    reason: str
+    message: str
+
+
+def next_status(case: Case, outcome: Outcome) -> Status:
     """The status to write; of the old one only what must not change is taken."""
-    phase, reason, message = _standing(seen)
-    row = next((row for row in seen.rows if row.name == seen.current), None)
-    starts = [one.start_time for one in seen.rows if one.start_time]
-    progress = 100 if phase == "Succeeded" else row.progress if row else 0
-    final = phase in FINAL and not (seen.hold and seen.hold.refused)
+    old = case.old
+    summary = _summary(outcome)
+    row = outcome.row
+    snapshot_map = outcome.snapshot_map
+    starts = [entry.start_time for entry in outcome.rows if entry.start_time]
+    progress = row.progress if row is not None else 0
+    if summary.phase == "Succeeded":
+        progress = 100
     return Status(
-        observedGeneration=who.generation,
-        phase=phase,
-        stage=seen.current,
+        observedGeneration=case.who.generation,
+        phase=summary.phase,
+        stage=outcome.current,
         progress=progress,
         percent=f"{progress}%" if progress else "",
-        eta=row.eta if row and phase == "Running" else "",
-        loss=_loss(seen.rows),
-        reason=reason,
-        message=message,
-        run=seen.snapshot.run if seen.snapshot else old.run,
-        store=seen.store or old.store,
-        snapshot=seen.snapshot_name or old.snapshot,
-        queuePlace=seen.place if phase == "Queued" else 0,
+        eta=row.eta if row is not None and summary.phase == "Running" else "",
+        loss=_loss(outcome.rows),
+        reason=summary.reason,
+        message=summary.message,
+        run=snapshot_map.snapshot.run if snapshot_map else old.run,
+        store=snapshot_map.frozen.profile.store.of(case.who.namespace) if snapshot_map else old.store,
+        snapshot=snapshot_map.name if snapshot_map else old.snapshot,
+        queuePlace=case.world.turn.place if summary.phase == "Queued" else 0,
         startTime=old.start_time or min(starts, default=""),
-        completionTime=""
-        if not final
-        else old.completion_time
-        if old.phase == phase and old.completion_time
-        else rfc3339(now),
-        outputs=_outputs(seen),
-        stages=tuple(seen.rows),
-        conditions=_conditions(_Judge(old, who.generation, now), seen, phase, reason, message),
+        completionTime=_completion_time(case, outcome, summary.phase),
+        outputs=_outputs(outcome),
+        stages=tuple(outcome.rows),
+        finished=remembered(case.finished, snapshot_map.snapshot if snapshot_map else None),
+        conditions=_conditions(_Conditions(old, case.who.generation, case.now), outcome, summary),
     )
 
 
-def folder(store: str, run: str, stage: str, key: str) -> str:
-    """Where a finished stage lies: the folder of its manifest, which follows from the key alone."""
-    return f"{store}/{stage_folder(run, stage, key)}/"
-
-
-def _standing(seen: Outcome) -> tuple[Phase, str, str]:
+def _summary(outcome: Outcome) -> Summary:
     """Phase, reason and message; what is final first."""
-    hold = seen.hold
-    row = next((row for row in seen.rows if row.name == seen.current), None)
-    if hold is not None and hold.refused:
-        goes_on = (
-            f" ({row.name} runs on as it was before the edit; spec.suspend stops it)"
-            if row and row.phase == "Running"
+    blocker = outcome.blocker
+    row = outcome.row
+    if blocker is not None and blocker.refused:
+        runs = row is not None and row.phase == "Running"
+        still = (
+            f" ({row.name} still runs as it was before the edit; spec.suspend stops it)"
+            if row and runs
             else ""
         )
-        return hold.phase, hold.reason, hold.message + goes_on
-    if (hold is None or not hold.outdated) and (end := _end(seen)) is not None:
-        return end
-    if row is not None and row.phase == "Running":  # it goes on, whatever holds the next one
-        return "Running", row.reason, f"{row.name}: {row.message}"
-    if hold is not None:
-        return hold.phase, hold.reason, hold.message
+        return Summary(blocker.phase, blocker.reason, blocker.message + still)
+    if not outcome.outdated:
+        end = _end(outcome)
+        if end is not None:
+            return end
+    if row is not None and row.phase == "Running":  # it keeps running, whatever blocks the next one
+        return Summary("Running", row.reason, f"{row.name}: {row.message}")
+    if blocker is not None:
+        return Summary(blocker.phase, blocker.reason, blocker.message)
+    return _starting(outcome.rows, row)
+
+
+def _end(outcome: Outcome) -> Summary | None:
+    """How the request has ended, if it has."""
+    rows = outcome.rows
+    verdict = outcome.verdict
+    failed = next((row for row in rows if row.phase == "Failed"), None)
+    if failed is not None:
+        return Summary("Failed", failed.reason, f"{failed.name}: {failed.message}")
+    if verdict is not None and not verdict.passed:
+        remedy = "look at the report; lower evaluation.gate.leastGain, or change data or training"
+        return Summary("Failed", "GateNotPassed", f"{verdict}. What to do: {remedy}")
+    if rows and all(row.phase == "Succeeded" for row in rows):
+        return Summary("Succeeded", "Complete", str(verdict) if verdict else "all stages are done")
+    return None
+
+
+def _starting(rows: Iterable[StageStatus], row: StageStatus | None) -> Summary:
+    """The summary of a request whose current stage is about to start."""
     if row is None:
-        return "Pending", "Starting", "about to start"
+        return Summary("Pending", "Starting", "about to start")
     message = f"{row.name}: {row.message}"
     if row.reason == "WaitingForQueue":
-        return "Queued", row.reason, message
-    between = row.reason == "Starting" and any(one.phase == "Succeeded" for one in seen.rows)
-    return "Running" if between else "Pending", row.reason or "Starting", message
+        return Summary("Queued", row.reason, message)
+    between_stages = row.reason == "Starting" and any(earlier.phase == "Succeeded" for earlier in rows)
+    phase: Phase = "Running" if between_stages else "Pending"
+    return Summary(phase, row.reason or "Starting", message)
 
 
-def _end(seen: Outcome) -> tuple[Phase, str, str] | None:
-    """How the request has ended, if it has."""
-    failed = next((row for row in seen.rows if row.phase == "Failed"), None)
-    if failed is not None:
-        return "Failed", failed.reason, f"{failed.name}: {failed.message}"
-    if seen.verdict is not None and not seen.verdict.passed:
-        remedy = "look at the report; lower evaluation.gate.leastGain, or change data or training"
-        return "Failed", "GateNotPassed", f"{seen.verdict}. What to do: {remedy}"
-    if seen.rows and all(row.phase == "Succeeded" for row in seen.rows):
-        return "Succeeded", "Complete", str(seen.verdict) if seen.verdict else "all stages are done"
-    return None
+def _completion_time(case: Case, outcome: Outcome, phase: Phase) -> str:
+    if phase not in FINAL or outcome.refused:
+        return ""
+    if case.old.phase == phase and case.old.completion_time:
+        return case.old.completion_time
+    return rfc3339(case.now)
 
 
 def _loss(rows: Iterable[StageStatus]) -> str:
@@ -125,77 +151,95 @@ def _loss(rows: Iterable[StageStatus]) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _outputs(seen: Outcome) -> Outputs:
-    done = {row.name: row.output for row in seen.rows if row.phase == "Succeeded"}
-    found = {name: done.get(stage, "") for name, (stage, _) in PARTS.items()}
-    if seen.snapshot is not None and "deliver" in done:
-        found["model"] = seen.snapshot.spec.output
-    return Outputs.model_validate(found)
+def _outputs(outcome: Outcome) -> Outputs:
+    done = {row.name: row.output for row in outcome.rows if row.phase == "Succeeded"}
+    outputs = {name: done.get(stage, "") for name, (stage, _) in PARTS.items()}
+    if outcome.snapshot_map is not None and "deliver" in done:
+        outputs["model"] = outcome.snapshot_map.snapshot.spec.output
+    return Outputs.model_validate(outputs)
 
 
 @dataclass(frozen=True)
-class _Judge:
+class _Conditions:
     """Makes conditions: `lastTransitionTime` moves only when `status` does."""
 
     old: Status
     generation: int
     now: datetime
 
-    def __call__(self, kind: ConditionType, holds: bool | None, reason: str, message: str = "") -> Condition:  # noqa: FBT001 - three-valued
-        status: Literal["True", "False", "Unknown"] = (
-            "Unknown" if holds is None else "True" if holds else "False"
-        )
-        known = next((one for one in self.old.conditions if one.type == kind), None)
+    def make(self, kind: ConditionType, reason: str, message: str = "", *, holds: bool | None) -> Condition:
+        """One condition. `holds`: None if it is not known."""
+        status: Literal["True", "False", "Unknown"] = "Unknown"
+        if holds is not None:
+            status = "True" if holds else "False"
+        since = rfc3339(self.now)
+        known = next((condition for condition in self.old.conditions if condition.type == kind), None)
+        if known is not None and known.status == status:
+            since = known.last_transition_time
         return Condition(
             type=kind,
             status=status,
             reason=reason,
-            message=message[:32_768],
-            lastTransitionTime=known.last_transition_time
-            if known is not None and known.status == status
-            else rfc3339(self.now),
+            message=message[:_LONGEST],
+            lastTransitionTime=since,
             observedGeneration=self.generation,
         )
 
 
-def _conditions(
-    judged: _Judge, seen: Outcome, phase: Phase, reason: str, message: str
-) -> tuple[Condition, ...]:
-    """All types, always in the same order. kstatus takes the first of Reconciling and Stalled that is True.
-
-    Reconciling is True until the first stage has started, as a Job counts as current while it runs.
-    """
-    refused = seen.hold is not None and seen.hold.refused
-    rows = {row.name: row for row in seen.rows}
-    started = any(row.phase in ("Running", "Succeeded") or row.start_time for row in seen.rows)
-    over = phase in FINAL
-    reconciling = not over and not started and phase != "Suspended"
-    undecided = seen.snapshot is None or (seen.hold is not None and seen.hold.outdated)
-    accepted = False if refused else None if undecided else True
-    progressing = reason if reconciling else "Started" if started and not over else phase
+def _conditions(conditions: _Conditions, outcome: Outcome, summary: Summary) -> tuple[Condition, ...]:
+    """All types, always in the same order."""
+    rows = {row.name: row for row in outcome.rows}
     return (
-        judged("Accepted", accepted, "Accepted" if accepted else reason, "" if accepted else message),
-        *(_of_stage(judged, kind, rows.get(name)) for name, kind in STAGES.items()),
-        judged("Complete", {"Succeeded": True, "Failed": False}.get(phase), reason, message if over else ""),
-        judged("Failed", {"Succeeded": False, "Failed": True}.get(phase), reason, message if over else ""),
-        judged("Reconciling", reconciling, progressing, message if reconciling else ""),
-        judged(
-            "Stalled",
-            phase == "Failed",
-            reason if phase == "Failed" else "Progressing",
-            message if phase == "Failed" else "",
-        ),
+        _accepted(conditions, outcome, summary),
+        *(_of_stage(conditions, kind, rows.get(name)) for name, kind in STAGES.items()),
+        *_ends(conditions, outcome, summary),
     )
 
 
-def _of_stage(judged: _Judge, stage: StageKind, row: StageStatus | None) -> Condition:
+def _accepted(conditions: _Conditions, outcome: Outcome, summary: Summary) -> Condition:
+    if outcome.refused:
+        return conditions.make("Accepted", summary.reason, summary.message, holds=False)
+    if outcome.snapshot_map is None or outcome.outdated:
+        return conditions.make("Accepted", summary.reason, summary.message, holds=None)
+    return conditions.make("Accepted", "Accepted", holds=True)
+
+
+def _of_stage(conditions: _Conditions, stage: StageKind, row: StageStatus | None) -> Condition:
     kind = stage.condition
     match row:
         case None:
-            return judged(kind, None, "NotRequested" if stage.asked_by else "Pending")
+            return conditions.make(kind, "NotRequested" if stage.asked_by else "Pending", holds=None)
         case StageStatus(phase="Succeeded"):
-            return judged(kind, True, "Succeeded", row.output)  # noqa: FBT003
+            return conditions.make(kind, "Succeeded", row.output, holds=True)
         case StageStatus(phase="Failed"):
-            return judged(kind, False, row.reason, row.message)  # noqa: FBT003
+            return conditions.make(kind, row.reason, row.message, holds=False)
         case _:
-            return judged(kind, None, row.reason or row.phase)
+            return conditions.make(kind, row.reason or row.phase, holds=None)
+
+
+def _ends(conditions: _Conditions, outcome: Outcome, summary: Summary) -> tuple[Condition, ...]:
+    """Complete and Failed, and what kstatus reads: it takes the first of Reconciling and Stalled that is True.
+
+    Reconciling is True until the first stage has started, as a Job counts as current while it runs.
+    """
+    phase, reason, message = summary
+    over = phase in FINAL
+    succeeded = phase == "Succeeded" if over else None
+    failed = phase == "Failed" if over else None
+    started = any(row.phase in ("Running", "Succeeded") or row.start_time for row in outcome.rows)
+    stalled = phase == "Failed"
+    end_message = message if over else ""
+    if not over and not started and phase != "Suspended":
+        reconciling = conditions.make("Reconciling", reason, message, holds=True)
+    else:
+        reconciling = conditions.make(
+            "Reconciling", "Started" if started and not over else phase, holds=False
+        )
+    return (
+        conditions.make("Complete", reason, end_message, holds=succeeded),
+        conditions.make("Failed", reason, end_message, holds=failed),
+        reconciling,
+        conditions.make(
+            "Stalled", reason if stalled else "Progressing", message if stalled else "", holds=stalled
+        ),
+    )
