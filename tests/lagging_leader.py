@@ -5,9 +5,9 @@ import copy
 from small_cluster import Conflict
 
 from tunesmith import wire
+from tunesmith_controller.decide.model import World
+from tunesmith_controller.decide.reconcile import read_map, reconcile
 from tunesmith_controller.executor import status_json
-from tunesmith_controller.model import World
-from tunesmith_controller.reconcile import read_map, reconcile
 from tunesmith_controller.trim import pod_belongs
 
 KINDS = ("request", "job", "pod")
@@ -81,16 +81,16 @@ class Leader:
         return World(request=request, jobs=jobs, pods=pods, snapshot=read_map(kept) if owned else None)
 
     def calls(self):
-        """The calls of its plan, in the executor's order."""
+        """The calls of its decision, in the executor's order."""
         world = self.world()
         if world is None:
             return
-        plan = reconcile(world, self.truth.now, self.truth.config)
-        if plan.creates or plan.deletes or status_json(plan.status) != world.request["status"]:
-            yield lambda: self._write_status(world.request, plan.status)
-        for delete in plan.deletes:
+        decision = reconcile(world, self.truth.now, self.truth.config)
+        if decision.creates or decision.deletes or status_json(decision.status) != world.request["status"]:
+            yield lambda: self._write_status(world.request, decision.status)
+        for delete in decision.deletes:
             yield lambda delete=delete: self._delete(delete)
-        for item in plan.creates:
+        for item in decision.creates:
             yield lambda item=item: self._create(item)
 
     def _write_status(self, seen, status):
@@ -107,7 +107,7 @@ class Leader:
             self.answered("job", item["metadata"]["name"])
 
     def act(self, calls=None):
-        """Carries out its plan, or the first calls of it; False if the status had changed meanwhile."""
+        """Carries out its decision, or the first calls of it; False if the status had changed meanwhile."""
         for number, call in enumerate(self.calls()):
             if calls is not None and number >= calls:
                 break

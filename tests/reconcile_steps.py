@@ -1,4 +1,4 @@
-"""What happens to a request, in words, and what a plan says of it in one line: for tables of tests."""
+"""What happens to a request, in words, and what a decision says of it in one line: for tables of tests."""
 
 from small_cluster import Cluster
 
@@ -47,30 +47,31 @@ def flat(steps):
 
 
 def play(steps, **start):
-    """The cluster after the steps, and the plan of the last look."""
+    """The cluster after the steps, and the decision of the last look."""
     cluster = Cluster(**start)
-    plan = None
+    decision = None
     for step in flat(steps):
         result = step(cluster)
-        plan = result if step is look else plan
-    return cluster, plan
+        decision = result if step is look else decision
+    return cluster, decision
 
 
-def made(plan):
-    """Jobs that a plan makes, as `stage.attempt`."""
-    return [_short(item) for item in plan.creates if item["kind"] == "Job"]
+def made(decision):
+    """Jobs that a decision makes, as `stage.attempt`."""
+    return [_short(item) for item in decision.creates if item["kind"] == "Job"]
 
 
-def rows(plan):
+def rows(decision):
     """`stage phase[ attempt]` for each row."""
     return [
-        f"{row.name} {row.phase}" + (f" {row.attempt}" if row.attempt else "") for row in plan.status.stages
+        f"{row.name} {row.phase}" + (f" {row.attempt}" if row.attempt else "")
+        for row in decision.status.stages
     ]
 
 
-def line(plan):
+def line(decision):
     """Phase and reason."""
-    return f"{plan.status.phase} {plan.status.reason}"
+    return f"{decision.status.phase} {decision.status.reason}"
 
 
 def conditions(status):

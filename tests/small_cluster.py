@@ -13,10 +13,10 @@ from tunesmith import wire
 from tunesmith.events import Result
 from tunesmith.profile import S3, Images, Profile
 from tunesmith.wire import API_VERSION, TEACHER_RATE
+from tunesmith_controller.decide.model import Config, World
+from tunesmith_controller.decide.objects import rfc3339
+from tunesmith_controller.decide.reconcile import read_map, reconcile
 from tunesmith_controller.executor import status_json
-from tunesmith_controller.model import Config, World
-from tunesmith_controller.reconcile import read_map, reconcile
-from tunesmith_controller.reconcile.objects import rfc3339
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 IMAGES = Images(generate="reg.example/generate:1", train="reg.example/train:1", merge="reg.example/merge:1")
@@ -63,7 +63,7 @@ class Cluster:
         request["apiVersion"] = API_VERSION
         request["metadata"] |= {"uid": self._uid(), "generation": 1, "creationTimestamp": rfc3339(self.now)}
         request["status"] = {"observedGeneration": -1}
-        self._put("request", request)
+        self.put("request", request)
 
     def edit(self, changes):
         request = self.request
@@ -71,14 +71,14 @@ class Cluster:
         request["spec"] = _changed(before, changes)
         if request["spec"] != before:
             request["metadata"]["generation"] += 1
-            self._put("request", request)
+            self.put("request", request)
 
     def delete_request(self):
         request = self.request
-        self._drop("request", request["metadata"]["name"])
+        self.drop("request", request["metadata"]["name"])
         for kind in ("job", "map"):
             for name in list(self.kept[kind]):
-                self.delete_job(name) if kind == "job" else self._drop(kind, name)
+                self.delete_job(name) if kind == "job" else self.drop(kind, name)
 
     # -- what the API server does
 
@@ -102,7 +102,7 @@ class Cluster:
         written = status_json(status)
         if written != request["status"]:
             request["status"] = written
-            self._put("request", request)
+            self.put("request", request)
 
     def create(self, item):
         kind = {"Job": "job", "ConfigMap": "map"}[item["kind"]]
@@ -117,7 +117,7 @@ class Cluster:
         made["metadata"] |= {"uid": self._uid(), "creationTimestamp": rfc3339(self.now)}
         if kind == "job":
             made["status"] = {}
-        self._put(kind, made)
+        self.put(kind, made)
 
     def delete_job(self, name, uid=None):
         """In the foreground: it stays, terminating, until its pods are gone."""
@@ -128,22 +128,22 @@ class Cluster:
         alive = [pod for pod in mine if pod["status"]["phase"] in ("Pending", "Running")]
         for pod in mine:
             if pod not in alive or pod["status"]["phase"] == "Pending":
-                self._drop("pod", pod["metadata"]["name"])
+                self.drop("pod", pod["metadata"]["name"])
             elif "deletionTimestamp" not in pod["metadata"]:
                 pod["metadata"]["deletionTimestamp"] = rfc3339(self.now)
-                self._put("pod", pod)
+                self.put("pod", pod)
         if any(pod["status"]["phase"] == "Running" for pod in alive):
             if "deletionTimestamp" not in job["metadata"]:
                 job["metadata"]["deletionTimestamp"] = rfc3339(self.now)
-                self._put("job", job)
+                self.put("job", job)
         else:
-            self._drop("job", name)
+            self.drop("job", name)
 
     def annotate_pod(self, name, uid, annotations):
         pod = copy.deepcopy(self.kept["pod"].get(name))
         if pod is not None and pod["metadata"]["uid"] == uid:
             pod["metadata"]["annotations"] |= annotations
-            self._put("pod", pod)
+            self.put("pod", pod)
 
     # -- what the Job controller and the kubelet do
 
@@ -174,7 +174,7 @@ class Cluster:
             "spec": {"containers": copy.deepcopy(job["spec"]["template"]["spec"]["containers"])},
             "status": {"phase": "Pending"} | status,
         }
-        self._put("pod", pod)
+        self.put("pod", pod)
         return pod
 
     def run(self, job=None):
@@ -188,7 +188,7 @@ class Cluster:
         pod = pods[0] if pods else self.add_pod(job)
         running = {"name": wire.CONTAINER, "state": {"running": {"startedAt": rfc3339(self.now)}}}
         pod["status"] = {"phase": "Running", "containerStatuses": [running]}
-        self._put("pod", pod)
+        self.put("pod", pod)
 
     def ends(self, code=0, message=None, reason=None):
         """The running pod ends with a code."""
@@ -211,14 +211,14 @@ class Cluster:
             "phase": "Failed" if code else "Succeeded",
             "containerStatuses": [{"name": wire.CONTAINER, "state": {"terminated": ended}}],
         }
-        self._put("pod", pod)
+        self.put("pod", pod)
         owner = next((job for job in self.jobs() if job["metadata"]["uid"] == _owner(pod)), None)
         if owner is not None and "deletionTimestamp" in owner["metadata"]:
             for mine in [mine for mine in self.pods() if _owner(mine) == owner["metadata"]["uid"]]:
-                self._drop("pod", mine["metadata"]["name"])
-            self._drop("job", owner["metadata"]["name"])
+                self.drop("pod", mine["metadata"]["name"])
+            self.drop("job", owner["metadata"]["name"])
         elif "deletionTimestamp" in pod["metadata"]:
-            self._drop("pod", pod["metadata"]["name"])
+            self.drop("pod", pod["metadata"]["name"])
         return owner
 
     def condition(self, kind, job=None, **more):
@@ -226,7 +226,7 @@ class Cluster:
         job["status"].setdefault("conditions", []).append({"type": kind, "status": "True"} | more)
         if kind == "Complete":
             job["status"] |= {"succeeded": 1, "completionTime": rfc3339(self.now)}
-        self._put("job", job)
+        self.put("job", job)
 
     def complete(self, metrics=None, done=None, said=True, **more):
         """The live Job runs, if it does not yet, and its work is done."""
@@ -264,7 +264,7 @@ class Cluster:
         self.ends(code, said.termination_message())
         job = self.live()
         job["status"]["failed"] = job["status"].get("failed", 0) + 1
-        self._put("job", job)
+        self.put("job", job)
         self.condition(
             "Failed",
             self.live(),
@@ -297,29 +297,29 @@ class Cluster:
         found = self.kept["map"].get(request["status"].get("snapshot", ""))
         return read_map(found) if found else None
 
-    def plan(self):
+    def decide(self):
         return reconcile(self.world(), self.now, self.config)
 
-    def carry_out(self, seen, plan):
-        """The calls of a plan, in the executor's order; each may raise Conflict, and a crash may come between any two."""
-        yield lambda: self.write_status(seen, plan.status)
-        for delete in plan.deletes:
+    def carry_out(self, seen, decision):
+        """The calls of a decision, in the executor's order; each may raise Conflict, and a crash may come between any two."""
+        yield lambda: self.write_status(seen, decision.status)
+        for delete in decision.deletes:
             yield lambda delete=delete: self.delete_job(delete.name, delete.uid)
-        for item in plan.creates:
+        for item in decision.creates:
             yield lambda item=item: self.create(item)
-        for share in plan.shares:
+        for share in decision.shares:
             yield lambda share=share: self.annotate_pod(share.pod, share.uid, {TEACHER_RATE: str(share.rate)})
-        if plan.delete_request:
+        if decision.delete_request:
             yield self.delete_request
 
     def look(self):
         """Reconcile once and carry it out; then a second look must change nothing, unless a Job was deleted."""
-        plan = self.plan()
-        for call in self.carry_out(self.request, plan):
+        decision = self.decide()
+        for call in self.carry_out(self.request, decision):
             call()
-        if self.request is not None and not plan.deletes:
-            assert_settled(self, plan)
-        return plan
+        if self.request is not None and not decision.deletes:
+            assert_settled(self, decision)
+        return decision
 
     # -- its insides
 
@@ -327,13 +327,13 @@ class Cluster:
         self.uids += 1
         return f"00000000-0000-0000-0000-{self.uids:012d}"
 
-    def _put(self, kind, thing):
+    def put(self, kind, thing):
         self.version += 1
         thing["metadata"]["resourceVersion"] = str(self.version)
         self.kept[kind][thing["metadata"]["name"]] = copy.deepcopy(thing)
         self.log.append((self.version, kind, thing["metadata"]["name"], copy.deepcopy(thing)))
 
-    def _drop(self, kind, name):
+    def drop(self, kind, name):
         if self.kept[kind].pop(name, None) is not None:
             self.version += 1
             self.log.append((self.version, kind, name, None))
@@ -341,7 +341,7 @@ class Cluster:
 
 def assert_settled(cluster, first):
     """A second look at what the first one left: the same status, nothing to make, to delete or to tell."""
-    second = cluster.plan()
+    second = cluster.decide()
     assert second.status == first.status or cluster.request["metadata"].get("deletionTimestamp"), (
         "a second look writes another status"
     )

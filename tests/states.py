@@ -11,8 +11,8 @@ from reconcile_steps import done, edit, later, look, play, runs, sets, stage_don
 
 from tunesmith import wire
 from tunesmith.events import Progress
-from tunesmith_controller.model import Turn
-from tunesmith_controller.reconcile.objects import rfc3339
+from tunesmith_controller.decide.model import Turn
+from tunesmith_controller.decide.objects import rfc3339
 
 FOLDER = Path(__file__).parent / "contract" / "statuses"
 QUEUED = sets("turn", Turn(place=3, why="the profile default has 100 of 100 requests at work"))

@@ -93,3 +93,12 @@ def parse(line: str) -> Progress | Result | None:
         return _events.validate_python(json.loads(line))
     except (ValueError, ValidationError):
         return None
+
+
+def result_in(text: str) -> Result | None:
+    """The last result in a stage's output: its termination message, or the end of its log; None if it holds none."""
+    for line in reversed(text.split("\n")):  # no other line break: a JSON text may hold U+2028 as it is
+        event = parse(line.strip())
+        if isinstance(event, Result):
+            return event
+    return None

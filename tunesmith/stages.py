@@ -60,6 +60,11 @@ class StageKind:
     after_gate: bool = False
     """Whether it starts only when the gate is passed."""
 
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether it sends requests to the teacher, which the controller shares out."""
+        return "teacher" in self.secrets
+
 
 _KINDS = (
     StageKind(

@@ -18,7 +18,7 @@ from tunesmith.errors import BadRequest, Problem
 from tunesmith.plan import LEAST
 from tunesmith.profile import Images, Profile
 from tunesmith.request import Spec, dotted
-from tunesmith_controller.model import Config
+from tunesmith_controller.decide.model import Config
 
 Model = TypeVar("Model", bound=BaseModel)
 

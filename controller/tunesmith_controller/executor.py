@@ -1,4 +1,4 @@
-"""Carries out a Plan, in the order that model.Plan gives. The status names a Job before it is made."""
+"""Carries out a Decision, in the order that model.Decision gives. The status names a Job before it is made."""
 
 import logging
 import time
@@ -19,11 +19,11 @@ from tunesmith_controller.api import (
     NotFound,
     Throttled,
 )
-from tunesmith_controller.gather import Caches
-from tunesmith_controller.model import Delete, Object, Plan, Share
-from tunesmith_controller.notes import Notes
+from tunesmith_controller.decide.model import Decision, Delete, Object, Share
+from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.rights import CONFIG_MAPS, JOBS, PODS, REQUEST_STATUS, REQUESTS, Resource
-from tunesmith_controller.snapshots import Snapshots
+from tunesmith_controller.snapshot_reader import SnapshotReader
+from tunesmith_controller.world import Caches
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Refusals:
 
 
 def applied(request: Object, status: Status) -> dict[str, Any]:
-    """What is applied: the whole status, bound to the version that the plan was made on. Pure.
+    """What is applied: the whole status, bound to the version that the decision was made on. Pure.
 
     The version guards a request that was made again under its name, too: versions are never used twice. A uid here would not: the
     API server does not look at it in a status (tried with 1.36).
@@ -113,10 +113,15 @@ def _without_empty(value: Any) -> Any:
 
 
 class Executor:
-    """Sends what a plan says. `leading` is asked before each write."""
+    """Sends what a decision says. `leading` is asked before each write."""
 
     def __init__(
-        self, api: Api, caches: Caches, snapshots: Snapshots, notes: Notes, leading: Callable[[], bool]
+        self,
+        api: Api,
+        caches: Caches,
+        snapshots: SnapshotReader,
+        notes: EventWriter,
+        leading: Callable[[], bool],
     ) -> None:
         self._api, self._caches, self._snapshots, self._notes, self._leading = (
             api,
@@ -127,29 +132,29 @@ class Executor:
         )
         self.refusals = Refusals()
 
-    def carry_out(self, request: Object, plan: Plan) -> float | None:
+    def carry_out(self, request: Object, decision: Decision) -> float | None:
         """Returns the seconds after which a refused create is to be tried again.
 
         Raises Conflict if the request has changed since it was read, NotFound if it is gone, NotLeading, other ApiErrors and Unreachable.
         """
-        maps = tuple(item for item in plan.creates if item["kind"] == "ConfigMap")
-        jobs = tuple(item for item in plan.creates if item["kind"] == "Job")
+        maps = tuple(item for item in decision.creates if item["kind"] == "ConfigMap")
+        jobs = tuple(item for item in decision.creates if item["kind"] == "Job")
         again = self._create_all(request, maps) if maps else None
         if again is not None:  # the status says why, but names no snapshot that is not there
             before = str((request.get("status") or {}).get("snapshot", ""))
-            self._write_status(request, plan.status.model_copy(update={"snapshot": before}), always=False)
+            self._write_status(request, decision.status.model_copy(update={"snapshot": before}), always=False)
             return again
         version = self._write_status(
-            request, plan.status, always=bool(jobs or plan.deletes or plan.delete_request)
+            request, decision.status, always=bool(jobs or decision.deletes or decision.delete_request)
         )
-        for delete in plan.deletes:
+        for delete in decision.deletes:
             self._delete(request, delete)
         again = self._create_all(request, jobs)
-        for share in plan.shares:
+        for share in decision.shares:
             self._share(request, share)
-        for note in plan.notes:
+        for note in decision.notes:
             self._notes.say(request, note)
-        if plan.delete_request:
+        if decision.delete_request:
             metadata = request["metadata"]
             options = _options(
                 {"uid": metadata["uid"], "resourceVersion": version}, "Background"

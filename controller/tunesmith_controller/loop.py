@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 
 from tunesmith.events import Progress
 from tunesmith_controller.api import Api, ApiError, Conflict, NotFound, Unreachable
+from tunesmith_controller.cache import Key, key_of
+from tunesmith_controller.decide.model import Config, Decision, Object, World
+from tunesmith_controller.event_reader import EventReader
 from tunesmith_controller.executor import Executor, NotLeading, said_of
-from tunesmith_controller.gather import Caches, gather
 from tunesmith_controller.metrics import Metrics
-from tunesmith_controller.model import Config, Object, Plan, World
 from tunesmith_controller.queue import WorkQueue
-from tunesmith_controller.snapshots import Snapshots
-from tunesmith_controller.store import Key, key_of
-from tunesmith_controller.stuck import Troubles
+from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.trim import request_name, run_of
 from tunesmith_controller.turns import Turns, ended
+from tunesmith_controller.world import Caches, gather
 
 log = logging.getLogger(__name__)
 
-Reconcile = Callable[[World, datetime, Config], Plan]
+Reconcile = Callable[[World, datetime, Config], Decision]
 
 RESYNC = 600.0  # seconds after which every request that has not ended is looked at, whatever the watches said
 TICK = 10.0  # seconds between two looks at what turns have changed to: places in the queue, shares of the teacher
@@ -40,8 +40,8 @@ class Parts:
     api: Api
     caches: Caches
     queue: WorkQueue[Key]
-    snapshots: Snapshots
-    troubles: Troubles
+    snapshots: SnapshotReader
+    troubles: EventReader
     turns: Turns
     executor: Executor
     metrics: Metrics
@@ -121,24 +121,24 @@ class Loop:
             failed_to_create=parts.executor.refusals.message(uid),
         )
         try:
-            plan, came = parts.turns.decide(
+            decision, came = parts.turns.decide(
                 request, lambda turn: parts.reconcile(replace(gathered.world, turn=turn), now, parts.config)
             )
             self._call(came)
-            again = parts.executor.carry_out(request, plan)
-            self._call(parts.turns.settle(request, plan))
+            again = parts.executor.carry_out(request, decision)
+            self._call(parts.turns.settle(request, decision))
         finally:
             present = parts.caches.requests.get(key)
             if (
                 present is None or present["metadata"]["uid"] != uid
             ):  # it went meanwhile: nobody else would give its place back
                 self._forget(uid)
-        parts.metrics.decided(request, plan)
+        parts.metrics.decided(request, decision)
         written = parts.caches.requests.get(key)
         if written is not None and written is not request:
             self._tell_neighbours(written)
         # who waits in line is called when its turn comes; thousands that look each half minute would keep the others from working
-        after = None if plan.status.queue_place else plan.requeue_after
+        after = None if decision.status.queue_place else decision.requeue_after
         return min(
             (seconds for seconds in (after, gathered.again, again) if seconds is not None), default=None
         )

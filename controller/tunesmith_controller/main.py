@@ -20,25 +20,25 @@ from tunesmith.errors import BadRequest
 from tunesmith.wire import MANAGED_BY, MANAGER
 from tunesmith_controller import health, logs
 from tunesmith_controller.api import Api, connect
+from tunesmith_controller.cache import Cache, Key
 from tunesmith_controller.config import read_config
+from tunesmith_controller.decide.model import Config
+from tunesmith_controller.decide.reconcile import reconcile
+from tunesmith_controller.event_reader import EventReader
+from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.executor import Executor
-from tunesmith_controller.gather import Caches
 from tunesmith_controller.installed import check_installed
 from tunesmith_controller.lease import Elector
 from tunesmith_controller.loop import Loop, Parts, Reconcile
 from tunesmith_controller.metrics import Metrics
-from tunesmith_controller.model import Config
-from tunesmith_controller.notes import Notes
 from tunesmith_controller.progress import ProgressReader
 from tunesmith_controller.queue import WorkQueue
 from tunesmith_controller.rate import TokenBucket
-from tunesmith_controller.reconcile import reconcile
 from tunesmith_controller.reflector import Observer, Reflector
 from tunesmith_controller.rights import JOBS, PODS, REQUESTS, Resource
-from tunesmith_controller.snapshots import Snapshots
-from tunesmith_controller.store import Key, Store
-from tunesmith_controller.stuck import Troubles
+from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.turns import Turns
+from tunesmith_controller.world import Caches
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Process:
         share = (
             options.qps / 4
         )  # each for Events, for reads of progress and for the writes that these lead to: the rest is for work
-        self._notes, snapshots = Notes(api, identity, share), Snapshots(api)
+        self._notes, snapshots = EventWriter(api, identity, share), SnapshotReader(api)
         self._progress = ProgressReader(api, caches.pods, self.queue.add, rate=share)
         self._elector = Elector(
             api, options.lease_namespace, options.lease_name, identity, won=self._lead, lost=self._lose
@@ -177,7 +177,7 @@ class Process:
                 caches,
                 self.queue,
                 snapshots,
-                Troubles(api),
+                EventReader(api),
                 turns,
                 executor,
                 metrics,
@@ -188,9 +188,9 @@ class Process:
             options.workers,
         )
         self._reflectors = [
-            self._reflector(resource, store, namespace, selector)
+            self._reflector(resource, cache, namespace, selector)
             for namespace in namespaces
-            for resource, store, selector in (
+            for resource, cache, selector in (
                 (REQUESTS, caches.requests, ""),
                 (JOBS, caches.jobs, f"{MANAGED_BY}={MANAGER}"),
                 (PODS, caches.pods, f"{MANAGED_BY}={MANAGER}"),
@@ -229,11 +229,11 @@ class Process:
         log.info("stopped")
         return 0
 
-    def _reflector(self, resource: Resource, store: Store, namespace: str, selector: str) -> Reflector:
+    def _reflector(self, resource: Resource, cache: Cache, namespace: str, selector: str) -> Reflector:
         restarts, lists = self.metrics.watch_restarts, self.metrics.relists.labels(resource.plural)
         observer = Observer(lambda reason: restarts.labels(resource.plural, reason).inc(), lists.inc)
         return Reflector(
-            self._api, resource, store, namespace=namespace, selector=selector, observer=observer
+            self._api, resource, cache, namespace=namespace, selector=selector, observer=observer
         )
 
     def _lead(self) -> None:

@@ -9,8 +9,8 @@ from prometheus_client.registry import Collector
 
 import tunesmith
 from tunesmith.wire import PLURAL
-from tunesmith_controller.model import Object, Plan
-from tunesmith_controller.store import Store
+from tunesmith_controller.cache import Cache
+from tunesmith_controller.decide.model import Decision, Object
 
 _RECONCILE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _QUEUE_SECONDS = (0.001, 0.01, 0.1, 1, 5, 10, 30, 60, 300)
@@ -76,7 +76,7 @@ class Metrics:
         Info("tunesmith_build", "Version.", registry=registry).info({"version": tunesmith.__version__})
 
     def watch_caches(
-        self, requests: Store, jobs: Store, pods: Store, depth: Callable[[], int], profiles: Collection[str]
+        self, requests: Cache, jobs: Cache, pods: Cache, depth: Callable[[], int], profiles: Collection[str]
     ) -> None:
         """Gauges that are read from the caches when somebody asks. `profiles`: those that there are; users may write any name."""
         self.queue_depth.set_function(depth)
@@ -86,11 +86,11 @@ class Metrics:
         """A call to the API server."""
         self.api_requests.labels(verb, resource, code).inc()
 
-    def decided(self, request: Object, plan: Plan) -> None:
-        """A plan was carried out: what has newly finished, and what has newly failed."""
+    def decided(self, request: Object, decision: Decision) -> None:
+        """A decision was carried out: what has newly finished, and what has newly failed."""
         status = request.get("status") or {}
         known = {(row["stage"], row["key"]) for row in status.get("finished") or ()}
-        for row in plan.status.finished:
+        for row in decision.status.finished:
             if (row.stage, row.key) not in known and row.seconds > 0:
                 self.stage_seconds.labels(row.stage).observe(row.seconds)
         failed = {
@@ -98,22 +98,22 @@ class Metrics:
             for row in status.get("stages") or ()
             if row.get("phase") == "Failed"
         }
-        for stage in plan.status.stages:
+        for stage in decision.status.stages:
             if stage.phase == "Failed" and (stage.name, stage.attempt) not in failed:
                 self.stage_failures.labels(stage.name, stage.reason or "Unknown").inc()
 
 
 class _Caches(Collector):
-    def __init__(self, stores: dict[str, Store], requests: Store, profiles: Collection[str]) -> None:
-        self._stores, self._requests, self._profiles = stores, requests, profiles
+    def __init__(self, caches: dict[str, Cache], requests: Cache, profiles: Collection[str]) -> None:
+        self._stores, self._requests, self._profiles = caches, requests, profiles
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
     def collect(self) -> Iterator[Metric]:
         sizes = GaugeMetricFamily("tunesmith_cache_objects", "Objects in the cache.", labels=["kind"])
-        for kind, store in self._stores.items():
-            sizes.add_metric([kind], len(store))
+        for kind, cache in self._stores.items():
+            sizes.add_metric([kind], len(cache))
         yield sizes
         tally = Tally(
             ((item.get("status") or {}).get("phase") or "Pending", self._profile(item))

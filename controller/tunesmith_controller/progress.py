@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from tunesmith.events import Progress, parse
 from tunesmith.wire import CONTAINER
 from tunesmith_controller.api import Api, ApiError, Call, Timeout, Unreachable
-from tunesmith_controller.model import Object
+from tunesmith_controller.cache import Cache, Key, key_of
+from tunesmith_controller.decide.model import Object
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import POD_LOGS
-from tunesmith_controller.store import Key, Store, key_of
 from tunesmith_controller.trim import request_name
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class ProgressReader(threading.Thread):
     def __init__(
         self,
         api: Api,
-        pods: Store,
+        pods: Cache,
         changed: Callable[[Key], None],
         *,
         rate: float,
@@ -88,13 +88,13 @@ class ProgressReader(threading.Thread):
         free = threading.Semaphore(READERS)
         with ThreadPoolExecutor(READERS, "progress") as readers:
             while not self._stopped.wait(1.0):
-                for key in self.plan(self._clock()):
+                for key in self.take_due(self._clock()):
                     free.acquire()  # a read ends within its timeouts
                     if self._stopped.wait(self._bucket.reserve()):
                         return
                     readers.submit(self.read, key).add_done_callback(lambda _: free.release())
 
-    def plan(self, now: float) -> list[Key]:
+    def take_due(self, now: float) -> list[Key]:
         """Pods that are to be read now; plans those that have begun to run, and forgets those that have ended."""
         pods = {pod["metadata"]["uid"]: key_of(pod) for pod in self._pods.all() if running(pod)}
         for uid in (self._known.keys() | self._failed.keys()) - pods.keys():

@@ -1,4 +1,4 @@
-"""Keeps a store equal to what the API server holds: list once, then watch, and list again when the server has forgotten where we were.
+"""Keeps a cache equal to what the API server holds: list once, then watch, and list again when the server has forgotten where we were.
 
 Three layers, one kind of failure each. `_watch` is one HTTP request: it ends, or raises. `_follow` knows 410: the version is lost, list
 again. `run` knows the rest: wait, longer each time, and go on from the last version seen; the wait is reset by progress only, since a
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith_controller.api import Api, ApiError, Call, Gone, Timeout, Unreachable, error_of
+from tunesmith_controller.cache import Cache, Key, key_of
 from tunesmith_controller.rights import Resource
-from tunesmith_controller.store import Key, Store, key_of
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +46,13 @@ class Observer:
 
 
 class Reflector(threading.Thread):
-    """One resource, in one namespace or in all (""), into a store that others may fill too. `synced` is set after the first list."""
+    """One resource, in one namespace or in all (""), into a cache that others may fill too. `synced` is set after the first list."""
 
     def __init__(
         self,
         api: Api,
         resource: Resource,
-        store: Store,
+        cache: Cache,
         *,
         namespace: str = "",
         selector: str = "",
@@ -62,7 +62,7 @@ class Reflector(threading.Thread):
         super().__init__(
             name=f"reflector-{resource.plural}{'-' + namespace if namespace else ''}", daemon=True
         )
-        self._api, self._resource, self._store = api, resource, store
+        self._api, self._resource, self._store = api, resource, cache
         self._namespace, self._selector, self._clock, self._observer = namespace, selector, clock, observer
         self._version = ""  # "" when the next step is a list
         self.synced, self.stopped = threading.Event(), threading.Event()
@@ -124,7 +124,7 @@ class Reflector(threading.Thread):
             yield
 
     def _list(self) -> str:
-        """Fills the store, removes from it what is gone, and returns the version to watch from. Raises Gone if a page has expired."""
+        """Fills the cache, removes from it what is gone, and returns the version to watch from. Raises Gone if a page has expired."""
         seen: set[Key] = set()
         token = ""
         while True:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tunesmith.children import job_name, run_name
 from tunesmith.wire import ATTEMPT, KEY, KIND, REQUEST, STAGE
-from tunesmith_controller.model import Object
+from tunesmith_controller.decide.model import Object
 
 _METADATA = (
     "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",

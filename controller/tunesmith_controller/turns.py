@@ -11,12 +11,11 @@ from itertools import islice
 
 from tunesmith.profile import Limits
 from tunesmith.wire import WAITING_FOR_GPU
-from tunesmith_controller.admission import Candidate, turns
-from tunesmith_controller.model import Object, Plan, Turn
-from tunesmith_controller.pods import gpus
-from tunesmith_controller.reconcile.objects import read_status, stage_of, unfinished
-from tunesmith_controller.reconcile.standing import holds_a_place
-from tunesmith_controller.store import Key, key_of
+from tunesmith_controller.cache import Key, key_of
+from tunesmith_controller.decide.admission import Candidate, holds_a_place, turns
+from tunesmith_controller.decide.model import Decision, Object, Turn
+from tunesmith_controller.decide.objects import read_status, stage_of, unfinished
+from tunesmith_controller.decide.pods import gpus
 
 Admission = Callable[[Sequence[Candidate], Mapping[str, Limits]], dict[str, Turn]]
 _ENDED = ("Succeeded", "Failed", "Suspended")
@@ -44,41 +43,41 @@ class Turns:
                     self._set(_as_found(request, jobs))
             self._all()
 
-    def decide(self, request: Object, think: Callable[[Turn], Plan]) -> tuple[Plan, list[Key]]:
-        """The plan for a request, with its turn. What it takes is booked. And the requests whose turn has come as it wants no place."""
+    def decide(self, request: Object, think: Callable[[Turn], Decision]) -> tuple[Decision, list[Key]]:
+        """The decision for a request, with its turn. What it takes is booked. And the requests whose turn has come as it wants no place."""
         uid = request["metadata"]["uid"]
         with self._lock:
             before = self._all()  # replaced when it changes, never changed
             known = uid in self._candidates
             try:
                 turn = self._turn(request) if known or not ended(request) else Turn()
-                plan = think(turn)
-                if _wants(plan) and uid not in self._candidates:  # ended, and an edit has brought it back
+                decision = think(turn)
+                if _wants(decision) and uid not in self._candidates:  # ended, and an edit has brought it back
                     turn = self._turn(request)
-                    plan = think(turn)
+                    decision = think(turn)
             except Exception:
                 if (
                     not known or not self._candidates[uid].at_work
                 ):  # what nobody can decide about must not stand before the others
                     self._drop(uid)
                 raise
-            if _wants(plan):
-                self._set(self._booked(uid, plan, written=False))
+            if _wants(decision):
+                self._set(self._booked(uid, decision, written=False))
                 self._shares[uid] = turn.teacher_rate
             elif uid in self._candidates and not self._candidates[uid].at_work:
                 self._drop(uid)
-            return plan, self._came(before, uid)
+            return decision, self._came(before, uid)
 
-    def settle(self, request: Object, plan: Plan) -> list[Key]:
-        """The plan is written. What it gives back is free: the requests whose turn has come by it."""
+    def settle(self, request: Object, decision: Decision) -> list[Key]:
+        """The decision is written. What it gives back is free: the requests whose turn has come by it."""
         uid = request["metadata"]["uid"]
         with self._lock:
             before = self._all()
-            if not _wants(plan):
+            if not _wants(decision):
                 self._drop(uid)
             elif uid in self._candidates:
-                self._set(self._booked(uid, plan, written=True))
-                self._tell(uid, plan.status.queue_place)
+                self._set(self._booked(uid, decision, written=True))
+                self._tell(uid, decision.status.queue_place)
             came = self._came(before, uid)
             turn = self._all().get(uid)
             if (
@@ -111,15 +110,15 @@ class Turns:
                 if one.generating and self._shares.get(uid) != now[uid].teacher_rate
             ]
 
-    def _booked(self, uid: str, plan: Plan, *, written: bool) -> Candidate:
+    def _booked(self, uid: str, decision: Decision, *, written: bool) -> Candidate:
         found = self._candidates[uid]
         return replace(
             found,
-            at_work=plan.at_work or (found.at_work and not written),
-            gpu=plan.gpu or (found.gpu and not written),
-            generating=plan.generating or (found.generating and not written),
-            waits_for_gpu=not plan.gpu
-            and (plan.status.reason == WAITING_FOR_GPU if written else found.waits_for_gpu),
+            at_work=decision.at_work or (found.at_work and not written),
+            gpu=decision.gpu or (found.gpu and not written),
+            generating=decision.generating or (found.generating and not written),
+            waits_for_gpu=not decision.gpu
+            and (decision.status.reason == WAITING_FOR_GPU if written else found.waits_for_gpu),
         )
 
     def _tell(self, uid: str, place: int) -> None:
@@ -166,8 +165,8 @@ class Turns:
             self._turns = None
 
 
-def _wants(plan: Plan) -> bool:
-    return plan.at_work or plan.status.queue_place > 0
+def _wants(decision: Decision) -> bool:
+    return decision.at_work or decision.status.queue_place > 0
 
 
 def ended(request: Object) -> bool:

@@ -13,9 +13,9 @@ from tunesmith import wire
 from tunesmith.crd import schema_of
 from tunesmith.presets import DATA, TRAINING
 from tunesmith.request import Spec
-from tunesmith_controller.classify.taken import _DISRUPTIONS
+from tunesmith_controller.cache import Cache
+from tunesmith_controller.decide.classify.disrupted import DISRUPTIONS
 from tunesmith_controller.metrics import Metrics
-from tunesmith_controller.store import Store
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")])
@@ -73,11 +73,11 @@ WORD = re.compile(r"[A-Z][A-Za-z]+")
 REASON_AT = {
     "Finding": 0,
     "finding": 0,
-    "Refused": 0,
+    "NotAccepted": 0,
     "Waiting": 0,
-    "Hold": 1,
+    "Blocker": 1,
+    "Summary": 1,
 }  # call -> which argument is the reason
-PHASES = {"Pending", "Queued", "Running", "Suspended", "Succeeded", "Failed"}
 KUBERNETES = {
     "BackoffLimitExceeded",
     "PodFailurePolicy",
@@ -116,8 +116,6 @@ def _reasons_of(node: ast.AST) -> set[str]:
                     if getattr(name, "id", "") == "reason"
                 )
             )
-        case ast.Return(value=ast.Tuple(elts=[ast.Constant(value=phase), reason, *_])) if phase in PHASES:
-            return _words(reason)
     return set()
 
 
@@ -129,13 +127,13 @@ def _reasons_of_the_controller() -> Iterator[str]:
     for path in (ROOT / "controller").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             yield from _reasons_of(node)
-    yield from (reason for reason, _, _ in _DISRUPTIONS.values())
+    yield from (reason for reason, _, _ in DISRUPTIONS.values())
     yield from KUBERNETES | BUILT
 
 
 def test_the_reasons_of_the_controller_are_found_in_its_code():
     found = set(_reasons_of_the_controller())
-    # one of each form: Finding(), pod.finding(), Refused(), Waiting(), Hold(), a dict, a pair, a returned phase, a table
+    # one of each form: Finding(), pod.finding(), NotAccepted(), Waiting(), Blocker(), Summary(), a dict, a pair, a table
     forms = {
         "OOMKilled",
         "StartError",
@@ -199,7 +197,7 @@ OF_CACHES = {
 def _metrics() -> set[tuple[str, str, str]]:
     """Name, type and labels of every metric that the controller has, as Prometheus shows them."""
     metrics = Metrics()
-    metrics.watch_caches(Store(dict), Store(dict), Store(dict), lambda: 0, ["default"])
+    metrics.watch_caches(Cache(dict), Cache(dict), Cache(dict), lambda: 0, ["default"])
     found = set()
     for family in metrics.registry.collect():
         collector = metrics.registry._names_to_collectors.get(family.name)

@@ -6,8 +6,8 @@ import pytest
 
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result
-from tunesmith_controller.classify import Finding, classify
-from tunesmith_controller.model import Event
+from tunesmith_controller.decide.classify import Finding, classify
+from tunesmith_controller.decide.model import Event
 
 NOW = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 POD = "riddles-train-0a1b2c3d-x7k2p"
@@ -94,7 +94,7 @@ MEMORY = (
     "raise spec.stages.train.resources.limits.memory; "
     "on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too"
 )
-SAVED = "a new pod goes on from what is saved; nothing is to be done"
+SAVED = "a new pod continues from what is saved; there is nothing to do"
 GPU_NODES = "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` shows which nodes have any"
 FORBIDDEN = 'Error creating: pods "riddles-train-0a1b2c3d-" is forbidden: '
 
@@ -211,8 +211,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding(
             "InvalidImageName",
-            "'registry.example/train:1' is no name of an image",
-            "mend images.train in the profile, then set spec.retry",
+            "'registry.example/train:1' is not a valid image name",
+            "fix images.train in the profile, then set spec.retry",
             POD,
         ),
     ),
@@ -222,7 +222,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "SecretMissing",
             "Secret store of namespace team does not exist",
-            "make it with `kubectl -n team create secret generic store --from-literal=KEY=…`; the pod then goes on by itself",
+            "create it with `kubectl -n team create secret generic store --from-literal=KEY=…`; the pod then starts by itself",
             POD,
         ),
     ),
@@ -236,7 +236,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "SecretMissing",
             "Secret store of namespace team has no key AWS_ACCESS_KEY_ID",
-            "add it with `kubectl -n team edit secret store`; the pod then goes on by itself",
+            "add it with `kubectl -n team edit secret store`; the pod then starts by itself",
             POD,
         ),
     ),
@@ -286,7 +286,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "Unschedulable",
             "no node takes the pod: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector",
-            "mend spec.stages.train.nodeSelector (or the profile's affinity): no node has these labels",
+            "fix spec.stages.train.nodeSelector (or the profile's affinity): no node has these labels",
             POD,
         ),
     ),
@@ -306,7 +306,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "VolumeMissing",
             "PersistentVolumeClaim models of namespace team does not exist",
-            "make the PersistentVolumeClaim in namespace team, or take cacheClaim out of the profile",
+            "create the PersistentVolumeClaim in namespace team, or take cacheClaim out of the profile",
             POD,
         ),
     ),
@@ -339,7 +339,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "ConfigMapMissing",
             "ConfigMap corp-ca of namespace team does not exist",
-            "make it with `kubectl -n team create configmap corp-ca --from-literal=KEY=…`; the pod then goes on by itself",
+            "create it with `kubectl -n team create configmap corp-ca --from-literal=KEY=…`; the pod then starts by itself",
             POD,
         ),
     ),
@@ -354,7 +354,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "ConfigMapMissing",
             "a ConfigMap that the pod mounts has no key ca.crt",
-            "mend caBundle in the profile, or the ConfigMap it names",
+            "fix caBundle in the profile, or the ConfigMap it names",
             POD,
         ),
     ),
@@ -383,7 +383,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "StartError",
             'the container could not be started: failed to create containerd task: exec: "python": executable file not found in $PATH: unknown',  # noqa: E501 - as Kubernetes writes it
-            "registry.example/train:1 is no image of this stage: set images in the profile to those of this release",
+            "registry.example/train:1 is not an image of this stage: set images in the profile to those of this release",
             POD,
         ),
     ),
@@ -410,7 +410,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding(
             "ScratchFull",
-            "the pod wrote more to its node's disk than it may: Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.",  # noqa: E501 - as Kubernetes writes it
+            "the pod wrote more to its node's disk than it may use: Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.",  # noqa: E501 - as Kubernetes writes it
             "raise spec.stages.train.resources.limits.ephemeral-storage, or leave it out",
             POD,
         ),
@@ -484,7 +484,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "Crashed",
             "the process was ended by SIGSEGV",
-            f"see `kubectl -n team logs {POD}`, and report it with them",
+            f"see `kubectl -n team logs {POD}`, and include it in a bug report",
             POD,
         ),
     ),
@@ -526,7 +526,7 @@ JOBS = {  # events of a Job without a pod -> reason, message, remedy
     "a quota that wants limits": (
         FORBIDDEN + "failed quota: all: must specify limits.cpu for: stage; limits.memory for: stage",
         "QuotaExceeded",
-        "quota all of namespace team wants every pod to say limits.cpu for: stage; limits.memory for: stage",
+        "quota all of namespace team requires every pod to set limits.cpu for: stage; limits.memory for: stage",
         "set them in spec.stages.train.resources, or once for all in the profile's defaults",
     ),
     "Pod Security": (
@@ -539,7 +539,7 @@ JOBS = {  # events of a Job without a pod -> reason, message, remedy
         FORBIDDEN + 'error looking up service account team/trainer: serviceaccount "trainer" not found',
         "ServiceAccountMissing",
         "ServiceAccount trainer of namespace team does not exist",
-        "make it with `kubectl -n team create serviceaccount trainer`; the Job then goes on by itself",
+        "create it with `kubectl -n team create serviceaccount trainer`; the Job then continues by itself",
     ),
     "a PriorityClass": (
         FORBIDDEN + "no PriorityClass with name urgent was found",
@@ -558,7 +558,7 @@ JOBS = {  # events of a Job without a pod -> reason, message, remedy
         "PodRefused",
         "the API server refuses the pod of Job riddles-train-0a1b2c3d: "
         'admission webhook "policy.example.com" denied the request: images must be signed',
-        "mend what it names; the Job tries again by itself (`kubectl -n team describe job riddles-train-0a1b2c3d`)",
+        "fix what it names; the Job tries again by itself (`kubectl -n team describe job riddles-train-0a1b2c3d`)",
     ),
 }
 

@@ -15,7 +15,8 @@ from small_cluster import Cluster, Conflict
 
 from tunesmith import wire
 from tunesmith.events import Result
-from tunesmith_controller.reconcile import objects, read_map
+from tunesmith_controller.decide import objects
+from tunesmith_controller.decide.reconcile import read_map
 
 EDITS = st.sampled_from(
     [

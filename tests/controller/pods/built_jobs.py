@@ -7,8 +7,8 @@ from requests_for_tests import document
 from tunesmith import plan
 from tunesmith.profile import Profile
 from tunesmith.request import parse
-from tunesmith_controller.model import Frozen, SnapshotMap
-from tunesmith_controller.pods import build_job
+from tunesmith_controller.decide.model import Frozen, SnapshotMap
+from tunesmith_controller.decide.pods import build_job
 
 PROFILE = {
     "store": {"url": "s3://bucket/runs/"},

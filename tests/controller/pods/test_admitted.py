@@ -8,7 +8,7 @@ import pytest
 from tests.controller.pods.built_jobs import REQUEST, held
 from tests.controller.pods.test_job import EVERYTHING, OUTPUT, PLACED
 from tunesmith.stages import ORDER
-from tunesmith_controller.pods import build_job
+from tunesmith_controller.decide.pods import build_job
 
 SECONDS = 60  # until the Job controller has made a pod
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}

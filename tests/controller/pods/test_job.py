@@ -7,7 +7,7 @@ from tests.controller.pods.built_jobs import REQUEST, container_of, held, pod_of
 from tunesmith.errors import ExitCode
 from tunesmith.stages import ORDER
 from tunesmith.wire import TEACHER_RATE
-from tunesmith_controller.pods import build_job, gpus, template_hash
+from tunesmith_controller.decide.pods import build_job, gpus, template_hash
 
 OUTPUT = {"output": "s3://models/riddles"}
 EVERYTHING = {

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.profile import Limits
-from tunesmith_controller.admission import Candidate, turns
-from tunesmith_controller.model import Turn
+from tunesmith_controller.decide.admission import Candidate, turns
+from tunesmith_controller.decide.model import Turn
 
 NAMESPACES = ("blue", "green", "red")
 
@@ -137,13 +137,16 @@ WORDS = {
         [candidate(1, at_work=True), candidate(2)],
         Limits(requests=1),
         "uid-002",
-        Turn(place=1, why="profile default has its 1 requests at work"),
+        Turn(place=1, why="profile default has reached its limit (limits.requests: 1)"),
     ),
     "the namespace is full": (
         [candidate(1, at_work=True), candidate(2)],
         Limits(requests=9, requestsPerNamespace=1),
         "uid-002",
-        Turn(place=1, why="namespace blue has its 1 requests of profile default at work"),
+        Turn(
+            place=1,
+            why="namespace blue has reached the limit of profile default (limits.requestsPerNamespace: 1)",
+        ),
     ),
     "another namespace is not held by a full one": (
         [candidate(1, at_work=True), candidate(2), candidate(3, "red")],
@@ -161,14 +164,15 @@ WORDS = {
         [candidate(1, at_work=True, gpu=True), candidate(2, at_work=True)],
         Limits(gpuJobs=1),
         "uid-002",
-        Turn(gpu=False, gpu_why="profile default has 1 of its 1 Jobs with a GPU at work"),
+        Turn(gpu=False, gpu_why="profile default runs 1 of its 1 Jobs with a GPU"),
     ),
     "GPUs of the namespace are used up": (
         [candidate(1, at_work=True, gpu=True), candidate(2, at_work=True)],
         Limits(gpuJobs=9, gpuJobsPerNamespace=1),
         "uid-002",
         Turn(
-            gpu=False, gpu_why="namespace blue has 1 of the 1 Jobs with a GPU that its profile allows at once"
+            gpu=False,
+            gpu_why="namespace blue runs 1 of the 1 Jobs with a GPU that its profile allows at once",
         ),
     ),
     "the teacher's rate is divided over those who generate, oneself included": (

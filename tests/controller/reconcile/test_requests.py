@@ -22,14 +22,14 @@ from small_cluster import config, profile
 
 from tunesmith.profile import S3, Allow
 from tunesmith.settings import SecretKey
-from tunesmith_controller.model import Other, Turn
+from tunesmith_controller.decide.model import Other, Turn
 
 REFUSED = {
     "an unknown profile": (
         {"profile": "gold"},
         None,
         "UnknownProfile",
-        "spec.profile: there is no such profile (there are: default)",
+        "spec.profile: there is no profile of this name (available: default)",
     ),
     "a profile without a store": (
         {},
@@ -72,44 +72,51 @@ REFUSED = {
 
 @pytest.mark.parametrize(("spec", "settings", "reason", "text"), REFUSED.values(), ids=REFUSED)
 def test_a_request_that_cannot_run_is_refused_by_name(spec, settings, reason, text):
-    _, plan = play([look], spec=spec, settings=settings)
-    accepted = condition(plan.status, "Accepted")
-    assert (plan.status.phase, plan.status.reason, accepted.status, accepted.reason) == (
+    _, decision = play([look], spec=spec, settings=settings)
+    accepted = condition(decision.status, "Accepted")
+    assert (decision.status.phase, decision.status.reason, accepted.status, accepted.reason) == (
         "Failed",
         reason,
         "False",
         reason,
     )
     assert text in accepted.message
-    assert conditions(plan.status) == ["!Accepted", "!Complete", "Failed", "!Reconciling", "Stalled"]
-    assert (plan.creates, plan.deletes, plan.at_work, plan.status.observed_generation) == ((), (), False, 1)
-    assert plan.requeue_after, "what is mended outside must be seen"
-    assert [(note.type, note.reason) for note in plan.notes] == [("Warning", reason)]
+    assert conditions(decision.status) == ["!Accepted", "!Complete", "Failed", "!Reconciling", "Stalled"]
+    assert (decision.creates, decision.deletes, decision.at_work, decision.status.observed_generation) == (
+        (),
+        (),
+        False,
+        1,
+    )
+    assert decision.requeue_after, "what is mended outside must be seen"
+    assert [(note.type, note.reason) for note in decision.notes] == [("Warning", reason)]
 
 
 def test_a_refusal_does_not_stay_once_the_profile_is_there():
     cluster, _ = play([look], spec={"profile": "gold"})
     cluster.config = config(default=profile(), gold=profile(name="gold"))
-    plan = cluster.look()
-    assert (line(plan), made(plan)) == ("Pending Starting", ["generate.1"])
+    decision = cluster.look()
+    assert (line(decision), made(decision)) == ("Pending Starting", ["generate.1"])
 
 
 def test_a_refused_edit_leaves_what_runs_alone():
-    _, plan = play([look, runs, look, edit(trainnig={}), look])
-    assert (line(plan), plan.deletes, rows(plan)[0], plan.at_work) == (
+    _, decision = play([look, runs, look, edit(trainnig={}), look])
+    assert (line(decision), decision.deletes, rows(decision)[0], decision.at_work) == (
         "Failed BadRequest",
         (),
         "generate Running 1",
         True,
     )
-    assert plan.status.message.endswith("(generate runs on as it was before the edit; spec.suspend stops it)")
+    assert decision.status.message.endswith(
+        "(generate still runs as it was before the edit; spec.suspend stops it)"
+    )
 
 
 def test_a_refused_edit_starts_no_further_stage_and_forgets_none():
-    cluster, plan = play(
+    cluster, decision = play(
         [look, runs, look, edit(trainnig={}), look, lambda cluster: cluster.complete(), look]
     )
-    assert (line(plan), made(plan), rows(plan)[:2]) == (
+    assert (line(decision), made(decision), rows(decision)[:2]) == (
         "Failed BadRequest",
         [],
         ["generate Succeeded 1", "train Pending"],
@@ -119,30 +126,34 @@ def test_a_refused_edit_starts_no_further_stage_and_forgets_none():
 
 
 def test_the_run_of_a_request_that_has_begun_stays():
-    _, plan = play([look, stage_done(), edit(run="other"), look])
-    assert (plan.status.reason, plan.status.run) == ("RunChanged", "riddles-00000000")
-    assert "set it to riddles-00000000 again" in plan.status.message
+    _, decision = play([look, stage_done(), edit(run="other"), look])
+    assert (decision.status.reason, decision.status.run) == ("RunChanged", "riddles-00000000")
+    assert "set it to riddles-00000000 again" in decision.status.message
 
 
 def test_a_request_may_name_its_run():
-    _, plan = play([look], spec={"run": "old"})
-    assert (plan.status.run, plan.status.store) == ("old", "s3://bucket/runs/team")
+    _, decision = play([look], spec={"run": "old"})
+    assert (decision.status.run, decision.status.store) == ("old", "s3://bucket/runs/team")
 
 
 def test_a_request_whose_snapshot_is_lost_does_not_go_on_in_another_store():
     cluster, _ = play([look, stage_done()])
-    cluster._drop("map", cluster.request["status"]["snapshot"])
+    cluster.drop("map", cluster.request["status"]["snapshot"])
     cluster.config = config(default=profile(store=S3(url="s3://moved")))
-    plan = cluster.look()
-    assert (plan.status.reason, plan.creates) == ("StoreChanged", ())
-    assert "what this request has finished lies in s3://bucket/runs/team" in plan.status.message
+    decision = cluster.look()
+    assert (decision.status.reason, decision.creates) == ("StoreChanged", ())
+    assert "what this request has finished lies in s3://bucket/runs/team" in decision.status.message
 
 
 def test_a_suspended_request_takes_up_a_run_and_starts_nothing():
     """So can a run be removed whose request is gone: it has a snapshot, a run and a store, which is what `delete --data` needs."""
-    _, plan = play([look], spec={"run": "old", "suspend": True})
-    assert (plan.status.run, bool(plan.status.snapshot), bool(plan.status.store)) == ("old", True, True)
-    assert [made["kind"] for made in plan.creates] == ["ConfigMap"]
+    _, decision = play([look], spec={"run": "old", "suspend": True})
+    assert (decision.status.run, bool(decision.status.snapshot), bool(decision.status.store)) == (
+        "old",
+        True,
+        True,
+    )
+    assert [made["kind"] for made in decision.creates] == ["ConfigMap"]
 
 
 REFERENCES = {
@@ -182,18 +193,18 @@ REFERENCES = {
 
 @pytest.mark.parametrize(("spec", "others", "said", "jobs"), REFERENCES.values(), ids=REFERENCES)
 def test_another_request_is_waited_for(spec, others, said, jobs):
-    _, plan = play([sets("others", others), look], spec=spec)
-    assert (line(plan), made(plan)) == (said, jobs)
-    assert bool(plan.requeue_after) != bool(jobs)
-    assert not conditions(plan.status).count("Stalled"), "the other one may still be mended"
+    _, decision = play([sets("others", others), look], spec=spec)
+    assert (line(decision), made(decision)) == (said, jobs)
+    assert bool(decision.requeue_after) != bool(jobs)
+    assert not conditions(decision.status).count("Stalled"), "the other one may still be mended"
 
 
 def test_the_key_depends_on_the_run_that_is_taken():
     keys = set()
     for run in ("a-1", "a-2"):
         other = Other(run=run, finished=frozenset({"generate"}))
-        _, plan = play([sets("others", {"a": other}), look], spec={"data.from": {"request": "a"}})
-        keys.add(plan.status.stages[0].key)
+        _, decision = play([sets("others", {"a": other}), look], spec={"data.from": {"request": "a"}})
+        keys.add(decision.status.stages[0].key)
     assert len(keys) == 2
 
 
@@ -207,36 +218,40 @@ def test_a_request_that_was_made_again_is_not_read_under_its_first_run():
         sets("others", {"a": second}),
         look,
     ]
-    cluster, plan = play(steps, spec={"data.from": {"request": "a"}})
-    assert (line(plan), made(plan)) == ("Pending RequestReplaced", [])
-    assert "spec.data.from.run: a-1" in plan.status.message
+    cluster, decision = play(steps, spec={"data.from": {"request": "a"}})
+    assert (line(decision), made(decision)) == ("Pending RequestReplaced", [])
+    assert "spec.data.from.run: a-1" in decision.status.message
     cluster.edit({"retry": "again"})
     assert made(cluster.look()) == ["generate.1"]
     assert cluster.snapshot(cluster.request).snapshot.spec.data.from_.run == "a-2"
 
 
 def test_a_suspended_request_is_suspended_whatever_it_waits_for():
-    _, plan = play([look], spec={"data.from": {"request": "a"}, "suspend": True})
-    assert line(plan) == "Suspended Suspended"
+    _, decision = play([look], spec={"data.from": {"request": "a"}, "suspend": True})
+    assert line(decision) == "Suspended Suspended"
 
 
 def test_a_suspended_request_says_that_its_node_is_lost():
     def dies(cluster):
         pod = cluster.pods()[-1]
         pod["spec"]["nodeName"] = "gpu-7"
-        cluster._put("pod", pod)
+        cluster.put("pod", pod)
 
-    _, plan = play([look, runs, dies, edit(suspend=True), look, later(60), look])
-    assert line(plan) == "Suspended Suspended"
-    assert "`kubectl delete node gpu-7`" in plan.status.message
+    _, decision = play([look, runs, dies, edit(suspend=True), look, later(60), look])
+    assert line(decision) == "Suspended Suspended"
+    assert "`kubectl delete node gpu-7`" in decision.status.message
 
 
 def test_train_waits_for_the_adapter_of_another_request():
     other = Other(run="a-1", finished=frozenset({"generate"}))
-    cluster, plan = play(
+    cluster, decision = play(
         [sets("others", {"a": other}), look, stage_done()], spec={"training.from": {"request": "a"}}
     )
-    assert (line(plan), rows(plan)[1], made(plan)) == ("Pending WaitingForRequest", "train Pending", [])
+    assert (line(decision), rows(decision)[1], made(decision)) == (
+        "Pending WaitingForRequest",
+        "train Pending",
+        [],
+    )
     cluster.others = {"a": Other(run="a-1", finished=frozenset({"generate", "train"}))}
     assert made(cluster.look()) == ["train.1"]
 
@@ -299,9 +314,9 @@ def test_a_rerun_takes_no_default_that_would_run_an_earlier_stage_again():
         default=profile(defaults={"training": {"loraR": 4}, "merge": {"dtype": "float16"}})
     )
     cluster.edit({"rerun": {"from": "merge", "id": "1"}})
-    plan = cluster.look()
+    decision = cluster.look()
     spec = cluster.snapshot(cluster.request).snapshot.spec
-    assert (made(plan), spec.training.lora_r, spec.merge.dtype) == (["merge.1"], 16, "auto")
+    assert (made(decision), spec.training.lora_r, spec.merge.dtype) == (["merge.1"], 16, "auto")
     cluster.config = config(default=profile(defaults={"merge": {"dtype": "float16"}}))
     cluster.edit({"rerun": {"from": "merge", "id": "1", "then": [{"from": "evaluate", "id": "2"}]}})
     cluster.look()
@@ -355,8 +370,8 @@ def test_what_is_not_allowed_any_more_is_not_allowed_to_an_old_request(left):
 def test_a_changed_profile_changes_nothing_of_a_run_under_way():
     cluster, before = play([look, stage_done()])
     changed_profile(cluster)
-    plan = cluster.look()
-    assert (plan.status, plan.creates, plan.deletes) == (before.status, (), ())
+    decision = cluster.look()
+    assert (decision.status, decision.creates, decision.deletes) == (before.status, (), ())
 
 
 def test_a_profile_that_is_gone_ends_no_run_under_way():
@@ -375,12 +390,12 @@ def test_each_generation_has_one_immutable_snapshot():
 
 
 def test_a_snapshot_that_was_deleted_is_made_again_under_its_name():
-    cluster, plan = play([look, runs, look])
+    cluster, decision = play([look, runs, look])
     name = cluster.request["status"]["snapshot"]
-    cluster._drop("map", name)
+    cluster.drop("map", name)
     again = cluster.look()
     assert [item["metadata"]["name"] for item in again.creates] == [name]
-    assert again.status == plan.status
+    assert again.status == decision.status
 
 
 def test_a_snapshot_of_a_newer_controller_is_still_the_snapshot():
@@ -392,20 +407,29 @@ def test_a_snapshot_of_a_newer_controller_is_still_the_snapshot():
         part["newField"] = {"of": "a newer release"}
         document["another"] = 1
         held["data"][file] = json.dumps(document)
-    plan = cluster.look()
-    assert (plan.status, plan.creates, plan.deletes) == (before.status, (), ())
+    decision = cluster.look()
+    assert (decision.status, decision.creates, decision.deletes) == (before.status, (), ())
 
 
 def test_a_request_that_is_being_deleted_is_left_alone():
     cluster, before = play([look, runs, look, fails()])
     request = cluster.kept["request"][cluster.name]
     request["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
-    plan = cluster.plan()
-    assert (plan.status, plan.creates, plan.deletes, plan.notes) == (before.status, (), (), ())
+    decision = cluster.decide()
+    assert (decision.status, decision.creates, decision.deletes, decision.notes) == (
+        before.status,
+        (),
+        (),
+        (),
+    )
 
 
 def test_a_finished_request_that_is_to_wait_for_another_one_is_not_finished_any_more():
     done = [look, stage_done(), stage_done(), stage_done(), stage_done()]
-    _, plan = play([done, edit(data={"from": {"request": "a"}}), look])
-    assert (line(plan), made(plan), plan.status.completion_time) == ("Pending RequestNotFound", [], "")
-    assert condition(plan.status, "Accepted").status == "Unknown"
+    _, decision = play([done, edit(data={"from": {"request": "a"}}), look])
+    assert (line(decision), made(decision), decision.status.completion_time) == (
+        "Pending RequestNotFound",
+        [],
+        "",
+    )
+    assert condition(decision.status, "Accepted").status == "Unknown"

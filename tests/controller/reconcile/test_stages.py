@@ -4,7 +4,7 @@ import pytest
 from reconcile_steps import done, edit, fails, later, line, look, made, play, rows, runs, sets, stage_done
 
 from tunesmith.events import Result
-from tunesmith_controller.reconcile.objects import rfc3339
+from tunesmith_controller.decide.objects import rfc3339
 
 ALL_BUT_EVALUATE = [look, stage_done(), stage_done(), stage_done()]
 GATE = edit(evaluation={"gate": {"leastGain": 0.1}})
@@ -18,8 +18,8 @@ def unsaid(cluster):
 def job_vanishes(cluster):
     job = cluster.live()
     for pod in cluster.pods():
-        cluster._drop("pod", pod["metadata"]["name"])
-    cluster._drop("job", job["metadata"]["name"])
+        cluster.drop("pod", pod["metadata"]["name"])
+    cluster.drop("job", job["metadata"]["name"])
 
 
 def done_jobs_vanish(cluster):
@@ -28,7 +28,7 @@ def done_jobs_vanish(cluster):
 
 
 def job_never_made(cluster):
-    cluster._drop("job", cluster.live()["metadata"]["name"])
+    cluster.drop("job", cluster.live()["metadata"]["name"])
 
 
 def deleted(cluster):
@@ -81,7 +81,7 @@ def node_dies(cluster):
     pod = cluster.pods()[-1]
     pod["metadata"]["deletionTimestamp"] = rfc3339(cluster.now)
     pod["spec"]["nodeName"] = "gpu-7"
-    cluster._put("pod", pod)
+    cluster.put("pod", pod)
 
 
 def out_of_memory(cluster):
@@ -707,5 +707,5 @@ CASES = {
 
 @pytest.mark.parametrize(("steps", "expected"), CASES.values(), ids=CASES)
 def test_after_what_has_happened(steps, expected):
-    _, plan = play(steps)
-    assert (line(plan), rows(plan), made(plan), len(plan.deletes)) == expected
+    _, decision = play(steps)
+    assert (line(decision), rows(decision), made(decision), len(decision.deletes)) == expected

@@ -27,9 +27,9 @@ from tunesmith.events import Progress
 from tunesmith.profile import Allow
 from tunesmith.status import Outputs
 from tunesmith.wire import TEACHER_RATE
+from tunesmith_controller.decide.model import Event, Note, Share, Turn
+from tunesmith_controller.decide.objects import rfc3339
 from tunesmith_controller.executor import status_json
-from tunesmith_controller.model import Event, Note, Share, Turn
-from tunesmith_controller.reconcile.objects import rfc3339
 
 ALL = [
     look,
@@ -51,8 +51,8 @@ def progress(stage="train", done=12, total=30, unit="steps", **more):
 
 def test_of_a_running_stage_the_status_tells_progress_loss_and_when_it_ends():
     told = progress(phase="train", eta=600, metrics={"loss": 1.2345, "tokensPerSecond": 50.0})
-    _, plan = play([look, stage_done(), runs, look, told, look])
-    status = plan.status
+    _, decision = play([look, stage_done(), runs, look, told, look])
+    status = decision.status
     assert (status.stage, status.progress, status.percent, status.loss) == ("train", 40, "40%", "1.234")
     assert status.eta == rfc3339(START + timedelta(seconds=600))
     assert status.message == "train: 12 of 30 steps, loss 1.234"
@@ -60,12 +60,12 @@ def test_of_a_running_stage_the_status_tells_progress_loss_and_when_it_ends():
 
 
 def test_progress_is_never_a_hundred_before_the_stage_is_done():
-    _, plan = play([look, runs, look, progress("generate", 7, 7, "rows"), look])
-    assert plan.status.progress == 99
+    _, decision = play([look, runs, look, progress("generate", 7, 7, "rows"), look])
+    assert decision.status.progress == 99
 
 
 def test_a_metric_that_json_cannot_hold_is_left_out():
-    _, plan = play(
+    _, decision = play(
         [
             look,
             runs,
@@ -74,8 +74,8 @@ def test_a_metric_that_json_cannot_hold_is_left_out():
             look,
         ]
     )
-    json.dumps(status_json(plan.status), allow_nan=False)
-    assert plan.status.stages[0].metrics == {"usd": 0.5}
+    json.dumps(status_json(decision.status), allow_nan=False)
+    assert decision.status.stages[0].metrics == {"usd": 0.5}
 
 
 def test_the_end_that_is_foreseen_is_not_written_anew_for_seconds():
@@ -88,28 +88,32 @@ def test_the_end_that_is_foreseen_is_not_written_anew_for_seconds():
 
 
 def test_results_are_the_folders_of_the_stages_that_are_done():
-    _, plan = play([look, stage_done(), stage_done()])
+    _, decision = play([look, stage_done(), stage_done()])
     base = "s3://bucket/runs/team/riddles-00000000"
-    generate, train = (row.key for row in plan.status.stages[:2])
-    assert plan.status.outputs == Outputs(
+    generate, train = (row.key for row in decision.status.stages[:2])
+    assert decision.status.outputs == Outputs(
         dataset=f"{base}/generate/{generate}/", adapter=f"{base}/train/{train}/", model="", report=""
     )
 
 
 def test_a_delivered_model_is_where_output_says():
     settings = config(default=profile(allow=Allow(outputs=("s3://models/*",))))
-    cluster, plan = play([ALL], spec={"output": "s3://models/riddles"}, settings=settings)
-    assert (line(plan), made(plan)) == ("Running Starting", ["deliver.1"])
+    cluster, decision = play([ALL], spec={"output": "s3://models/riddles"}, settings=settings)
+    assert (line(decision), made(decision)) == ("Running Starting", ["deliver.1"])
     cluster.complete()
-    plan = cluster.look()
-    assert (line(plan), plan.status.outputs.model) == ("Succeeded Complete", "s3://models/riddles")
+    decision = cluster.look()
+    assert (line(decision), decision.status.outputs.model) == ("Succeeded Complete", "s3://models/riddles")
 
 
 def test_nothing_is_delivered_that_did_not_pass_the_gate():
     settings = config(default=profile(allow=Allow(outputs=("s3://models/*",))))
     spec = {"output": "s3://models/riddles", "evaluation.gate": {"leastGain": 0.3}}
-    _, plan = play([ALL], spec=spec, settings=settings)
-    assert (line(plan), made(plan), rows(plan)[-1]) == ("Failed GateNotPassed", [], "deliver Pending")
+    _, decision = play([ALL], spec=spec, settings=settings)
+    assert (line(decision), made(decision), rows(decision)[-1]) == (
+        "Failed GateNotPassed",
+        [],
+        "deliver Pending",
+    )
 
 
 # steps -> conditions that are True, and with `!` those that are False
@@ -159,10 +163,12 @@ CONDITIONS = {
 
 @pytest.mark.parametrize(("steps", "expected"), CONDITIONS.values(), ids=CONDITIONS)
 def test_conditions(steps, expected):
-    _, plan = play(steps)
-    assert conditions(plan.status) == expected
-    assert len(plan.status.conditions) == 10, "every type is there from the first write on"
-    assert {one.observed_generation for one in plan.status.conditions} == {plan.status.observed_generation}
+    _, decision = play(steps)
+    assert conditions(decision.status) == expected
+    assert len(decision.status.conditions) == 10, "every type is there from the first write on"
+    assert {one.observed_generation for one in decision.status.conditions} == {
+        decision.status.observed_generation
+    }
 
 
 def test_the_time_of_a_condition_moves_only_with_its_status():
@@ -182,12 +188,12 @@ GATES = {
 
 @pytest.mark.parametrize(("gate", "expected"), GATES.values(), ids=GATES)
 def test_the_gate_compares_the_lower_bound(gate, expected):
-    _, plan = play([edit(evaluation={"gate": gate}), ALL])
-    assert line(plan) == expected
+    _, decision = play([edit(evaluation={"gate": gate}), ALL])
+    assert line(decision) == expected
 
 
 def test_another_gate_runs_nothing_again():
-    cluster, plan = play(
+    cluster, decision = play(
         [
             edit(evaluation={"gate": {"leastGain": 0.3}}),
             ALL,
@@ -195,7 +201,7 @@ def test_another_gate_runs_nothing_again():
             look,
         ]
     )
-    assert (line(plan), made(plan)) == ("Succeeded Complete", [])
+    assert (line(decision), made(decision)) == ("Succeeded Complete", [])
     cluster.edit({"evaluation": {"gate": {"leastGain": 0.9}}})
     assert line(cluster.look()) == "Failed GateNotPassed"
 
@@ -214,8 +220,8 @@ def test_a_failure_says_what_happened_in_which_pod_and_what_to_do():
     said = fails(
         code=66, reason="BaseNotFound", message="hf://org/model is not there", remedy="name another one"
     )
-    cluster, plan = play([look, runs, look, said, look])
-    row = plan.status.stages[0]
+    cluster, decision = play([look, runs, look, said, look])
+    row = decision.status.stages[0]
     assert (row.reason, row.failures, row.failed_generation, row.pod) == (
         "BaseNotFound",
         1,
@@ -223,9 +229,9 @@ def test_a_failure_says_what_happened_in_which_pod_and_what_to_do():
         cluster.pods()[0]["metadata"]["name"],
     )
     for text in ("hf://org/model is not there", row.pod, "name another one"):
-        assert text in plan.status.message
-    stalled = condition(plan.status, "Stalled")
-    assert (stalled.reason, stalled.message) == ("BaseNotFound", plan.status.message)
+        assert text in decision.status.message
+    stalled = condition(decision.status, "Stalled")
+    assert (stalled.reason, stalled.message) == ("BaseNotFound", decision.status.message)
 
 
 def test_why_a_pod_does_not_start_is_said_while_it_waits():
@@ -238,11 +244,11 @@ def test_why_a_pod_does_not_start_is_said_while_it_waits():
         }
         cluster.add_pod(conditions=[why])
 
-    _, plan = play([look, stage_done(), unschedulable, look])
-    assert (plan.status.phase, rows(plan)[1]) == ("Pending", "train Pending 1")
-    assert "nvidia.com/gpu" in plan.status.message
-    assert plan.requeue_after is not None
-    assert plan.at_work, "it keeps its place"
+    _, decision = play([look, stage_done(), unschedulable, look])
+    assert (decision.status.phase, rows(decision)[1]) == ("Pending", "train Pending 1")
+    assert "nvidia.com/gpu" in decision.status.message
+    assert decision.requeue_after is not None
+    assert decision.at_work, "it keeps its place"
 
 
 def test_a_quota_that_is_used_up_is_said():
@@ -257,8 +263,8 @@ def test_a_quota_that_is_used_up_is_said():
             ]
         }
 
-    _, plan = play([look, quota, look])
-    assert (plan.status.phase, "quota gpus of namespace team is used up" in plan.status.message) == (
+    _, decision = play([look, quota, look])
+    assert (decision.status.phase, "quota gpus of namespace team is used up" in decision.status.message) == (
         "Pending",
         True,
     )
@@ -266,20 +272,20 @@ def test_a_quota_that_is_used_up_is_said():
 
 def test_what_the_api_server_refuses_is_said_and_tried_again():
     def refused(cluster):
-        cluster._drop("job", cluster.live()["metadata"]["name"])
+        cluster.drop("job", cluster.live()["metadata"]["name"])
         cluster.failed_to_create = "Forbidden: jobs.batch is forbidden: exceeded quota: jobs"
 
     cluster, _ = play([look, refused])
-    plan = cluster.plan()
-    assert (line(plan), made(plan)) == ("Pending FailedToCreate", ["generate.1"])
-    assert "exceeded quota: jobs" in plan.status.message
-    assert plan.requeue_after == 30.0
+    decision = cluster.decide()
+    assert (line(decision), made(decision)) == ("Pending FailedToCreate", ["generate.1"])
+    assert "exceeded quota: jobs" in decision.status.message
+    assert decision.requeue_after == 30.0
 
 
 # turn -> phase and reason, place, Jobs, counts as at work
 TURNS = {
     "in the queue": (
-        Turn(place=3, why="profile default has its 2 requests at work"),
+        Turn(place=3, why="profile default has reached its limit (limits.requests: 2)"),
         "Queued WaitingForTurn",
         3,
         [],
@@ -298,35 +304,45 @@ TURNS = {
 
 @pytest.mark.parametrize(("turn", "said", "place", "jobs", "at_work"), TURNS.values(), ids=TURNS)
 def test_limits_hold_a_new_request(turn, said, place, jobs, at_work):
-    _, plan = play([sets("turn", turn), look])
-    assert (line(plan), plan.status.queue_place, made(plan), plan.at_work) == (said, place, jobs, at_work)
-    assert turn.why in plan.status.message
+    _, decision = play([sets("turn", turn), look])
+    assert (line(decision), decision.status.queue_place, made(decision), decision.at_work) == (
+        said,
+        place,
+        jobs,
+        at_work,
+    )
+    assert turn.why in decision.status.message
 
 
 def test_train_waits_for_a_gpu_and_keeps_its_place():
-    full = Turn(gpu=False, gpu_why="profile default has 4 of its 4 Jobs with a GPU at work")
-    cluster, plan = play([look, sets("turn", full), stage_done()])
-    assert (line(plan), made(plan), plan.at_work, plan.gpu) == ("Queued WaitingForGPU", [], True, False)
-    assert full.gpu_why in plan.status.message
+    full = Turn(gpu=False, gpu_why="profile default runs 4 of its 4 Jobs with a GPU")
+    cluster, decision = play([look, sets("turn", full), stage_done()])
+    assert (line(decision), made(decision), decision.at_work, decision.gpu) == (
+        "Queued WaitingForGPU",
+        [],
+        True,
+        False,
+    )
+    assert full.gpu_why in decision.status.message
     cluster.turn = None
-    plan = cluster.look()
-    assert (made(plan), plan.gpu, plan.generating) == (["train.1"], True, False)
+    decision = cluster.look()
+    assert (made(decision), decision.gpu, decision.generating) == (["train.1"], True, False)
 
 
 def test_a_request_at_work_keeps_its_place_between_two_stages():
-    _, plan = play([look, runs, look, sets("turn", Turn()), done(), look])
-    assert (made(plan), plan.at_work) == (["train.1"], True)
+    _, decision = play([look, runs, look, sets("turn", Turn()), done(), look])
+    assert (made(decision), decision.at_work) == (["train.1"], True)
 
 
 def test_a_resumed_request_queues_again():
     suspended = [look, edit(suspend=True), look, look]
-    _, plan = play([suspended, edit(suspend=False), sets("turn", Turn(place=1, why="full")), look])
-    assert (line(plan), plan.at_work) == ("Queued WaitingForTurn", False)
+    _, decision = play([suspended, edit(suspend=False), sets("turn", Turn(place=1, why="full")), look])
+    assert (line(decision), decision.at_work) == ("Queued WaitingForTurn", False)
 
 
 def test_the_share_of_the_teacher_reaches_the_pod():
-    _, plan = play([sets("turn", Turn(teacher_rate=60)), look])
-    assert '"60"' in json.dumps(next(item for item in plan.creates if item["kind"] == "Job"))
+    _, decision = play([sets("turn", Turn(teacher_rate=60)), look])
+    assert '"60"' in json.dumps(next(item for item in decision.creates if item["kind"] == "Job"))
 
 
 def test_a_pod_that_generates_is_told_when_its_share_of_the_teacher_changes():
@@ -335,30 +351,30 @@ def test_a_pod_that_generates_is_told_when_its_share_of_the_teacher_changes():
         sets("turn", Turn(teacher_rate=30)),
         [look, runs, look],
     )
-    cluster, plan = play([first, works])
-    assert plan.shares == (), "it has what its Job was made with"
+    cluster, decision = play([first, works])
+    assert decision.shares == (), "it has what its Job was made with"
     half(cluster)
-    plan, (pod,) = cluster.look(), cluster.pods()
-    assert plan.shares == (Share(pod["metadata"]["name"], pod["metadata"]["uid"], 30),)
+    decision, (pod,) = cluster.look(), cluster.pods()
+    assert decision.shares == (Share(pod["metadata"]["name"], pod["metadata"]["uid"], 30),)
     assert (pod["metadata"]["annotations"][TEACHER_RATE], cluster.look().shares) == ("30", ()), (
         "it is told once"
     )
-    cluster, plan = play([first, works, half, done(), look])
-    assert (plan.shares, made(plan)) == ((), ["train.1"]), "a pod that has ended is told nothing"
+    cluster, decision = play([first, works, half, done(), look])
+    assert (decision.shares, made(decision)) == ((), ["train.1"]), "a pod that has ended is told nothing"
 
 
 def test_a_job_that_kueue_has_not_admitted_is_queued():
     def kueue_suspends(cluster):
         cluster.condition("Suspended")
 
-    _, plan = play([look, kueue_suspends, look], spec={"queueName": "team-queue"})
-    assert (line(plan), plan.deletes, plan.at_work) == ("Queued WaitingForQueue", (), True)
+    _, decision = play([look, kueue_suspends, look], spec={"queueName": "team-queue"})
+    assert (line(decision), decision.deletes, decision.at_work) == ("Queued WaitingForQueue", (), True)
 
 
 def test_ended_requests_count_no_more():
     for steps in (ALL, [look, runs, look, fails(), look]):
-        _, plan = play(steps)
-        assert (plan.at_work, plan.gpu, plan.generating) == (False, False, False)
+        _, decision = play(steps)
+        assert (decision.at_work, decision.gpu, decision.generating) == (False, False, False)
 
 
 # -- the end
@@ -369,37 +385,37 @@ def ttl(**more):
 
 
 def test_jobs_stay_until_their_time_is_over():
-    _, plan = play([ttl(), ALL, later(40), look])
-    assert (plan.deletes, plan.requeue_after, plan.delete_request) == ((), 60.0, False)
+    _, decision = play([ttl(), ALL, later(40), look])
+    assert (decision.deletes, decision.requeue_after, decision.delete_request) == ((), 60.0, False)
 
 
 def test_jobs_go_when_their_time_is_over_and_the_request_stays():
-    cluster, plan = play([ttl(), ALL, later(100), look])
-    assert (len(plan.deletes), plan.delete_request, cluster.jobs()) == (4, False, [])
+    cluster, decision = play([ttl(), ALL, later(100), look])
+    assert (len(decision.deletes), decision.delete_request, cluster.jobs()) == (4, False, [])
     again = cluster.look()
     assert (line(again), again.deletes, again.status.outputs) == (
         "Succeeded Complete",
         (),
-        plan.status.outputs,
+        decision.status.outputs,
     )
 
 
 def test_the_request_goes_too_if_it_says_so():
-    cluster, plan = play([ttl(deleteWhenExpired=True), ALL, later(100), look])
-    assert (plan.delete_request, cluster.request) == (True, None)
+    cluster, decision = play([ttl(deleteWhenExpired=True), ALL, later(100), look])
+    assert (decision.delete_request, cluster.request) == (True, None)
 
 
 def test_a_refused_request_does_not_expire():
-    _, plan = play(
+    _, decision = play(
         [look, later(1000), look],
         spec={"trainnig": {}, "ttlSecondsAfterFinished": 1, "deleteWhenExpired": True},
     )
-    assert not plan.delete_request
+    assert not decision.delete_request
 
 
 def test_an_edit_after_the_end_starts_the_time_anew():
-    _, plan = play([ttl(), ALL, edit(merge={"dtype": "float16"}), later(100), look])
-    assert (line(plan), plan.deletes, plan.status.completion_time) == ("Running Starting", (), "")
+    _, decision = play([ttl(), ALL, edit(merge={"dtype": "float16"}), later(100), look])
+    assert (line(decision), decision.deletes, decision.status.completion_time) == ("Running Starting", (), "")
 
 
 # -- what is written: each stage costs one status with its Job, and one when it runs
@@ -477,8 +493,8 @@ AGAIN = {
 
 @pytest.mark.parametrize(("steps", "seconds"), AGAIN.values(), ids=AGAIN)
 def test_look_again(steps, seconds):
-    _, plan = play(steps)
-    assert plan.requeue_after == seconds
+    _, decision = play(steps)
+    assert decision.requeue_after == seconds
 
 
 # -- Events
@@ -488,8 +504,8 @@ def test_events_tell_the_life_of_a_request_once():
     cluster, _ = play([])
     told = []
     for step in [look, runs, look, done(), look, runs, look]:
-        plan = step(cluster)
-        told += [note.message for note in plan.notes] if plan else []
+        decision = step(cluster)
+        told += [note.message for note in decision.notes] if decision else []
     _, last = play(ALL)
     generate, train = cluster.request["status"]["stages"][:2]
     assert told + [note.message for note in last.notes] == [
@@ -514,31 +530,31 @@ EVENTS = {
 
 @pytest.mark.parametrize(("steps", "told"), EVENTS.values(), ids=EVENTS)
 def test_events(steps, told):
-    _, plan = play(steps)
-    assert [(note.type, note.reason) for note in plan.notes] == told
+    _, decision = play(steps)
+    assert [(note.type, note.reason) for note in decision.notes] == told
 
 
 def test_another_place_in_the_queue_is_no_event():
-    _, plan = play(
+    _, decision = play(
         [sets("turn", Turn(place=2, why="full")), look, sets("turn", Turn(place=1, why="full")), look]
     )
-    assert (plan.notes, plan.status.queue_place) == ((), 1)
+    assert (decision.notes, decision.status.queue_place) == ((), 1)
 
 
 def test_progress_is_no_event():
-    _, plan = play([look, runs, look, progress("generate", 1, 7, "rows"), look])
-    assert plan.notes == ()
+    _, decision = play([look, runs, look, progress("generate", 1, 7, "rows"), look])
+    assert decision.notes == ()
 
 
 def test_a_lost_job_is_told():
     def vanishes(cluster):
         for pod in cluster.pods():
-            cluster._drop("pod", pod["metadata"]["name"])
-        cluster._drop("job", cluster.live()["metadata"]["name"])
+            cluster.drop("pod", pod["metadata"]["name"])
+        cluster.drop("job", cluster.live()["metadata"]["name"])
 
-    _, plan = play([look, runs, look, vanishes, look])
-    assert [note.reason for note in plan.notes] == ["JobLost"]
-    assert isinstance(plan.notes[0], Note)
+    _, decision = play([look, runs, look, vanishes, look])
+    assert [note.reason for note in decision.notes] == ["JobLost"]
+    assert isinstance(decision.notes[0], Note)
 
 
 def test_a_status_of_a_newer_release_is_read():
@@ -546,8 +562,8 @@ def test_a_status_of_a_newer_release_is_read():
     request = cluster.request
     request["status"] |= {"colour": "red"}
     request["status"]["stages"][0]["tint"] = {"deep": 1}
-    cluster._put("request", request)
-    assert cluster.plan().status == before.status
+    cluster.put("request", request)
+    assert cluster.decide().status == before.status
 
 
 def test_only_the_newest_keys_are_remembered_and_always_the_present_ones():
@@ -556,9 +572,9 @@ def test_only_the_newest_keys_are_remembered_and_always_the_present_ones():
     request["status"]["finished"] += [
         {"stage": "merge", "key": f"{number:016x}", "completionTime": ""} for number in range(80)
     ]
-    cluster._put("request", request)
-    plan = cluster.look()
-    present = {(row.name, row.key) for row in plan.status.stages}
-    kept = [(entry.stage, entry.key) for entry in plan.status.finished]
+    cluster.put("request", request)
+    decision = cluster.look()
+    present = {(row.name, row.key) for row in decision.status.stages}
+    kept = [(entry.stage, entry.key) for entry in decision.status.finished]
     assert (len(kept), present <= set(kept)) == (50, True)
     assert kept[-1] == ("merge", f"{79:016x}")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith_controller.api import Api
-from tunesmith_controller.model import Object
-from tunesmith_controller.reconcile.objects import unfinished
+from tunesmith_controller.cache import Cache
+from tunesmith_controller.decide.model import Object
+from tunesmith_controller.decide.objects import unfinished
 from tunesmith_controller.reflector import Reflector
 from tunesmith_controller.rights import JOBS, REQUESTS
-from tunesmith_controller.store import Store
 
 ENDED = ("Succeeded", "Failed")
 
@@ -60,7 +60,7 @@ class Seen:
 
     def watch(self, api: Api) -> None:
         """Looks on until the process ends."""
-        requests, jobs = Store(dict), Store(_standing)
+        requests, jobs = Cache(dict), Cache(_standing)
         requests.changed, jobs.changed = self.request_changed, self.job_changed
         watches = Reflector(api, REQUESTS, requests), Reflector(api, JOBS, jobs)
         for one in watches:

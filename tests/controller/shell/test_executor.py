@@ -12,12 +12,12 @@ from controller.shell import real
 from tunesmith.status import Condition, StageStatus, Status
 from tunesmith.wire import TEACHER_RATE
 from tunesmith_controller.api import AlreadyExists, Call, Conflict, NotFound
+from tunesmith_controller.decide.model import Decision, Delete, Note, Share
+from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.executor import Executor, NotLeading
-from tunesmith_controller.gather import Caches
-from tunesmith_controller.model import Delete, Note, Plan, Share
-from tunesmith_controller.notes import Notes
 from tunesmith_controller.rights import JOBS
-from tunesmith_controller.snapshots import Snapshots
+from tunesmith_controller.snapshot_reader import SnapshotReader
+from tunesmith_controller.world import Caches
 
 NOW = "2026-11-23T10:00:00Z"
 
@@ -31,9 +31,11 @@ class Shell:
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self.api = real.real_api(plane, observe=self._count)
         self.caches = Caches()
-        self.notes = Notes(self.api, "test", rate=50.0)
+        self.notes = EventWriter(self.api, "test", rate=50.0)
         self.notes.start()
-        self.executor = Executor(self.api, self.caches, Snapshots(self.api), self.notes, lambda: self.leads)
+        self.executor = Executor(
+            self.api, self.caches, SnapshotReader(self.api), self.notes, lambda: self.leads
+        )
 
     def request(self, name: str, namespace: str = "", **spec: Any) -> dict[str, Any]:
         request = real.apply(self.plane, namespace or self.plane.namespace(), name, **spec)
@@ -71,7 +73,7 @@ def status(**fields: Any) -> Status:
 
 def test_a_status_is_written_once_and_the_same_again_costs_no_call(shell: Shell) -> None:
     request = shell.request("once")
-    shell.executor.carry_out(request, Plan(status(message="first")))
+    shell.executor.carry_out(request, Decision(status(message="first")))
     written = shell.caches.requests.get((request["metadata"]["namespace"], "once"))
     assert written is not None
     assert written["status"] == {
@@ -102,10 +104,10 @@ def test_a_status_is_written_once_and_the_same_again_costs_no_call(shell: Shell)
         ],
     }
     before = shell.calls.total()
-    shell.executor.carry_out(written, Plan(status(message="first")))
+    shell.executor.carry_out(written, Decision(status(message="first")))
     assert shell.calls.total() == before
     fresh = shell.again(request)
-    shell.executor.carry_out(fresh, Plan(status(message="first")))
+    shell.executor.carry_out(fresh, Decision(status(message="first")))
     assert shell.calls.total() == before, (
         "what the API server gives back must compare equal to what was written"
     )
@@ -113,17 +115,18 @@ def test_a_status_is_written_once_and_the_same_again_costs_no_call(shell: Shell)
 
 def test_a_field_that_is_no_longer_written_goes_away(shell: Shell) -> None:
     request = shell.request("shrinks")
-    shell.executor.carry_out(request, Plan(status(message="waits", reason="Waiting")))
-    shell.executor.carry_out(shell.again(request), Plan(status()))
+    shell.executor.carry_out(request, Decision(status(message="waits", reason="Waiting")))
+    shell.executor.carry_out(shell.again(request), Decision(status()))
     assert not {"message", "reason"} & shell.again(request)["status"].keys()
 
 
 def test_a_status_for_an_old_version_is_refused_and_nothing_is_made(shell: Shell) -> None:
     request = shell.request("stale")
-    shell.executor.carry_out(request, Plan(status(message="another leader was here")))
+    shell.executor.carry_out(request, Decision(status(message="another leader was here")))
     with pytest.raises(Conflict):
         shell.executor.carry_out(
-            request, Plan(status(message="late"), creates=(real.job_manifest(request, "stale-generate-1"),))
+            request,
+            Decision(status(message="late"), creates=(real.job_manifest(request, "stale-generate-1"),)),
         )
     assert real.listed(shell.plane, request["metadata"]["namespace"], "jobs") == []
     assert shell.again(request)["status"]["message"] == "another leader was here"
@@ -134,14 +137,14 @@ def test_a_status_for_a_request_that_was_made_again_under_its_name_is_refused(sh
     shell.plane.kubectl("delete", "treq", "reborn", "-n", request["metadata"]["namespace"])
     real.apply(shell.plane, request["metadata"]["namespace"], "reborn")
     with pytest.raises(Conflict):
-        shell.executor.carry_out(request, Plan(status(message="for the first one")))
+        shell.executor.carry_out(request, Decision(status(message="for the first one")))
 
 
 def test_a_job_that_is_there_already_and_ours_is_taken_as_made(shell: Shell) -> None:
     request = shell.request("twice")
-    plan = Plan(status(), creates=(real.job_manifest(request, "twice-generate-1"),))
-    shell.executor.carry_out(request, plan)
-    assert shell.executor.carry_out(shell.again(request), plan) is None
+    decision = Decision(status(), creates=(real.job_manifest(request, "twice-generate-1"),))
+    shell.executor.carry_out(request, decision)
+    assert shell.executor.carry_out(shell.again(request), decision) is None
     jobs = real.listed(shell.plane, request["metadata"]["namespace"], "jobs")
     assert [job["metadata"]["name"] for job in jobs] == ["twice-generate-1"]
     assert shell.calls["create", "jobs", "409"] >= 1
@@ -155,7 +158,7 @@ def test_a_job_of_somebody_else_under_the_name_is_said_by_name_and_left_alone(sh
     real_job["metadata"]["ownerReferences"][0]["name"] = "other"
     shell.plane.kubectl("create", "-f", "-", stdin=json.dumps(real_job))
     again = shell.executor.carry_out(
-        request, Plan(status(), creates=(real.job_manifest(request, "foreign-generate-1"),))
+        request, Decision(status(), creates=(real.job_manifest(request, "foreign-generate-1"),))
     )
     assert again == 0.0
     assert shell.executor.refusals.message(request["metadata"]["uid"]) == (
@@ -171,10 +174,10 @@ def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Sh
     request = shell.request("poor")
     namespace = request["metadata"]["namespace"]
     shell.plane.kubectl("create", "quota", "none", "--hard=count/jobs.batch=0", "-n", namespace)
-    plan = Plan(status(), creates=(real.job_manifest(request, "poor-generate-1"),))
+    decision = Decision(status(), creates=(real.job_manifest(request, "poor-generate-1"),))
 
     def refused() -> bool:  # the quota's own controller needs a moment
-        shell.executor.carry_out(shell.again(request), plan)
+        shell.executor.carry_out(shell.again(request), decision)
         if shell.executor.refusals.message(request["metadata"]["uid"]):
             return True
         shell.plane.kubectl("delete", "job", "--all", "-n", namespace)
@@ -185,21 +188,21 @@ def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Sh
     assert said.startswith("Forbidden: ")
     assert "exceeded quota: none" in said
     before = shell.calls["create", "jobs", "403"]
-    again = shell.executor.carry_out(shell.again(request), plan)
+    again = shell.executor.carry_out(shell.again(request), decision)
     assert again is not None
     assert 0 < again <= 5
     assert shell.calls["create", "jobs", "403"] == before, (
         "events about the request must not make the tries come faster"
     )
     edited = {**shell.again(request), "metadata": {**shell.again(request)["metadata"], "generation": 2}}
-    assert shell.executor.carry_out(edited, plan) == 0.0
+    assert shell.executor.carry_out(edited, decision) == 0.0
     assert shell.calls["create", "jobs", "403"] == before + 1, "an edit is tried at once"
 
 
 def test_an_old_view_deletes_nothing(shell: Shell) -> None:
     request = shell.request("overtaken")
     shell.executor.carry_out(
-        request, Plan(status(), creates=(real.job_manifest(request, "overtaken-generate-1"),))
+        request, Decision(status(), creates=(real.job_manifest(request, "overtaken-generate-1"),))
     )
     seen = shell.again(request)
     job = shell.again(request, "job", "overtaken-generate-1")
@@ -213,9 +216,9 @@ def test_an_old_view_deletes_nothing(shell: Shell) -> None:
         '-p={"spec":{"retry":"1"}}',
     )
     gone = Delete("overtaken-generate-1", job["metadata"]["uid"])
-    for plan in (Plan(status(), deletes=(gone,)), Plan(status(), delete_request=True)):
+    for decision in (Decision(status(), deletes=(gone,)), Decision(status(), delete_request=True)):
         with pytest.raises(Conflict):
-            shell.executor.carry_out(seen, plan)
+            shell.executor.carry_out(seen, decision)
     assert "deletionTimestamp" not in shell.again(request, "job", "overtaken-generate-1")["metadata"]
     assert shell.again(request)["spec"]["retry"] == "1"
 
@@ -223,14 +226,16 @@ def test_an_old_view_deletes_nothing(shell: Shell) -> None:
 def test_a_delete_for_another_uid_leaves_the_job(shell: Shell) -> None:
     request = shell.request("kept")
     shell.executor.carry_out(
-        request, Plan(status(), creates=(real.job_manifest(request, "kept-generate-1"),))
+        request, Decision(status(), creates=(real.job_manifest(request, "kept-generate-1"),))
     )
     wrong = Delete("kept-generate-1", "00000000-0000-0000-0000-000000000000")
-    shell.executor.carry_out(shell.again(request), Plan(status(), deletes=(wrong, Delete("never-was", "1"))))
+    shell.executor.carry_out(
+        shell.again(request), Decision(status(), deletes=(wrong, Delete("never-was", "1")))
+    )
     job = shell.again(request, "job", "kept-generate-1")
     assert "deletionTimestamp" not in job["metadata"]
     shell.executor.carry_out(
-        shell.again(request), Plan(status(), deletes=(Delete("kept-generate-1", job["metadata"]["uid"]),))
+        shell.again(request), Decision(status(), deletes=(Delete("kept-generate-1", job["metadata"]["uid"]),))
     )
     real.until(
         "the Job goes", lambda: real.listed(shell.plane, request["metadata"]["namespace"], "jobs") == []
@@ -240,11 +245,12 @@ def test_a_delete_for_another_uid_leaves_the_job(shell: Shell) -> None:
 def test_a_job_that_is_being_deleted_is_known_as_such_at_once(shell: Shell) -> None:
     request = shell.request("going")
     shell.executor.carry_out(
-        request, Plan(status(), creates=(real.job_manifest(request, "going-generate-1"),))
+        request, Decision(status(), creates=(real.job_manifest(request, "going-generate-1"),))
     )
     (job,) = shell.caches.jobs_of(request)
     shell.executor.carry_out(
-        shell.again(request), Plan(status(), deletes=(Delete("going-generate-1", job["metadata"]["uid"]),))
+        shell.again(request),
+        Decision(status(), deletes=(Delete("going-generate-1", job["metadata"]["uid"]),)),
     )
     (going,) = shell.caches.jobs_of(request)
     assert "deletionTimestamp" in going["metadata"]
@@ -259,7 +265,7 @@ def test_notes_are_seen_in_describe_once(shell: Shell) -> None:
         "The gain is 1 %, the gate asks for 5 %: lower evaluation.gate, or train longer. 字" + "x" * 2000,
     )
     for _ in range(3):
-        shell.executor.carry_out(shell.again(request), Plan(status(), notes=(note,)))
+        shell.executor.carry_out(shell.again(request), Decision(status(), notes=(note,)))
     describe = ("describe", "treq", "told", "-n", request["metadata"]["namespace"])
     said = real.until(
         "the Event", lambda: (text := shell.plane.kubectl(*describe).stdout).count("GateNotPassed") and text
@@ -273,7 +279,7 @@ def test_notes_are_seen_in_describe_once(shell: Shell) -> None:
 def test_an_expired_request_is_deleted_by_its_uid_only(shell: Shell) -> None:
     request = shell.request("expired")
     namespace = request["metadata"]["namespace"]
-    shell.executor.carry_out(request, Plan(status(), delete_request=True))
+    shell.executor.carry_out(request, Decision(status(), delete_request=True))
     assert shell.plane.kubectl("get", "treq", "-n", namespace, "-o", "name").stdout == ""
 
 
@@ -283,7 +289,8 @@ def test_nothing_is_written_without_the_lease(shell: Shell) -> None:
     try:
         with pytest.raises(NotLeading):
             shell.executor.carry_out(
-                request, Plan(status(message="x"), creates=(real.job_manifest(request, "idle-generate-1"),))
+                request,
+                Decision(status(message="x"), creates=(real.job_manifest(request, "idle-generate-1"),)),
             )
     finally:
         shell.leads = True
@@ -324,7 +331,7 @@ def test_a_pod_is_told_its_share_of_the_teacher_and_another_one_of_its_name_is_n
         Share("generate", "00000000-0000-0000-0000-000000000000", 5),
     )
     shell.executor.carry_out(
-        shell.again(request), Plan(status(), shares=(ours, others, Share("gone", "u", 5)))
+        shell.again(request), Decision(status(), shares=(ours, others, Share("gone", "u", 5)))
     )
     assert shell.again(request, "pod", "generate")["metadata"]["annotations"] == {
         TEACHER_RATE: "30",

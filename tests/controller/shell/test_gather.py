@@ -5,10 +5,10 @@ from typing import Any
 
 from controller.shell.played_server import Answer, Asked, playing
 
-from tunesmith_controller.gather import Caches, gather, others, run_taken_by
-from tunesmith_controller.model import Event, Other
-from tunesmith_controller.snapshots import Snapshots
-from tunesmith_controller.stuck import Troubles
+from tunesmith_controller.decide.model import Event, Other
+from tunesmith_controller.event_reader import EventReader
+from tunesmith_controller.snapshot_reader import SnapshotReader
+from tunesmith_controller.world import Caches, gather, others, run_taken_by
 
 NOW = datetime(2026, 11, 23, 10, 10, 0, tzinfo=UTC)
 VERSION = "tunesmith.dev/v1alpha1"
@@ -55,7 +55,7 @@ def job(name: str, owner: str) -> dict[str, Any]:
 def look(caches: Caches, item: dict[str, Any], play: Any) -> tuple[Any, list[str]]:
     with playing(play) as server:
         api = server.api()
-        found = gather(api, caches, Snapshots(api), Troubles(api), item, NOW, progress={})
+        found = gather(api, caches, SnapshotReader(api), EventReader(api), item, NOW, progress={})
         return found, [f"{one.method} {one.path}" for one in server.asked]
 
 

@@ -11,11 +11,11 @@ from control_plane import free_ports
 from tunesmith.crd import custom_resource_definition
 from tunesmith.status import FinishedStage, StageStatus, Status
 from tunesmith_controller import health
-from tunesmith_controller.gather import Caches
+from tunesmith_controller.decide.model import Decision
 from tunesmith_controller.installed import missing_fields
 from tunesmith_controller.logs import JsonLines, TextLines
 from tunesmith_controller.metrics import Metrics
-from tunesmith_controller.model import Plan
+from tunesmith_controller.world import Caches
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -67,8 +67,8 @@ def test_a_stage_is_counted_when_it_newly_ended_and_not_again() -> None:
         stages=(StageStatus(name="merge", key="m", phase="Failed", attempt=1, reason="OOMKilled"),),
     )
     after = {**before, "status": status.model_dump(mode="json", by_alias=True)}
-    metrics.decided(before, Plan(status))
-    metrics.decided(after, Plan(status))
+    metrics.decided(before, Decision(status))
+    metrics.decided(after, Decision(status))
 
     def value(name: str, **labels: str) -> float | None:
         return metrics.registry.get_sample_value(name, labels)

@@ -21,19 +21,19 @@ from tunesmith.events import Progress
 from tunesmith.profile import Limits
 from tunesmith.wire import API_VERSION
 from tunesmith_controller.api import Api
+from tunesmith_controller.cache import Key
+from tunesmith_controller.decide.reconcile import reconcile
+from tunesmith_controller.event_reader import EventReader
+from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.executor import Executor
-from tunesmith_controller.gather import Caches
 from tunesmith_controller.loop import Loop, Parts
 from tunesmith_controller.main import parse_options
 from tunesmith_controller.metrics import Metrics
-from tunesmith_controller.notes import Notes
 from tunesmith_controller.progress import ProgressReader
 from tunesmith_controller.queue import WorkQueue
-from tunesmith_controller.reconcile import reconcile
-from tunesmith_controller.snapshots import Snapshots
-from tunesmith_controller.store import Key
-from tunesmith_controller.stuck import Troubles
+from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.turns import Turns
+from tunesmith_controller.world import Caches
 
 LIMITS = Limits(requests=1)
 NOW = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -95,15 +95,15 @@ def _parts(
 ) -> SimpleNamespace:
     api: Api = played.api()
     queue: WorkQueue[Key] = WorkQueue()
-    snapshots, turns = Snapshots(api), Turns({"default": limits})
-    executor = Executor(api, caches, snapshots, Notes(api, "test", rate=50.0), lambda: True)
+    snapshots, turns = SnapshotReader(api), Turns({"default": limits})
+    executor = Executor(api, caches, snapshots, EventWriter(api, "test", rate=50.0), lambda: True)
     settings = config(default=profile(limits=limits))
     parts = Parts(
         api,
         caches,
         queue,
         snapshots,
-        Troubles(api),
+        EventReader(api),
         turns,
         executor,
         Metrics(),

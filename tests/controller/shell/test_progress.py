@@ -8,8 +8,8 @@ from typing import Any
 from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith.events import Progress
+from tunesmith_controller.cache import Cache, Key
 from tunesmith_controller.progress import LEAST_INTERVAL, ProgressReader, interval, last_progress
-from tunesmith_controller.store import Key, Store
 from tunesmith_controller.trim import trim_pod
 
 
@@ -42,41 +42,41 @@ def test_the_last_whole_progress_line_counts() -> None:
 def test_a_thousand_running_pods_cost_twenty_five_reads_a_second() -> None:
     assert interval(10, 25) == LEAST_INTERVAL == 10
     assert interval(1000, 25) == 40
-    store, now = Store(trim_pod), 0.0
+    cache, now = Cache(trim_pod), 0.0
     for number in range(1000):
-        store.put(pod(number))
+        cache.put(pod(number))
     with playing(lambda _asked, answer: answer.refuse(404, "NotFound")) as server:
-        reader = ProgressReader(server.api(), store, lambda _key: None, rate=25, clock=lambda: now)
+        reader = ProgressReader(server.api(), cache, lambda _key: None, rate=25, clock=lambda: now)
         reads: Counter[Key] = Counter()
         for second in range(1, 601):
             now = float(second)
-            reads.update(reader.plan(now))
+            reads.update(reader.take_due(now))
     assert set(reads) == {("a", f"p{number}") for number in range(1000)}
     assert max(reads.values()) <= 1 + 600 / 40
     assert min(reads.values()) >= 600 / (40 * 1.1) - 1
 
 
 def test_while_reads_hang_no_more_are_lined_up() -> None:
-    store, plans, hang = Store(trim_pod), list[int](), threading.Event()
+    cache, batches, hang = Cache(trim_pod), list[int](), threading.Event()
     for number in range(50):
-        store.put(pod(number))
+        cache.put(pod(number))
 
     class Hanging(ProgressReader):
-        def plan(self, now: float) -> list[Key]:
-            found = super().plan(now)
-            plans.append(len(found))
+        def take_due(self, now: float) -> list[Key]:
+            found = super().take_due(now)
+            batches.append(len(found))
             return found
 
         def read(self, key: Key) -> None:
             hang.wait(20)
 
     with playing(lambda _asked, answer: answer.refuse(404, "NotFound")) as server:
-        reader = Hanging(server.api(), store, lambda _key: None, rate=1000)
+        reader = Hanging(server.api(), cache, lambda _key: None, rate=1000)
         reader.start()
-        until(lambda: sum(plans) > 10)
-        lined_up = len(plans)
+        until(lambda: sum(batches) > 10)
+        lined_up = len(batches)
         time.sleep(2.5)
-        assert len(plans) == lined_up, "pods that are due wait in the plan, not in a queue that grows"
+        assert len(batches) == lined_up, "pods that are due wait in the schedule, not in a queue that grows"
         reader.stop()
         hang.set()
         reader.join(10)
@@ -84,7 +84,7 @@ def test_while_reads_hang_no_more_are_lined_up() -> None:
 
 
 def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
-    store, told, logs = Store(trim_pod), list[Key](), [line(1), line(1), line(2)]
+    cache, told, logs = Cache(trim_pod), list[Key](), [line(1), line(1), line(2)]
 
     def play(_asked: Asked, answer: Answer) -> None:
         answer.json(None) if not logs else None
@@ -95,9 +95,9 @@ def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
         handler.end_headers()
         handler.wfile.write(data)
 
-    store.put(pod(1))
+    cache.put(pod(1))
     with playing(play) as server:
-        reader = ProgressReader(server.api(), store, told.append, rate=25)
+        reader = ProgressReader(server.api(), cache, told.append, rate=25)
         for _ in range(3):
             reader.read(("a", "p1"))
         assert told == [("a", "r1"), ("a", "r1")], "the same again is no news"
@@ -106,23 +106,23 @@ def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
             ("/api/v1/namespaces/a/pods/p1/log", "stage")
         ] * 3
         assert ["sinceSeconds" in one.query for one in server.asked] == [False, True, True]
-        store.put({**pod(1, "terminated"), "metadata": {**pod(1)["metadata"], "resourceVersion": "2"}})
+        cache.put({**pod(1, "terminated"), "metadata": {**pod(1)["metadata"], "resourceVersion": "2"}})
         reader.read(("a", "p1"))
         assert len(server.asked) == 3
-        reader.plan(100.0)
+        reader.take_due(100.0)
         assert reader.known == {}
 
 
 def test_a_pod_that_does_not_answer_is_asked_less_and_less_often() -> None:
-    store = Store(trim_pod)
-    store.put(pod(1))
+    cache = Cache(trim_pod)
+    cache.put(pod(1))
     answers = [False]
 
     def play(_asked: Asked, answer: Answer) -> None:
         answer.text(line(1)) if answers[0] else answer.refuse(500, "InternalError")
 
     with playing(play) as server:
-        reader = ProgressReader(server.api(), store, lambda _key: None, rate=25)
+        reader = ProgressReader(server.api(), cache, lambda _key: None, rate=25)
         for _ in range(640):
             reader.read(("a", "p1"))
         silent = len(server.asked)

@@ -1,4 +1,4 @@
-"""The reflector against a server that misbehaves: what it asks, how often, and what its store holds in the end."""
+"""The reflector against a server that misbehaves: what it asks, how often, and what its cache holds in the end."""
 
 import threading
 import time
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from controller.shell.played_server import Answer, Asked, playing, until
 
+from tunesmith_controller.cache import Cache
 from tunesmith_controller.reflector import Clock, Observer, Reflector
 from tunesmith_controller.rights import JOBS
-from tunesmith_controller.store import Store
 from tunesmith_controller.trim import owners, trim_job
 
 # A tenth of the built-in times (and less for silence), so that one second here is ten seconds there.
@@ -57,18 +57,18 @@ class Watched:
     """A reflector under way, what it told and what it counted."""
 
     def __init__(self, server: Any, clock: Clock = FAST) -> None:
-        self.store = Store(trim_job, {"owner": owners})
+        self.cache = Cache(trim_job, {"owner": owners})
         self.told: list[tuple[str | None, str | None]] = []
-        self.store.changed = lambda before, after: self.told.append((_version(before), _version(after)))
+        self.cache.changed = lambda before, after: self.told.append((_version(before), _version(after)))
         self.restarts: list[str] = []
         self.lists = 0
         self.reflector = Reflector(
-            server.api(), JOBS, self.store, clock=clock, observer=Observer(self.restarts.append, self._listed)
+            server.api(), JOBS, self.cache, clock=clock, observer=Observer(self.restarts.append, self._listed)
         )
         self.reflector.start()
 
     def names(self) -> list[str]:
-        return sorted(item["metadata"]["name"] for item in self.store.all())
+        return sorted(item["metadata"]["name"] for item in self.cache.all())
 
     def _listed(self) -> None:
         self.lists += 1
@@ -229,13 +229,13 @@ def test_a_long_list_comes_in_pages_and_each_item_knows_its_kind(started: list[W
         seen = Watched(server, Clock(list_read=5))
         started.append(seen)
         assert seen.reflector.synced.wait(10)
-        assert len(seen.store) == 1201
+        assert len(seen.cache) == 1201
         assert [one.query.get("continue") for one in server.asked if "watch" not in one.query] == [
             None,
             "500",
             "1000",
         ]
-        assert {(item["apiVersion"], item["kind"]) for item in seen.store.all()} == {("batch/v1", "Job")}
+        assert {(item["apiVersion"], item["kind"]) for item in seen.cache.all()} == {("batch/v1", "Job")}
 
 
 def test_a_page_that_has_expired_starts_the_list_again(started: list[Watched]) -> None:
@@ -253,7 +253,7 @@ def test_a_page_that_has_expired_starts_the_list_again(started: list[Watched]) -
         seen = Watched(server, Clock(list_read=5, backoff=(0.05, 1)))
         started.append(seen)
         assert seen.reflector.synced.wait(10)
-        assert len(seen.store) == 700
+        assert len(seen.cache) == 700
 
 
 def test_429_is_repeated_after_the_time_that_it_asks_for(started: list[Watched]) -> None:
@@ -292,7 +292,7 @@ def test_an_end_after_events_is_normal_and_is_followed_at_once(started: list[Wat
 def test_the_client_asks_for_one_namespace_and_one_label_only() -> None:
     with playing(Cluster()) as server:
         reflector = Reflector(
-            server.api(), JOBS, Store(trim_job), namespace="team", selector="a=b", clock=FAST
+            server.api(), JOBS, Cache(trim_job), namespace="team", selector="a=b", clock=FAST
         )
         reflector.start()
         until(lambda: len(server.asked) >= 2)

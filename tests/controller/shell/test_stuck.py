@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith_controller.stuck import Stuck, stuck
+from tunesmith_controller.event_reader import Stuck, stuck
 
 NOW = datetime(2026, 11, 23, 10, 10, 0, tzinfo=UTC)
 

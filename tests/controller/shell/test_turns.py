@@ -9,8 +9,8 @@ import pytest
 
 from tunesmith.profile import Limits
 from tunesmith.status import Status
-from tunesmith_controller.model import Plan, Turn
-from tunesmith_controller.store import Key
+from tunesmith_controller.cache import Key
+from tunesmith_controller.decide.model import Decision, Turn
 from tunesmith_controller.turns import Turns
 
 
@@ -26,25 +26,27 @@ def request(name: str, second: int, profile: str = "default", **status: Any) -> 
     return {"metadata": metadata, "spec": {"profile": profile}, "status": status}
 
 
-def works(turn: Turn) -> Plan:
+def works(turn: Turn) -> Decision:
     """A request that starts when it may."""
-    return Plan(
+    return Decision(
         Status(queuePlace=turn.place, phase="Queued" if turn.place else "Running"), at_work=not turn.place
     )
 
 
-def rests(_turn: Turn) -> Plan:
+def rests(_turn: Turn) -> Decision:
     """A request that wants nothing: suspended, refused, finished."""
-    return Plan(Status(phase="Suspended"))
+    return Decision(Status(phase="Suspended"))
 
 
-def look(turns: Turns, item: dict[str, Any], think: Callable[[Turn], Plan] = works) -> tuple[Plan, list[Key]]:
+def look(
+    turns: Turns, item: dict[str, Any], think: Callable[[Turn], Decision] = works
+) -> tuple[Decision, list[Key]]:
     """A decision that is written at once; and who is called by it."""
-    plan, came = turns.decide(item, think)
-    return plan, came + turns.settle(item, plan)
+    decision, came = turns.decide(item, think)
+    return decision, came + turns.settle(item, decision)
 
 
-def place(turns: Turns, item: dict[str, Any], think: Callable[[Turn], Plan] = works) -> int:
+def place(turns: Turns, item: dict[str, Any], think: Callable[[Turn], Decision] = works) -> int:
     return look(turns, item, think)[0].status.queue_place
 
 
@@ -63,7 +65,7 @@ def test_the_next_in_line_is_named_when_a_place_is_free() -> None:
 def test_one_that_nobody_can_decide_about_does_not_stand_before_the_others() -> None:
     turns = Turns({"default": Limits(requests=1)})
 
-    def fails(_turn: Turn) -> Plan:
+    def fails(_turn: Turn) -> Decision:
         raise RuntimeError("poisoned")
 
     for _ in range(2):
@@ -76,9 +78,9 @@ def test_a_place_is_given_back_only_when_the_end_is_written() -> None:
     turns = Turns({"default": Limits(requests=1)})
     first, second = request("first", 1), request("second", 2)
     assert [place(turns, one) for one in (first, second)] == [0, 1]
-    plan, came = turns.decide(first, rests)
+    decision, came = turns.decide(first, rests)
     assert (came, place(turns, second)) == ([], 1), "the write of the end is under way"
-    assert turns.settle(first, plan) == [("a", "second")]
+    assert turns.settle(first, decision) == [("a", "second")]
 
 
 def test_one_that_wants_no_place_keeps_nobody_waiting_though_its_status_cannot_be_written() -> None:
@@ -90,10 +92,12 @@ def test_one_that_wants_no_place_keeps_nobody_waiting_though_its_status_cannot_b
     assert place(turns, second) == 0
 
 
-def waits_for_gpu(turn: Turn) -> Plan:
+def waits_for_gpu(turn: Turn) -> Decision:
     """A request at work whose next stage needs a GPU."""
     reason = "Running" if turn.gpu else "WaitingForGPU"
-    return Plan(Status(phase="Running" if turn.gpu else "Queued", reason=reason), at_work=True, gpu=turn.gpu)
+    return Decision(
+        Status(phase="Running" if turn.gpu else "Queued", reason=reason), at_work=True, gpu=turn.gpu
+    )
 
 
 def test_a_gpu_that_comes_free_while_the_wait_for_it_is_written_is_not_missed() -> None:
@@ -101,10 +105,10 @@ def test_a_gpu_that_comes_free_while_the_wait_for_it_is_written_is_not_missed() 
     first, second, third = request("first", 1), request("second", 2), request("third", 3)
     look(turns, first, waits_for_gpu)
     look(turns, third)
-    plan, _ = turns.decide(second, waits_for_gpu)
-    assert plan.status.reason == "WaitingForGPU"
+    decision, _ = turns.decide(second, waits_for_gpu)
+    assert decision.status.reason == "WaitingForGPU"
     assert look(turns, first, rests)[1] == [], "third does not wait for one, and second is not known to"
-    assert turns.settle(second, plan) == [("a", "second")]
+    assert turns.settle(second, decision) == [("a", "second")]
 
 
 def test_places_are_told_in_turn_and_no_more_of_them_at_once_than_asked_for() -> None:
@@ -168,7 +172,7 @@ def test_many_workers_never_give_away_more_than_there_is() -> None:
 
 
 def test_who_generates_is_named_when_another_one_takes_a_part_of_the_teacher() -> None:
-    def generates(turn: Turn) -> Plan:
+    def generates(turn: Turn) -> Decision:
         return replace(works(turn), generating=True)
 
     turns = Turns({"default": Limits(teacherRequestsPerMinute=60)})

@@ -1,0 +1,85 @@
+"""The environment of a stage's container: what it needs, and only the secrets that it needs.
+
+In this order, where later ones win: built-in, the profile's `env`, the request's `env`, and what decides where secrets go or what is run.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith import podspec, wire
+from tunesmith.podspec import Values
+from tunesmith.profile import Profile
+from tunesmith.resolve import BUILT_IN, Snapshot
+from tunesmith.settings import SecretKey
+from tunesmith.stages import STAGES
+from tunesmith.trackers import TRACKERS
+from tunesmith_controller.decide.model import SnapshotMap
+from tunesmith_controller.decide.pods import resources
+from tunesmith_controller.decide.pods.volumes import POD, RATE_FILE
+
+
+def variables(
+    stage: str, attempt: int, snapshot: SnapshotMap, asked: Mapping[str, Any], processes: int
+) -> list[dict[str, Any]]:
+    """`env` of the container, each name once. `asked`: its resources; `processes`: how many share them."""
+    profile, spec = snapshot.frozen.profile, snapshot.snapshot.spec
+    values: Values = {**podspec.folders(profile), **_threads(asked, processes), **podspec.clients(profile)}
+    values |= profile.env
+    values |= getattr(spec.stages, stage).env
+    values |= _fixed(stage, attempt)
+    values |= podspec.store(profile.store)
+    values |= _secrets(stage, snapshot.snapshot, profile)
+    return podspec.env(values)
+
+
+def _threads(asked: Mapping[str, Any], processes: int) -> Values:
+    """As many threads as the container may use cores; libraries count the node's."""
+    threads = resources.threads(asked, processes)
+    return {"OMP_NUM_THREADS": str(threads)} if threads else {}
+
+
+def _fixed(stage: str, attempt: int) -> Values:
+    """What the stage relies on."""
+    values = podspec.process() | {wire.ATTEMPT_NAME: f"a{attempt}", wire.KEEP_REQUEST: "1"}
+    if STAGES[stage].asks_teacher:
+        values[wire.TEACHER_RATE_FILE] = f"{POD}/{RATE_FILE}"
+    return values
+
+
+def _secrets(stage: str, snapshot: Snapshot, profile: Profile) -> Values:
+    values: Values = {}
+    allowed = STAGES[stage].secrets
+    if "teacher" in allowed:
+        values |= _teacher(snapshot, profile)
+    if "hub" in allowed:
+        values |= podspec.hub(snapshot, profile)
+    if "trackers" in allowed:
+        prefixes = tuple(TRACKERS[name].variables for name in snapshot.spec.training.report_to)
+        values |= {
+            name: podspec.secret(key)
+            for name, key in profile.tracker_secrets.items()
+            if name.startswith(prefixes)
+        }
+    return values
+
+
+def _teacher(snapshot: Snapshot, profile: Profile) -> Values:
+    key = teacher_secret(snapshot, profile)
+    if key is None:
+        return {}
+    # Own data with its system message needs no teacher, and the stage knows whether it needs a key.
+    return {wire.TEACHER_API_KEY: podspec.secret(key, optional=snapshot.spec.data.source is not None)}
+
+
+def teacher_secret(snapshot: Snapshot, profile: Profile) -> SecretKey | None:
+    """The key that may go to the teacher's endpoint: the request's own, or the profile's if the endpoint is not the request's."""
+    data = snapshot.spec.data
+    if data.from_ is not None:
+        return None
+    if _is_profiles(snapshot, "data.teacher.baseURL", profile):
+        return data.teacher.secret or profile.teacher_secret
+    return None if _is_profiles(snapshot, "data.teacher.secret", profile) else data.teacher.secret
+
+
+def _is_profiles(snapshot: Snapshot, path: str, profile: Profile) -> bool:
+    return snapshot.provenance.get(path, BUILT_IN) in (BUILT_IN, f"profile {profile.name}")

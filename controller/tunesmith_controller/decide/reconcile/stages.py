@@ -1,0 +1,187 @@
+"""Where the stages of a request are: their rows in the status and their Jobs -> their next rows, and whether a Job is to be created.
+
+At most one stage of a request works, and at most one Job of a key. A row names its Job before the Job is created. A Job that was seen and
+is gone gets a successor under the next attempt; one that was never seen is created again under the same name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tunesmith import wire
+from tunesmith.gate import Verdict
+from tunesmith.manifest import stage_folder
+from tunesmith.resolve import StageKey
+from tunesmith.stages import STAGES
+from tunesmith.status import StageStatus
+from tunesmith_controller.decide import objects
+from tunesmith_controller.decide.classify import Finding, classify, lost_node
+from tunesmith_controller.decide.model import Object, SnapshotMap
+from tunesmith_controller.decide.objects import name_of
+from tunesmith_controller.decide.reconcile import rows
+from tunesmith_controller.decide.reconcile.case import Case
+from tunesmith_controller.decide.reconcile.finished import is_done
+from tunesmith_controller.decide.reconcile.job import is_outdated
+from tunesmith_controller.decide.reconcile.rows import Step
+
+_STUCK_AGAIN = 30.0  # seconds between two looks at a pod that is to go: no watch reports that it stays
+_STARTING_AGAIN = 15.0  # seconds between two looks at a pod that starts
+# A pod that starts sooner is not worth a write of its own: the next one says that it runs.
+_UNNAMED = timedelta(seconds=10)
+
+
+def walk(
+    case: Case, snapshot_map: SnapshotMap, verdict: Verdict | None
+) -> tuple[list[StageStatus], Step | None]:
+    """A row for each stage, and the next step of the current one: the first that is not done. None if all are."""
+    snapshot = snapshot_map.snapshot
+    store = snapshot_map.frozen.profile.store.of(case.who.namespace)
+    before = {(row.name, row.key): row for row in case.old.stages}
+    passed = verdict is None or verdict.passed
+    after: list[StageStatus] = []
+    step: Step | None = None
+    for stage in snapshot.stages:
+        key = (stage.name, stage.key)
+        row = before.get(key)
+        if step is not None:
+            after.append(rows.later(stage, row))
+        elif is_done(stage, case.finished, snapshot, row, case.world.jobs):
+            output = f"{store}/{stage_folder(snapshot.run, stage.name, stage.key)}/"
+            after.append(rows.succeeded(stage, row, case.finished[key], output))
+        elif STAGES[stage.name].after_gate and not passed:
+            after.append(rows.later(stage, row))
+        else:
+            step = _advance(case, snapshot_map, stage, row)
+            after.append(step.row)
+    return after, step
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The Job that a row names, with its pods, the oldest first."""
+
+    row: StageStatus
+    job: Object
+    pods: Sequence[Object]
+
+
+def _advance(case: Case, snapshot_map: SnapshotMap, stage: StageKey, old: StageStatus | None) -> Step:
+    """The next step of a stage that is not done, while all before it are."""
+    jobs = [
+        job
+        for job in case.world.jobs
+        if objects.stage_of(job) == stage.name and objects.label(job, wire.KEY) == stage.key
+    ]
+    row = _taken_up(case, old or StageStatus(name=stage.name, key=stage.key), jobs)
+    if row.phase == "Failed":
+        return Step(row)
+    job = next((job for job in jobs if name_of(job) == row.job), None)
+    pods = objects.pods_of(row.job, case.world.pods)
+    if row.phase == "Stopping":
+        return _stopping(case, row, job, pods)
+    if job is None:
+        return _without_job(row, pods)
+    if objects.terminating(job):
+        return Step(rows.stopping(row, suspend=case.suspend))
+    if objects.complete(
+        job
+    ):  # but the result that is needed is lost: another Job finds its work and reports it
+        return _stopping(case, row, job, pods)
+    if not objects.failed(job):
+        return _live(case, snapshot_map, _Work(row, job, pods))
+    if is_outdated(
+        case, snapshot_map, job
+    ):  # what made it fail was fixed while it ran, or before anybody looked
+        return _stopping(case, row, job, pods)
+    finding = classify(job, pods, case.world.events, case.now, stage=stage.name)
+    assert finding is not None, "a failed Job says at least that it has failed"
+    return Step(rows.failed(case, rows.counted(row, job, pods), finding))
+
+
+def _taken_up(case: Case, row: StageStatus, jobs: Sequence[Object]) -> StageStatus:
+    """The row, once an edit has given a failed stage another try; with the live Job of its key, if it knows of none."""
+    if row.phase == "Failed" and row.failed_generation < case.who.generation:
+        row = StageStatus(name=row.name, key=row.key, attempt=row.attempt, job=row.job, phase="Stopping")
+    live = [job for job in jobs if objects.unfinished(job) and not objects.terminating(job)]
+    known = {name_of(job) for job in jobs}
+    if live and row.phase != "Failed" and row.job not in known:
+        newest = max(live, key=objects.attempt_of)
+        attempt = max(row.attempt, objects.attempt_of(newest))
+        row = row.model_copy(update={"job": name_of(newest), "attempt": attempt, "phase": "Pending"})
+    if not row.job:  # a key that comes back: attempts that can still be seen keep their names
+        row = row.model_copy(update={"attempt": max([row.attempt, *map(objects.attempt_of, jobs)])})
+    return row
+
+
+def _stopping(case: Case, row: StageStatus, job: Object | None, pods: Sequence[Object]) -> Step:
+    """The step of a stage whose Job is to go: it waits for the Job and its pods, then starts anew."""
+    job_works = job is not None and objects.unfinished(job)
+    if not job_works and not any(map(objects.alive, pods)):
+        return Step(rows.fresh(row), start=True)
+    lost = lost_node(pods, row.name, case.now)
+    if lost is not None:
+        row = row.model_copy(update={"reason": lost.reason, "message": rows.explained(lost)})
+    return Step(row, again=_STUCK_AGAIN if any(map(objects.terminating, pods)) else None)
+
+
+def _without_job(row: StageStatus, pods: Sequence[Object]) -> Step:
+    if any(map(objects.alive, pods)):  # pods are seen before, or after, their Job
+        return Step(row)
+    if row.phase == "Running":
+        return Step(rows.fresh(row), start=True, lost=row.job)
+    return Step(row, start=True)
+
+
+def _live(case: Case, snapshot_map: SnapshotMap, work: _Work) -> Step:
+    """The step of a stage whose Job may still run."""
+    row, job, pods = work.row, work.job, work.pods
+    through = objects.succeeded(pods)
+    if case.suspend and not through:
+        return Step(rows.stopping(row, suspend=True))
+    counted = rows.counted(row, job, pods)
+    if not through and not objects.running_now(pods) and is_outdated(case, snapshot_map, job):
+        return Step(rows.stopping(counted, suspend=case.suspend))
+    deadline = getattr(snapshot_map.snapshot.spec.stages, row.name).active_deadline_seconds  # 0: none
+    left = deadline - objects.running_seconds(pods, case.now)
+    if deadline and left <= 0 and not through:
+        return Step(rows.failed(case, counted, _too_long(counted, deadline)))
+    finding = classify(job, pods, case.world.events, case.now, stage=row.name)
+    # Where the Job is about to fail by itself, it is left alone: its pod would go, and the log with it.
+    if finding is not None and finding.final and not objects.fails_its_job(pods):
+        return Step(rows.failed(case, counted, finding))
+    if objects.started(pods) is None:
+        if finding is None and _is_young(pods, case.now):
+            counted = row
+        return Step(rows.waiting(counted, job, finding), again=_STARTING_AGAIN)
+    again = _look_again(pods, left if deadline else None)
+    if row.phase == "Running" and through:  # the Job says so in a moment, and that is the news
+        return Step(row, again=again)
+    return Step(rows.running(case, counted, pods, finding), again=again)
+
+
+def _is_young(pods: Sequence[Object], now: datetime) -> bool:
+    """Whether the newest pod was created just now."""
+    if not pods:
+        return False
+    created = objects.read_time(objects.created(pods[-1])) or now
+    return now - created < _UNNAMED
+
+
+def _look_again(pods: Sequence[Object], left: float | None) -> float | None:
+    """Seconds after which a stage that runs is looked at again. `left`: until its deadline."""
+    waits = []
+    if left is not None and objects.running_now(pods):
+        waits.append(left)
+    if any(map(objects.terminating, pods)):
+        waits.append(_STUCK_AGAIN)
+    return min(waits, default=None)
+
+
+def _too_long(row: StageStatus, deadline: int) -> Finding:
+    return Finding(
+        "DeadlineExceeded",
+        f"the stage has run for its activeDeadlineSeconds ({deadline})",
+        f"raise spec.stages.{row.name}.activeDeadlineSeconds; the next attempt continues from what is saved",
+        pod=row.pod,
+        final=True,
+    )

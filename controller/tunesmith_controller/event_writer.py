@@ -1,0 +1,96 @@
+"""Kubernetes Events about requests, for `kubectl describe`. Best effort: written by one thread of their own, within a rate, once each."""
+
+import logging
+import queue
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from tunesmith_controller.api import Api, ApiError, Call, Unreachable
+from tunesmith_controller.decide.model import Note, Object
+from tunesmith_controller.rate import TokenBucket
+from tunesmith_controller.rights import NEW_EVENTS
+
+log = logging.getLogger(__name__)
+
+CONTROLLER = "tunesmith.dev/controller"
+NOTE_BYTES = 1024  # the API refuses longer ones
+WAITING = 1000  # Events that may wait to be written; more are dropped
+REMEMBERED = 4096  # what was said of whom, so that it is not said again
+BURST = 50.0
+
+
+def event(request: Object, note: Note, instance: str, at: datetime) -> dict[str, Any]:
+    """An Event of events.k8s.io/v1. Pure but for its name."""
+    metadata = request["metadata"]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
+        "eventTime": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance[:128],
+        "action": "Reconcile",
+        "type": note.type,
+        "reason": note.reason[:128],
+        "note": note.message.encode()[:NOTE_BYTES].decode(errors="ignore"),
+        "regarding": {
+            "apiVersion": request["apiVersion"],
+            "kind": request["kind"],
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+    }
+
+
+class EventWriter(threading.Thread):
+    """Takes notes from workers and writes them as Events, at most `rate` a second."""
+
+    def __init__(
+        self, api: Api, instance: str, rate: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(name="notes", daemon=True)
+        self._api, self._instance, self._clock = api, instance, clock
+        self._complained = float("-inf")
+        self._bucket = TokenBucket(rate, BURST, clock)
+        self._waiting: queue.Queue[dict[str, Any]] = queue.Queue(WAITING)
+        self._said: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def say(self, request: Object, note: Note) -> None:
+        """Writes an Event soon, unless the same was said before."""
+        what = (request["metadata"]["uid"], note.reason, note.message)
+        with self._lock:
+            if what in self._said:
+                self._said.move_to_end(what)
+                return
+            self._said[what] = None
+            if len(self._said) > REMEMBERED:
+                self._said.popitem(last=False)
+        try:
+            self._waiting.put_nowait(event(request, note, self._instance, datetime.now(UTC)))
+        except queue.Full:
+            if self._clock() - self._complained > 60.0:
+                self._complained = self._clock()
+                log.warning(
+                    "Events are dropped: %d wait already to be written, at %g a second",
+                    WAITING,
+                    self._bucket.rate,
+                )
+
+    def run(self) -> None:
+        """For ever."""
+        while True:
+            body = self._waiting.get()
+            time.sleep(self._bucket.reserve())
+            try:
+                self._api.send(Call("create", NEW_EVENTS, body["metadata"]["namespace"], body=body))
+            except (ApiError, Unreachable) as error:
+                log.info("an Event about %s was not written: %s", body["regarding"]["name"], error)
+            except Exception:
+                log.exception("an Event about %s was not written", body["regarding"]["name"])
