@@ -1,20 +1,26 @@
-"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; runner and controller judge by it.
+"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; command line and controller judge by it.
 
-The gate is no part of any key, so raising or lowering it runs nothing again.
+The gate is not part of any key, so raising or lowering it runs nothing again.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from tunesmith.request import Spec
 from tunesmith.settings import Gate
+from tunesmith.stages import JUDGED
 
 WORDS = {"loss": "loss", "exactMatch": "exact match", "formatValid": "format-valid share"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says. `low` is the lower bound of the gain's interval, NaN-free; `rows` how many test rows it rests on."""
+    """What the gate says.
+
+    `low`: the lower bound of the gain's interval, never NaN; `rows`: the number of test rows it rests on.
+    """
 
     passed: bool
     metric: str
@@ -29,19 +35,37 @@ class Verdict:
         word = "passed" if self.passed else "not passed"
         compared = "≥" if self.passed else "<"
         return (
-            f"gate {word}: {WORDS[self.metric]} gained {self.gain:.4g}, lower bound {self.low:.4g} {compared} {self.least:.4g}"
-            f" that the gate asks for (n = {self.rows})"
+            f"gate {word}: {WORDS[self.metric]} gained {self.gain:.4g}, lower bound {self.low:.4g}"
+            f" {compared} {self.least:.4g} that the gate asks for (n = {self.rows})"
         )
 
 
-def judge(gate: Gate | None, metrics: Mapping[str, float]) -> Verdict | None:
-    """The verdict on evaluate's metrics (`lossGain`, `lossGainLow`, `exactMatchGain`, …, `rows`); None if there is no gate.
+class Finished(Protocol):
+    """A finished stage, as a manifest or a status describes it."""
 
-    A figure that is missing, or is no number, does not pass.
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Its figures by name."""
+
+
+def verdict(spec: Spec, done: Mapping[str, Finished]) -> Verdict | None:
+    """What the gate says about a run; None without a gate, and until evaluate has finished.
+
+    `done`: the run's finished stages by name.
+    """
+    evaluated = done.get(JUDGED)
+    return None if evaluated is None else judge(spec.evaluation.gate, evaluated.metrics)
+
+
+def judge(gate: Gate | None, metrics: Mapping[str, float]) -> Verdict | None:
+    """The verdict on evaluate's metrics (`lossGain`, `lossGainLow`, `exactMatchGain`, …, `rows`); None without a gate.
+
+    A figure that is missing or NaN does not pass.
     """
     if gate is None:
         return None
-    gain, low = (_number(metrics.get(f"{gate.metric}Gain{end}")) for end in ("", "Low"))
+    gain = _number(metrics.get(f"{gate.metric}Gain"))
+    low = _number(metrics.get(f"{gate.metric}GainLow"))
     passed = gain is not None and low is not None and low >= gate.least_gain
     return Verdict(passed, gate.metric, gate.least_gain, gain, low, int(metrics.get("rows", 0)))
 

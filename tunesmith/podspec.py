@@ -6,6 +6,7 @@ As whom it runs, how it reaches store and hub, and what it may do: nothing that 
 from typing import Any
 
 from tunesmith import wire
+from tunesmith.credentials import Source, hub_token
 from tunesmith.profile import S3, Pod, Profile, Proxy
 from tunesmith.request import Resources, StageSettings
 from tunesmith.resolve import Snapshot
@@ -101,13 +102,16 @@ def store(store: S3) -> Values:
 
 def hub(snapshot: Snapshot, profile: Profile) -> Values:
     """For a base model on the hub: the profile's hub, and the token for it."""
-    found: Values = {}
-    if snapshot.spec.model.base.startswith("hf://"):
-        if profile.hub_endpoint:
-            found["HF_ENDPOINT"] = profile.hub_endpoint
-        if (token := snapshot.spec.model.token_secret or profile.hub_secret) is not None:
-            found["HF_TOKEN"] = secret(token)
-    return found
+    values: Values = {}
+    source = hub_token(snapshot.spec)
+    if source is Source.NOWHERE:
+        return values
+    if profile.hub_endpoint:
+        values["HF_ENDPOINT"] = profile.hub_endpoint
+    token = snapshot.spec.model.token_secret if source is Source.SPEC else profile.hub_secret
+    if token is not None:
+        values["HF_TOKEN"] = secret(token)
+    return values
 
 
 def secret(key: SecretKey, *, optional: bool = False) -> dict[str, Any]:

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith import podspec, wire
+from tunesmith.credentials import Source, teacher_key, tracker_prefixes
 from tunesmith.podspec import Values
 from tunesmith.profile import Profile
-from tunesmith.resolve import BUILT_IN, Snapshot
+from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey
 from tunesmith.stages import STAGES
 from tunesmith_controller.model import SnapshotMap
 from tunesmith_controller.pods import resources
 from tunesmith_controller.pods.volumes import POD, RATE_FILE
-
-_TRACKERS = {"wandb": "WANDB_", "mlflow": "MLFLOW_", "trackio": "TRACKIO_", "tensorboard": "TENSORBOARD_"}
 
 
 def variables(
@@ -56,24 +55,21 @@ def _secrets(stage: str, snapshot: Snapshot, profile: Profile) -> Values:
     if "hub" in seen:
         found |= podspec.hub(snapshot, profile)
     if "trackers" in seen:
-        wanted = tuple(_TRACKERS[name] for name in snapshot.spec.training.report_to)
+        prefixes = tracker_prefixes(snapshot.spec)
         found |= {
             name: podspec.secret(key)
             for name, key in profile.tracker_secrets.items()
-            if name.startswith(wanted)
+            if name.startswith(prefixes)
         }
     return found
 
 
 def teacher_secret(snapshot: Snapshot, profile: Profile) -> SecretKey | None:
-    """The key that may go to the teacher's endpoint: the request's own, or the profile's if the endpoint is not the request's."""
-    data = snapshot.spec.data
-    if data.from_ is not None:
-        return None
-    if _is_profiles(snapshot, "data.teacher.baseURL", profile):
-        return data.teacher.secret or profile.teacher_secret
-    return None if _is_profiles(snapshot, "data.teacher.secret", profile) else data.teacher.secret
-
-
-def _is_profiles(snapshot: Snapshot, path: str, profile: Profile) -> bool:
-    return snapshot.provenance.get(path, BUILT_IN) in (BUILT_IN, f"profile {profile.name}")
+    """The Secret with the key for the teacher's endpoint, if one may go there."""
+    match teacher_key(snapshot, f"profile {profile.name}"):
+        case Source.SPEC:
+            return snapshot.spec.data.teacher.secret
+        case Source.PLACE:
+            return profile.teacher_secret
+        case Source.NOWHERE:
+            return None
