@@ -1,19 +1,25 @@
-"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; runner and controller judge by it.
+"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; command line and controller judge by it.
 
-The gate belongs to no key, so raising or lowering it runs nothing again.
+The gate is not part of any key, so raising or lowering it runs nothing again.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from tunesmith.metrics import METRICS
+from tunesmith.request import Spec
 from tunesmith.settings import Gate
+from tunesmith.stages import JUDGED
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's verdict. `low`: lower end of the gain's interval, never NaN; `rows`: how many test rows it rests on."""
+    """What the gate says.
+
+    `low`: the lower bound of the gain's interval, never NaN; `rows`: the number of test rows it rests on.
+    """
 
     passed: bool
     metric: str
@@ -29,9 +35,26 @@ class Verdict:
         outcome = "passed" if self.passed else "not passed"
         compared = "≥" if self.passed else "<"
         return (
-            f"gate {outcome}: {words} gained {self.gain:.4g}, lower bound {self.low:.4g} {compared} {self.least:.4g}"
-            f" that the gate asks for (n = {self.rows})"
+            f"gate {outcome}: {words} gained {self.gain:.4g}, lower bound {self.low:.4g}"
+            f" {compared} {self.least:.4g} that the gate asks for (n = {self.rows})"
         )
+
+
+class Finished(Protocol):
+    """A finished stage, as a manifest or a status describes it."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Its figures by name."""
+
+
+def verdict(spec: Spec, done: Mapping[str, Finished]) -> Verdict | None:
+    """What the gate says about a run; None without a gate, and until evaluate has finished.
+
+    `done`: the run's finished stages by name.
+    """
+    evaluated = done.get(JUDGED)
+    return None if evaluated is None else judge(spec.evaluation.gate, evaluated.metrics)
 
 
 def judge(gate: Gate | None, metrics: Mapping[str, float]) -> Verdict | None:
@@ -41,9 +64,9 @@ def judge(gate: Gate | None, metrics: Mapping[str, float]) -> Verdict | None:
     """
     if gate is None:
         return None
-    kind = METRICS[gate.metric]
-    gain = _number(metrics.get(kind.gain))
-    low = _number(metrics.get(kind.gain_low))
+    metric = METRICS[gate.metric]
+    gain = _number(metrics.get(metric.gain))
+    low = _number(metrics.get(metric.gain_low))
     passed = gain is not None and low is not None and low >= gate.least_gain
     return Verdict(passed, gate.metric, gate.least_gain, gain, low, int(metrics.get("rows", 0)))
 

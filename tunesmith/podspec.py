@@ -7,6 +7,7 @@ It decides as whom a pod runs, how it reaches the store and the hub, and what it
 from typing import Any
 
 from tunesmith import wire
+from tunesmith.credentials import Source, hub_token
 from tunesmith.profile import S3, Pod, Profile, Proxy
 from tunesmith.request import Resources, StageSettings, Toleration
 from tunesmith.resolve import Snapshot
@@ -104,13 +105,16 @@ def store(store: S3) -> Values:
 
 def hub(snapshot: Snapshot, profile: Profile) -> Values:
     """For a base model on the hub: the profile's hub, and the token for it."""
-    found: Values = {}
-    if snapshot.spec.model.base.startswith("hf://"):
-        if profile.hub_endpoint:
-            found["HF_ENDPOINT"] = profile.hub_endpoint
-        if (token := snapshot.spec.model.token_secret or profile.hub_secret) is not None:
-            found["HF_TOKEN"] = secret(token)
-    return found
+    values: Values = {}
+    source = hub_token(snapshot.spec)
+    if source is Source.NOWHERE:
+        return values
+    if profile.hub_endpoint:
+        values["HF_ENDPOINT"] = profile.hub_endpoint
+    token = snapshot.spec.model.token_secret if source is Source.SPEC else profile.hub_secret
+    if token is not None:
+        values["HF_TOKEN"] = secret(token)
+    return values
 
 
 def secret(key: SecretKey, *, optional: bool = False) -> dict[str, Any]:

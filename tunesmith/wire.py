@@ -63,3 +63,4 @@ TELEMETRY_OFF: Mapping[str, str] = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRA
 
 # Reasons of a status that are read back as state.
 WAITING_FOR_GPU = "WaitingForGPU"
+GATE_NOT_PASSED = "GateNotPassed"

@@ -108,7 +108,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _status_of(runs: "RunStore", name: str, form: Listing) -> int:
-    from tunesmith.gate import judge
+    from tunesmith import gate
     from tunesmith_cli.commands.summary import end_json, figures, places, run_json, shown
     from tunesmith_cli.local.observe import observe
     from tunesmith_cli.local.places import run_place
@@ -116,7 +116,7 @@ def _status_of(runs: "RunStore", name: str, form: Listing) -> int:
     snapshot = stored_run(runs, name)
     done = runs.manifests(snapshot)
     seen = observe(run_place(runs.url, name, os.environ))
-    verdict = judge(snapshot.spec.evaluation.gate, done["evaluate"].metrics) if "evaluate" in done else None
+    verdict = gate.verdict(snapshot.spec, done)
     reason = "GateNotPassed" if verdict and not verdict.passed else seen.ended.reason if seen.ended else ""
     phase = _phase(complete=len(done) == len(snapshot.stages), running=seen.running, reason=reason)
     if form is Listing.NAME:

@@ -40,8 +40,7 @@ def places(runs: "Runs", done: "Mapping[str, Manifest]") -> dict[str, str]:
 
 def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]") -> dict[str, Any]:
     """A run as its manifests show it."""
-    metrics = done["evaluate"].metrics if "evaluate" in done else {}
-    verdict = gate.judge(snapshot.spec.evaluation.gate, metrics) if "evaluate" in done else None
+    verdict = gate.verdict(snapshot.spec, done)
     return {
         "format": FORMAT,
         "run": snapshot.run,

@@ -1,20 +1,21 @@
 """The environment that a stage's process gets: what it needs, and no secret of another source. Pure.
 
-A secret travels only with the endpoint of the same source. OPENAI_API_KEY goes to OpenAI, or to OPENAI_BASE_URL; a request that
-names its own endpoint names its own secret too, or none is sent.
+OPENAI_API_KEY goes to OpenAI, or to OPENAI_BASE_URL; a request that names its own endpoint names its own secret too, or none is sent
+(tunesmith.credentials).
 """
 
 import re
 from collections.abc import Mapping
 
 from tunesmith import wire
+from tunesmith.credentials import Source, hub_token, teacher_key, tracker_prefixes
 from tunesmith.errors import BadRequest, Problem, Refused
 from tunesmith.forbidden_variables import is_forbidden
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey
 from tunesmith.stages import STAGES
-from tunesmith.trackers import TRACKERS
 
+ENVIRONMENT = "environment"  # provenance of a value that an environment variable gave
 _PASSED = frozenset(
     [
         "PATH",
@@ -52,9 +53,12 @@ _PASSED = frozenset(
         "MKL_NUM_THREADS",
         "PYTORCH_CUDA_ALLOC_CONF",
         "PYTORCH_ALLOC_CONF",
+        wire.S3_ADDRESSING_STYLE,
+        wire.S3_ENCRYPTION,
+        wire.S3_KMS_KEY,
     ]
 )
-_PASSED_PREFIXES = ("AWS_", "TUNESMITH_S3_", "CUDA_", "NVIDIA_", "LC_")
+_PASSED_PREFIXES = ("AWS_", "CUDA_", "NVIDIA_", "LC_")
 _ALWAYS = {
     **wire.TELEMETRY_OFF,
     "PYTHONUNBUFFERED": "1",
@@ -66,22 +70,40 @@ _ALWAYS = {
 
 
 def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """For a process that only opens the store."""
-    return {
+    """The environment of a process that only opens the store."""
+    passed = {
         name: value for name, value in environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
-    } | _ALWAYS
+    }
+    return passed | _ALWAYS
 
 
 def stage_environment(stage: str, snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, str]:
-    """For a stage. Raises Refused if a secret that it needs is not in the environment, BadRequest for a forbidden `stages.<name>.env`."""
+    """The environment of a stage.
+
+    Raises Refused if it lacks a secret that the stage needs, BadRequest for a variable that `stages.<name>.env` may not set.
+    """
     env = plain_environment(environ)
-    env |= {
-        name: value
-        for name, value in environ.items()
-        if name.startswith(tuple(TRACKERS[to].variables for to in snapshot.spec.training.report_to))
-    }
-    own = getattr(snapshot.spec.stages, stage).env
-    if forbidden := sorted(name for name in own if is_forbidden(name)):
+    prefixes = tracker_prefixes(snapshot.spec)
+    env |= {name: value for name, value in environ.items() if name.startswith(prefixes)}
+    env |= _requested(stage, snapshot)
+    secrets = STAGES[stage].secrets
+    if "teacher" in secrets and (key := _teacher_key(snapshot, environ)):
+        env[wire.TEACHER_API_KEY] = key
+    if "hub" in secrets and (token := _hub_token(snapshot, environ)):
+        env["HF_TOKEN"] = token
+    return env
+
+
+def secret_variable(secret: SecretKey) -> str:
+    """The variable that holds a secret on this machine: TUNESMITH_SECRET_<NAME>_<KEY>."""
+    return re.sub(r"[^A-Z0-9]", "_", f"{wire.SECRET_PREFIX}{secret.name}_{secret.key}".upper())
+
+
+def _requested(stage: str, snapshot: Snapshot) -> Mapping[str, str]:
+    """`stages.<name>.env` of the request. Raises BadRequest for what it may not set."""
+    requested: Mapping[str, str] = getattr(snapshot.spec.stages, stage).env
+    forbidden = sorted(name for name in requested if is_forbidden(name))
+    if forbidden:
         problems = [
             Problem(f"spec.stages.{stage}.env.{name}", "decides where secrets go or what is run")
             for name in forbidden
@@ -91,42 +113,35 @@ def stage_environment(stage: str, snapshot: Snapshot, environ: Mapping[str, str]
             remedy="set them where you start `tunesmith run`",
             problems=problems,
         )
-    env |= own
-    if "teacher" in STAGES[stage].secrets and (key := _teacher_key(snapshot, environ)):
-        env[wire.TEACHER_API_KEY] = key
-    if "hub" in STAGES[stage].secrets and (token := _hub_token(snapshot, environ)):
-        env["HF_TOKEN"] = token
-    return env
-
-
-def secret_variable(secret: SecretKey) -> str:
-    """The variable that holds a secret locally: TUNESMITH_SECRET_<NAME>_<KEY>."""
-    return re.sub(r"[^A-Z0-9]", "_", f"{wire.SECRET_PREFIX}{secret.name}_{secret.key}".upper())
+    return requested
 
 
 def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
+    """The key for the teacher; empty if none may be sent, or none is needed."""
     data = snapshot.spec.data
-    if data.from_ is not None:
-        return ""  # no teacher is asked
-    if data.teacher.secret is not None:
+    source = teacher_key(snapshot, ENVIRONMENT)
+    if source is Source.SPEC and data.teacher.secret is not None:
         return _secret(data.teacher.secret, environ, "spec.data.teacher.secret")
-    if data.teacher.base_url and snapshot.provenance.get("data.teacher.baseURL") != "environment":
-        return ""  # the request's own endpoint: the user's key for OpenAI is none of its business
+    # A request that writes down an empty endpoint means OpenAI, as one that is silent about it.
+    openai = data.from_ is None and not data.teacher.base_url
+    if source is Source.NOWHERE and not openai:
+        return ""
     key = environ.get("OPENAI_API_KEY", "")
     if key or data.teacher.base_url or data.source is not None:
         return key  # a local endpoint may want none; own data may need no teacher, and the stage knows
     raise Refused(
         f"the teacher {data.teacher.model} needs an API key, and OPENAI_API_KEY is not set",
         reason="TeacherKeyMissing",
-        remedy="set OPENAI_API_KEY; or name another endpoint by data.teacher.baseURL, with its key by data.teacher.secret",
+        remedy="set OPENAI_API_KEY; or name another endpoint with data.teacher.baseURL, and its key with data.teacher.secret",
     )
 
 
 def _hub_token(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
-    model = snapshot.spec.model
-    if model.token_secret is not None:
-        return _secret(model.token_secret, environ, "spec.model.tokenSecret")
-    return environ.get("HF_TOKEN", "") if model.base.startswith("hf://") else ""
+    """The token for the hub; empty if there is none, or none may be sent."""
+    source, secret = hub_token(snapshot.spec), snapshot.spec.model.token_secret
+    if source is Source.SPEC and secret is not None:
+        return _secret(secret, environ, "spec.model.tokenSecret")
+    return environ.get("HF_TOKEN", "") if source is Source.PLACE else ""
 
 
 def _secret(secret: SecretKey, environ: Mapping[str, str], field: str) -> str:

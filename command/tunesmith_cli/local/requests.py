@@ -14,9 +14,10 @@ from tunesmith.plan import snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import TrainingRequest, parse
 from tunesmith.resolve import Snapshot
+from tunesmith_cli.local.environment import ENVIRONMENT
 
 SET = "--set"  # provenance of a value that the command line gave
-ENVIRONMENT = "environment"  # and of one that an environment variable gave
+
 
 _PATHS = (("model", "base"), ("data", "source", "uri"), ("output",))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")

@@ -17,11 +17,10 @@ from tunesmith.manifest import Manifest
 from tunesmith.plan import next_stages
 from tunesmith.resolve import Snapshot, StageKey
 from tunesmith_cli.local.attempts import StageJob, work_off
-from tunesmith_cli.local.environment import stage_environment
+from tunesmith_cli.local.environment import ENVIRONMENT, stage_environment
 from tunesmith_cli.local.events import Begun, Ended, Event, Line, Listener, event_line
 from tunesmith_cli.local.places import RunPlace
 from tunesmith_cli.local.processes import Toolbox
-from tunesmith_cli.local.requests import ENVIRONMENT
 from tunesmith_cli.local.stopping import Stopping
 from tunesmith_cli.local.store import RunStore, snapshot_file
 
@@ -136,11 +135,7 @@ class Runner:
             self.snapshot.stages,
             [(entry.name, entry.key) for entry in self.snapshot.stages if entry.name in finished],
         )
-        verdict = (
-            gate.judge(self.snapshot.spec.evaluation.gate, self.done["evaluate"].metrics)
-            if "evaluate" in self.done
-            else None
-        )
+        verdict = gate.verdict(self.snapshot.spec, self.done)
         if only is not None and only in self.done and only != "evaluate":
             return Ended(exit_code=ExitCode.DONE, message=f"{only} is done")
         if verdict is not None and not verdict.passed and only in (None, "evaluate", "deliver"):

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith import podspec, wire
+from tunesmith.credentials import Source, teacher_key, tracker_prefixes
 from tunesmith.podspec import Values
 from tunesmith.profile import Profile
-from tunesmith.resolve import BUILT_IN, Snapshot
+from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey
 from tunesmith.stages import STAGES
-from tunesmith.trackers import TRACKERS
 from tunesmith_controller.decide.model import SnapshotMap
 from tunesmith_controller.decide.pods import resources
 from tunesmith_controller.decide.pods.volumes import POD, RATE_FILE
@@ -54,7 +54,7 @@ def _secrets(stage: str, snapshot: Snapshot, profile: Profile) -> Values:
     if "hub" in allowed:
         values |= podspec.hub(snapshot, profile)
     if "trackers" in allowed:
-        prefixes = tuple(TRACKERS[name].variables for name in snapshot.spec.training.report_to)
+        prefixes = tracker_prefixes(snapshot.spec)
         values |= {
             name: podspec.secret(key)
             for name, key in profile.tracker_secrets.items()
@@ -72,14 +72,11 @@ def _teacher(snapshot: Snapshot, profile: Profile) -> Values:
 
 
 def teacher_secret(snapshot: Snapshot, profile: Profile) -> SecretKey | None:
-    """The key that may go to the teacher's endpoint: the request's own, or the profile's if the endpoint is not the request's."""
-    data = snapshot.spec.data
-    if data.from_ is not None:
-        return None
-    if _is_profiles(snapshot, "data.teacher.baseURL", profile):
-        return data.teacher.secret or profile.teacher_secret
-    return None if _is_profiles(snapshot, "data.teacher.secret", profile) else data.teacher.secret
-
-
-def _is_profiles(snapshot: Snapshot, path: str, profile: Profile) -> bool:
-    return snapshot.provenance.get(path, BUILT_IN) in (BUILT_IN, f"profile {profile.name}")
+    """The Secret with the key for the teacher's endpoint, if one may go there."""
+    match teacher_key(snapshot, f"profile {profile.name}"):
+        case Source.SPEC:
+            return snapshot.spec.data.teacher.secret
+        case Source.PLACE:
+            return profile.teacher_secret
+        case Source.NOWHERE:
+            return None
