@@ -32,6 +32,7 @@ from tunesmith.settings import (
     Training,
 )
 from tunesmith.stages import KindName
+from tunesmith.wire import DOCUMENTATION
 
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
 NAME_LENGTH = 39  # `<name>-<stage>-<8 hex>` stays within 57 characters, so that pod names stay whole
@@ -244,7 +245,9 @@ def _problem(details: ErrorDetails) -> Problem:
         return Problem(
             path,
             "unknown field",
-            remedy=f"did you mean {guess[0]!r}?" if guess else "see docs/reference/request.md for the fields",
+            remedy=f"did you mean {guess[0]!r}?"
+            if guess
+            else f"see {DOCUMENTATION}docs/reference/request.md for the fields",
         )
     if details["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", details["ctx"]["expected"])

@@ -135,7 +135,8 @@ def _reasons_of_the_controller() -> Iterator[str]:
 
 def test_the_reasons_of_the_controller_are_found_in_its_code():
     found = set(_reasons_of_the_controller())
-    # one of each form: Finding(), pod.finding(), Refused(), Waiting(), Hold(), a dict, a pair, a returned phase, a table
+    # one of each form: Finding(), pod.finding(), Refused(), Waiting(), Hold(), a dict, a pair, a returned phase,
+    # a table
     forms = {
         "OOMKilled",
         "StartError",
@@ -224,6 +225,18 @@ def test_the_page_of_metrics_has_every_metric_with_its_type_and_labels_and_no_ot
     ]
     assert {(name, kind, labels) for name, kind, labels in rows} == _metrics()
     assert len(rows) > 10
+
+
+def test_every_file_of_the_docs_is_a_page_or_linked_by_one_or_test_data():
+    """A picture or an example that no page shows is an orphan; test_health.py sees to the test data."""
+    linked = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    }
+    files = [path for path in (ROOT / "docs").rglob("*") if path.is_file() and path.parent.name != "testdata"]
+    assert len(files) > 25
+    assert [path for path in files if path.suffix != ".md" and path not in linked] == []
 
 
 def test_every_page_is_in_the_index():
