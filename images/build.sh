@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # Build the images: `images/build.sh [controller] [generate] [train] [merge] [tryout]` (default: all five).
 #
-# With docker (BuildKit) or buildah, whichever works here. An image is built again only when something that it is made of has changed: the
-# label dev.tunesmith.inputs says what it was made of.
+# With docker (BuildKit) or buildah, whichever works here. An image is built again only when something that it is made of
+# has changed: its label dev.tunesmith.inputs is a digest of what it was made of.
 #
-#   TAG               their tag (default: dev)
-#   REPOSITORY        what stands before the name (default: localhost): localhost/tunesmith-train:dev
+#   TAG               the tag of the images (default: dev)
+#   REPOSITORY        what comes before the name (default: localhost): localhost/tunesmith-train:dev
 #   BASE_IMAGE        default: docker.io/library/python:3.11-slim-bookworm, pinned as ...@sha256:...
 #                     "debootstrap": localhost/python:3.11-bookworm, made by images/base.sh, for machines without a registry
 #   BUILDER           docker or buildah (default: docker if its daemon answers, else buildah)
-#   BUILD_CA          a CA bundle for the build, for machines behind a proxy with a CA of its own; not in the image
-#                     (default: SSL_CERT_FILE, if set)
+#   BUILD_CA          a CA bundle for the build, for machines behind a proxy with a CA of its own; it does not enter
+#                     the image (default: SSL_CERT_FILE, if set)
 #   UV_CACHE_DIR      with buildah: uv's cache, used and filled (default: the user's, if there is one)
-#   VERSION REVISION SOURCE   for the labels (default: the package's version, git's commit, git's remote)
+#   VERSION REVISION SOURCE   for the labels (default: the package's version, git's commit, unknown)
 #   FORCE=1           build even if nothing changed
 set -euo pipefail
 
@@ -20,7 +20,7 @@ cd "$(dirname "$0")/.."
 TAG=${TAG:-dev}
 REPOSITORY=${REPOSITORY:-localhost}
 BASE_IMAGE=${BASE_IMAGE:-docker.io/library/python:3.11-slim-bookworm}
-ALL=(controller generate merge train tryout) # the tryout's model is converted in the train image
+ALL=(controller generate merge train tryout) # in the order of the Dockerfile
 
 die() { echo "images/build.sh: $1" >&2; exit "${2:-1}"; }
 
@@ -28,24 +28,25 @@ builder() {
   if [ -n "${BUILDER:-}" ]; then echo "$BUILDER"
   elif docker info >/dev/null 2>&1; then echo docker
   elif command -v buildah >/dev/null; then echo buildah
-  else die "neither a docker daemon nor buildah here; install one of them" 69
+  else die "there is neither a docker daemon nor buildah here; install one of them" 69
   fi
 }
 
 # Files and folders that an image is made of
 inputs() {
-  echo images/install.sh .dockerignore requirements/uv.txt "images/$1/Dockerfile" tunesmith
+  echo images/Dockerfile images/install.sh .dockerignore requirements/uv.txt tunesmith
   case $1 in
     controller) echo requirements/controller.txt controller/tunesmith_controller ;;
     tryout)
-      echo images/tryout/requirements.txt requirements/tryout.txt tryout/tunesmith_tryout
-      echo jobs/tunesmith_jobs/{__init__.py,rows.py,generate,base/gguf.py,base/gguf_header.py} # gguf: they convert its model
+      echo images/tryout/requirements.txt requirements/{tryout,train}.txt tryout/tunesmith_tryout
+      echo jobs/tunesmith_jobs/{__init__.py,rows.py,generate}
+      echo jobs/tunesmith_jobs/base/{gguf.py,gguf_header.py} # they convert the demo model
       ;;
     *) echo "requirements/$1.txt" jobs/tunesmith_jobs ;;
   esac
 }
 
-digest_of() { # of an image's inputs: files, base, labels
+digest_of() { # of an image's inputs: files, base, version
   local files
   read -ra files <<<"$(inputs "$1" | tr '\n' ' ')"
   {
@@ -54,41 +55,48 @@ digest_of() { # of an image's inputs: files, base, labels
   } | sha256sum | cut -c 1-16
 }
 
-label_of() { # the inputs' digest of an image that is here, or nothing
+built_from() { # the digest in the label of a local image, or nothing
+  local label='Config.Labels "dev.tunesmith.inputs"'
   case $tool in
-    docker) docker image inspect --format '{{index .Config.Labels "dev.tunesmith.inputs"}}' "$1" 2>/dev/null || true ;;
-    buildah) buildah inspect --type image --format '{{index .OCIv1.Config.Labels "dev.tunesmith.inputs"}}' "$1" 2>/dev/null || true ;;
+    docker) docker image inspect --format "{{index .$label}}" "$1" 2>/dev/null || true ;;
+    buildah) buildah inspect --type image --format "{{index .OCIv1.$label}}" "$1" 2>/dev/null || true ;;
   esac
 }
 
-base_id_of() { # tells a base that was made anew from an older one; a registry's is told by its name
+base_id_of() { # tells a base that was made anew from an older one; a registry's base is told by its name
   if [ "$tool" = buildah ]; then buildah inspect --type image --format '{{.FromImageID}}' "$1" 2>/dev/null || true; fi
 }
 
 build() {
   local name=$1 image=$REPOSITORY/tunesmith-$1:$TAG inputs began=$SECONDS
   inputs=$(digest_of "$name")
-  if [ "${FORCE:-}" != 1 ] && [ "$(label_of "$image")" = "$inputs" ]; then
+  if [ "${FORCE:-}" != 1 ] && [ "$(built_from "$image")" = "$inputs" ]; then
     echo "$image is up to date"
     return
   fi
-  if [ "$name" = tryout ]; then arguments+=(--build-arg "TRAIN_IMAGE=$REPOSITORY/tunesmith-train:$TAG"); fi
   echo "building $image"
+  local one=(
+    "${arguments[@]}"
+    --build-arg "LABELS=$inputs $VERSION $REVISION $SOURCE"
+    --label "dev.tunesmith.inputs=$inputs"
+    --target "$name" --tag "$image" .
+  )
   case $tool in
-    docker) DOCKER_BUILDKIT=1 docker build "${arguments[@]}" --label "dev.tunesmith.inputs=$inputs" --file "images/$name/Dockerfile" --tag "$image" . ;;
-    # FRESH: buildah 1.28 cannot bind a stage that it took from its cache, so the stage with uv is made anew (4 s)
-    buildah) buildah bud --quiet "${arguments[@]}" --build-arg "FRESH=$(date +%s%N)" --label "dev.tunesmith.inputs=$inputs" --file "images/$name/Dockerfile" --tag "$image" . >/dev/null ;;
+    docker) DOCKER_BUILDKIT=1 docker build "${one[@]}" ;;
+    # buildah 1.28 cannot bind a stage that it took from its cache: FRESH makes the stage with uv anew (4 s). It also goes
+    # through all stages before the target, from its cache where it can.
+    buildah) buildah bud --quiet --build-arg "FRESH=$(date +%s%N)" "${one[@]}" >/dev/null ;;
   esac
   echo "built $image in $((SECONDS - began)) s"
 }
 
 wanted=" ${*:-${ALL[*]}} "
 for name in $wanted; do
-  [ -f "images/$name/Dockerfile" ] || die "no image is called $name; there are: ${ALL[*]}" 64
+  case " ${ALL[*]} " in *" $name "*) ;; *) die "no image is called $name; there are: ${ALL[*]}" 64 ;; esac
 done
 tool=$(builder)
 if [ "$BASE_IMAGE" = debootstrap ]; then
-  tool=buildah # docker has another store
+  tool=buildah # docker keeps its images elsewhere
   BASE_IMAGE=localhost/python:3.11-bookworm
   NAME=$BASE_IMAGE images/base.sh
 fi
@@ -98,7 +106,13 @@ SOURCE=${SOURCE:-unknown}
 BUILD_CA=${BUILD_CA-${SSL_CERT_FILE:-}}
 base_id=$(base_id_of "$BASE_IMAGE")
 
-arguments=(--build-arg "BASE_IMAGE=$BASE_IMAGE" --build-arg "VERSION=$VERSION" --build-arg "REVISION=$REVISION" --build-arg "SOURCE=$SOURCE")
+arguments=(
+  --file images/Dockerfile
+  --build-arg "BASE_IMAGE=$BASE_IMAGE"
+  --label "org.opencontainers.image.version=$VERSION"
+  --label "org.opencontainers.image.revision=$REVISION"
+  --label "org.opencontainers.image.source=$SOURCE"
+)
 if [ -n "$BUILD_CA" ]; then arguments+=(--secret "id=ca,src=$BUILD_CA"); fi
 if [ "$tool" = buildah ]; then
   case $BASE_IMAGE in localhost/*) arguments+=(--pull=never) ;; esac
@@ -107,7 +121,6 @@ if [ "$tool" = buildah ]; then
   if [ -d "$UV_CACHE_DIR" ]; then arguments+=(--volume "$UV_CACHE_DIR:/var/cache/uv"); fi
 fi
 
-case $wanted in *" tryout "*) wanted="$wanted train " ;; esac
 for name in "${ALL[@]}"; do
   case $wanted in *" $name "*) build "$name" ;; esac
 done

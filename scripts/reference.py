@@ -1,6 +1,7 @@
-"""Write what is generated from the code, reference pages, Argo CD's test data: `python scripts/reference.py [--check]`.
+"""Writes the pages of docs/ that are generated from the code, and Argo CD's test data.
 
---check writes nothing and exits with 1, naming the pages, if any is stale.
+`python scripts/reference.py [--check]`: --check writes nothing and exits with 1, naming the files, if any is
+stale or should not be there.
 """
 
 import inspect
@@ -30,6 +31,7 @@ from tunesmith_cli.main import app
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = "docs/reference"
 GENERATED = "<!-- Written by scripts/reference.py; `make docs` writes it again. -->\n"
+ARGOCD = "docs/argocd/testdata"
 
 
 def request_page() -> str:
@@ -38,9 +40,10 @@ def request_page() -> str:
         GENERATED,
         "# The request",
         "",
-        "Fields of `spec`, in the order of their parts. *Stage*: the first stage whose key the field changes, so what runs again",
-        "when it is edited; a dash means that it changes no result. A field without a value takes the preset's, else the profile's,",
-        "else the built-in one; `tunesmith validate FILE --resolved` shows each value and where it came from.",
+        "The fields of `spec`, part by part. *Stage* is the first stage whose key the field changes: that",
+        "stage and those after it run again when the field is edited; a dash means that the field changes",
+        "no result. A field without a value takes the preset's, else the profile's, else the built-in one;",
+        "`tunesmith validate FILE --resolved` shows each value and where it came from.",
         "",
     ]
     parts: dict[str, list[str]] = {}
@@ -108,8 +111,8 @@ def exit_codes_page() -> str:
         GENERATED,
         "# Exit codes",
         "",
-        "The same for stages and command line; `tunesmith help exit-codes` prints them too. *Retried*: whether the runner, or the Job,",
-        "tries again by itself.",
+        "Stages and the command line use the same codes; `tunesmith help exit-codes` prints them too.",
+        "*Retried* says whether the runner, or the Job, tries again by itself.",
         "",
         "| code | name | meaning | what to do | retried |",
         "| --- | --- | --- | --- | --- |",
@@ -128,11 +131,12 @@ def json_page() -> str:
         GENERATED,
         "# JSON of the commands",
         "",
-        "What `-o json` (or `--json`) prints on standard output; `-o yaml`, where a command has it, has the same members. `format` is 1;",
-        "it rises when a member is renamed or dropped, or means something else; members are added without that. In a path `[]` means",
-        "each in a list, `<…>` any name, `?` that the member may be absent. A member is null where there is nothing to say.",
+        "What `-o json` (or `--json`) prints on standard output; `-o yaml`, where a command has it, has the",
+        "same members. `format` is 1. It rises when a member is renamed, is dropped, or changes its",
+        "meaning; new members do not raise it. In a path, `[]` means each item of a list, `<…>` any name,",
+        "and `?` that the member may be absent. A member without a value is null.",
         "",
-        "`create`, `crd` and `schema` print an object of Kubernetes, or a JSON Schema, instead.",
+        "`create`, `crd` and `schema` print a Kubernetes object or a JSON Schema instead.",
     ]
     for document in DOCUMENTS.values():
         lines += ["", f"## {document.title}", "", "| member | meaning |", "| --- | --- |"]
@@ -166,20 +170,22 @@ def profile_page() -> str:
         GENERATED,
         "# The profile",
         "",
-        "What the platform team decides for all requests that name it by `spec.profile`: the values below `profiles.<name>` of the chart.",
-        "It is frozen beside the snapshot of a request, so an edit changes no run under way. A new `spec.retry` takes today's images,",
-        "Secrets, `pods` and `allow`, but not `defaults` and `models`; a new `spec.rerun` takes all of it. Secrets and ConfigMaps",
-        "are those of the request's namespace.",
+        "What the platform team decides for all requests that name the profile by `spec.profile`: the",
+        "values below `profiles.<name>` of the chart. It is frozen together with the snapshot of a request,",
+        "so an edit changes no run that has begun. A new `spec.retry` takes the current images, Secrets,",
+        "`pods` and `allow`, but not `defaults` and `models`; a new `spec.rerun` takes all of it. Secrets",
+        "and ConfigMaps are those of the request's namespace.",
         "",
         *_parts_of(schema_of(Profile), {"name"}),
         "## Patterns of `allow`",
         "",
         inspect.cleandoc(url_patterns.__doc__ or "").partition("\n\n")[2],
         "",
-        "`{namespace}` in a pattern is the request's own namespace.",
+        "`{namespace}` in a pattern stands for the request's own namespace.",
         "",
-        "Whatever `allow.env` says, no request sets a variable that decides where secrets go or what is run: "
-        "endpoints, credentials, proxies and certificates, `PATH`, `LD_*`, `PYTHON*`, plugins and compilers, `NVIDIA_*`, telemetry.",
+        "Whatever `allow.env` says, a request can never set a variable that decides where secrets go or",
+        "what is run: endpoints, credentials, proxies and certificates, `PATH`, `LD_*`, `PYTHON*`, plugins",
+        "and compilers, `NVIDIA_*`, telemetry.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -190,7 +196,8 @@ def status_page() -> str:
         GENERATED,
         "# The status",
         "",
-        "What the controller writes back into a TrainingRequest. A field that says nothing is left out, or empty.",
+        "What the controller writes back into a TrainingRequest. A field without a value is left out or",
+        "empty.",
         "",
         *_parts_of(schema_of(Status), set()),
     ]
@@ -218,13 +225,13 @@ def _parts_of(schema: Mapping[str, Any], without: Collection[str]) -> Iterator[s
 
 
 def argocd_files() -> dict[str, str]:
-    """Argo CD's test data, in the form that its repository has: the states of tests/contract/statuses as whole objects."""
+    """Argo CD's test data, in the form of its own repository: each state of tests/contract/statuses."""
     files: dict[str, str] = {}
     tests = []
     for path in sorted((ROOT / "tests/contract/statuses").glob("*.json")):
         state = json.loads(path.read_text(encoding="utf-8"))
         if "deletionTimestamp" in state["metadata"]:
-            continue  # Argo CD does not ask about what is being deleted
+            continue  # Argo CD does not ask about an object that is being deleted
         seen = state["status"]["observedGeneration"] == state["metadata"]["generation"]
         message = state["status"]["message"] if seen else "waiting for the controller"
         tests.append(
@@ -240,14 +247,15 @@ def argocd_files() -> dict[str, str]:
             "spec": {"task": "Answer riddles.", "model": {"base": "hf://org/model"}} | state["spec"],
             "status": state["status"],
         }
-        files[f"docs/argocd/testdata/{path.stem}.yaml"] = _yaml(thing)
+        files[f"{ARGOCD}/{path.stem}.yaml"] = _yaml(thing)
     return files | {"docs/argocd/health_test.yaml": _yaml({"tests": tests})}
 
 
 class _Indented(yaml.SafeDumper):
     """Lists are indented below their key, as yamllint wants them."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - PyYAML's own
+    # PyYAML's own signature
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
         super().increase_indent(flow, indentless=False)
 
 
@@ -256,7 +264,7 @@ def _yaml(value: Any) -> str:
 
 
 def main() -> int:
-    """Write the pages, or with --check name those that are stale."""
+    """Write the files and remove orphaned test data, or with --check name what would change."""
     files = {
         f"{PAGES}/request.md": request_page(),
         f"{PAGES}/profile.md": profile_page(),
@@ -270,10 +278,15 @@ def main() -> int:
         for name, text in files.items()
         if not (ROOT / name).exists() or (ROOT / name).read_text(encoding="utf-8") != text
     ]
+    there = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / ARGOCD).iterdir())]
+    orphans = [name for name in there if name not in files]
     if "--check" in sys.argv:
-        if stale:
-            print(f"stale: {', '.join(stale)}; run `make docs`")
-        return 1 if stale else 0
+        if stale or orphans:
+            print(f"stale: {', '.join([*stale, *orphans])}; run `make docs`")
+        return 1 if stale or orphans else 0
+    for name in orphans:
+        (ROOT / name).unlink()
+        print(f"removed {name}")
     for name in stale:
         (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / name).write_text(files[name], encoding="utf-8")

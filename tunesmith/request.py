@@ -33,6 +33,7 @@ from tunesmith.settings import (
     Training,
 )
 from tunesmith.stages import KindName
+from tunesmith.wire import DOCUMENTATION
 
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
 NAME_LENGTH = 39  # `<name>-<stage>-<8 hex>` stays within 57 characters, so that pod names stay whole
@@ -285,7 +286,7 @@ def _in_words(details: ErrorDetails) -> str:
 def _meant_field(location: tuple[int | str, ...]) -> str:
     fields = _names_at(location[:-1])
     guess = _did_you_mean(_camel(str(location[-1])), fields)
-    return guess or "see docs/reference/request.md for the fields"
+    return guess or f"see {DOCUMENTATION}docs/reference/request.md for the fields"
 
 
 def _did_you_mean(word: str, words: list[str]) -> str:

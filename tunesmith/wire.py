@@ -15,6 +15,10 @@ API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "TrainingRequest"
 PLURAL = "trainingrequests"
 
+# Where messages say the documentation is: an address that ends with a slash, before the path of a page in the
+# repository. Empty: the path alone. The chart's value `documentationURL` is the same for alerts.
+DOCUMENTATION = ""
+
 # Labels of children: Jobs, pods, the snapshot's ConfigMap.
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "tunesmith"

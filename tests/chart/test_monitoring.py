@@ -145,10 +145,40 @@ def test_an_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on(name):
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert len(rule["annotations"]["summary"]) > 30
     page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-    text = (ROOT / "docs" / f"{page.removeprefix('https://tunesmith.dev/docs/')}.md").read_text(
-        encoding="utf-8"
-    )
+    text = (ROOT / page).read_text(encoding="utf-8")
     assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize(
+    ("documentation", "runbook", "page"),
+    [
+        (
+            "https://git.example.com/t/blob/main",
+            "",
+            "https://git.example.com/t/blob/main/docs/reference/alerts.md",
+        ),
+        ("https://git.example.com/t/", "", "https://git.example.com/t/docs/reference/alerts.md"),
+        ("https://git.example.com/t", "https://wiki.example.com/alerts", "https://wiki.example.com/alerts"),
+    ],
+)
+def test_one_value_says_where_the_documentation_is_and_another_names_a_page_of_your_own(
+    documentation, runbook, page
+):
+    rules = {"enabled": True, "runbookURL": runbook}
+    links = [
+        rule["annotations"]["runbook_url"]
+        for rule in alerts({"documentationURL": documentation, "metrics": {"prometheusRule": rules}}).values()
+    ]
+    assert links == [f"{page}#{name.lower()}" for name in NAMES]
+
+
+def test_the_chart_names_no_address_of_the_project():
+    """The API group has the form of a domain, but the project has no server under that name."""
+    texts = {path: path.read_text(encoding="utf-8") for path in CHART.rglob("*") if path.is_file()}
+    assert len(texts) > 20
+    assert [
+        path for path, text in texts.items() if re.search(r"://[\w.]*tunesmith\.dev|@tunesmith", text)
+    ] == []
 
 
 def test_every_alert_of_the_page_is_one_of_the_chart():

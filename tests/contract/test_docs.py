@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -222,6 +223,34 @@ def test_the_page_of_metrics_has_every_metric_with_its_type_and_labels_and_no_ot
     ]
     assert {(name, kind, labels) for name, kind, labels in rows} == _metrics()
     assert len(rows) > 10
+
+
+def test_every_file_of_the_docs_is_a_page_or_linked_by_one_or_test_data():
+    """A picture or an example that no page shows is an orphan; test_health.py sees to the test data."""
+    linked = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    }
+    files = [path for path in (ROOT / "docs").rglob("*") if path.is_file() and path.parent.name != "testdata"]
+    assert len(files) > 25
+    assert [path for path in files if path.suffix != ".md" and path not in linked] == []
+
+
+def test_the_table_of_packages_in_the_page_on_architecture_has_every_package():
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["importlinter"]["root_packages"]
+    assert re.findall(r"^\| `(tunesmith\w*)` \|", page, re.MULTILINE) == [
+        "tunesmith",
+        "tunesmith_cli",
+        "tunesmith_jobs",
+        "tunesmith_controller",
+        "tunesmith_tryout",
+    ]
+    assert sorted(packages) == sorted(re.findall(r"^\| `(tunesmith\w*)` \|", page, re.MULTILINE))
+    built = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert sorted(Path(package).name for package in built) == sorted(packages)
 
 
 def test_every_page_is_in_the_index():

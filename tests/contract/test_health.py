@@ -1,4 +1,4 @@
-"""What GitOps tools make of a status: kstatus (Flux, cli-utils) by its six rules, Argo CD by docs/argocd/health.lua, for every state."""
+"""What GitOps tools make of every state: kstatus (Flux, cli-utils) by its rules, Argo CD by health.lua."""
 
 import json
 import os
@@ -33,7 +33,10 @@ SEEN = {name: state for name, state in STATES.items() if state["status"].get("co
 
 
 def kstatus(thing):
-    """kubernetes-sigs/cli-utils, pkg/kstatus/status (5895ad6), for a kind that it does not know. Four of the six rules can apply."""
+    """The status of a kind unknown to kubernetes-sigs/cli-utils, pkg/kstatus/status (5895ad6).
+
+    Four of its six rules can apply.
+    """
     meta, status = thing["metadata"], thing.get("status", {})
     if "deletionTimestamp" in meta:
         return "Terminating"
@@ -51,6 +54,12 @@ def kstatus(thing):
 @pytest.mark.parametrize("name", states.STATES)
 def test_a_state_is_what_reconcile_says(name):
     assert STATES[name] == states.state(name), "write it again: `python tests/states.py`, then `make docs`"
+
+
+def test_every_file_is_a_state():
+    assert sorted(STATES) == sorted(states.STATES), (
+        "write them again: `python tests/states.py`, then `make docs`"
+    )
 
 
 def test_every_phase_and_every_health_has_a_state():
@@ -127,11 +136,16 @@ def _as_lua(value):
 
 
 def argo(thing):
-    """Health and message by docs/argocd/health.lua. Like Argo CD, before asking it: what is being deleted is progressing."""
+    """Health and message by docs/argocd/health.lua. Argo CD does not ask it about what is being deleted."""
     if "deletionTimestamp" in thing["metadata"]:
         return "Progressing", "Pending deletion"
     script = ROOT / "docs/argocd/health.lua"
-    chunk = f"obj = {_as_lua(thing)}\nlocal health = dofile('{script}')\nio.write(health.status, '\\n', health.message)"
+    lines = (
+        f"obj = {_as_lua(thing)}",
+        f"local health = dofile('{script}')",
+        "io.write(health.status, '\\n', health.message)",
+    )
+    chunk = "\n".join(lines)
     done = subprocess.run([_lua(), "-"], input=chunk.encode(), capture_output=True, check=True)
     status, _, message = done.stdout.decode().partition("\n")
     return status, message
@@ -150,9 +164,11 @@ def test_argo_cd_waits_for_an_object_without_a_status():
     assert argo({"metadata": {"generation": 1}}) == ("Progressing", "waiting for the controller")
 
 
-def test_argo_cd_s_own_test_data_are_these_states_and_say_what_was_found():
+def test_the_test_data_for_argo_cd_are_these_states_and_say_what_its_check_says():
     listed = yaml.safe_load((ROOT / "docs/argocd/health_test.yaml").read_text(encoding="utf-8"))["tests"]
-    assert len(listed) == len(STATES) - 1, "all but the deleted one, which Argo CD does not ask about"
+    names = [Path(test["inputPath"]).stem for test in listed]
+    assert sorted(names) == sorted(set(STATES) - {"deleted"}), "Argo CD does not ask about the deleted one"
+    assert sorted(path.stem for path in (ROOT / "docs/argocd/testdata").iterdir()) == sorted(names)
     for test in listed:
         thing = yaml.safe_load((ROOT / "docs/argocd" / test["inputPath"]).read_text(encoding="utf-8"))
         state = STATES[Path(test["inputPath"]).stem]

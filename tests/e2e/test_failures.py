@@ -1,7 +1,7 @@
-"""Each way to fail that a user can mend: what `kubectl get` and `kubectl describe` say, how soon, and that the request then goes on.
+"""Each failure that a user can fix: what `kubectl get` and `kubectl describe` say, how soon, and that the request resumes.
 
-The causes are made for real: a key that the teacher refuses, a bucket that is not there, a limit that the kernel enforces. docs/how-to/
-failures.md is the table of what was seen; `TUNESMITH_WRITE_DOCS=1` writes it again.
+The causes are produced for real: a key that the teacher refuses, a bucket that is not there, a limit that the kernel
+enforces. docs/how-to/failures.md is the table of what was seen; `TUNESMITH_WRITE_DOCS=1` writes it again.
 """
 
 import os
@@ -43,28 +43,28 @@ def quota(release: Release, *, pods: int) -> None:
 
 
 def bucket(release: Release, *, there: bool) -> None:
-    made, gone = (
-        "s3.create_bucket(Bucket='e2e-missing')",
-        "[s3.delete_object(Bucket='e2e-missing', Key=o['Key']) for o in found]",
-    )
-    script = f"""
+    script = """
 import boto3
+name = 'e2e-missing'
 s3 = boto3.client('s3')
-if 'e2e-missing' in [one['Name'] for one in s3.list_buckets()['Buckets']]:
-    found = [o for page in s3.get_paginator('list_objects_v2').paginate(Bucket='e2e-missing') for o in page.get('Contents', [])]
-    {gone}; s3.delete_bucket(Bucket='e2e-missing')
-{made if there else ""}
+if name in [bucket['Name'] for bucket in s3.list_buckets()['Buckets']]:
+    for page in s3.get_paginator('list_objects_v2').paginate(Bucket=name):
+        for item in page.get('Contents', []):
+            s3.delete_object(Bucket=name, Key=item['Key'])
+    s3.delete_bucket(Bucket=name)
 """
+    if there:
+        script += "s3.create_bucket(Bucket=name)\n"
     run_in_pod(release, script, of_the_store(release))
 
 
-def mend_image(release: Release) -> None:
+def fix_image(release: Release) -> None:
     release.install("--set", "profiles.no-image.images.generate=localhost/tunesmith-generate:dev")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`reason` and `words` are what must be said; `waits`: the request says so while it waits, and is not Failed."""
+    """`reason` and `words` must be in the status; `waits`: they are there while the request waits, and it is not Failed."""
 
     cause: str
     spec: dict[str, Any]
@@ -72,11 +72,11 @@ class Fault:
     words: tuple[str, ...]
     waits: bool = False
     prepare: Callable[[Release], None] = field(default=lambda _release: None)
-    mend: Callable[[Release], None] = field(default=lambda _release: None)
-    edit: dict[str, Any] | None = None  # the spec that is applied to mend it
+    fix: Callable[[Release], None] = field(default=lambda _release: None)
+    edit: dict[str, Any] | None = None  # the spec that is applied to fix it
     retry: bool = False  # `kubectl tunesmith retry` is needed afterwards
     seconds: float = 90.0  # what the stages before the fault may take
-    alone: bool = False  # other tests would notice it, or it them
+    alone: bool = False  # it and other tests would disturb each other
 
 
 def only(stage: str, **settings: Any) -> dict[str, Any]:
@@ -90,7 +90,7 @@ FAULTS = [
         reason="TeacherKeyRefused",
         words=("retry",),
         prepare=lambda release: teacher_key(release, good=False),
-        mend=lambda release: teacher_key(release, good=True),
+        fix=lambda release: teacher_key(release, good=True),
         retry=True,
     ),
     Fault(
@@ -99,7 +99,7 @@ FAULTS = [
         reason="BucketMissing",
         words=("e2e-missing",),
         prepare=lambda release: bucket(release, there=False),
-        mend=lambda release: bucket(release, there=True),
+        fix=lambda release: bucket(release, there=True),
         retry=True,
     ),
     Fault(
@@ -111,7 +111,7 @@ FAULTS = [
         prepare=lambda release: (
             release.kubectl("delete", "secret", "e2e-store", "--ignore-not-found") and None
         ),
-        mend=lambda release: secret(release, "e2e-store", **store_keys(release)),
+        fix=lambda release: secret(release, "e2e-store", **store_keys(release)),
         alone=True,
     ),
     Fault(
@@ -121,7 +121,7 @@ FAULTS = [
         words=("localhost/tunesmith-nothing:dev",),
         waits=True,
         prepare=lambda release: release.install(),
-        mend=mend_image,
+        fix=fix_image,
         retry=True,
         alone=True,
     ),
@@ -157,7 +157,7 @@ FAULTS = [
         words=("e2e",),
         waits=True,
         prepare=lambda release: quota(release, pods=0),
-        mend=lambda release: release.kubectl("delete", "resourcequota", "e2e") and None,
+        fix=lambda release: release.kubectl("delete", "resourcequota", "e2e") and None,
         alone=True,
     ),
     Fault(
@@ -172,11 +172,11 @@ FAULTS = [
 
 @pytest.fixture
 def name(tryout: Release, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A request's name of the fault's own; the request is gone afterwards."""
-    found = "fault-" + str(FAULTS.index(request.node.callspec.params["fault"]))
-    tryout.kubectl("delete", "treq", found, "--ignore-not-found", "--wait")
-    yield found
-    tryout.kubectl("delete", "treq", found, "--ignore-not-found", "--wait=false")
+    """The name of a request for this fault; the request is gone afterwards."""
+    name = "fault-" + str(FAULTS.index(request.node.callspec.params["fault"]))
+    tryout.kubectl("delete", "treq", name, "--ignore-not-found", "--wait")
+    yield name
+    tryout.kubectl("delete", "treq", name, "--ignore-not-found", "--wait=false")
     tryout.kubectl("delete", "resourcequota", "e2e", "--ignore-not-found")
 
 
@@ -188,7 +188,7 @@ def name(tryout: Release, request: pytest.FixtureRequest) -> Iterator[str]:
         for fault in FAULTS
     ],
 )
-def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fault, name):
+def test_the_request_says_what_happened_and_resumes_once_the_cause_is_fixed(tryout, fault, name):
     fault.prepare(tryout)
     task = f"{TASK} This is {name}."  # by which the teacher counts
     tryout.apply(name, **fault.spec | {"task": task})
@@ -197,7 +197,7 @@ def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fa
         lambda: says(tryout.request(name), fault.reason),
         fault.seconds + SECONDS,
     )
-    if not fault.waits:  # what it says while its Job tries again is said when that is over, too
+    if not fault.waits:  # it says the same while its Job tries again and once that is over
         status = tryout.until(f"{name} has failed", lambda: failed(tryout.request(name), fault.reason), 240)
     described = tryout.kubectl("describe", "treq", name).stdout
     shown = tryout.kubectl("get", "treq", name, "-o", "wide").stdout
@@ -210,13 +210,13 @@ def test_the_request_says_what_happened_and_goes_on_once_it_is_mended(tryout, fa
 
     attempts = {row["name"]: row["attempt"] for row in status["stages"]}
     before, paid = done_rows(status), tryout.paid(task)
-    fault.mend(tryout)
+    fault.fix(tryout)
     if fault.edit is not None:
         tryout.apply(name, **fault.edit | {"task": task})
     if fault.retry:
         tryout.tunesmith("retry", name)
     after = tryout.until(
-        f"{name} goes on", lambda: goes_on(tryout.request(name), status["stage"]), timeout=180
+        f"{name} resumes", lambda: resumes(tryout.request(name), status["stage"]), timeout=180
     )
     assert {row["name"]: row["attempt"] for row in after["stages"]}[status["stage"]] >= attempts[
         status["stage"]
@@ -245,8 +245,8 @@ def failed(request: dict[str, Any], reason: str) -> dict[str, Any] | None:
     return status if status.get("phase") == "Failed" and status.get("reason") == reason else None
 
 
-def goes_on(request: dict[str, Any], stage: str) -> dict[str, Any] | None:
-    """The status once the stage has succeeded, with what was wrong no longer said."""
+def resumes(request: dict[str, Any], stage: str) -> dict[str, Any] | None:
+    """The status once the stage has succeeded."""
     status = request["status"]
     rows = {row["name"]: row["phase"] for row in status["stages"]}
     return status if rows.get(stage) == "Succeeded" else None
@@ -259,20 +259,20 @@ def write_down(fault: Fault, status: dict[str, Any]) -> None:
     SEEN[fault.cause] = status
 
 
-@pytest.mark.alone  # only so that it comes after all of them
+@pytest.mark.alone  # so that it runs after all of them
 def test_the_page_of_failures_is_what_was_seen():
     if len(SEEN) < len(FAULTS):
         pytest.skip("only some of the faults were tried")
     seen = [(fault, SEEN[fault.cause]) for fault in FAULTS]
     rows = [
-        f"| {fault.cause} | {status['phase']} | `{status['reason']}` | {way_on(fault)} |"
+        f"| {fault.cause} | {status['phase']} | `{status['reason']}` | {after_fixing(fault)} |"
         for fault, status in seen
     ]
     if os.environ.get("TUNESMITH_WRITE_DOCS") == "1":
         head, _, _ = PAGE.read_text(encoding="utf-8").partition("| cause")
         PAGE.write_text(
             head
-            + "| cause | phase | reason | after mending it |\n| --- | --- | --- | --- |\n"
+            + "| cause | phase | reason | after fixing it |\n| --- | --- | --- | --- |\n"
             + "\n".join(rows)
             + "\n",
             encoding="utf-8",
@@ -281,9 +281,9 @@ def test_the_page_of_failures_is_what_was_seen():
     assert [row for row in rows if row not in text] == []
 
 
-def way_on(fault: Fault) -> str:
+def after_fixing(fault: Fault) -> str:
     if fault.edit is not None:
         return "apply the request again: the stage gets another attempt"
     if fault.retry:
         return "`kubectl tunesmith retry NAME`"
-    return "nothing: it goes on by itself"
+    return "nothing: it continues by itself"

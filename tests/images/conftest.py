@@ -18,12 +18,13 @@ def images() -> Iterator[dict[str, Image]]:
     """All five by name. Without them the test is skipped, but never with CI=true."""
     with contextlib.ExitStack() as stack:
         reason = lacking()
-        found = {} if reason else {name: stack.enter_context(opened(name)) for name in NAMES}
-        if absent := [name for name, image in found.items() if image is None]:
+        opened_images = {} if reason else {name: stack.enter_context(opened(name)) for name in NAMES}
+        absent = [name for name, image in opened_images.items() if image is None]
+        if absent:
             reason = f"not built: {', '.join(absent)}; run images/build.sh"
         if reason:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-        yield found
+        yield opened_images
 
 
 @pytest.fixture(params=NAMES)

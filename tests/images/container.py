@@ -1,4 +1,7 @@
-"""Run a program in a built image as a pod would: runc, uid 10001, no capability, read-only root, /tmp writable, no network but loopback."""
+"""Runs a program in a built image as a pod would.
+
+That is: runc, uid 10001, no capability, a read-only root, a writable /tmp, and no network but loopback.
+"""
 
 import contextlib
 import json
@@ -18,7 +21,10 @@ NAMES = ("controller", "generate", "train", "merge", "tryout")
 
 @dataclass(frozen=True)
 class Image:
-    """A built image, its root file system mounted. `config`: entrypoint, user, environment, labels, as OCI has them."""
+    """A built image, its root file system mounted.
+
+    `config` has entrypoint, user, environment and labels, as OCI names them.
+    """
 
     name: str
     root: Path
@@ -42,13 +48,12 @@ class Image:
         folder: Path | None = None,
         timeout: float = 120,
     ):
-        """The ended process of `command`. A `folder` is a place of its own that lies at /data, owned by 10001."""
+        """The ended process of `command`. A `folder` is mounted at /data and owned by 10001."""
         bundle = Path("/run") / f"tunesmith-test-{uuid.uuid4().hex[:12]}"
         bundle.mkdir()
         try:
-            (bundle / "hosts").write_text(
-                f"127.0.0.1 localhost {bundle.name}\n"
-            )  # the kubelet mounts one too
+            # The kubelet mounts one too
+            (bundle / "hosts").write_text(f"127.0.0.1 localhost {bundle.name}\n")
             (bundle / "config.json").write_text(
                 json.dumps(self._spec(bundle, list(command), env or {}, folder))
             )

@@ -1,4 +1,4 @@
-"""The Dockerfiles as they are written: without building anything."""
+"""The Dockerfile as it is written: without building anything."""
 
 import re
 import subprocess
@@ -10,53 +10,84 @@ from container import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "images"
+DOCKERFILE = (IMAGES / "Dockerfile").read_text(encoding="utf-8")
+SHARED = ("uv", "common", "model")  # stages that are not images of their own
+STAGES = {  # name -> its text, FROM included
+    re.search(r" AS (\w+)\n", text)[1]: text
+    for text in re.findall(r"^FROM .*?(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL)
+}
+REQUIREMENTS = {name: f"requirements/{name}.txt" for name in NAMES} | {
+    "tryout": "images/tryout/requirements.txt"
+}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_hadolint_finds_nothing_and_no_rule_is_switched_off(name: str):
-    path = IMAGES / name / "Dockerfile"
+def test_hadolint_finds_nothing_and_no_rule_is_switched_off():
     done = subprocess.run(
-        [Path(sys.prefix) / "bin/hadolint", "--no-color", path],
+        [Path(sys.prefix) / "bin/hadolint", "--no-color", IMAGES / "Dockerfile"],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
     )
     assert (done.returncode, done.stdout) == (0, "")
-    assert "hadolint ignore" not in path.read_text()
+    assert "hadolint ignore" not in DOCKERFILE
     assert not [*ROOT.glob(".hadolint.y*ml")]
 
 
-def test_every_image_has_a_dockerfile_and_no_other_is_there():
-    assert sorted(path.parent.name for path in IMAGES.glob("*/Dockerfile")) == sorted(NAMES)
+def test_every_image_is_a_target_of_the_one_dockerfile():
+    assert sorted(STAGES) == sorted([*NAMES, *SHARED])
+    assert [*IMAGES.rglob("*Dockerfile*")] == [IMAGES / "Dockerfile"]
+
+
+def test_every_stage_starts_from_an_image_that_can_be_pinned_from_outside():
+    assert "\nARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm\n" in DOCKERFILE
+    parents = {name: text.split()[1] for name, text in STAGES.items()}
+    assert parents == dict.fromkeys(NAMES, "common") | {
+        "uv": "${BASE_IMAGE}",
+        "common": "${BASE_IMAGE}",
+        "model": "train",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_stage_starts_from_an_image_that_can_be_pinned_from_outside(name: str):
-    text = (IMAGES / name / "Dockerfile").read_text()
-    assert "\nARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm\n" in text
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - {"${BASE_IMAGE}"} <= (
-        {"${TRAIN_IMAGE}"} if name == "tryout" else set()
-    )
+def test_an_image_installs_its_own_requirements_and_ends_as_a_user_who_owns_nothing(name: str):
+    """The steps that each target repeats: copies of a text drift, and nothing else would tell."""
+    text = STAGES[name]
+    file = REQUIREMENTS[name]
+    assert re.search(rf"^COPY {re.escape(file)} /opt/tunesmith/$", text, re.MULTILINE)
+    assert text.count(f"    sh /opt/tunesmith/install.sh /opt/tunesmith/{Path(file).name}\n") == 1
+    steps = [line for line in text.splitlines() if line.startswith(("RUN", "    --mount"))]
+    common = [line for line in STAGES["merge"].splitlines() if line.startswith(("RUN", "    --mount"))]
+    assert steps == common
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
+    assert f'org.opencontainers.image.title="tunesmith-{name}"' in text
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_dockerfiles_differ_only_where_they_must(name: str):
-    """The lines of the merge image are in each: five copies of a text drift, and nothing else would tell."""
-    lines = (IMAGES / name / "Dockerfile").read_text().splitlines()
-    own = (
-        "#",
-        "COPY",
-        "      org.opencontainers.image.description",
-        "LABEL",
-        "    sh /opt/tunesmith/install.sh",
-        "    USER=",
-        "    HOME=",
-    )
-    common = [
-        line for line in (IMAGES / "merge/Dockerfile").read_text().splitlines() if not line.startswith(own)
-    ]
-    assert [line for line in common if line not in lines] == []
+def test_the_inputs_by_which_an_image_is_up_to_date_are_what_its_stage_copies():
+    """build.sh lists them by hand: an image would stay old after an edit of a file that the list lacks."""
+    script = (IMAGES / "build.sh").read_text(encoding="utf-8")
+    inputs = re.search(r"^inputs\(\) \{.*?^\}", script, re.MULTILINE | re.DOTALL)[0]
+    for name in NAMES:
+        done = subprocess.run(
+            ["bash", "-c", f'{inputs}; inputs "$1"', "bash", name],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        listed = done.stdout.split()
+        stages = [name, "common", "uv", *(["model"] if name == "tryout" else [])]
+        copied = {path for stage in stages for path in copied_by(STAGES[stage])}
+        assert [path for path in listed if not (ROOT / path).exists()] == []
+        assert [path for path in copied if not covered(path, listed)] == []
+
+
+def copied_by(text: str) -> list[str]:
+    lines = re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE)
+    return [path for line in lines for path in line.split()[:-1]]
+
+
+def covered(path: str, roots: list[str] | set[str]) -> bool:
+    return any(path == root or path.startswith(f"{root}/") for root in roots)
 
 
 def test_the_tryout_pins_what_the_project_pins():
@@ -74,17 +105,9 @@ def test_the_build_context_holds_code_and_requirements_only():
         for line in (ROOT / ".dockerignore").read_text().splitlines()
         if line.startswith("!")
     }
-    copied: set[str] = set()
-    for name in NAMES:
-        for line in re.findall(
-            r"^COPY (?!--from)(.+)$", (IMAGES / name / "Dockerfile").read_text(), re.MULTILINE
-        ):
-            copied.update(line.split()[:-1])
-    below = {path for path in copied for root in allowed if path == root or path.startswith(f"{root}/")}
-    assert copied == below
-    assert {
-        root for root in allowed if any(path == root or path.startswith(f"{root}/") for path in copied)
-    } == allowed
+    copied = set(copied_by(DOCKERFILE))
+    assert [path for path in copied if not covered(path, allowed)] == []
+    assert [root for root in allowed if not any(covered(path, {root}) for path in copied)] == []
 
 
 def test_the_reference_page_names_every_image_and_no_other():

@@ -124,8 +124,7 @@ def test_there_is_no_compiler_and_no_installer(image: Image):
         path for path, facts in image.files() if stat.S_ISREG(facts.st_mode) and facts.st_mode & 0o111
     ]
     assert len(programs) > 50, "the walk saw nothing"
-    found = [path for path in programs if TOOLS.fullmatch(PurePosixPath(path).name)]
-    assert found == []
+    assert [path for path in programs if TOOLS.fullmatch(PurePosixPath(path).name)] == []
     installers = {"pip", "uv", "ensurepip"}
     folders = [PurePosixPath(path) for path, facts in image.files() if stat.S_ISDIR(facts.st_mode)]
     assert [
@@ -165,8 +164,8 @@ wrong = {}
 seen = 0
 for package in sys.argv[1:]:
     names = [package]
-    for found in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
-        names.append(found.name)
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+        names.append(module.name)
     for name in names:
         if name.endswith("__main__"):
             continue
@@ -216,10 +215,12 @@ def test_no_module_is_compiled_again_at_a_start(images: dict[str, Image], name: 
     ]
     assert len(ours) > 10
     assert [path for path in ours if not _bytecode(image, path)] == []
-    code = (
-        "import sys; import tunesmith.request; "
-        "print(*(module.__cached__ for module in list(sys.modules.values()) if getattr(module, '__cached__', None)))"
-    )
+    code = """
+import sys
+import tunesmith.request
+cached = [getattr(module, "__cached__", None) for module in list(sys.modules.values())]
+print(*filter(None, cached))
+"""
     cached = image.run("-c", code, timeout=60).stdout.split()
     assert len(cached) > 50
     assert [path for path in cached if not (image.root / path.lstrip("/")).exists()] == []
@@ -231,7 +232,10 @@ def _bytecode(image: Image, path: str) -> bool:
 
 
 def test_torchrun_is_on_the_path_of_the_train_image(images: dict[str, Image]):
-    code = "import subprocess, sys; sys.exit(subprocess.call(['torchrun', '--standalone', '--nproc-per-node', '2', '-m', 'platform']))"
+    code = """
+import subprocess, sys
+sys.exit(subprocess.call(["torchrun", "--standalone", "--nproc-per-node", "2", "-m", "platform"]))
+"""
     done = images["train"].run("-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Linux-") == 2
@@ -247,7 +251,7 @@ def test_the_demo_model_has_the_bytes_that_make_demo_gives_it(images: dict[str, 
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Of all but the card: `make demo` keeps a folder that is there, whose card an older checkout may have worded."""
+    """Of all but the card, which an older checkout may have worded: `make demo` keeps an existing folder."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.iterdir()
@@ -258,7 +262,8 @@ def digests(folder: Path) -> dict[str, str]:
 def test_the_tryout_serves_its_model_from_a_read_only_root(images: dict[str, Image], tmp_path: Path):
     code = """
 import json, subprocess, sys, time, urllib.request
-server = subprocess.Popen([sys.executable, "-m", "tunesmith_tryout.s3", "--data", "/data"], stdout=subprocess.PIPE, text=True)
+command = [sys.executable, "-m", "tunesmith_tryout.s3", "--data", "/data"]
+server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 line = server.stdout.readline()
 health = urllib.request.urlopen("http://127.0.0.1:8334/healthz").status if line else None
 import boto3
@@ -266,7 +271,9 @@ s3 = boto3.client("s3", endpoint_url="http://127.0.0.1:8333", region_name="us-ea
 keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="tunesmith").get("Contents", [])] if line else []
 began = time.monotonic()
 server.terminate()
-print(json.dumps({"health": health, "keys": keys, "code": server.wait(20), "stopped in time": time.monotonic() - began < 10}))
+code = server.wait(20)
+in_time = time.monotonic() - began < 10
+print(json.dumps({"health": health, "keys": keys, "code": code, "stopped in time": in_time}))
 """
     image = images["tryout"]
     data = tmp_path / "data"

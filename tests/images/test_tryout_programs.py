@@ -31,18 +31,11 @@ def free_port() -> int:
     while True:
         port = 11_000 + secrets.randbelow(7_000)
         ports = Ports.of(port)
-        wanted = [
-            ports.ready,
-            *(
-                twin
-                for one in (ports.s3, ports.master, ports.volume, ports.filer)
-                for twin in (one, one + 10_000)
-            ),
-        ]
+        http = (ports.s3, ports.master, ports.volume, ports.filer)
         with suppress(OSError):
-            for one in wanted:
+            for number in (ports.ready, *http, *(number + 10_000 for number in http)):
                 with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", one))
+                    probe.bind(("127.0.0.1", number))
             return port
 
 
@@ -162,10 +155,10 @@ def test_the_bucket_holds_the_model_to_the_byte_and_only_those_with_the_keys_get
 
         processes = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
         listening = [
-            found.laddr
-            for one in processes
-            for found in one.net_connections("tcp")
-            if found.status == psutil.CONN_LISTEN
+            connection.laddr
+            for each in processes
+            for connection in each.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
         ]
         open_to_all = {address.port for address in listening if address.ip not in ("127.0.0.1", "::1")}
         assert open_to_all == {port, port + 1, port + 10_000}, "filer, master and volumes know no keys"
@@ -233,9 +226,8 @@ def test_the_teacher_listens_where_it_is_told_and_says_that_it_serves():
         assert url.startswith("http://0.0.0.0:")
         port = url.split(":")[2].split("/")[0]
         assert get(f"http://127.0.0.1:{port}/healthz") == (200, "ready\n")
-        assert [
-            found["id"] for found in json.loads(get(f"http://127.0.0.1:{port}/v1/models")[1])["data"]
-        ] == ["scripted"]
+        models = json.loads(get(f"http://127.0.0.1:{port}/v1/models")[1])["data"]
+        assert [model["id"] for model in models] == ["scripted"]
     finally:
         process.terminate()
         process.communicate(timeout=10)

@@ -64,6 +64,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
+{{/* Where a page of the documentation is: below `documentationURL`, or its path in the repository.
+     Takes (dict "root" $ "page" "docs/reference/alerts.md"). */}}
+{{- define "tunesmith.page" -}}
+{{- with .root.Values.documentationURL }}{{ trimSuffix "/" . }}/{{ end -}}
+{{ .page }}
+{{- end -}}
+
 {{/* imagePullSecrets of a pod of the chart. */}}
 {{- define "tunesmith.pullSecrets" -}}
 {{- with .Values.images.pullSecrets }}
