@@ -1,4 +1,4 @@
-"""Calls that wait until they may start: retries go before first tries, and each goes within limits and budget."""
+"""Calls that wait until limits and budget let them start. Retries go before first tries."""
 
 import asyncio
 import heapq
@@ -34,7 +34,10 @@ class StartQueue:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self, call: Call, *, again: bool) -> None:
-        """Return when the call starts: it is counted as under way and its cost is reserved. Raises `end` once closed."""
+        """Return when the call starts: it is counted as under way and its cost is reserved.
+
+        Raises `end` once closed.
+        """
         if self.end is not None:
             raise self.end
         self._order += 1
@@ -85,5 +88,6 @@ class StartQueue:
         return BadData(
             f"the budget is spent: {self._ledger}",
             reason="BudgetSpent",
-            remedy="raise data.budget (that changes no key, and what is paid for is used), or ask for fewer examples",
+            remedy="raise data.budget (that changes no key, and what is paid for is used), "
+            "or ask for fewer examples",
         )

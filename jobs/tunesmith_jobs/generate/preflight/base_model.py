@@ -55,7 +55,8 @@ def _architecture(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
         return
     code = facts.config.get("auto_map")
     if code:
-        why = f"{facts.uri} brings Python code of its own ({', '.join(sorted(map(str, code)))}), which is never run"
+        names = ", ".join(sorted(map(str, code)))
+        why = f"{facts.uri} brings Python code of its own ({names}), which is never run"
         remedy = "choose a model whose architecture transformers knows by itself"
         yield _error("RemoteCode", why, facts.model_type, remedy)
         return
@@ -86,7 +87,8 @@ def _template(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
             "NoChatTemplate",
             f"{facts.uri} has no chat template, so it is not known how to ask it",
             None,
-            "choose the instruction-tuned version of the model, or put a chat_template.jinja next to its tokenizer",
+            "choose the instruction-tuned version of the model, "
+            "or put a chat_template.jinja next to its tokenizer",
         )
         return
     try:
@@ -109,7 +111,10 @@ def _invalid_template(why: str) -> BadRequest:
 
 
 def _modules(facts: BaseFacts, training: Training) -> Iterator[TunesmithError]:
-    """Names must be those of the files. A mixture of experts is renamed on loading, an unknown GGUF too: no check then."""
+    """Names must be those of the files.
+
+    A mixture of experts is renamed on loading, an unknown GGUF too: no check then.
+    """
     experts = ("num_experts", "num_local_experts", "n_routed_experts")
     if any(facts.setting(name) for name in experts) or not facts.linear_modules:
         return
