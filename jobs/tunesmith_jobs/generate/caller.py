@@ -125,8 +125,7 @@ class Caller:
         tries = 0
         while True:
             await self._queue.start(call, again=tries > 0)
-            # In a task of its own, so that a paid answer is kept even if the one that waits for it is
-            # cancelled.
+            # In a task of its own, so that a paid answer is kept even if this one is cancelled
             task = asyncio.create_task(self._send(call))
             self._sending.add(task)
             task.add_done_callback(self._sent)
@@ -143,7 +142,7 @@ class Caller:
     def _sent(self, task: asyncio.Task[Answer]) -> None:
         self._sending.discard(task)
         if not task.cancelled():
-            task.exception()  # read, so that asyncio does not complain of an error that nobody waits for
+            task.exception()  # read, so that asyncio does not warn about an error that was never retrieved
 
     async def _send(self, call: Call) -> Answer:
         answer: Answer | None = None

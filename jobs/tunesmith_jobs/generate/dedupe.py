@@ -78,7 +78,6 @@ class Index:
         self.threshold = threshold
         self._lsh = RMinHashLSH(threshold, PERMUTATIONS, bands(threshold))
         self._shingles: dict[int, frozenset[str]] = {}
-        self._digests: dict[int, object] = {}
 
     def like(self, text: frozenset[str]) -> list[Match]:
         """Earlier texts of at least the threshold's similarity, most similar first, then in order.

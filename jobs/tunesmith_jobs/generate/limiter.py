@@ -27,9 +27,7 @@ class Limiter:
     buckets: list[tuple[str, Bucket]] = field(default_factory=list)
     announced: dict[str, Bucket] = field(default_factory=dict)
     live: Bucket | None = None  # a limit from outside that changes while the stage runs
-    pace: Bucket | None = (
-        None  # requests a second that the endpoint was seen to take, after two bursts of refusals
-    )
+    pace: Bucket | None = None  # what the endpoint was seen to take, known after two bursts of refusals
     paused_until: float = -math.inf
     in_flight: int = 0
     most_in_flight: int = 0
@@ -69,7 +67,7 @@ class Limiter:
     def refused(self, now: float, retry_after: float | None, draw: float) -> float:
         """429: all pause for as long as the endpoint says, else twice as long each time.
 
-        Returns the pause in seconds.         `draw`: uniform in 0 to 1, the jitter.
+        Returns the pause in seconds. `draw`: uniform in 0 to 1, the jitter.
         """
         if self.pace is None:  # otherwise the rate is the limit, and that is learnt anew
             self.concurrency.congested(now)
@@ -100,9 +98,9 @@ class Limiter:
             self.live.rate = per_minute / 60
 
     def announce(self, now: float, kind: str, limit: float, remaining: float) -> None:
-        """The endpoint's headers announce `limit` `requests` or `tokens` a minute, and what remains.
+        """Keep to what the endpoint's headers announce, of `requests` or `tokens`.
 
-        The first word counts.
+        `limit` is per minute, and `remaining` is what is left of it. Only the first announcement of a kind counts.
         """
         if kind not in self.announced and limit >= 1:
             level = min(limit, remaining)

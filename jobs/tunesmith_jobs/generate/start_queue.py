@@ -5,7 +5,7 @@ import heapq
 import time
 from dataclasses import dataclass, field
 
-from tunesmith.errors import BadData, TunesmithError
+from tunesmith.errors import TunesmithError
 from tunesmith_jobs.generate.budget import Ledger
 from tunesmith_jobs.generate.limiter import Limiter
 from tunesmith_jobs.teacher.calls import Call
@@ -64,7 +64,7 @@ class StartQueue:
                 return
             if not self._ledger.reserve(first.call):
                 if self._limiter.in_flight == 0:
-                    self.close(self._budget_spent())
+                    self.close(self._ledger.spent())
                 return
             heapq.heappop(self._waiting)
             self._limiter.start(now, first.call.most_tokens)
@@ -83,11 +83,3 @@ class StartQueue:
         for waiter in waiting:
             if not waiter.started.done():
                 waiter.started.set_exception(self.end)
-
-    def _budget_spent(self) -> BadData:
-        return BadData(
-            f"the budget is spent: {self._ledger}",
-            reason="BudgetSpent",
-            remedy="raise data.budget (that changes no key, and what is paid for is used), "
-            "or ask for fewer examples",
-        )
