@@ -190,19 +190,19 @@ class Caller:
         if self._silent() or seconds > self._patience.silence:
             raise self._give_up(
                 f"it limits the rate of requests (429), and asks to wait {seconds:g} s: {fault}",
-                "TeacherThrottled",
+                reason="TeacherThrottled",
             )
 
     async def _wait_before_retry(self, fault: Passing, tries: int) -> None:
         self.figures.faults[str(fault).split(":")[0]] += 1
         if tries >= self._patience.tries or self._silent():
-            raise self._give_up(f"{fault} (tried {tries} times)", "TeacherUnavailable")
+            raise self._give_up(f"{fault} (tried {tries} times)", reason="TeacherUnavailable")
         await asyncio.sleep(backoff(tries - 1, self._random.random(), base=self._patience.base))
 
     def _silent(self) -> bool:
         return time.monotonic() - self._last_answer > self._patience.silence
 
-    def _give_up(self, why: str, reason: str) -> TryAgain:
+    def _give_up(self, why: str, *, reason: str) -> TryAgain:
         faults = ", ".join(f"{count} x {name}" for name, count in self.figures.faults.most_common())
         error = TryAgain(
             f"the teacher at {self._endpoint.url} does not answer: {why}. "

@@ -100,7 +100,7 @@ class Limiter:
     def announce(self, now: float, kind: str, limit: float, remaining: float) -> None:
         """Keep to what the endpoint's headers announce, of `requests` or `tokens`.
 
-        `limit` is per minute, and `remaining` is what is left of it. Only the first announcement of a kind counts.
+        `limit` is per minute, and `remaining` is what is left of it. Only the first of a kind counts.
         """
         if kind not in self.announced and limit >= 1:
             level = min(limit, remaining)
