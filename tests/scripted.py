@@ -11,9 +11,10 @@ from tunesmith_tryout.scripted_teacher.server import Server, started
 SUPPORT = (
     "A support desk assistant: turns a customer's message into JSON with category, priority and product."
 )
-# For a teacher that fails: a busy machine may look like one.
+# For a teacher that fails; a busy machine may look like it
 QUICK = Patience(request=0.6, tries=3, silence=1.2, drain=1.0, base=0.02)
-PATIENT = Patience(request=20.0, tries=3, silence=20.0, drain=1.0, base=0.02)  # for one that answers
+# For a teacher that answers
+PATIENT = Patience(request=20.0, tries=3, silence=20.0, drain=1.0, base=0.02)
 
 
 @contextlib.contextmanager

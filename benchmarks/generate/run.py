@@ -1,7 +1,9 @@
-"""Generation beside asking one by one, as the original notebook does: `python benchmarks/generate/run.py [--rows 200]`.
+"""Generation next to asking one by one, as the original notebook does.
 
-Both ask a scripted teacher on this machine, so what is measured is the way of asking, not a model. Each run is a process of its own.
-Prints a table and writes it to results.md beside this file.
+    python benchmarks/generate/run.py [--rows 200]
+
+Both ask a scripted teacher on this machine, so what is measured is the way of asking, not a model. Each run
+is a process of its own. Prints a table and writes it to results.md next to this file.
 """
 
 import argparse
@@ -20,7 +22,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 TASK = "A support desk assistant: turns a customer's message into JSON with category, priority and product."
 BORN = "BENCHMARK_BORN"  # when the process was started, seconds since the epoch
-CASES = (  # what the endpoint does, latency in s, requests a second (0: any), faults, least possible time in s for n requests
+# What the endpoint does, latency in s, requests a second (0: any), faults, least possible time in s for n
+# requests
+CASES = (
     ("every answer takes 0.5 s", 0.5, 0, (), lambda n: 1.0),  # noqa: ARG005 - plan first, then all at once
     ("0.5 s, 20 requests/s, else 429", 0.5, 20, (), lambda n: 0.5 + (n - 20) / 20 + 0.5),
     ("0.5 s, every 10th request fails (500)", 0.5, 0, ("error,every=10",), lambda n: 1.0),  # noqa: ARG005
@@ -54,8 +58,8 @@ def measure(kind: str, url: str, rows: int) -> dict[str, float]:
     environment = {**os.environ, BORN: str(time.time())}
     command = [sys.executable, __file__, "--child", kind, "--url", url, "--rows", str(rows)]
     output = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    found: dict[str, float] = json.loads(output.splitlines()[-1])
-    return found
+    figures: dict[str, float] = json.loads(output.splitlines()[-1])
+    return figures
 
 
 def attempt(url: str, rows: int) -> int:
@@ -80,7 +84,7 @@ def attempt(url: str, rows: int) -> int:
 
 
 def one_by_one(url: str, rows: int) -> int:
-    """The original's loop: a request, ten random earlier answers fed back, the next one; then exact duplicates are dropped."""
+    """The original's loop: ten random earlier answers are fed back; exact duplicates are dropped."""
     import random
 
     import openai
@@ -127,13 +131,16 @@ def main() -> None:
     if arguments.child:
         child(arguments.child, arguments.url, arguments.rows)
         return
+    day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
-        f"# Generation: {arguments.rows} rows, the stage beside one by one",
+        f"# Generation: {arguments.rows} rows, the stage next to one by one",
         "",
-        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {time.strftime('%Y-%m-%d', time.gmtime())}. "
-        "`least`: what no client can beat. `start`: from the process's start to the first line that works, imports included.",
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {day}. "
+        "`least`: what no client can beat. "
+        "`start`: from the process's start to the first line that works, imports included.",
         "",
-        "| endpoint | least s | stage: start s | run s | MiB | one by one: start s | run s | MiB | times faster (run) |",
+        "| endpoint | least s | stage: start s | run s | MiB "
+        "| one by one: start s | run s | MiB | times faster (run) |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     print("\n".join(lines))
@@ -147,7 +154,8 @@ def main() -> None:
             for figure in figures
             for part, digits in (("start", 2), ("run", 2), ("peak", 0))
         ]
-        line = f"| {name} | {least(arguments.rows):.1f} | {' | '.join(cells)} | {figures[1]['run'] / figures[0]['run']:.1f} |"
+        faster = figures[1]["run"] / figures[0]["run"]
+        line = f"| {name} | {least(arguments.rows):.1f} | {' | '.join(cells)} | {faster:.1f} |"
         print(line, flush=True)
         lines.append(line)
     (HERE / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,7 +1,10 @@
-"""Conversations as a model's own chat template takes them, without torch and transformers, so that the preflight can use it.
+"""Conversations as a model's own chat template takes them.
 
-A template without a system role (Gemma's first, Mistral's) gets the system message at the head of the first user turn. The
-rule is the same in training, in evaluation and in `infer`, so that a model is always asked the way it was taught.
+This module works without torch and transformers, so that the preflight can use it.
+
+A template without a system role (Gemma's first, Mistral's) gets the system message at the head of the first
+user turn. The rule is the same in training, in evaluation and in `infer`, so that a model is always asked
+the way it was taught.
 """
 
 import json
@@ -23,10 +26,13 @@ _GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")
 def conversation(
     system: str, row: Mapping[str, Any], *, system_role: bool = True
 ) -> tuple[list[Message], list[Message]]:
-    """Prompt messages and completion messages of a row (`prompt`, `response`, optional `history` and `system`).
+    """Prompt messages and completion messages of a row.
 
-    `system`: the dataset's system message, unless the row has its own; an empty one is left out. `system_role`: whether the
-    template has one (`takes_system_role`); if not, the system message is put before the first user turn.
+    A row has `prompt` and `response`, and may have `history` and `system`.
+
+    `system`: the dataset's system message, unless the row has its own; an empty one is left out.
+    `system_role`: whether the template has one (`takes_system_role`); if not, the system message is put
+    before the first user turn.
     """
     return question(system, row, system_role=system_role), [{"role": "assistant", "content": row["response"]}]
 
@@ -58,7 +64,8 @@ def takes_system_role(render: Render) -> bool:
 def template_renderer(template: str, special_tokens: Mapping[str, str]) -> Render:
     """Renders messages with a chat template, up to where the answer begins, as transformers does.
 
-    `special_tokens`: `bos_token`, `eos_token`, … of the tokenizer. Raises BadRequest if the template is not valid Jinja.
+    `special_tokens`: `bos_token`, `eos_token`, … of the tokenizer. Raises BadRequest if the template is not
+    valid Jinja.
     """
     import jinja2
     from jinja2.ext import loopcontrols

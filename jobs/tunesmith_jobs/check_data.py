@@ -1,6 +1,6 @@
-"""Check own data offline: `python -m tunesmith_jobs.check_data FILE [--json]`, which `tunesmith data check` calls.
+"""Check own data offline: `python -m tunesmith_jobs.check_data FILE [--json]`.
 
-Standard output holds the result; the exit code is 0 or 65.
+`tunesmith data check` calls it. Standard output holds the result; the exit code is 0 or 65.
 """
 
 import argparse

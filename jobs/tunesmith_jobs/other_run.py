@@ -12,10 +12,10 @@ from tunesmith_jobs.storage import NotFound
 
 
 def result_of(attempt: Attempt, reference: Reference, *, stage: str, path: str) -> Finished:
-    """The newest result of a stage in the run that is named; which one it is, is pinned for this key.
+    """The newest result of a stage in the run that is named. It is pinned for this key.
 
-    `path`: the field that names it, such as `spec.data.from`. Raises BadRequest if the run has no such result, Gone if it is
-    no longer what was pinned.
+    `path`: the field that names it, such as `spec.data.from`. Raises BadRequest if the run has no such
+    result, Gone if it is no longer what was pinned.
     """
     pin = attempt.pin("from", lambda: _pin(attempt, reference, stage, path))
     place = f"{stage_folder(run_of(reference), stage, pin.detail['key'])}/{MANIFEST}"
@@ -42,9 +42,9 @@ def run_of(reference: Reference) -> str:
 
 
 def newest(attempt: Attempt, reference: Reference, *, stage: str, path: str) -> tuple[Manifest, bytes]:
-    """The newest finished result of a stage in a run of the same store: its manifest, parsed and as it is stored.
+    """The newest finished result of a stage in a run of the same store.
 
-    Raises BadRequest if there is none.
+    Returns its manifest, parsed and as it is stored. Raises BadRequest if there is none.
     """
     run = run_of(reference)
     manifests: list[tuple[Manifest, bytes]] = []

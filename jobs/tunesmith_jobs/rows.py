@@ -1,4 +1,4 @@
-"""The rows of a dataset, as `generate` leaves them and `train` and `evaluate` read them: JSON Lines in UTF-8."""
+"""The rows of a dataset, as generate leaves them and later stages read them: JSON Lines in UTF-8."""
 
 import json
 from collections.abc import Iterable
@@ -23,7 +23,8 @@ class Turn(BaseModel):
 class Row(BaseModel):
     """One example.
 
-    `history`: turns between system message and prompt; `system`: the row's own system message, in place of the dataset's.
+    `history`: turns between system message and prompt; `system`: the row's own system message, in place of
+    the dataset's.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,7 +51,10 @@ def write_rows(rows: Iterable[Row]) -> bytes:
 
 
 def read_rows(data: bytes, name: str) -> list[Row]:
-    """The rows of a file that `write_rows` wrote. Raises BadData that names the bad lines, and the file by `name`."""
+    """The rows of a file that `write_rows` wrote.
+
+    Raises BadData that names the bad lines, and the file by `name`.
+    """
     rows: list[Row] = []
     problems: list[Problem] = []
     # Not splitlines(): texts may hold U+2028 and its like, which JSON does not escape.

@@ -15,7 +15,10 @@ from tunesmith_jobs.generate.dedupe import (
     shingles,
 )
 
-LONG = "my lamp from the shop in Leeds does not turn on any more since Monday and I would like to have it repaired"
+LONG = (
+    "my lamp from the shop in Leeds does not turn on any more since Monday "
+    "and I would like to have it repaired"
+)
 RIDDLE = "请问,哪个字一年四季都不会凋零?请一步一步说明理由。"
 CASES = {  # earlier, later, threshold -> similarity found, or None
     "the same text": ("Hello there", "Hello there", 1.0, 1.0),

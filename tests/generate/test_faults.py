@@ -63,16 +63,16 @@ WHEN = {
 @pytest.mark.parametrize(("fault", "code", "reason", "text", "after"), WHEN.values(), ids=WHEN)
 def test_faults_end_the_stage_and_what_was_paid_is_used_later(stage_for, fault, code, reason, text, after):
     with teacher(f"{fault},after={after}", latency=0.01) as server:
-        wish = spec(server.url, 60, teacher={"maxConcurrency": 8})
+        document = spec(server.url, 60, teacher={"maxConcurrency": 8})
         begun = time.monotonic()
         with pytest.raises(TunesmithError, match=text) as error:
-            generate(stage_for(wish), QUICK)
+            generate(stage_for(document), QUICK)
         assert (error.value.exit_code, error.value.reason) == (code, reason)
         assert time.monotonic() - begun < 25
         paid = server.answered
         assert paid >= after or fault == "hang,seconds=30"
         server.faults = []
-        generate(stage_for(wish), PATIENT)
+        generate(stage_for(document), PATIENT)
         assert server.answered - paid <= 62 - after + (20 if fault == "nonsense" else 0)
 
 
@@ -169,7 +169,7 @@ def test_the_preflight_finds_a_missing_model_and_endpoint(stage_for, monkeypatch
     with teacher() as server:
         assert checked(server.url, stage_for, "gpt-9") == [(ExitCode.BAD_REQUEST, "TeacherModelNotFound")]
         assert checked(server.url.replace("/v1", "/other"), stage_for) == [], (
-            "an endpoint without a list of models is no problem"
+            "an endpoint without a list of models passes"
         )
     assert checked("http://127.0.0.1:9/v1", stage_for) == [(ExitCode.TRY_AGAIN, "TeacherUnreachable")]
 

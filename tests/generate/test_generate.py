@@ -1,4 +1,4 @@
-"""The stage as a whole against the scripted teacher: same bytes, nothing paid twice, exactly the number asked for."""
+"""The stage against the scripted teacher: same bytes, nothing paid twice, exactly the number asked for."""
 
 import json
 import os
@@ -177,7 +177,8 @@ def test_a_chain_goes_on_where_it_stopped(stage_for):
 
 
 def test_duplicates_that_never_end_are_an_error_in_numbers(stage_for):
-    # The least similarity that is near: one shared shingle, which all messages with one sentence of a kind have.
+    # The least similarity that is near: one shared shingle, which all messages with one sentence of a kind
+    # have.
     with teacher() as server, pytest.raises(BadData) as error:
         generate(stage_for(spec(server.url, 200, nearDuplicates=0.01)), PATIENT)
     assert "of 200 rows after 420 calls; rejected: " in error.value.message
@@ -186,8 +187,10 @@ def test_duplicates_that_never_end_are_an_error_in_numbers(stage_for):
 
 def test_progress_counts_rows_and_tells_cost(stage_for, capfd):
     with teacher() as server:
-        wish = spec(server.url, 5, budget={"usdPerMillionInputTokens": 1.0, "usdPerMillionOutputTokens": 2.0})
-        made(stage_for(wish))
+        document = spec(
+            server.url, 5, budget={"usdPerMillionInputTokens": 1.0, "usdPerMillionOutputTokens": 2.0}
+        )
+        made(stage_for(document))
     last = [event for line in capfd.readouterr().out.splitlines() if (event := parse(line))][-1]
     assert (last.done, last.total, last.unit) == (5, 5, "rows")
     assert last.metrics.keys() >= {"usd", "tokens", "inFlight", "callsPerMinute"}
@@ -239,8 +242,8 @@ def test_killed_at_random_moments_it_gives_the_same_bytes_and_pays_twice_for_no_
             monkeypatch.setenv(name, value)
         url = s3.new_url()
     with teacher(latency=0.1) as server:
-        wish = spec(server.url, rows, teacher={"maxConcurrency": width})
-        (tmp_path / "snapshot.json").write_text(snapshot_for(wish).to_json(), encoding="utf-8")
+        document = spec(server.url, rows, teacher={"maxConcurrency": width})
+        (tmp_path / "snapshot.json").write_text(snapshot_for(document).to_json(), encoding="utf-8")
         command = [sys.executable, "-c", CHILD, "--request", str(tmp_path / "snapshot.json"), "--store"]
         draw = random.Random(11)
         kills = 0
@@ -258,7 +261,7 @@ def test_killed_at_random_moments_it_gives_the_same_bytes_and_pays_twice_for_no_
         done = subprocess.run([*command, url], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert server.answered <= rows + 2 + kills * width
-        whole = made(stage_for(wish, run="undisturbed"))
+        whole = made(stage_for(document, run="undisturbed"))
     opened = open_store(url)
     files = {
         entry.path.rsplit("/", 1)[1]: opened.read(entry.path)

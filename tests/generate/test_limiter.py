@@ -129,7 +129,7 @@ def test_without_retry_after_the_pause_doubles_until_an_answer_comes():
 
 
 def simulated(calls, latency, rate, most=200):
-    """Time and refusals of `calls` at an endpoint that takes `rate` requests a second (a bucket of one second) and else says 429."""
+    """Time and refusals of `calls` at an endpoint that takes `rate` requests a second and else says 429."""
     limiter, endpoint = make_limiter(0.0, most=most, time_limit=180.0), Bucket(rate, rate, rate)
     draw = random.Random(5)
     now, waiting, refusals, under_way = 0.0, calls, 0, []

@@ -73,7 +73,8 @@ def test_what_holds_no_pair_is_unreadable(text):
 def test_a_plan_loses_repeated_and_empty_values_and_axes_with_a_single_value():
     plan = parse_plan(
         '{"language": "de", "prompts": "p", "responses": "r", "topics": ["a", "a ", "", "b"],'
-        '"axes": [{"name": "tone", "values": ["x", "y"]}, {"name": "one", "values": ["z", "z"]}], "difficulties": []}'
+        '"axes": [{"name": "tone", "values": ["x", "y"]}, {"name": "one", "values": ["z", "z"]}], '
+        '"difficulties": []}'
     )
     assert plan.topics == ("a", "b")
     assert [axis.name for axis in plan.axes] == ["tone"]

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.settings import Split as Shares
+from tunesmith.settings import Split
 from tunesmith_jobs.generate.dedupe import nearest, shingles
 from tunesmith_jobs.generate.split import split, targets
 
 
 def shares(test=0.1, validation=0.0, seed=42):
-    return Shares.model_validate({"test": test, "validation": validation, "seed": seed})
+    return Split.model_validate({"test": test, "validation": validation, "seed": seed})
 
 
 def families(sizes, seed=0):

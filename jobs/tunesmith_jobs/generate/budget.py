@@ -2,9 +2,14 @@
 
 import math
 
+from tunesmith.errors import BadData
 from tunesmith.settings import Budget
 from tunesmith_jobs.teacher.calls import Answer, Call
 from tunesmith_jobs.teacher.prices import check_prices, find_price
+
+
+class BudgetSpent(BadData):
+    """The budget does not allow another call."""
 
 
 class Ledger:
@@ -63,6 +68,15 @@ class Ledger:
     def _spend(self, model: str, answer: Answer) -> None:
         self.tokens += answer.tokens
         self.usd += self.cost(model, answer.input_tokens, answer.output_tokens)
+
+    def spent(self) -> BudgetSpent:
+        """The error for a call that cannot be reserved any more."""
+        return BudgetSpent(
+            f"the budget is spent: {self}",
+            reason="BudgetSpent",
+            remedy="raise data.budget (that changes no key, and what is paid for is used), "
+            "or ask for fewer examples",
+        )
 
     def __str__(self) -> str:
         usd = f"{self.usd:.4f} USD, " if self.priced else ""

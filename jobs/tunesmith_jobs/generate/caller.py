@@ -1,7 +1,9 @@
-"""Calls the teacher: as widely as it takes, again where that may help, and never past the budget. The only retry loop.
+"""Calls the teacher: as widely as it takes, again where that may help, and never past the budget.
 
-A call is under way from its start until its answer is in the journal. So whatever ends the process, no more is paid twice
-than what was under way.
+This is the only retry loop.
+
+A call is under way from its start until its answer is in the journal. So whatever ends the process, no more
+is paid twice than what was under way.
 """
 
 import asyncio
@@ -64,7 +66,10 @@ class Caller:
         self._sending: set[asyncio.Task[Answer]] = set()
 
     async def run(self, work: Coroutine[object, object, T]) -> T:
-        """The result of work that makes calls. Once none may start, it has a short time to use what is under way."""
+        """The result of work that makes calls.
+
+        Once no call may start any more, the work has a short time to use what is under way.
+        """
         task = asyncio.create_task(work)
         closed = asyncio.create_task(self._queue.closed.wait())
         await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
@@ -90,7 +95,7 @@ class Caller:
         return answer
 
     def limit_requests(self, per_minute: int) -> None:
-        """Start at most so many requests a minute from now on, in addition to every other limit. 0 lifts this limit."""
+        """Start at most so many requests a minute from now on, besides other limits. 0 lifts this one."""
         self.limiter.limit_requests(time.monotonic(), per_minute)
         self._queue.start_ready()
 
@@ -104,7 +109,10 @@ class Caller:
         )
 
     async def drain(self) -> None:
-        """Let what is under way arrive, for a short time: it is paid for. Then give up the rest and write the journal."""
+        """Let what is under way arrive, for a short time: it is paid for.
+
+        Then give up the rest and write the journal.
+        """
         self._queue.close(Stopped("generate has ended"))
         if self._sending:
             await asyncio.wait(self._sending, timeout=self._patience.drain)
@@ -117,7 +125,7 @@ class Caller:
         tries = 0
         while True:
             await self._queue.start(call, again=tries > 0)
-            # In a task of its own: the one that waits for the answer may be cancelled, but a paid answer is kept.
+            # In a task of its own, so that a paid answer is kept even if this one is cancelled
             task = asyncio.create_task(self._send(call))
             self._sending.add(task)
             task.add_done_callback(self._sent)
@@ -134,7 +142,7 @@ class Caller:
     def _sent(self, task: asyncio.Task[Answer]) -> None:
         self._sending.discard(task)
         if not task.cancelled():
-            task.exception()  # read, so that asyncio does not complain of an error that nobody waits for
+            task.exception()  # read, so that asyncio does not warn about an error that was never retrieved
 
     async def _send(self, call: Call) -> Answer:
         answer: Answer | None = None
@@ -182,19 +190,19 @@ class Caller:
         if self._silent() or seconds > self._patience.silence:
             raise self._give_up(
                 f"it limits the rate of requests (429), and asks to wait {seconds:g} s: {fault}",
-                "TeacherThrottled",
+                reason="TeacherThrottled",
             )
 
     async def _wait_before_retry(self, fault: Passing, tries: int) -> None:
         self.figures.faults[str(fault).split(":")[0]] += 1
         if tries >= self._patience.tries or self._silent():
-            raise self._give_up(f"{fault} (tried {tries} times)", "TeacherUnavailable")
+            raise self._give_up(f"{fault} (tried {tries} times)", reason="TeacherUnavailable")
         await asyncio.sleep(backoff(tries - 1, self._random.random(), base=self._patience.base))
 
     def _silent(self) -> bool:
         return time.monotonic() - self._last_answer > self._patience.silence
 
-    def _give_up(self, why: str, reason: str) -> TryAgain:
+    def _give_up(self, why: str, *, reason: str) -> TryAgain:
         faults = ", ".join(f"{count} x {name}" for name, count in self.figures.faults.most_common())
         error = TryAgain(
             f"the teacher at {self._endpoint.url} does not answer: {why}. "

@@ -1,7 +1,7 @@
 """How many requests may be under way at once. Arithmetic only: the clock is an argument, in seconds.
 
-This is AIMD: the limit grows with every answer until the endpoint pushes back, then shrinks to 0.7 of itself, at most once
-per round trip, so that one burst of refusals counts once.
+This is AIMD: the limit grows with every answer until the endpoint pushes back, then shrinks to 0.7 of
+itself, at most once per round trip, so that one burst of refusals counts once.
 """
 
 import math
@@ -39,15 +39,17 @@ class Concurrency:
         else:
             self.round_trip += SMOOTHING * (seconds - self.round_trip)
         if self.round_trip > self.time_limit / 4:
-            return  # requests wait in the endpoint's queue, where more of them would only run into the time limit
+            return  # requests wait in the endpoint's queue, where more would only run into the time limit
         step = SLOW_START_STEP if self.slow_start else max(STEP / self.limit, STEP_SHARE)
         self.limit = min(float(self.most), self.limit + step)
 
     def ramp(self, now: float) -> float:
-        """Raise a limit that is reached, if it may rise without an answer; seconds until it may, 0 if it rose.
+        """Raise a limit that is reached, if it may rise without an answer.
 
-        Endpoints refuse at once, so a while without a refusal is consent. The limit does not pass what an endpoint that
-        answers one after another could do within the time limit.
+        Returns the seconds until it may, 0 if it rose.
+
+        Endpoints refuse at once, so a while without a refusal is consent. The limit does not pass what an
+        endpoint that answers one after another could do within the time limit.
         """
         ceiling = 0.0
         if self.answers and self.round_trip:

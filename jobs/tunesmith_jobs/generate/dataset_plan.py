@@ -1,8 +1,8 @@
 """The plan of a dataset, and its cells: what each example shall be about.
 
-Every axis is drawn in rounds, and each round is a permutation of its values. So any first n cells hold each value floor or
-ceil of n / values times (the balance of a Latin hypercube), and cell i depends on plan, seed and i alone: neither on how many
-cells follow nor on the order in which they are answered.
+Every axis is drawn in rounds, and each round is a permutation of its values. So any first n cells hold each
+value floor or ceil of n / values times (the balance of a Latin hypercube), and cell i depends on plan, seed
+and i alone: neither on how many cells follow nor on the order in which they are answered.
 """
 
 import hashlib

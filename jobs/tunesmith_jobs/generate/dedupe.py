@@ -1,7 +1,7 @@
 """Equal and nearly equal texts: MinHash names candidates, the exact Jaccard similarity of 3-shingles decides.
 
-Shingles are of words; each character of a script that is written without spaces (Chinese, Japanese, Thai, ...) counts as a
-word. A text of fewer than three words is one shingle.
+Shingles are of words; each character of a script that is written without spaces (Chinese, Japanese, Thai,
+...) counts as a word. A text of fewer than three words is one shingle.
 """
 
 import functools
@@ -16,7 +16,7 @@ PERMUTATIONS = 128
 MISSED = 1e-3  # chance that a pair just at the threshold is not a candidate
 _SEED = 42
 
-# Kana, Han, Thai and Lao, Myanmar, Khmer: a character each; then words of all other scripts, with their marks.
+# Thai and Lao, Myanmar, Khmer, kana, Han: a word per character
 _SPACELESS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff"
@@ -25,7 +25,7 @@ _WORDS = re.compile(rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+")
 
 
 def normalised(text: str) -> str:
-    """The text in NFKC, case folded, with single spaces: texts that are equal in this form are exact duplicates."""
+    """The text in NFKC, case folded, with single spaces. Exact duplicates are equal in this form."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -52,7 +52,8 @@ def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
 def bands(threshold: float) -> int:
     """Bands of the MinHash: the fewest that miss a pair at the threshold with a chance of at most MISSED.
 
-    With r rows a band, b = PERMUTATIONS / r bands, a pair of similarity s is a candidate with chance 1 - (1 - s^r)^b.
+    With r rows a band and b = PERMUTATIONS / r bands, a pair of similarity s is a candidate with chance
+    1 - (1 - s^r)^b.
     """
     for rows in (16, 8, 4, 2):
         if (1 - threshold**rows) ** (PERMUTATIONS // rows) <= MISSED:
@@ -77,10 +78,12 @@ class Index:
         self.threshold = threshold
         self._lsh = RMinHashLSH(threshold, PERMUTATIONS, bands(threshold))
         self._shingles: dict[int, frozenset[str]] = {}
-        self._digests: dict[int, object] = {}
 
     def like(self, text: frozenset[str]) -> list[Match]:
-        """Earlier texts of at least the threshold's similarity, most similar first, then in order. `text`: its shingles."""
+        """Earlier texts of at least the threshold's similarity, most similar first, then in order.
+
+        `text`: its shingles.
+        """
         keys = self._lsh.query(_minhash(text))
         candidates = [Match(key, jaccard(text, self._shingles[key])) for key in keys]
         matches = [match for match in candidates if match.similarity >= self.threshold]
@@ -101,7 +104,10 @@ def _minhash(text: frozenset[str]) -> object:
 
 
 class Duplicates:
-    """Takes texts in order and says which are like an earlier one. A threshold of 1 means exact duplicates only."""
+    """Takes texts in order and says which are like an earlier one.
+
+    A threshold of 1 means exact duplicates only.
+    """
 
     def __init__(self, threshold: float) -> None:
         self._exact: dict[str, int] = {}

@@ -14,7 +14,10 @@ from tunesmith_jobs.rows import Row
 
 
 def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
-    """The dataset of a source. Raises BadData with all bad lines, Gone if the source is not the one that was pinned."""
+    """The dataset of a source.
+
+    Raises BadData with all bad lines, Gone if the source is not the one that was pinned.
+    """
     data = fetch(source.uri)
     digest = hashlib.sha256(data).hexdigest()
     pin = attempt.pin("source", lambda: Pin(uri=source.uri, revision=digest, size=len(data)))

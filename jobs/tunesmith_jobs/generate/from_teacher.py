@@ -5,10 +5,9 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from tunesmith.errors import BadData
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate import live_rate, strategies
-from tunesmith_jobs.generate.budget import Ledger
+from tunesmith_jobs.generate.budget import BudgetSpent, Ledger
 from tunesmith_jobs.generate.caller import Caller
 from tunesmith_jobs.generate.dataset import Dataset
 from tunesmith_jobs.generate.journal import Journal
@@ -58,9 +57,8 @@ async def _fill(attempt: Attempt, caller: Caller, dataset: Dataset, accepted: st
     await asyncio.sleep(0)  # the file is read once before the first request
     try:
         await caller.run(strategies.fill(caller.ask, attempt.spec, dataset, accepted))
-    except BadData as error:
-        if error.reason == "BudgetSpent":
-            error.message += f"; {len(dataset.rows)} of {attempt.spec.data.examples} rows were accepted"
+    except BudgetSpent as error:
+        error.message += f"; {len(dataset.rows)} of {attempt.spec.data.examples} rows were accepted"
         raise
     finally:
         following.cancel()

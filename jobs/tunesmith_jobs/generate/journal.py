@@ -1,8 +1,9 @@
 """Every answer that was paid for: stored before it is used, and found again by its call.
 
-Object stores cannot append, so the journal is a set of immutable segments `<run>/generate/journal/<attempt>-<seq>.jsonl`,
-shared by all keys of a run and never removed. Adding an answer returns when it is stored: a killed process loses only what
-was under way. Answers that come while a segment is being written go into the next one together, at most 64 of them.
+Object stores cannot append, so the journal is a set of immutable segments
+`<run>/generate/journal/<attempt>-<seq>.jsonl`, shared by all keys of a run and never removed. Adding an
+answer returns when it is stored: a killed process loses only what was under way. Answers that come while a
+segment is being written go into the next one together, at most 64 of them.
 """
 
 import asyncio
@@ -49,7 +50,10 @@ class Entry:
 
 
 def read_entries(data: bytes) -> Iterator[Entry]:
-    """The entries of a segment. A torn or foreign line is left out, since its answer can be asked for again."""
+    """The entries of a segment.
+
+    A torn or foreign line is left out, since its answer can be asked for again.
+    """
     for line in data.split(b"\n"):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
@@ -82,7 +86,10 @@ class Journal:
         self._room = asyncio.Event()
 
     def load(self) -> None:
-        """Read all segments. If two attempts answered one call, the first segment by name counts for every reader."""
+        """Read all segments.
+
+        If two attempts answered one call, the first segment by name counts for every reader.
+        """
         paths = [entry.path for entry in self._store.list(f"{self.folder}/")]
 
         def read(path: str) -> bytes:

@@ -1,7 +1,8 @@
-"""When the next request may start: concurrency, rates and pauses together. The clock is an argument, in seconds.
+"""When the next request may start: concurrency, rates and pauses together.
 
-Requests and tokens a minute are token buckets. A `Retry-After` stops everything; after the second pause, requests are spaced
-as the endpoint was seen to take them, a little faster with every answer.
+The clock is an argument, in seconds. Requests and tokens a minute are token buckets. A `Retry-After` stops
+everything; after the second pause, requests are spaced as the endpoint was seen to take them, a little
+faster with every answer.
 """
 
 import math
@@ -17,15 +18,16 @@ ACCEPTED_LEAST = 5  # requests between two pauses that tell a rate
 
 @dataclass
 class Limiter:
-    """All limits together. `buckets` are those of the request; `announced` are the endpoint's own, from its headers."""
+    """All limits together.
+
+    `buckets` are those of the request; `announced` are the endpoint's own, from its headers.
+    """
 
     concurrency: Concurrency
     buckets: list[tuple[str, Bucket]] = field(default_factory=list)
     announced: dict[str, Bucket] = field(default_factory=dict)
     live: Bucket | None = None  # a limit from outside that changes while the stage runs
-    pace: Bucket | None = (
-        None  # requests a second that the endpoint was seen to take, after two bursts of refusals
-    )
+    pace: Bucket | None = None  # what the endpoint was seen to take, known after two bursts of refusals
     paused_until: float = -math.inf
     in_flight: int = 0
     most_in_flight: int = 0
@@ -34,7 +36,7 @@ class Limiter:
     resumed: float | None = None  # when the last pause ended
 
     def wait(self, now: float, tokens: int) -> float:
-        """Seconds until a request that may use `tokens` can start. 0: now; infinity: not before another one ends."""
+        """Seconds until a request that may use `tokens` can start; infinity: not before another one ends."""
         if self.in_flight >= int(self.concurrency.limit):
             wait = self.concurrency.ramp(now)
             if self.in_flight >= int(self.concurrency.limit):
@@ -63,9 +65,9 @@ class Limiter:
                 bucket.take(now, used - reserved)
 
     def refused(self, now: float, retry_after: float | None, draw: float) -> float:
-        """429: all pause for as long as the endpoint says, else twice as long each time; returns the pause in seconds.
+        """429: all pause for as long as the endpoint says, else twice as long each time.
 
-        `draw`: uniform in 0 to 1, the jitter.
+        Returns the pause in seconds. `draw`: uniform in 0 to 1, the jitter.
         """
         if self.pace is None:  # otherwise the rate is the limit, and that is learnt anew
             self.concurrency.congested(now)
@@ -86,7 +88,7 @@ class Limiter:
         self.in_flight -= 1
 
     def limit_requests(self, now: float, per_minute: int) -> None:
-        """Allow so many requests a minute from now on, in addition to every other limit. 0 lifts this limit."""
+        """Allow so many requests a minute from now on, besides other limits. 0 lifts this one."""
         if not per_minute:
             self.live = None
         elif self.live is None:
@@ -96,15 +98,19 @@ class Limiter:
             self.live.rate = per_minute / 60
 
     def announce(self, now: float, kind: str, limit: float, remaining: float) -> None:
-        """The endpoint's headers announce `limit` `requests` or `tokens` a minute, and what remains. The first word counts."""
+        """Keep to what the endpoint's headers announce, of `requests` or `tokens`.
+
+        `limit` is per minute, and `remaining` is what is left of it. Only the first of a kind counts.
+        """
         if kind not in self.announced and limit >= 1:
             level = min(limit, remaining)
             self.announced[kind] = Bucket(rate=limit / 60, capacity=limit, level=level, at=now)
 
     def _learn_pace(self, now: float) -> None:
-        """A pause is over: the endpoint takes what was accepted since the pause before it, over the time since.
+        """A pause is over: the pace is what was accepted since the pause before it, over the time since.
 
-        If next to nothing was accepted, the endpoint is down rather than limited, and that says nothing about later.
+        If next to nothing was accepted, the endpoint is down rather than limited, and that says nothing
+        about later.
         """
         self.pace = None
         if self.resumed is not None and self.accepted >= ACCEPTED_LEAST:

@@ -1,7 +1,7 @@
-"""A limit on requests a minute that changes while the stage runs: its share of the rate of a profile's generators.
+"""A limit on requests a minute that changes while the stage runs.
 
-On a cluster the pod's annotation is a file in the pod, which the kubelet keeps up to date; TUNESMITH_TEACHER_RATE_FILE
-names it.
+It is the stage's share of what a profile allows all its generators. On a cluster the pod's annotation is a
+file in the pod, which the kubelet keeps up to date; TUNESMITH_TEACHER_RATE_FILE names it.
 """
 
 import asyncio
@@ -24,7 +24,10 @@ def read_rate(file: Path) -> int | None:
 
 
 async def follow(limit: Callable[[int], None], say: Callable[[str], None], seconds: float = SECONDS) -> None:
-    """Call `limit` with the rate now and whenever it changes, until cancelled; returns at once without the variable."""
+    """Call `limit` with the rate now and whenever it changes, until cancelled.
+
+    Returns at once if the variable is not set.
+    """
     name = os.environ.get(TEACHER_RATE_FILE)
     if not name:
         return
@@ -36,6 +39,6 @@ async def follow(limit: Callable[[int], None], say: Callable[[str], None], secon
             if rate:
                 say(f"at most {rate} requests a minute to the teacher from now on")
             else:
-                say("no limit on requests a minute to the teacher any more")
+                say("no limit on requests a minute any more")
             limit(rate)
         await asyncio.sleep(seconds)

@@ -1,6 +1,7 @@
 """A teacher's text becomes pairs, a plan or a system message, in any form that is ever asked for.
 
-The texts of `Unreadable` are part of calls: when one of them changes, every answer to a call that repeats it is paid anew.
+The texts of `Unreadable` are part of calls: when one of them changes, every answer to a call that repeats it
+is paid anew.
 """
 
 import json
@@ -61,7 +62,10 @@ def parse_plan(text: str) -> DatasetPlan:
 
 
 def parse_system_message(text: str) -> str:
-    """The system message in an answer, without fences and quotes around it. Raises Unreadable if nothing is left."""
+    """The system message in an answer, without fences and quotes around it.
+
+    Raises Unreadable if nothing is left.
+    """
     text = text.strip()
     fenced = _FENCE.fullmatch(text)
     if fenced is not None:

@@ -37,5 +37,8 @@ class Patience:
 
 
 def backoff(tries: int, draw: float, *, base: float = 0.5, cap: float = 20.0) -> float:
-    """Seconds before the next try, with full jitter: uniform in 0 to min(cap, base * 2^tries). `draw`: uniform in 0 to 1."""
+    """Seconds before the next try, with full jitter: uniform in 0 to min(cap, base * 2^tries).
+
+    `draw`: uniform in 0 to 1.
+    """
     return draw * min(cap, base * 2.0 ** min(tries, 30))

@@ -1,6 +1,7 @@
 """The texts that the teacher is sent. Fixed parts come first, so that an endpoint's prompt cache applies.
 
-The task is kept to the byte. A changed word here asks for everything anew: the journal finds calls by their content.
+The task is kept to the byte. A changed word here asks for everything anew: the journal finds calls by their
+content.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,10 @@ _AGAIN = "That could not be used: {why}. Answer the same again, in the right for
 
 
 def plan_call(task: str, data: Data, sample: int) -> Call:
-    """The call for the plan. It does not say how many rows are wanted, so that asking for more keeps the plan."""
+    """The call for the plan.
+
+    It does not say how many rows are wanted, so that asking for more keeps the plan.
+    """
     text = _task(task)
     if data.seeds:
         text += "\n\nExamples of good prompts:\n" + "\n".join(f"- {seed}" for seed in data.seeds)

@@ -46,7 +46,7 @@ def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]
 
 
 def leakage(dataset: Dataset, parts: Split) -> dict[str, JsonValue]:
-    """How similar test rows are to the train rows most like them: Jaccard similarity of 3-shingles, 0 to 1."""
+    """Similarity of test rows to the train rows most like them: Jaccard, of 3-shingles, 0 to 1."""
     texts = [shingles(distinctive(row)) for row in dataset.rows]
     similarities = nearest([texts[key] for key in parts.test], [texts[key] for key in parts.train])
     return {
@@ -59,8 +59,9 @@ def leakage(dataset: Dataset, parts: Split) -> dict[str, JsonValue]:
 def diversity(texts: Sequence[str]) -> dict[str, JsonValue]:
     """How much texts differ.
 
-    distinct-n: different n-grams over all n-grams (Li et al. 2016). compressionRatio: size over zlib's size (Shaib et al.
-    2024), which rises as the texts repeat each other, and depends on their length. unique: different texts over all.
+    distinct-n: different n-grams over all n-grams (Li et al. 2016). compressionRatio: size over zlib's size
+    (Shaib et al. 2024), which rises as the texts repeat each other, and depends on their length. unique:
+    different texts over all.
     """
     if not texts:
         return {}
@@ -74,7 +75,7 @@ def diversity(texts: Sequence[str]) -> dict[str, JsonValue]:
 
 
 def coverage(counts: Counter[str]) -> dict[str, JsonValue]:
-    """Rows for each value of an axis, and how even they are: their entropy over that of equal shares, 0 to 1."""
+    """Rows for each value of an axis, and how even they are: entropy over that of equal shares, 0 to 1."""
     total = sum(counts.values())
     entropy = -sum(count / total * math.log(count / total) for count in counts.values())
     even = entropy / math.log(len(counts)) if len(counts) > 1 else 1.0
@@ -104,7 +105,10 @@ def call_report(
     widest: int,
     requests_per_minute: int,
 ) -> dict[str, float]:
-    """What the calls took. `efficiency`: the least time that they could take, over the time that they took."""
+    """What the calls took.
+
+    `efficiency`: the least time that they could take, over the time that they took.
+    """
     latencies = sorted(figures.latencies)
     mean = sum(latencies) / len(latencies) if latencies else 0.0
     least = mean * -(-len(latencies) // widest)

@@ -1,4 +1,4 @@
-"""Rows -> train, validation, test, so that no near-copy of a test row is in train. Pure."""
+"""Divides rows into train, validation and test, so that no near-copy of a test row is in train. Pure."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from tunesmith import settings
 from tunesmith_jobs.generate.dedupe import clusters, shingles
 
-# Rows that are this similar stay together. The first threshold is below that of duplicates; the next ones are tried if it
-# leaves a single lump, as rows of one template do.
+# Rows that are this similar stay together. The first threshold is below that of duplicates; the next ones
+# are tried if it leaves a single lump, as rows of one template do.
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-TOLERANCE = 0.1  # of the rows asked for, but at least one: how far off a split may be before the next threshold is tried
+# How far off a split may be before the next threshold is tried: a share of the rows asked for, but at least
+# one row
+TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of each part, in order. `threshold`: no row of one part is this similar to a row of another."""
+    """Row numbers of each part, in order.
+
+    `threshold`: no row of one part is this similar to a row of another.
+    """
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
@@ -27,8 +32,8 @@ class Split:
 def split(texts: Sequence[str], shares: settings.Split) -> Split:
     """Divide rows by the texts that must not leak. Every row is in exactly one part.
 
-    The parts have round(share * rows) rows, or as near as whole clusters allow. A share above 0 gets at least one of two or
-    more rows.
+    The parts have round(share * rows) rows, or as near as whole clusters allow. A share above 0 gets at
+    least one of two or more rows.
     """
     shingled = [shingles(text) for text in texts]
     wanted = targets(len(texts), shares)
@@ -65,7 +70,7 @@ def _share(rows: int, share: float) -> int:
 def _fill(
     groups: list[list[int]], texts: Sequence[str], wanted: tuple[int, int], seed: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Test and validation: groups in the order of their hashes, each in the first part that has room for it."""
+    """Test and validation: groups in the order of their hashes, each in the first part with room for it."""
 
     def place(group: list[int]) -> bytes:
         return hashlib.sha256(f"{seed}\0{texts[group[0]]}".encode()).digest()

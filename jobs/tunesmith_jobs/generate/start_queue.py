@@ -1,11 +1,11 @@
-"""Calls that wait until they may start: retries go before first tries, and each goes within limits and budget."""
+"""Calls that wait until limits and budget let them start. Retries go before first tries."""
 
 import asyncio
 import heapq
 import time
 from dataclasses import dataclass, field
 
-from tunesmith.errors import BadData, TunesmithError
+from tunesmith.errors import TunesmithError
 from tunesmith_jobs.generate.budget import Ledger
 from tunesmith_jobs.generate.limiter import Limiter
 from tunesmith_jobs.teacher.calls import Call
@@ -34,7 +34,10 @@ class StartQueue:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self, call: Call, *, again: bool) -> None:
-        """Return when the call starts: it is counted as under way and its cost is reserved. Raises `end` once closed."""
+        """Return when the call starts: it is counted as under way and its cost is reserved.
+
+        Raises `end` once closed.
+        """
         if self.end is not None:
             raise self.end
         self._order += 1
@@ -61,7 +64,7 @@ class StartQueue:
                 return
             if not self._ledger.reserve(first.call):
                 if self._limiter.in_flight == 0:
-                    self.close(self._budget_spent())
+                    self.close(self._ledger.spent())
                 return
             heapq.heappop(self._waiting)
             self._limiter.start(now, first.call.most_tokens)
@@ -80,10 +83,3 @@ class StartQueue:
         for waiter in waiting:
             if not waiter.started.done():
                 waiter.started.set_exception(self.end)
-
-    def _budget_spent(self) -> BadData:
-        return BadData(
-            f"the budget is spent: {self._ledger}",
-            reason="BudgetSpent",
-            remedy="raise data.budget (that changes no key, and what is paid for is used), or ask for fewer examples",
-        )

@@ -72,7 +72,8 @@ async def rows_by_plan(
     started = next_cell = 0
 
     def may_start() -> bool:
-        # Only as many as are still missing if all under way turn out well: nothing is paid for that is not needed.
+        # Only as many as are still missing if all under way turn out well: nothing is paid for that is not
+        # needed.
         enough = len(dataset.rows) + data.pairs_per_call * len(pending) >= data.examples
         return len(pending) < width and started < most and not enough
 

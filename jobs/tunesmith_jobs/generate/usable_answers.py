@@ -28,7 +28,10 @@ class Unusable:
 
 
 async def read(ask: Ask, call: Call, parse: Callable[[str], T]) -> T | Unusable:
-    """What an answer says. An answer that cannot be read is asked for once more, with what is wrong with it."""
+    """What an answer says.
+
+    An answer that cannot be read is asked for once more, with what is wrong with it.
+    """
     for last in (False, True):
         answer = await ask(call)
         unusable = _refused(answer, call)
@@ -82,7 +85,8 @@ class UnreadableRun:
             raise TryAgain(
                 f"the last {self._count} answers of the teacher cannot be read: {result.detail}",
                 reason="TeacherUnusable",
-                remedy="look into the journal of the run; check the endpoint, or name another data.teacher.model",
+                remedy="look into the journal of the run; check the endpoint, "
+                "or name another data.teacher.model",
             )
 
 

@@ -1,7 +1,8 @@
 """The stage generate: a task becomes a dataset. This file only connects.
 
-Leaves train.jsonl, test.jsonl, validation.jsonl (if it has a share), system_message.txt, rejected.jsonl, plan.json (with
-strategy plan) and report.json. The rows come from a teacher, from own data, or from another run: from_*.py.
+Leaves train.jsonl, test.jsonl, validation.jsonl (if it has a share), system_message.txt, rejected.jsonl,
+plan.json (with strategy plan) and report.json. The rows come from a teacher, from own data, or from another
+run: from_*.py.
 """
 
 import asyncio
@@ -53,7 +54,8 @@ def _check_enough(dataset: Dataset) -> None:
             f"{count} row{'s' * (count != 1)} to train on, of {dataset.offered} read; "
             f"rejected: {counted(dataset.reasons())}",
             reason="TooFewRows",
-            remedy="at least two rows are needed; give more, and ones that differ (data.nearDuplicates says how much)",
+            remedy="at least two rows are needed; give more, and ones that differ "
+            "(data.nearDuplicates says how much)",
         )
 
 

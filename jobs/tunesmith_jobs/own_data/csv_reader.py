@@ -16,7 +16,10 @@ class CsvReader:
     endings: tuple[str, ...] = (".csv", ".tsv")
 
     def read(self, data: bytes, source: Source) -> Iterator[Record | BadLine]:
-        """A record for each row below the header. Raises BadData for lacking columns and for a file that is not CSV."""
+        """A record for each row below the header.
+
+        Raises BadData for lacking columns and for a file that is not CSV.
+        """
         text = decode(data, source.encoding, source.uri)
         header = text.split("\n", 1)[0]
         delimiter = max(",;\t|", key=header.count)

@@ -19,7 +19,10 @@ class Record:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that gives no row. `kind` is one of a few words, for counting; `why` is a sentence without its subject."""
+    """A line that gives no row.
+
+    `kind` is one of a few words, for counting; `why` is a sentence without its subject.
+    """
 
     line: int
     kind: str
@@ -33,5 +36,8 @@ class Reader(Protocol):
     """How names of such files end, in small letters."""
 
     def read(self, data: bytes, source: Source) -> Iterator[Record | BadLine]:
-        """The records of a file, and the lines without one. Raises BadData if the file as a whole cannot be read."""
+        """The records of a file, and the lines without one.
+
+        Raises BadData if the file as a whole cannot be read.
+        """
         ...

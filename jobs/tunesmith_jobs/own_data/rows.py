@@ -1,8 +1,8 @@
 """A record becomes a row.
 
-A record has a prompt and a response (and may have `system` and `history`, as our own datasets do), or chat messages as
-OpenAI's fine-tuning takes them: an optional system message, then user and assistant in turn. The last answer is what the
-model learns.
+A record has a prompt and a response (and may have `system` and `history`, as our own datasets do), or chat
+messages as OpenAI's fine-tuning takes them: an optional system message, then user and assistant in turn. The
+last answer is what the model learns.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,5 @@
 """The teacher: calls, answers, and how an endpoint is asked.
 
-`endpoint.py` is the interface, `kinds.py` the table of its implementations; each of them is a file of its own.
+`endpoint.py` is the interface, `kinds.py` the table of its implementations; each of them is a file of its
+own.
 """

@@ -44,7 +44,7 @@ class Call:
 
     @property
     def input_tokens(self) -> int:
-        """A high estimate, for reservations: a token per three bytes of UTF-8, and the protocol's share of each message."""
+        """A high estimate, for reservations: a token per three bytes of UTF-8, and some for each message."""
         return sum(len(text.encode()) // 3 + 8 for _, text in self.messages) + 200  # 200: the output schema
 
     @property
@@ -55,10 +55,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer. `raw` is the response's body; `seconds` is how long it took; `fresh` says that this attempt paid for it.
+    """An answer.
 
-    `finish_reason` is empty, or as OpenAI's protocol has it: `length` for an answer that was cut off, `content_filter` for
-    one that was withheld.
+    `raw`: the response's body; `seconds`: how long it took; `fresh`: this attempt paid for it.
+    `finish_reason` is empty, or as OpenAI's protocol has it: `length` for an answer that was cut off,
+    `content_filter` for one that was withheld.
     """
 
     raw: str

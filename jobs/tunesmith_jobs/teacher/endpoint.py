@@ -37,16 +37,21 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class RateLimits:
-    """The limits that an answer announces, of `requests` and `tokens`: how many a minute, and how many of them remain."""
+    """The limits that an answer announces.
+
+    For `requests` and `tokens`: how many there may be a minute, and how many of them remain.
+    """
 
     per_minute: Mapping[str, tuple[float, float]]
 
 
 class Endpoint(Protocol):
-    """A teacher behind its address. It sends one request at a time; when, and whether again, is the caller's business.
+    """A teacher behind its address.
 
-    It is made with the request's `data.teacher` and the seconds that one request may take, which opens nothing yet. It is
-    asked within `async with`, which raises Refused if a key is needed and there is none.
+    It sends one request at a time; when, and whether again, is the caller's business.
+
+    It is made with the request's `data.teacher` and the seconds that one request may take, which opens
+    nothing yet. It is asked within `async with`, which raises Refused if a key is needed and there is none.
     """
 
     url: str
@@ -63,13 +68,16 @@ class Endpoint(Protocol):
     async def send(self, call: Call) -> tuple[Answer, RateLimits]:
         """Send one request, in the form that the endpoint is known to take, and read its answer.
 
-        Raises Passing or Throttled for what may pass, Unsupported for a form that it does not take, and a TunesmithError
-        (Refused, BadRequest) for what stays as it is however often the call is sent.
+        Raises Passing or Throttled for what may pass, Unsupported for a form that it does not take, and a
+        TunesmithError (Refused, BadRequest) for what stays as it is however often the call is sent.
         """
         ...
 
     def read_answer(self, raw: str, *, seconds: float = 0.0, fresh: bool = True) -> Answer:
-        """The answer in a response's body, fresh or from the journal. Raises ValueError if the body is something else."""
+        """The answer in a response's body, fresh or from the journal.
+
+        Raises ValueError if the body is something else.
+        """
         ...
 
     def check(self) -> list[TunesmithError]:

@@ -1,4 +1,7 @@
-"""The forms in which an answer can be asked for, from the strictest to the plainest. `parse_answers` reads all of them."""
+"""The forms in which an answer can be asked for, from the strictest to the plainest.
+
+`parse_answers` reads all of them.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +23,8 @@ def _object(**properties: object) -> dict[str, object]:
     }
 
 
-# The strict subset of JSON Schema that OpenAI takes: every member is required, no other is allowed, and there are no bounds.
+# The strict subset of JSON Schema that OpenAI takes: every member is required, no other is allowed, and
+# there are no bounds.
 SCHEMAS: Mapping[Shape, Mapping[str, Any]] = {
     "pairs": _object(pairs={"type": "array", "items": _object(prompt=_STRING, response=_STRING)}),
     "plan": _object(
@@ -39,16 +43,20 @@ _JSON: Mapping[Shape, str] = {
         "Both members are strings."
     ),
     "plan": (
-        '\n\nAnswer with one JSON object: {"language": "...", "prompts": "...", "responses": "...", "topics": ["..."], '
+        '\n\nAnswer with one JSON object: {"language": "...", "prompts": "...", "responses": "...", '
+        '"topics": ["..."], '
         '"axes": [{"name": "...", "values": ["..."]}], "difficulties": ["..."]}.'
     ),
     "text": "",
 }
-_TAGS = "\n\nAnswer with each pair as <prompt>the prompt</prompt><response>the response</response> and nothing else."
+_TAGS = (
+    "\n\nAnswer with each pair as <prompt>the prompt</prompt><response>the response</response> "
+    "and nothing else."
+)
 
 
 def instruction(shape: Shape, level: str) -> str:
-    """What is added to the system message so that the answer comes in a form that can be read; a schema says it all."""
+    """What is added to the system message to get a form that can be read; with a schema, nothing."""
     if level == "json_schema":
         return ""
     if level == "tags" and shape == "pairs":

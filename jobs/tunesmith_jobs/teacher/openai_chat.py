@@ -64,14 +64,18 @@ class OpenAIChat:
         await self._client.close()
 
     async def send(self, call: Call) -> tuple[Answer, RateLimits]:
-        """Send one request. Raises Passing, Throttled, Unsupported; Refused and BadRequest, which no further try changes."""
+        """Send one request.
+
+        Raises Passing, Throttled, Unsupported; Refused and BadRequest, which no further try changes.
+        """
         import httpx2
         import openai
 
         dialect = self._dialect
         begun = time.monotonic()
         try:
-            # `chat.completions.create` checks the types of every message: 40 % of a call's time, and they are dicts already.
+            # `chat.completions.create` checks the types of every message: 40 % of a call's time, and they
+            # are dicts already.
             response = await self._client.post(
                 "/chat/completions", cast_to=httpx2.Response, body=dialect.body(call)
             )
@@ -87,7 +91,10 @@ class OpenAIChat:
         return answer, announced_limits(response.headers)
 
     def read_answer(self, raw: str, *, seconds: float = 0.0, fresh: bool = True) -> Answer:
-        """The answer in a body. Raises ValueError for another body (a proxy's page, an error under status 200)."""
+        """The answer in a body.
+
+        Raises ValueError for another body (a proxy's page, an error under status 200).
+        """
         try:
             body: Any = json.loads(raw)
             choice = body["choices"][0]
@@ -110,7 +117,8 @@ class OpenAIChat:
     def check(self) -> list[TunesmithError]:
         """What is wrong with the address, the key and the models.
 
-        An endpoint without a list of models passes, and so does a model that is not listed but is there when asked for.
+        An endpoint without a list of models passes, and so does a model that is not listed but is there when
+        asked for.
         """
         import openai
 
@@ -192,18 +200,20 @@ def api_key(teacher: Teacher) -> str:
         raise Refused(
             "there is no API key for the teacher",
             reason="TeacherKeyMissing",
-            remedy="set OPENAI_API_KEY (on a cluster: the Secret that the profile or data.teacher.secret names)",
+            remedy="set OPENAI_API_KEY "
+            "(on a cluster: the Secret that the profile or data.teacher.secret names)",
         )
     return key or _NO_KEY
 
 
 def final_error(status: int, message: str, code: str, url: str, model: str) -> TunesmithError | None:
-    """The error that no further try changes: a refused key, a quota that is used up, an unknown model; None for others."""
+    """The error that no further try changes: a refused key, a used-up quota, an unknown model; else None."""
     if status in (401, 403):
         return Refused(
             f"the teacher at {url} refuses the key ({status}): {message}",
             reason="TeacherKeyRefused",
-            remedy="give a key that this endpoint accepts for this model, then retry; answers so far are kept",
+            remedy="give a key that this endpoint accepts for this model, then retry; "
+            "answers so far are kept",
         )
     if status == 402 or code in _QUOTA or any(word in message for word in _QUOTA):
         return Refused(
@@ -233,7 +243,7 @@ def announced_limits(headers: Mapping[str, str]) -> RateLimits:
 
 
 def _connection_fault(error: "openai.APIError", timeout: float) -> str:
-    """Says whether the endpoint was silent or not there: aiohttp's transport reports a refused connection as a timeout too."""
+    """Whether the endpoint was silent or not there: aiohttp reports a refused connection as a timeout too."""
     cause = error.__cause__
     if cause is not None and isinstance(cause.__cause__, TimeoutError):
         return f"no answer in {timeout:g} s"

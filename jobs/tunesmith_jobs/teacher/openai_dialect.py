@@ -1,4 +1,4 @@
-"""The dialects of OpenAI's chat protocol: an endpoint's 400 answers tell, once for all calls, which one it speaks. Pure."""
+"""The dialects of OpenAI's chat protocol. An endpoint's 400 answers tell which one it speaks. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +9,7 @@ from tunesmith_jobs.teacher.calls import Call
 
 @dataclass(frozen=True)
 class Dialect:
-    """What an endpoint knows: the form of answers, the name of the limit on tokens, and whether it takes a temperature."""
+    """What an endpoint knows: a form of answers, a name for the limit on tokens, and maybe a temperature."""
 
     level: str = forms.LEVELS[0]
     tokens: str = "max_tokens"

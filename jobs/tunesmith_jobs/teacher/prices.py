@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.settings import Budget, Teacher
 
-# US dollars per 10^6 tokens, input and output: list prices of mid-2025. Prices change, so the request's own come first.
+# US dollars per 10^6 tokens, input and output: list prices of mid-2025. Prices change, so the request's own
+# come first.
 PRICES = {
     "gpt-4": (30.0, 60.0),
     "gpt-4-turbo": (10.0, 30.0),

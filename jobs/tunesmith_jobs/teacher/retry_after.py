@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait, by headers in lower case: `retry-after-ms`, or `retry-after` in seconds or as a date; None without."""
+    """Seconds to wait, or None if the headers (in lower case) do not say.
+
+    They are `retry-after-ms`, or `retry-after` in seconds or as a date.
+    """
     milliseconds = headers.get("retry-after-ms")
     if milliseconds is not None and milliseconds.isdigit():
         return int(milliseconds) / 1000

@@ -64,7 +64,7 @@ def test_what_works_is_let_through(facts, case):
 
 BAD = {
     "no template": (lambda facts: template(facts, None), {}, "NoChatTemplate", "instruction-tuned"),
-    "a template that is no Jinja": (
+    "a template that is not Jinja": (
         lambda facts: template(facts, "{% for %}"),
         {},
         "ChatTemplateInvalid",

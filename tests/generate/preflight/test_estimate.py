@@ -58,9 +58,9 @@ def test_what_cannot_fit_is_refused_by_name_with_what_would_help(smol):
     check_fits(smol, whole, 80 * GIB, "H100")
     with pytest.raises(BadRequest, match=r"Tiny GPU has 1\.0 GiB") as caught:
         check_fits(smol, whole, GIB, "Tiny GPU")
-    said = str(caught.value)
+    message = str(caught.value)
     assert all(
-        text in said
+        text in message
         for text in ("base model: 257 MiB", "optimizer: 596 MiB", "loadIn4bit: true", "paged_adamw_8bit")
     )
     check_fits(smol, training(), 2 * GIB, "a small card")

@@ -103,9 +103,9 @@ def test_a_good_request_passes_says_what_it_will_need_and_leaves_nothing(
     assert facts.disk_bytes == facts.total_bytes > sum(tensor.bytes for tensor in facts.tensors.values()), (
         "weights and what goes with them"
     )
-    said = capsys.readouterr().out
-    assert "102 calls" in said
-    assert "GPU memory" in said
+    output = capsys.readouterr().out
+    assert "102 calls" in output
+    assert "GPU memory" in output
     assert list(attempt.store.list("")) == []
 
 
@@ -121,9 +121,9 @@ def test_a_budget_below_the_estimate_is_a_warning_and_one_that_cannot_be_kept_an
             data={"teacher": teacher, "budget": {"maxUSD": 0.5, "maxTokens": 1000, **prices}},
         )
     )
-    said = capsys.readouterr().out
-    assert "over spec.data.budget.maxUSD" in said
-    assert "over spec.data.budget.maxTokens" in said
+    output = capsys.readouterr().out
+    assert "over spec.data.budget.maxUSD" in output
+    assert "over spec.data.budget.maxTokens" in output
     with pytest.raises(BadRequest) as caught:
         preflight(stage_of(model={"base": base}, data={"teacher": teacher, "budget": {"maxUSD": 0.5}}))
     assert caught.value.reason == "PriceUnknown"
@@ -147,7 +147,7 @@ def test_everything_that_is_wrong_is_said_at_once(stage_of, base, endpoint, monk
     )
     with pytest.raises(BadRequest) as caught:
         preflight(attempt)
-    said = str(caught.value)
+    message = str(caught.value)
     assert (caught.value.exit_code, caught.value.reason) == (ExitCode.BAD_REQUEST, "PreflightFailed")
     for part in (
         "refuses the key",
@@ -159,7 +159,7 @@ def test_everything_that_is_wrong_is_said_at_once(stage_of, base, endpoint, monk
         str(tmp_path / "file"),
         "maxRequests",
     ):
-        assert part in said
+        assert part in message
     assert len(caught.value.problems) == 7
     assert list(attempt.store.list("")) == []
 

@@ -1,1 +1,4 @@
-"""A scripted teacher: it speaks OpenAI's chat protocol on this machine and composes its answers from a grammar. No language model."""
+"""A scripted teacher: it speaks OpenAI's chat protocol and composes its answers from a grammar.
+
+It is not a language model.
+"""

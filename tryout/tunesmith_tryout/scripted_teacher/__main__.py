@@ -34,7 +34,8 @@ def main() -> int:
         action="append",
         default=[],
         metavar="KIND[,after=N][,count=N][,every=N][,seconds=S]",
-        help="for tests: answer requests with a fault; kinds: throttle, overload, error, cut, garbage, nonsense, hang, refuse, quota",
+        help="for tests: answer requests with a fault; "
+        "kinds: throttle, overload, error, cut, garbage, nonsense, hang, refuse, quota",
     )
     arguments = parser.parse_args()
     try:

@@ -1,4 +1,4 @@
-"""A chat request -> the scripted answer. Pure: the same request always gets the same answer."""
+"""Composes the scripted answer to a chat request. Pure: the same request always gets the same answer."""
 
 import hashlib
 import json

@@ -25,7 +25,7 @@ Kind = Literal[
 
 @dataclass
 class Fault:
-    """`kind` for each request from number `after` on, `count` times at most (0: for ever), each `every`-th time only.
+    """A fault for every `every`-th request from number `after` on, at most `count` times (0: without end).
 
     `seconds`: what Retry-After says (below 0: nothing), or how long `hang` hangs.
     """

@@ -1,4 +1,4 @@
-"""Pairs for tasks the script knows nothing about: marked as scripted, distinct, and about the words of the call."""
+"""Pairs for tasks that the script does not know: marked as scripted, distinct, in the words of the call."""
 
 import random
 
@@ -65,7 +65,8 @@ def pair(rng: random.Random, about: str) -> tuple[str, str]:
     number = rng.randint(100_000, 999_999)
     prompt = (
         f"(scripted {number}, {topic}) {verbs[0]} {subjects[0]} {manners[0]} {places[0]}, "
-        f"{verbs[1]} {subjects[1]} {manners[1]} {places[1]}, then {verbs[2]} {subjects[2]} and {subjects[3]} {manners[2]} {places[2]}"
+        f"{verbs[1]} {subjects[1]} {manners[1]} {places[1]}, "
+        f"then {verbs[2]} {subjects[2]} and {subjects[3]} {manners[2]} {places[2]}"
     )
     return prompt, f"(scripted) {subjects[3]}, {subjects[2]}, {subjects[1]}, {subjects[0]}: {number % 97}"
 

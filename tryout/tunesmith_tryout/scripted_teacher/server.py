@@ -1,4 +1,4 @@
-"""The HTTP server around the scripted answers: chat completions, the list of models, and counts of what was asked."""
+"""The HTTP server around the scripted answers: chat completions, the models, and counts of what was asked."""
 
 import asyncio
 import contextlib
@@ -18,9 +18,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """One scripted teacher: its settings, and counts of what it was asked. `answered`: what a real teacher bills (`calls` at /stats).
+    """One scripted teacher: its settings, and counts of what it was asked.
 
-    `key`: what clients must send; empty: anybody may ask.
+    `answered`: what a real teacher bills (`calls` at /stats). `key`: what clients must send, if it is not
+    empty.
     """
 
     def __init__(
@@ -107,9 +108,9 @@ class Server:
         self.asked_for[
             "\n".join(f"{message['role']}: {message['content']}" for message in body["messages"])
         ] += 1
-        found = completion(body, answer(body))
-        self.tokens += found["usage"]["total_tokens"]
-        return web.json_response(found)
+        document = completion(body, answer(body))
+        self.tokens += document["usage"]["total_tokens"]
+        return web.json_response(document)
 
     def _over_limit(self) -> bool:
         """Whether a request comes sooner than `requests_per_second` allows (a bucket of one second)."""
@@ -144,7 +145,10 @@ class Server:
         return web.Response(text="ready\n")
 
     async def _stats(self, request: web.Request) -> web.Response:
-        """`?about=TEXT`: `calls` and `repeated` of those alone whose messages have this text, such as the task of one request."""
+        """The counts.
+
+        `?about=TEXT` has `calls` and `repeated` count only calls with this text in a message.
+        """
         about = request.query.get("about", "")
         counts = [count for text, count in self.asked_for.items() if about in text]
         repeated = sum(counts) - len(counts)

@@ -1,7 +1,7 @@
-"""The grammar of the quickstart's task: a customer's message to support -> category, priority and product as compact JSON.
+"""The grammar of the quickstart's task: a customer's message to support becomes compact JSON.
 
-What a reader needs is in the text without ambiguity: the product by its name, the category by a symptom that no other category has, the
-priority by one clear phrase. Everything else varies freely.
+What a reader needs is in the text without ambiguity: the product by its name, the category by a symptom that
+no other category has, the priority by one clear phrase. Everything else varies freely.
 """
 
 import json
@@ -258,8 +258,10 @@ def plan() -> dict[str, object]:
     """The plan of this task."""
     return {
         "language": "English",
-        "prompts": "a message of 2 to 5 sentences from a customer of a maker of household devices to its support",
-        "responses": 'one line of compact JSON with the members category, priority, product in this order: {"category":"...",'
+        "prompts": "a message of 2 to 5 sentences from a customer of a maker of household devices "
+        "to its support",
+        "responses": "one line of compact JSON with the members category, priority, product in this order: "
+        '{"category":"...",'
         '"priority":"...","product":"..."}',
         "topics": list(SYMPTOMS),
         "axes": [
@@ -272,7 +274,8 @@ def plan() -> dict[str, object]:
 
 SYSTEM_MESSAGE = (
     "Given a customer's message to support, you will answer with one line of JSON and nothing else: "
-    '{"category":"...","priority":"...","product":"..."}, where category is one of billing, bug, account, shipping, feature, '
+    '{"category":"...","priority":"...","product":"..."}, '
+    "where category is one of billing, bug, account, shipping, feature, "
     "priority is one of low, medium, high, and product is the product's name as written in the message."
 )
 

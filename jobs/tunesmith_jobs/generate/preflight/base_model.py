@@ -55,14 +55,15 @@ def _architecture(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
         return
     code = facts.config.get("auto_map")
     if code:
-        why = f"{facts.uri} brings Python code of its own ({', '.join(sorted(map(str, code)))}), which is never run"
+        names = ", ".join(sorted(map(str, code)))
+        why = f"{facts.uri} brings Python code of its own ({names}), which is never run"
         remedy = "choose a model whose architecture transformers knows by itself"
-        yield _error("RemoteCode", why, facts.model_type, remedy)
+        yield _error(why, facts.model_type, remedy, reason="RemoteCode")
         return
     guess = difflib.get_close_matches(facts.model_type, supported, n=3)
     near = f"; there are {', '.join(guess)}" if guess else ""
     why = f"{facts.uri} is not a causal language model that can be loaded{near}"
-    yield _error("UnsupportedModel", why, facts.model_type, "choose another base model")
+    yield _error(why, facts.model_type, "choose another base model", reason="UnsupportedModel")
 
 
 def _weights(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
@@ -72,21 +73,22 @@ def _weights(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
     other = sorted(weights - _LOADABLE)
     if quantised or other:
         yield _error(
-            "QuantisedModel",
             f"{facts.uri}: the weights are quantised, and no adapter can be merged into them",
             method or ", ".join(other),
             "name the original, unquantised model: Tunesmith quantises it for training itself, "
             "and merges into the original weights",
+            reason="QuantisedModel",
         )
 
 
 def _template(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
     if not facts.chat_template:
         yield _error(
-            "NoChatTemplate",
             f"{facts.uri} has no chat template, so it is not known how to ask it",
             None,
-            "choose the instruction-tuned version of the model, or put a chat_template.jinja next to its tokenizer",
+            "choose the instruction-tuned version of the model, "
+            "or put a chat_template.jinja next to its tokenizer",
+            reason="NoChatTemplate",
         )
         return
     try:
@@ -105,11 +107,14 @@ def _template(facts: BaseFacts, _: Training) -> Iterator[TunesmithError]:
 
 
 def _invalid_template(why: str) -> BadRequest:
-    return _error("ChatTemplateInvalid", why, None, "repair its chat template")
+    return _error(why, None, "repair its chat template", reason="ChatTemplateInvalid")
 
 
 def _modules(facts: BaseFacts, training: Training) -> Iterator[TunesmithError]:
-    """Names must be those of the files. A mixture of experts is renamed on loading, an unknown GGUF too: no check then."""
+    """Names must be those of the files.
+
+    A mixture of experts is renamed on loading, an unknown GGUF too: no check then.
+    """
     experts = ("num_experts", "num_local_experts", "n_routed_experts")
     if any(facts.setting(name) for name in experts) or not facts.linear_modules:
         return
@@ -154,5 +159,5 @@ def _length(facts: BaseFacts, training: Training) -> Iterator[TunesmithError]:
         )
 
 
-def _error(reason: str, why: str, value: object, remedy: str) -> BadRequest:
+def _error(why: str, value: object, remedy: str, *, reason: str) -> BadRequest:
     return BadRequest(why, reason=reason, problems=[Problem(_BASE, why, value, remedy)])

@@ -1,4 +1,4 @@
-"""The checks, each of one part of a request: it yields the errors, or raises the one there is."""
+"""The checks, each of one part of a request. A check yields its errors, or raises one."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ from tunesmith_jobs.trackers import check_trackers_if_this_trains
 
 
 def store(attempt: Attempt) -> Iterable[TunesmithError]:
-    """The store can be written, and only if a name is not taken."""
+    """The store can be written, and refuses to write where something is already."""
     attempt.store.probe()
     return ()
 
@@ -55,7 +55,7 @@ def output(attempt: Attempt) -> Iterable[TunesmithError]:
 
 
 def answer_format(attempt: Attempt) -> Iterable[TunesmithError]:
-    """The evaluation's JSON schema is one."""
+    """The evaluation's JSON schema is valid."""
     answer = attempt.spec.evaluation.format
     if answer is None or answer.json_schema is None:
         return

@@ -9,7 +9,7 @@ from tunesmith_jobs.teacher.prices import find_price
 
 
 def needs(spec: Spec, facts: BaseFacts | None, use: TeacherUse) -> Iterable[str]:
-    """Calls and their price, memory and place in the store; a warning for a budget that the estimate passes."""
+    """Calls and their price, memory and storage, and warnings for a budget that the estimate passes."""
     if use.calls:
         usd = _usd(spec, use)
         price = f", about {usd:.2f} USD" if usd is not None else ", at a price that is not known here"
@@ -24,7 +24,8 @@ def needs(spec: Spec, facts: BaseFacts | None, use: TeacherUse) -> Iterable[str]
         stored = store_bytes(facts, spec.data, spec.training, spec.merge.dtype)
         yield (
             f"estimate: training {facts.parameters / 1e6:,.0f} million parameters takes about "
-            f"{in_words(memory.total)} of {'GPU ' if gpu else ''}memory ({in_words(memory.least)} at the least); "
+            f"{in_words(memory.total)} of {'GPU ' if gpu else ''}memory "
+            f"({in_words(memory.least)} at the least); "
             f"the store about {in_words(stored)}"
         )
         if not facts.licence.name:

@@ -12,7 +12,8 @@ from tunesmith_jobs.generate.preflight import checks
 from tunesmith_jobs.generate.preflight.base_model import look_at_base
 from tunesmith_jobs.generate.preflight.needs import needs
 
-# Which class, and so which exit code, the error of several faults has: what needs a person's hand comes before what may pass.
+# Which class, and so which exit code, the error of several faults has: what needs a person's hand comes
+# before what may pass.
 _WORST_FIRST: tuple[type[TunesmithError], ...] = (BadRequest, Refused, BadData, Gone, TryAgain)
 Check = Callable[[Attempt], Iterable[TunesmithError]]
 
