@@ -88,8 +88,8 @@ def needs(spec: Spec, facts: BaseFacts | None, use: TeacherUse) -> Iterable[str]
             f"estimate: training {facts.parameters / 1e6:,.0f} million parameters takes about {in_words(memory.total)} of "
             f"{'GPU ' if gpu else ''}memory ({in_words(memory.least)} at the least); the store about {in_words(stored)}"
         )
-        if not facts.licence.name:
-            yield f"note: {facts.uri} does not say under which licence it is"
+        if not facts.license.name:
+            yield f"note: {facts.uri} does not say under which license it is"
 
 
 def _found(check: Callable[[Attempt], Iterable[TunesmithError]], attempt: Attempt) -> list[TunesmithError]:
