@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith_jobs.merge.files import header
+from tunesmith_jobs.merge.tensors import header
 
 SIZES = {  # hidden, inner, layers, heads, key-value heads, vocabulary: TinyLlama 1.1B and Llama 2 7B
     "tiny": (256, 512, 2, 4, 2, 1024),

@@ -1,12 +1,14 @@
 """Reading a finished stage, for later stages, `fetch` and `deliver`."""
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from tunesmith.errors import Gone
 from tunesmith.manifest import MANIFEST, File, Manifest, stage_folder
+from tunesmith.resolve import Snapshot
 from tunesmith_jobs.storage import NotFound, Store
 from tunesmith_jobs.storage.local_files import check_digest, file_digest
 
@@ -18,6 +20,16 @@ def read_manifest(store: Store, run: str, stage: str, key: str) -> Manifest | No
         return parse_manifest(store.read(path), f"{store.url}/{path}")
     except NotFound:
         return None
+
+
+def finished_stages(store: Store, run: str, snapshot: Snapshot) -> list[Manifest]:
+    """The manifests of a snapshot's stages that are done, in their order.
+
+    Nothing is listed: the keys are known.
+    """
+    with ThreadPoolExecutor(len(snapshot.stages)) as pool:
+        manifests = pool.map(lambda entry: read_manifest(store, run, entry.name, entry.key), snapshot.stages)
+        return [manifest for manifest in manifests if manifest is not None]
 
 
 def parse_manifest(data: bytes, place: str) -> Manifest:

@@ -20,12 +20,12 @@ def source(tmp_path: Path, monkeypatch) -> Path:
     return path
 
 
-def test_the_folder_is_made_once_whole_with_licence_and_provenance(source: Path, tmp_path: Path, capsys):
+def test_the_folder_is_made_once_whole_with_license_and_provenance(source: Path, tmp_path: Path, capsys):
     to = tmp_path / "models" / "demo model"
     assert demo_model.main(["--to", str(to)]) == 0
     facts = inspect_base(find_base(str(to)))
-    assert facts.licence.name == "apache-2.0"
-    assert set(facts.licence.files) == {"LICENSE", "README.md"}
+    assert facts.license.name == "apache-2.0"
+    assert set(facts.license.files) == {"LICENSE", "README.md"}
     assert "Apache License" in (to / "LICENSE").read_text()
     assert json.loads((to / "converted-from.json").read_text())["sha256"] in (to / "README.md").read_text()
     assert [path.name for path in to.parent.iterdir()] == ["demo model"], "nothing unfinished is left"

@@ -57,7 +57,7 @@ def test_the_chat_template_is_looked_for_as_transformers_does(model: Path):
     assert facts(model).chat_template == "new file"
 
 
-LICENCES = {
+LICENSES = {
     "---\nlicense: mit\n---\n": ("mit", ""),
     "---\nlicense: other\nlicense_name: llama3\nlicense_link: LICENSE\n---\n": ("llama3", "LICENSE"),
     "---\nlicense: other\n---\n": ("other", ""),
@@ -66,12 +66,12 @@ LICENCES = {
 }
 
 
-@pytest.mark.parametrize("card", LICENCES)
-def test_the_licence_is_what_the_model_card_says(model: Path, card):
+@pytest.mark.parametrize("card", LICENSES)
+def test_the_license_is_what_the_model_card_says(model: Path, card):
     (model / "README.md").write_text(card)
-    found = facts(model).licence
-    assert (found.name, found.link) == LICENCES[card]
-    assert found.files == ("LICENSE", "README.md")
+    stated = facts(model).license
+    assert (stated.name, stated.link) == LICENSES[card]
+    assert stated.files == ("LICENSE", "README.md")
 
 
 def test_values_of_a_language_part_count_where_a_model_has_several(model: Path):

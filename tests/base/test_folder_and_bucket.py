@@ -1,5 +1,6 @@
 """Base models in a folder and in a bucket (a real SeaweedFS)."""
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -132,13 +133,13 @@ def test_a_bucket_is_opened_as_a_copy_with_the_models_files_only(bucket, model: 
 
 
 def test_bucket_and_folder_give_the_same_facts(bucket, model: Path):
-    found, local = inspect_base(find_base(bucket)), inspect_base(find_base(str(model)))
-    assert (found.tensors, found.config, found.chat_template) == (
+    stored, local = inspect_base(find_base(bucket)), inspect_base(find_base(str(model)))
+    assert (stored.tensors, stored.config, stored.chat_template) == (
         local.tensors,
         local.config,
         local.chat_template,
     )
-    assert (found.total_bytes, found.licence) == (local.total_bytes, local.licence)
+    assert (stored.total_bytes, stored.license) == (local.total_bytes, local.license)
 
 
 def test_a_bucket_that_changed_since_it_was_pinned_is_gone(bucket, s3, tmp_path):
@@ -172,9 +173,13 @@ def test_an_untouched_folder_is_not_hashed_again_and_a_touched_one_is(tmp_path, 
     time.sleep(2.1)  # a folder written just now is hashed in any case
     pin = find_base(f"file://{folder}")
     hashed = []
-    monkeypatch.setattr(
-        "tunesmith_jobs.base.source._sha256", lambda path, *rest: hashed.append(path.name) or "x"
-    )
+    file_digest = hashlib.file_digest
+
+    def watched(file, name):
+        hashed.append(Path(file.name).name)
+        return file_digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", watched)
     open_base(pin, tmp_path / "one")
     assert hashed == []
     weights = folder / "model.safetensors"
@@ -182,9 +187,8 @@ def test_an_untouched_folder_is_not_hashed_again_and_a_touched_one_is(tmp_path, 
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    os.utime(
-        weights, ns=(stat.st_atime_ns, stat.st_mtime_ns)
-    )  # same size, same time: only the inode's own time tells
+    # The same size and the same time: only the inode's own time tells.
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     with pytest.raises(Gone, match="has changed since"):
         open_base(pin, tmp_path / "two")
     assert "model.safetensors" in hashed

@@ -29,7 +29,7 @@ def test_the_head_is_read_as_gguf_itself_reads_it(file: Path):
 
 def test_facts_of_a_gguf_come_from_its_head(file: Path):
     facts = inspect_base(find_base(str(file)))
-    assert (facts.gguf, facts.model_type, facts.context_length, facts.licence.name) == (
+    assert (facts.gguf, facts.model_type, facts.context_length, facts.license.name) == (
         True,
         "llama",
         256,
@@ -62,7 +62,7 @@ def test_a_gguf_becomes_a_plain_folder_with_the_bits_that_transformers_gives(fil
     )
 
 
-def test_the_plain_folder_loads_offline_and_keeps_template_and_licence(opened: Path):
+def test_the_plain_folder_loads_offline_and_keeps_template_and_license(opened: Path):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -71,7 +71,7 @@ def test_the_plain_folder_loads_offline_and_keeps_template_and_licence(opened: P
     assert "quantization_config" not in json.loads((opened / "config.json").read_text())
     assert tokenizer.apply_chat_template([{"role": "user", "content": "ab"}], tokenize=False) == "user: ab"
     assert tokenizer.model_max_length == 256
-    assert inspect_base(find_base(str(opened))).licence.name == "apache-2.0"
+    assert inspect_base(find_base(str(opened))).license.name == "apache-2.0"
     assert (opened / "model.safetensors").stat().st_mode & 0o444 == 0o444
 
 

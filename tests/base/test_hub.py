@@ -71,7 +71,7 @@ def test_a_download_can_be_watched_and_ended_between_files(hub: Hub, files, tmp_
 def test_finding_and_inspecting_fetches_no_weights(hub: Hub, files):
     hub.push(NAME, files)
     facts = inspect_base(find_base(URI))
-    assert facts.licence.name == "apache-2.0"
+    assert facts.license.name == "apache-2.0"
     assert facts.parameters == sum(tensor.elements for tensor in facts.tensors.values()) > 90_000
     assert {name.rpartition(".")[2] for name in facts.linear_modules} == {
         *("q_proj", "k_proj", "v_proj", "o_proj"),
@@ -234,7 +234,7 @@ def test_a_gguf_file_is_inspected_by_its_head_alone(hub: Hub, tmp_path):
     pin = find_base("hf://org/gguf@main/tiny.gguf")
     assert pin.detail["files"].split() == ["LICENSE", "tiny.gguf"]
     facts = inspect_base(pin)
-    assert (facts.model_type, facts.gguf, facts.licence.files) == ("llama", True, ("LICENSE",))
+    assert (facts.model_type, facts.gguf, facts.license.files) == ("llama", True, ("LICENSE",))
     assert set(hub.bytes_sent("tiny.gguf")) == {"bytes=0-1048575"}
     with pytest.raises(BadRequest, match=r"other\.gguf, tiny\.gguf"):
         find_base("hf://org/gguf@main/tiny.Q4.gguf")

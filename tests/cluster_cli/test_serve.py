@@ -215,4 +215,4 @@ def test_without_a_token_it_does_not_start(tmp_path):
         check=False,
     )
     assert done.returncode == 78
-    assert "TUNESMITH_SESSION holds no sha256" in done.stderr
+    assert "TUNESMITH_SESSION does not hold a sha256" in done.stderr

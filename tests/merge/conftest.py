@@ -1,4 +1,7 @@
-"""Tiny base models, made once: a Llama as most models are, and a GPT-2, whose linear layers are stored transposed and have biases."""
+"""Tiny base models, made once: a Llama as most models are, and a GPT-2.
+
+The linear layers of a GPT-2 are stored transposed and have biases.
+"""
 
 import sys
 from pathlib import Path
@@ -51,9 +54,9 @@ class Bases:
 
         source = self("gpt2")
         path.mkdir()
-        found = load_file(source / "model.safetensors")
+        weights = load_file(source / "model.safetensors")
         save_file(
-            {name.removeprefix("transformer."): tensor for name, tensor in found.items()},
+            {name.removeprefix("transformer."): tensor for name, tensor in weights.items()},
             path / "model.safetensors",
             {"format": "pt"},
         )

@@ -1,4 +1,4 @@
-"""Merging in tests: an adapter made by PEFT, merged by us and by PEFT."""
+"""Merging in tests: an adapter made by PEFT, merged by Tunesmith and by PEFT."""
 
 import contextlib
 import json
@@ -21,10 +21,11 @@ from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import find_base
 from tunesmith_jobs.merge.adapter import read_adapter
 from tunesmith_jobs.merge.blocks import Kept
-from tunesmith_jobs.merge.files import read_base, read_tensors
-from tunesmith_jobs.merge.folder import beside, index, merged_config, read_config
-from tunesmith_jobs.merge.plan import plan
+from tunesmith_jobs.merge.layout import lay_out
+from tunesmith_jobs.merge.model_folder import copied_files, index, merged_config, read_config
 from tunesmith_jobs.merge.stream import write_shard
+from tunesmith_jobs.merge.tensors import read_tensors
+from tunesmith_jobs.merge.weights import read_base
 from tunesmith_jobs.storage import open_store
 
 SYSTEM = "Given a question, you will answer.\nBriefly: 简短。"
@@ -73,7 +74,7 @@ def tuned(base: Path, adapter: Path) -> torch.nn.Module:
 
 
 class FileWriter:
-    """Where a shard goes: the store's writer without a store."""
+    """The file that a shard is written to, like a store's writer."""
 
     digest = File(path="", size=0, sha256="")
 
@@ -86,27 +87,23 @@ def merge_folder(
 ) -> Kept:
     """What the stage does, without store and card."""
     to.mkdir()
-    wish = Merge.model_validate(settings, by_name=True)
+    merge = Merge.model_validate(settings, by_name=True)
     config = read_config(adapter, "adapter_config.json")
     changes = read_adapter(config, read_tensors(adapter / "adapter_model.safetensors"))
-    todo = plan(
-        read_base(base), read_config(base), changes, wish, square_transposed=bool(config["fan_in_fan_out"])
-    )
+    square_transposed = bool(config["fan_in_fan_out"])
+    layout = lay_out(read_base(base), read_config(base), changes, merge, square_transposed=square_transposed)
     kept = Kept()
-    for shard in todo.shards:
+    for shard in layout.shards:
         with (to / shard.file).open("wb") as file:
-            kept.add(
-                write_shard(
-                    shard, FileWriter(file), seed=wish.seed, block_elements=block_elements, workers=workers
-                )
-            )
+            out = FileWriter(file)
+            kept.add(write_shard(shard, out, seed=merge.seed, block_elements=block_elements, workers=workers))
         assert (to / shard.file).stat().st_size == shard.size
     (to / "config.json").write_bytes(
-        merged_config((base / "config.json").read_bytes(), dtype=wish.dtype, untied=todo.untied)
+        merged_config((base / "config.json").read_bytes(), dtype=merge.dtype, untied=layout.untied)
     )
-    if (table := index(todo)) is not None:
+    if (table := index(layout)) is not None:
         (to / "model.safetensors.index.json").write_bytes(table)
-    for name, path in beside(base):
+    for name, path in copied_files(base):
         (to / name).parent.mkdir(exist_ok=True)
         (to / name).write_bytes(path.read_bytes())
     return kept
@@ -114,11 +111,11 @@ def merge_folder(
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
     """All weights of a folder, read by the safetensors library."""
-    found = {}
+    weights = {}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, "pt") as file:
-            found |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no dict
-    return found
+            weights |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
+    return weights
 
 
 def edit_config(folder: Path, **values: Any) -> None:

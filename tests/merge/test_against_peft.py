@@ -166,7 +166,10 @@ def test_square_layers_of_unknown_orientation_follow_the_adapters_config(bases, 
 
 
 def test_where_a_blas_sums_in_another_order_the_difference_is_a_few_roundings(bases, tmp_path):
-    """A rank beyond what a BLAS sums in one go, and blocks as small as can be: here the order differs. Counted, and bounded."""
+    """A rank beyond what a BLAS sums in one go, and blocks as small as can be: here the order differs.
+
+    Counted, and bounded.
+    """
     adapter = make_adapter(bases("llama"), tmp_path / "adapter", r=600)
     merge_folder(bases("llama"), adapter, tmp_path / "merged", block_elements=1)
     expected, factors = (

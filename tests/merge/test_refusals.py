@@ -25,9 +25,9 @@ def copy(adapter, tmp_path):
 
 def edit_tensors(folder, edit):
     path = folder / "adapter_model.safetensors"
-    found = load_file(path)
-    edit(found)
-    save_file(found, path)
+    weights = load_file(path)
+    edit(weights)
+    save_file(weights, path)
 
 
 CONFIGS = {
@@ -132,7 +132,7 @@ BROKEN = {  # what is done to the adapter's tensors -> class, reason, text
         lambda t: t.update({f"{Q}.lora_magnitude_vector": torch.ones(64)}),
         BadData,
         "BrokenAdapter",
-        "says no DoRA",
+        "does not ask for DoRA",
     ),
     "numbers that are not finite": (
         lambda t: t.update({f"{Q}.lora_A.weight": torch.full((4, 64), torch.nan)}),
@@ -222,9 +222,9 @@ def test_an_overflow_of_float16_names_the_tensor(bases, tmp_path):
 
 def test_an_overflow_in_an_untouched_tensor_names_it_too(adapter, tmp_path):
     base = tiny_model(tmp_path / "base", dtype="bfloat16", tie=False)
-    found = load_file(base / "model.safetensors")
-    found["model.norm.weight"][3] = 1e6
-    save_file(found, base / "model.safetensors", {"format": "pt"})
+    weights = load_file(base / "model.safetensors")
+    weights["model.norm.weight"][3] = 1e6
+    save_file(weights, base / "model.safetensors", {"format": "pt"})
     with pytest.raises(BadData, match=r"model\.norm\.weight"):
         merge_folder(base, adapter, tmp_path / "merged", dtype="float16")
 

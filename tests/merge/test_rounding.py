@@ -19,9 +19,9 @@ def rounded(values, key=KEY, first=0, dtype="BF16"):
 
 def test_stochastic_rounding_gives_a_neighbour_and_the_right_mean():
     value, count = np.float32(1 + 0.3 / 128), 200_000  # 0.3 of the way between two bfloat16
-    found = rounded(np.full(count, value))
-    assert set(found.tolist()) == {1.0, 1 + 1 / 128}
-    up = (found > 1).mean()
+    results = rounded(np.full(count, value))
+    assert set(results.tolist()) == {1.0, 1 + 1 / 128}
+    up = (results > 1).mean()
     assert abs(up - 0.3) < 5 * (0.3 * 0.7 / count) ** 0.5
 
 

@@ -106,7 +106,7 @@ def test_the_report_says_how_much_of_the_update_is_kept(run, merged):
     assert [event.unit for event in run[2].events[:-1]] == ["MB"] * (len(run[2].events) - 1)
 
 
-def test_the_card_names_base_licence_data_and_keys(merged, run):
+def test_the_card_names_base_license_data_and_keys(merged, run):
     card = merged.read("model/README.md").decode()
     head = yaml.safe_load(card.split("---\n")[1])
     assert head["license"] == "unknown"
@@ -134,15 +134,16 @@ def test_a_finished_merge_is_not_done_again(run, tmp_path):
 
 
 def test_the_stage_does_without_torch(tmp_path):
-    code = "import sys, tunesmith_jobs.merge.work; sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
+    code = (
+        "import sys, tunesmith_jobs.merge.work;"
+        " sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("moment", [1, 2, 3])
-def test_a_merge_that_was_killed_goes_on_at_the_first_missing_shard(
-    moment, run, bases, tmp_path, monkeypatch
-):
-    """The first attempt dies like a process does: in the midst of its `moment`-th shard, without any clean-up in the store."""
+def test_a_merge_that_was_killed_continues_at_the_first_missing_shard(moment, run, bases, tmp_path):
+    """The first attempt dies like a process, within its `moment`-th shard: nothing is cleaned up."""
     whole, url, _ = run
     url_here = f"file://{tmp_path / 'store'}"
     adapter = Finished(
@@ -158,10 +159,8 @@ def test_a_merge_that_was_killed_goes_on_at_the_first_missing_shard(
             raise _Killed
         return write_shard(shard, out, **settings)
 
-    monkeypatch.setattr("tunesmith_jobs.merge.work.write_shard", dies)
     with pytest.raises(_Killed):
-        merge(Attempt("merge", snapshot, open_store(url_here), tmp_path / "one", "first"))
-    monkeypatch.undo()
+        merge(Attempt("merge", snapshot, open_store(url_here), tmp_path / "one", "first"), dies)
     ended = run_module(MODULE, snapshot, url_here, tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("is there already") == moment - 1

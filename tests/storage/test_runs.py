@@ -11,9 +11,9 @@ from stages import run_module, snapshot_for
 from tunesmith.errors import Gone
 from tunesmith.manifest import Manifest
 from tunesmith.stages import ORDER
-from tunesmith_jobs import runs
 from tunesmith_jobs.attempt import Attempt, Outcome, new_attempt
 from tunesmith_jobs.deliver.work import work as deliver
+from tunesmith_jobs.runs.command import main
 from tunesmith_jobs.storage import open_store
 
 FILES = {
@@ -45,10 +45,10 @@ FILES = {
 
 @pytest.fixture
 def ask(capfdbinary, url, monkeypatch):
-    """Run a verb in this process; its output, and its exit code checked."""
+    """Run a subcommand in this process; its output, and its exit code checked."""
 
     def ask(*arguments, code=0):
-        assert runs.main(["--store", url, *arguments]) == code
+        assert main(["--store", url, *arguments]) == code
         out, err = capfdbinary.readouterr()
         assert b"Traceback" not in err
         assert bool(err) is (code != 0)
@@ -97,11 +97,11 @@ def test_manifests_by_their_keys_and_all_of_a_run(ask, finish):
         Manifest.model_validate(item)
         for item in json.loads(ask("manifests", "--run", "r", "--snapshot", str(file)))
     ]
-    assert [(one.stage, one.key) for one in by_key] == [
+    assert [(manifest.stage, manifest.key) for manifest in by_key] == [
         (name, snapshot.key(name)) for name in ("generate", "train")
     ]
     every = [Manifest.model_validate(item) for item in json.loads(ask("manifests", "--run", "r"))]
-    assert [(one.stage, one.key) for one in every] == [
+    assert [(manifest.stage, manifest.key) for manifest in every] == [
         ("generate", snapshot.key("generate")),
         ("generate", old.key("generate")),
         ("train", snapshot.key("train")),
@@ -132,21 +132,21 @@ def test_fetch_copies_each_part_checked_and_takes_evaluates_card(ask, finish, tm
     to = tmp_path / "a folder"
     fetch = ("fetch", "--run", "r", "--snapshot", str(file), "--to", str(to))
     answer = json.loads(ask(*fetch))
-    found = {str(path.relative_to(to)): path.read_bytes() for path in to.rglob("*") if path.is_file()}
-    assert sorted(found) == [
+    fetched = {str(path.relative_to(to)): path.read_bytes() for path in to.rglob("*") if path.is_file()}
+    assert sorted(fetched) == [
         *("adapter/adapter_config.json", "adapter/adapter_model.safetensors"),
         *("dataset/report.json", "dataset/system_message.txt", "dataset/test.jsonl", "dataset/train.jsonl"),
         *("model/README.md", "model/config.json", "model/model.safetensors"),
         *("report/answers.jsonl", "report/report.html", "report/report.json"),
     ]
-    assert found["model/README.md"] == b"card with table"
+    assert fetched["model/README.md"] == b"card with table"
     assert {item["path"]: item["sha256"] for item in answer["files"]} == {
-        path: hashlib.sha256(data).hexdigest() for path, data in found.items()
+        path: hashlib.sha256(data).hexdigest() for path, data in fetched.items()
     }
     assert answer["kept"] == 0
 
 
-def test_fetch_goes_on_where_it_was_stopped(ask, finish, tmp_path):
+def test_fetch_resumes_where_it_was_stopped(ask, finish, tmp_path):
     _, file = finish(*ORDER[:4])
     to = tmp_path / "to"
     fetch = ("fetch", "--run", "r", "--snapshot", str(file), "--to", str(to), "--only", "model")
@@ -187,15 +187,15 @@ def test_log_delete_and_probe(ask, finish, store):
 
 
 def test_a_missing_bucket_has_the_texts_and_codes_of_a_stage(s3_env, capfd):
-    assert runs.main(["--store", "s3://nobodys/x", "probe"]) == 77
+    assert main(["--store", "s3://nobodys/x", "probe"]) == 77
     assert "aws s3 mb s3://nobodys" in capfd.readouterr().err
 
 
 def test_it_starts_without_torch_and_without_boto3(tmp_path):
     script = """
 import sys
-from tunesmith_jobs import runs
-assert runs.main(["--store", sys.argv[1], "list"]) == 0
+from tunesmith_jobs.runs.command import main
+assert main(["--store", sys.argv[1], "list"]) == 0
 assert not {"torch", "boto3", "openai", "transformers"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script, f"file://{tmp_path}"], check=True)

@@ -1,12 +1,14 @@
-"""Base models: found and pinned by name, opened by pin, inspected without their weights. Addresses: see uri.py.
+"""Base models: found and pinned by address, opened by pin, inspected without their weights.
 
-    pin = find_base("hf://org/name@main", token=None)      # the commit, or a digest of the files; downloads next to nothing
-    facts = inspect_base(pin)                              # config, tensors, chat template, licence; range reads
-    folder = open_base(pin, work)                          # a folder with exactly the pinned files, weights as safetensors
+Addresses: see address.py.
 
-Faults: BadRequest with reason ModelNotFound, ModelGated, ModelUnreadable, BadModelURI; Refused for a token or credentials; TryAgain for
-a hub or bucket that cannot be reached; Gone where a pin no longer holds. Remote code is never run, other formats than safetensors never
-loaded.
+    pin = find_base("hf://org/name@main", token=None)  # the commit, or a digest of the files
+    facts = inspect_base(pin)                          # config, tensors, chat template, license
+    folder = open_base(pin, work)                      # a folder with the pinned files
+
+Errors: BadRequest with reason ModelNotFound, ModelGated, ModelUnreadable or BadModelURI; Refused for a token
+or credentials; TryAgain for a hub or store that cannot be reached; Gone if a pin no longer holds. Remote code
+is never run, and no weights but safetensors are loaded.
 """
 
 import shutil
@@ -15,126 +17,139 @@ from pathlib import Path
 
 from tunesmith.errors import BadRequest, Gone
 from tunesmith.manifest import Pin
-from tunesmith_jobs.base.choose import check_index, choose
-from tunesmith_jobs.base.facts import BaseFacts, Licence, Tensor, inspect, read_index
-from tunesmith_jobs.base.hub import Hub
-from tunesmith_jobs.base.source import Bucket, Entry, Folder, Source, digest
-from tunesmith_jobs.base.uri import Place, read_uri
+from tunesmith_jobs.base.address import Address, read_address
+from tunesmith_jobs.base.facts import BaseFacts, License, Tensor
+from tunesmith_jobs.base.folder import FolderFiles
+from tunesmith_jobs.base.gguf_facts import gguf_facts
+from tunesmith_jobs.base.hub import HubFiles
+from tunesmith_jobs.base.model_files import FileState, ModelFiles, digest
+from tunesmith_jobs.base.model_json import read_index
+from tunesmith_jobs.base.needed_files import check_index, needed_files
+from tunesmith_jobs.base.safetensors_facts import safetensors_facts
+from tunesmith_jobs.base.store import StoreFiles
 
-__all__ = ["BaseFacts", "Licence", "Tensor", "find_base", "inspect_base", "open_base"]
+__all__ = ["BaseFacts", "License", "Tensor", "find_base", "inspect_base", "open_base"]
 
 Watch = Callable[[int, int], None]
+"""Is called with the bytes that have arrived and the bytes of all files."""
 
-# In Pin.detail:
-_FILES = "files"  # the names of the pinned files, one a line
-_STAMP = "stamp"  # of a folder: what its file system said of the files before they were hashed
+_FILES = "files"  # in Pin.detail: the names of the pinned files, one a line
+_STAMP = "stamp"  # in a folder's Pin.detail: `FolderFiles.stamp` before the files were hashed
 
 
 def find_base(uri: str, *, token: str | None = None) -> Pin:
-    """The model at `uri` at its present state: hub commit, or sha256 over names, sizes and contents (S3: ETags).
+    """The model at `uri` as it is now: the hub's commit, or a digest of names, sizes and contents.
 
-    Reads a folder whole, to hash it; of a hub or bucket only lists and small files. `token`: the hub's.
+    In a store the ETags stand for the contents.
+
+    A folder is read whole, to hash it; of a hub or store only lists and small files are read. `token`: the
+    hub's.
     """
-    place = read_uri(uri)
-    source = _source(place, uri, token)
-    names = choose(uri, source.names(), place.file)
-    check_index(uri, names, lambda: read_index(uri, source))
-    if isinstance(source, Hub):
-        source.check_access(names)
-    stamp = source.stamp(names) if isinstance(source, Folder) else ""
-    entries = source.entries(names)
+    address = read_address(uri)
+    files = _files(address, uri, token)
+    names = needed_files(uri, files.names(), address.file)
+    check_index(uri, names, lambda: read_index(uri, files))
+    if isinstance(files, HubFiles):
+        files.check_access(names)
+    stamp = files.stamp(names) if isinstance(files, FolderFiles) else ""
+    states = files.states(names)
     return Pin(
         uri=uri,
-        revision=source.revision or digest(entries),
-        size=sum(entry.size for entry in entries.values()),
+        revision=files.revision or digest(states),
+        size=sum(state.size for state in states.values()),
         detail={_FILES: "\n".join(names)} | ({_STAMP: stamp} if stamp else {}),
     )
 
 
 def inspect_base(pin: Pin, *, token: str | None = None) -> BaseFacts:
-    """What the pinned model is, without its weights."""
-    place, source, names = _pinned(pin, token)
+    """The facts of the pinned model, which are read without its weights."""
+    address, files, names = _pinned(pin, token)
     try:
-        return inspect(pin, source, names, place.file)
+        if address.file:
+            return gguf_facts(pin, files, names, address.file)
+        return safetensors_facts(pin, files, names)
     except KeyError as error:
         raise _changed(pin, f"{error.args[0]} is no longer there") from error
 
 
 def open_base(pin: Pin, work: Path, *, token: str | None = None, watch: Watch | None = None) -> Path:
-    """A folder below `work` with exactly the pinned files, weights as safetensors; a GGUF file is converted, once per `work`.
+    """A folder below `work` with exactly the pinned files, weights as safetensors. A GGUF file is converted.
 
-    The files are links to the hub client's cache, to the model's own folder, or to copies in `work`: to be read, never written.
-    `watch` is told the bytes that are here and those of all files, whenever one is; what it raises ends the download.
+    The files are links to the hub client's cache, to the model's own folder, or to copies in `work`: to be
+    read, never written. `watch` is called whenever a file has arrived; if it raises, the download ends.
     """
-    place, source, names = _pinned(pin, token)
-    here = work / "base" / pin.revision[:16]
+    address, files, names = _pinned(pin, token)
+    folder = work / "base" / pin.revision[:16]
     try:
-        before = _check(pin, source, names)
-        files: dict[str, Path] = {}
-        for name, path in source.fetch(names, here / "files"):
-            files[name] = path
+        before = _check(pin, files, names)
+        paths: dict[str, Path] = {}
+        for name, path in files.fetch(names, folder / "files"):
+            paths[name] = path
             if watch is not None:
-                watch(sum(file.stat().st_size for file in files.values()), pin.size)
-        if not isinstance(source, Folder) and _check(pin, source, names) != before:
+                watch(sum(arrived.stat().st_size for arrived in paths.values()), pin.size)
+        if not isinstance(files, FolderFiles) and _check(pin, files, names) != before:
             raise _changed(pin, "it changed while it was read")
     except KeyError as error:
         raise _changed(pin, f"{error.args[0]} is no longer there") from error
-    if place.file:
-        return _converted(files, place.file, here / "model")
-    return _linked(files, here / "model")
+    if address.file:
+        return _converted(paths, address.file, folder / "model")
+    return _linked(paths, folder / "model")
 
 
-def _source(place: Place, uri: str, token: str | None, *, commit: str = "") -> Source:
-    match place.kind:
+def _files(address: Address, uri: str, token: str | None, *, commit: str = "") -> ModelFiles:
+    match address.kind:
         case "hub":
-            return Hub(place, token, commit=commit)
-        case "s3":
-            return Bucket(place)
+            return HubFiles(address, token, commit=commit)
+        case "store":
+            return StoreFiles(address)
         case "folder":
-            return Folder(place, uri)
+            return FolderFiles(address, uri)
 
 
-def _pinned(pin: Pin, token: str | None) -> tuple[Place, Source, tuple[str, ...]]:
-    place = read_uri(pin.uri)
+def _pinned(pin: Pin, token: str | None) -> tuple[Address, ModelFiles, tuple[str, ...]]:
+    address = read_address(pin.uri)
     try:
-        source = _source(place, pin.uri, token, commit=pin.revision)
+        files = _files(address, pin.uri, token, commit=pin.revision)
     except BadRequest as error:
         raise _changed(pin, error.message) from error
-    return place, source, tuple(pin.detail[_FILES].split("\n"))
+    return address, files, tuple(pin.detail[_FILES].split("\n"))
 
 
-def _check(pin: Pin, source: Source, names: Collection[str]) -> Mapping[str, Entry]:
+def _check(pin: Pin, files: ModelFiles, names: Collection[str]) -> Mapping[str, FileState]:
     """The files' present states, if they are the pinned ones. Raises Gone.
 
-    Not asked again where they cannot have changed: a hub's commit, a folder on the machine that pinned it and untouched since.
+    Empty for files that cannot have changed: those of a commit, and those of a folder on the machine that
+    pinned it if nobody has written to them since.
     """
-    if source.revision or (isinstance(source, Folder) and source.stamp(names) == pin.detail.get(_STAMP)):
+    if files.revision:
         return {}
-    entries = source.entries(names)
-    if digest(entries) != pin.revision:
+    if isinstance(files, FolderFiles) and files.stamp(names) == pin.detail.get(_STAMP):
+        return {}
+    states = files.states(names)
+    if digest(states) != pin.revision:
         raise _changed(pin, "it has changed since")
-    return entries
+    return states
 
 
-def _linked(files: Mapping[str, Path], to: Path) -> Path:
-    """A folder of links with the files' own names."""
+def _linked(paths: Mapping[str, Path], to: Path) -> Path:
+    """The folder `to`, with links of the files' own names."""
     shutil.rmtree(to, ignore_errors=True)
-    for name, path in files.items():
+    for name, path in paths.items():
         link = to / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(path.resolve())
     return to
 
 
-def _converted(files: Mapping[str, Path], gguf: str, to: Path) -> Path:
+def _converted(paths: Mapping[str, Path], gguf: str, to: Path) -> Path:
     from tunesmith_jobs.base.gguf import convert
 
     if to.exists():
         return to
     part = to.with_name("converting")
     shutil.rmtree(part, ignore_errors=True)
-    convert(files[gguf], part)
-    for name, path in files.items():
+    convert(paths[gguf], part)
+    for name, path in paths.items():
         if name != gguf:
             shutil.copyfile(path, part / Path(name).name)
     part.rename(to)
@@ -145,5 +160,6 @@ def _changed(pin: Pin, why: str) -> Gone:
     return Gone(
         f"the base model {pin.uri} is not what this run was trained on: {why}",
         reason="ModelGone",
-        remedy="put the model back as it was, or set `rerun: {from: train, id: <new>}` to begin with what is there now",
+        remedy="put the model back as it was, or set `rerun: {from: train, id: <new>}`"
+        " to train on what is there now",
     )

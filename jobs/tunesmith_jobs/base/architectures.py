@@ -1,6 +1,7 @@
-"""Which architectures the training stage can load, for the preflight: its image has neither torch nor transformers.
+"""Which architectures the training stage can load.
 
-A test compares the lists with those of the installed transformers, and prints what to write when they differ.
+The preflight asks, whose image has neither torch nor transformers. A test compares the lists with those of
+the installed transformers, and prints the new lists if they differ.
 """
 
 import json

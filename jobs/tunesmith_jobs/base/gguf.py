@@ -1,7 +1,8 @@
-"""A GGUF file, made into a plain folder of bfloat16 safetensors, as every other base model is.
+"""Converts a GGUF file into a plain folder of bfloat16 safetensors, like those of other base models.
 
-transformers unpacks the blocks; the numbers are those of its own GGUF loading, rounded to bfloat16 once. The weights then move into the
-plain class of the same config, because a model that was loaded from GGUF refuses to be saved.
+transformers unpacks the blocks. The numbers are those of its own GGUF loading, rounded to bfloat16 once. The
+weights then move into the plain class of the same config, because a model that was loaded from GGUF refuses
+to be saved.
 """
 
 import contextlib
@@ -15,13 +16,14 @@ from tunesmith.errors import BadRequest
 from tunesmith_jobs.base.gguf_header import GgufHeader, read_header
 
 CONVERTED = "bfloat16"
+_LICENSE = ("general.license", "general.license.name", "general.license.link")
 
 
 def convert(source: Path, to: Path) -> None:
-    """Write config, tokenizer, chat template, generation config, weights, and a README with the licence into the folder `to`.
+    """Write config, tokenizer, chat template, weights, and a README with the license to the folder `to`.
 
-    Takes 2 bytes of memory and disk per parameter, and about 20 s for the smallest models. Raises BadRequest if the file is no GGUF, or
-    of an architecture that transformers cannot unpack.
+    This takes 2 bytes of memory and disk per parameter, and about 20 s for the smallest models. Raises
+    BadRequest if the file is not GGUF, or has an architecture that transformers cannot unpack.
     """
     header = file_header(source)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -30,11 +32,12 @@ def convert(source: Path, to: Path) -> None:
         import transformers
     except ImportError as error:
         raise BadRequest(
-            f"{source.name}: turning a GGUF file into tensors needs {error.name}, which is not installed here",
+            f"{source.name}: converting a GGUF file needs {error.name}, which is not installed here",
             reason="NotInstalled",
-            remedy="install the extra `train` (on a cluster: use train's image), or give the model as safetensors",
+            remedy="install the extra `train` (on a cluster: use train's image),"
+            " or give the model as safetensors",
         ) from error
-    place = {
+    file = {
         "pretrained_model_name_or_path": str(source.parent),
         "gguf_file": source.name,
         "local_files_only": True,
@@ -43,12 +46,13 @@ def convert(source: Path, to: Path) -> None:
     with _quiet():
         try:
             loaded = transformers.AutoModelForCausalLM.from_pretrained(
-                **place, dtype=torch.bfloat16, quantization_config=unpack
+                **file, dtype=torch.bfloat16, quantization_config=unpack
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(**place)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(**file)
         except (ValueError, KeyError, NotImplementedError) as error:
             raise BadRequest(
-                f"{source.name}: a GGUF file of architecture {header.text('general.architecture')!r} cannot be converted: {error}",
+                f"{source.name}: a GGUF file of architecture {header.text('general.architecture')!r}"
+                f" cannot be converted: {error}",
                 reason="UnsupportedModel",
                 remedy="give the model as safetensors",
             ) from error
@@ -70,7 +74,7 @@ def convert(source: Path, to: Path) -> None:
 
 
 def file_header(source: Path) -> GgufHeader:
-    """The head of a local GGUF file. Raises BadRequest if it is none."""
+    """The header of a local GGUF file. Raises BadRequest if it is not one."""
     with source.open("rb") as file:
 
         def read_range(start: int, length: int) -> bytes:
@@ -88,21 +92,18 @@ def file_header(source: Path) -> GgufHeader:
 
 
 def _card(name: str, header: GgufHeader) -> str:
-    """A model card that carries on the licence which the file names, in the hub's own form."""
+    """A model card with the license that the file names, in the hub's own form."""
     facts = {
         key.removeprefix("general.").replace(".", "_"): header.text(key)
-        for key in _LICENCE
+        for key in _LICENSE
         if header.text(key)
     }
     head = "".join(f"{key}: {json.dumps(value)}\n" for key, value in facts.items())
     return f"---\n{head}---\n\nConverted from the GGUF file {name} to {CONVERTED} safetensors.\n"
 
 
-_LICENCE = ("general.license", "general.license.name", "general.license.link")
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the libraries' own progress bars and notes out of a stage's log."""
+    """Keeps the libraries' progress bars and notes out of a stage's log."""
     with contextlib.redirect_stderr(io.StringIO()):
         yield

@@ -1,4 +1,6 @@
-"""The head of a GGUF file: its metadata and its table of tensors. Pure, without torch or gguf, so that a preflight can read it by ranges.
+"""The header of a GGUF file: its metadata and its table of tensors.
+
+Pure, so that a preflight can read it by ranges.
 
 Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little-endian).
 """
@@ -31,30 +33,39 @@ _AT_ONCE = 1 << 20  # bytes of one range read
 
 @dataclass
 class GgufHeader:
-    """`metadata`: values by key (`general.architecture`, `tokenizer.chat_template`); `tensors`: shape by GGUF name, in torch's order."""
+    """The metadata and the shapes of the tensors.
+
+    `metadata`: values by key (`general.architecture`, `tokenizer.chat_template`).
+    `tensors`: shapes by the names in the file, in torch's order of dimensions.
+    """
 
     metadata: dict[str, Value] = field(default_factory=dict)
     tensors: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def text(self, key: str) -> str:
-        """A text of the metadata, empty if there is none."""
+        """A text of the metadata; empty if there is none."""
         value = self.metadata.get(key)
         return value if isinstance(value, str) else ""
 
     def number(self, key: str) -> int:
-        """A whole number of the metadata, 0 if there is none."""
+        """A whole number of the metadata; 0 if there is none."""
         value = self.metadata.get(key)
         return value if isinstance(value, int) else 0
 
 
 def read_header(read_range: Callable[[int, int], bytes]) -> GgufHeader:
-    """The head of a file whose bytes `read_range(start, length)` gives (fewer at the end). Raises ValueError if it is none."""
+    """The header of a file. Raises ValueError if it is damaged.
+
+    `read_range(start, length)`: gives bytes of the file, fewer at its end.
+    """
     data = _Bytes(read_range)
     if data.take(4) != MAGIC:
         raise ValueError("does not begin as a GGUF file")
-    if (version := data.unpack("<I")) not in _VERSIONS:
+    version = data.unpack("<I")
+    if version not in _VERSIONS:
         raise ValueError(f"GGUF version {version} is not one of {_VERSIONS}")
-    tensors, pairs = int(data.unpack("<Q")), int(data.unpack("<Q"))
+    tensors = int(data.unpack("<Q"))
+    pairs = int(data.unpack("<Q"))
     header = GgufHeader()
     for _ in range(pairs):
         key = data.string()
@@ -73,7 +84,8 @@ def _value(data: "_Bytes", kind: int) -> Value:
         return data.string()
     if kind != _ARRAY:
         return data.unpack(_scalar(kind))
-    inner, count = int(data.unpack("<I")), int(data.unpack("<Q"))
+    inner = int(data.unpack("<I"))
+    count = int(data.unpack("<Q"))
     if inner == _STRING:
         return [data.string() for _ in range(count)]
     code = _scalar(inner)
@@ -99,9 +111,11 @@ class _Bytes:
         if self._position + length > len(self._buffer):
             rest = self._buffer[self._position :]
             more = self._read_range(self._end, max(_AT_ONCE, length - len(rest)))
-            self._buffer, self._position, self._end = rest + more, 0, self._end + len(more)
+            self._buffer = rest + more
+            self._position = 0
+            self._end += len(more)
             if length > len(self._buffer):
-                raise ValueError("ends within its head")
+                raise ValueError("ends within its header")
         start, self._position = self._position, self._position + length
         return self._buffer[start : self._position]
 

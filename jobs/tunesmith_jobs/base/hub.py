@@ -1,37 +1,40 @@
-"""A model on the Hugging Face hub, or on a server that speaks its API (HF_ENDPOINT), through its own client.
+"""The files of a model on the Hugging Face hub, or a server with its API (HF_ENDPOINT), through the client.
 
-The client's cache (HF_HOME) is used: what is there for the pinned commit is not fetched again, and a download that is cut off goes on
-where it stopped as long as the process lives. Only the token that is given is ever sent; telemetry is off.
+The client's cache (HF_HOME) is used: files of the pinned commit that are in it are not fetched again, and a
+download that is cut off resumes where it stopped as long as the process lives. No token but the given one is
+ever sent; telemetry is off.
 """
 
 import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunesmith.errors import BadRequest, Gone, Refused, TryAgain, TunesmithError
 from tunesmith_jobs import before_torch
-from tunesmith_jobs.base.choose import CONFIG
-from tunesmith_jobs.base.source import Entry, side_by_side
-from tunesmith_jobs.base.uri import Place
+from tunesmith_jobs.base.address import Address
+from tunesmith_jobs.base.model_files import FileState, in_parallel
+from tunesmith_jobs.base.needed_files import CONFIG
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
 _SECONDS = 30  # for an answer without weights
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
-_LATER = (408, 425, 429)
-_PARTIAL = 206
-_WHERE = "spec.model.tokenSecret (locally the environment variable HF_TOKEN)"
+_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+_TOKEN_PLACE = "spec.model.tokenSecret (locally the environment variable HF_TOKEN)"  # noqa: S105 - not a password
 
 
-class Hub:
-    """One repository at one commit. `commit`: the pinned one, whose loss is Gone; without it the revision is looked up first."""
+class HubFiles:
+    """One repository at one commit.
 
-    def __init__(self, place: Place, token: str | None, *, commit: str = "") -> None:
-        self.place = place
+    `commit`: the pinned one, whose loss is Gone. Without it the commit of the revision is looked up first.
+    """
+
+    def __init__(self, address: Address, token: str | None, *, commit: str = "") -> None:
+        self.address = address
         self.pinned = bool(commit)
         self.token = token
         self._api = _client()
@@ -44,21 +47,24 @@ class Hub:
             self._look_up()
         return sorted(self._sizes)
 
-    def entries(self, names: Collection[str]) -> Mapping[str, Entry]:
+    def states(self, names: Collection[str]) -> Mapping[str, FileState]:
         """Sizes; the commit itself is the state."""
         self.names()
-        return {name: Entry(self._sizes[name], self.revision) for name in names}
+        return {name: FileState(self._sizes[name], self.revision) for name in names}
 
     def check_access(self, names: Collection[str]) -> None:
-        """Read a file, since a gated model's list of files is open to everybody. Raises what the hub says."""
+        """Read a byte, because a gated model's list of files is open to everybody.
+
+        Raises the hub's refusal.
+        """
         self.read_range(CONFIG if CONFIG in names else next(iter(names)), 0, 1)
 
     def _look_up(self) -> None:
-        wanted = self.revision or self.place.revision
+        revision = self.revision or self.address.revision
         with self._faults():
             info = self._api.model_info(
-                self.place.root,
-                revision=wanted,
+                self.address.root,
+                revision=revision,
                 files_metadata=True,
                 timeout=_SECONDS,
                 token=self.token or False,
@@ -71,7 +77,7 @@ class Hub:
         self._sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
 
     def read(self, name: str) -> bytes:
-        """All bytes, by way of the cache."""
+        """All bytes, through the cache."""
         return self._download(name).read_bytes()
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
@@ -79,42 +85,40 @@ class Hub:
         from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff  # type: ignore[attr-defined]  # lazy exports
 
-        cached = try_to_load_from_cache(self.place.root, name, revision=self.revision)
+        cached = try_to_load_from_cache(self.address.root, name, revision=self.revision)
         if isinstance(cached, str):
             with Path(cached).open("rb") as file:
                 file.seek(start)
                 return file.read(length)
-        url = hf_hub_url(self.place.root, name, revision=self.revision, endpoint=constants.ENDPOINT)
-        wanted = {"Range": f"bytes={start}-{start + length - 1}", "Accept-Encoding": "identity"}
-        headers = build_hf_headers(token=self.token or False) | wanted
+        url = hf_hub_url(self.address.root, name, revision=self.revision, endpoint=constants.ENDPOINT)
+        only = {"Range": f"bytes={start}-{start + length - 1}", "Accept-Encoding": "identity"}
+        headers = build_hf_headers(token=self.token or False) | only
         with self._faults(name):
             response = http_backoff("GET", url, headers=headers, timeout=_SECONDS, max_retries=2)
             hf_raise_for_status(response)
-            return (
-                response.content
-                if response.status_code == _PARTIAL
-                else response.content[start : start + length]
-            )
+            if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+                return response.content
+            return response.content[start : start + length]
 
-    def fetch(self, names: Collection[str], to: Path) -> Iterator[tuple[str, Path]]:  # noqa: ARG002 the cache is the place
+    def fetch(self, names: Collection[str], to: Path) -> Iterator[tuple[str, Path]]:  # noqa: ARG002 they are in the cache
         """Downloaded into the client's cache."""
-        return side_by_side(self._download, names)
+        return in_parallel(self._download, names)
 
     def _download(self, name: str) -> Path:
         with self._faults(name):
             return Path(
                 self._api.hf_hub_download(
-                    self.place.root, name, revision=self.revision, token=self.token or False
+                    self.address.root, name, revision=self.revision, token=self.token or False
                 )
             )
 
     @property
     def _named(self) -> str:
-        return f"hf://{self.place.root}@{self.place.revision}"
+        return f"hf://{self.address.root}@{self.address.revision}"
 
     @contextlib.contextmanager
     def _faults(self, name: str = "") -> Iterator[None]:
-        """Turn the client's exceptions into ours."""
+        """Turns the client's exceptions into those of tunesmith.errors."""
         import httpx
         from huggingface_hub import errors
 
@@ -124,13 +128,13 @@ class Hub:
             raise self._missing(f"there is no {name or 'such file'} in {self._named}") from error
         except errors.RevisionNotFoundError as error:
             raise self._missing(
-                f"{self.place.root} on {self._api.endpoint} has no revision {self.place.revision!r}"
+                f"{self.address.root} on {self._api.endpoint} has no revision {self.address.revision!r}"
             ) from error
         except errors.HfHubHTTPError as error:
             raise self._answered(error) from error
         except (
             errors.LocalEntryNotFoundError
-        ) as error:  # the client found no way to the hub, and nothing in its cache
+        ) as error:  # the hub cannot be reached, and the cache lacks the file
             match error.__cause__:
                 case errors.HfHubHTTPError() as cause:
                     raise self._answered(cause) from error
@@ -149,46 +153,51 @@ class Hub:
         ) as error:
             raise self._unreachable(error) from error
         except errors.HFValidationError as error:
-            raise BadRequest(f"{self._named} is no name of a model: {error}", reason="BadModelURI") from error
+            raise BadRequest(f"{self._named} is not a model's name: {error}", reason="BadModelURI") from error
         except OSError as error:
-            if error.errno is None:  # the client's own: fewer bytes than the hub had promised
+            if error.errno is None:  # from the client itself: fewer bytes than the hub had promised
                 raise self._unreachable(error) from error
             raise
 
     def _answered(self, error: "HfHubHTTPError") -> TunesmithError:
-        """What the hub meant by an answer that is no success. It hides private repositories behind 401 and 404."""
+        """The error for an unsuccessful answer. The hub hides private repositories behind 401 and 404."""
         from huggingface_hub import errors
 
         status = error.response.status_code
         if isinstance(error, errors.GatedRepoError):
             return self._gated()
-        if status in (_UNAUTHORIZED, _FORBIDDEN) and self.token:
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and self.token:
             return Refused(
-                f"{self._api.endpoint} refused the token for {self.place.root} (HTTP {status})",
+                f"{self._api.endpoint} refused the token for {self.address.root} (HTTP {status})",
                 reason="TokenRefused",
-                remedy=f"{_WHERE}: a token that may read this model",
+                remedy=f"{_TOKEN_PLACE}: a token that may read this model",
             )
-        if status in (_UNAUTHORIZED, _NOT_FOUND) or isinstance(error, errors.RepositoryNotFoundError):
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND) or isinstance(
+            error, errors.RepositoryNotFoundError
+        ):
             hidden = "" if self.token else "; a private one needs a token"
-            return self._missing(f"{self._api.endpoint} has no model {self.place.root}{hidden}")
-        if status == _FORBIDDEN or isinstance(error, errors.DisabledRepoError):
-            return self._missing(f"{self._api.endpoint} does not give out {self.place.root} (HTTP {status})")
+            return self._missing(f"{self._api.endpoint} has no model {self.address.root}{hidden}")
+        if status == HTTPStatus.FORBIDDEN or isinstance(error, errors.DisabledRepoError):
+            return self._missing(
+                f"{self._api.endpoint} does not give out {self.address.root} (HTTP {status})"
+            )
         if status in _LATER or status >= 500:
             return self._unreachable(error)
         return self._missing(f"{self._api.endpoint} answers HTTP {status} for {self._named}")
 
     def _gated(self) -> TunesmithError:
-        page = f"{self._api.endpoint}/{self.place.root}"
+        page = f"{self._api.endpoint}/{self.address.root}"
         if self.token:
             return Refused(
-                f"the token has no access to the gated model {self.place.root}",
+                f"the token has no access to the gated model {self.address.root}",
                 reason="ModelGated",
-                remedy=f"accept the model's terms at {page} with the token's account, and let the token read gated models",
+                remedy=f"accept the model's terms at {page} with the token's account,"
+                " and let the token read gated models",
             )
         return BadRequest(
-            f"the model {self.place.root} is gated, and there is no token",
+            f"the model {self.address.root} is gated, and no token is set",
             reason="ModelGated",
-            remedy=f"accept its terms at {page}, then set a token: {_WHERE}",
+            remedy=f"accept its terms at {page}, then set a token: {_TOKEN_PLACE}",
         )
 
     def _missing(self, message: str) -> TunesmithError:
@@ -196,15 +205,17 @@ class Hub:
             return Gone(
                 f"{message}; the run had pinned commit {self.revision}",
                 reason="ModelGone",
-                remedy="set `rerun: {from: train, id: <new>}` to begin with what the hub has today",
+                remedy="set `rerun: {from: train, id: <new>}` to train on what the hub has today",
             )
         return BadRequest(
-            message, reason="ModelNotFound", remedy=f"check spec.model.base; {_WHERE} for a private model"
+            message,
+            reason="ModelNotFound",
+            remedy=f"check spec.model.base; {_TOKEN_PLACE} for a private model",
         )
 
     def _offline(self) -> BadRequest:
         return BadRequest(
-            f"{self._named} is not in the client's cache, and HF_HUB_OFFLINE forbids asking the hub",
+            f"{self._named} is not in the client's cache, and HF_HUB_OFFLINE forbids to ask the hub",
             reason="ModelNotFound",
             remedy="unset HF_HUB_OFFLINE, or name a folder or bucket that holds the model",
         )
@@ -214,12 +225,13 @@ class Hub:
         return TryAgain(
             f"{self._named} could not be read from {self._api.endpoint}: {why}",
             reason="HubUnreachable",
-            remedy="run again once the hub can be reached (HF_ENDPOINT, proxy); files that were fetched whole are kept",
+            remedy="run again once the hub can be reached (HF_ENDPOINT, proxy);"
+            " files that have arrived whole are kept",
         )
 
 
 def _client() -> "HfApi":
-    """The hub's client, quiet and without telemetry. Its settings are read from the environment at its first import."""
+    """The hub's client, quiet and without telemetry. It reads the environment when it is first imported."""
     os.environ.update(before_torch.missing_for_hub(os.environ))
     from huggingface_hub import HfApi
 

@@ -1,7 +1,8 @@
 """The model folder, with evaluate's card and report, at `spec.output`.
 
-`tunesmith-manifest.json` is written there last: as long as it is missing, the copy is not whole. An older model at the same place is
-replaced: its marker goes first, its files that the new one lacks go before the new marker comes.
+`tunesmith-manifest.json` is written there last: while it is missing, the copy is not complete. An older model
+at the same place is replaced: its marker is removed first, and those of its files that the new model lacks
+before the new marker is written.
 """
 
 import contextlib
@@ -12,28 +13,28 @@ from pydantic import ValidationError
 
 from tunesmith.errors import TryAgain
 from tunesmith.manifest import Manifest
+from tunesmith.stages import PARTS
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.results import Item, items
 from tunesmith_jobs.storage import NotFound, Store, open_store
 
 MARKER = "tunesmith-manifest.json"
-_REPORT = "report.html"
+_REPORT = PARTS["report"][1].page
 
 
 def work(attempt: Attempt) -> Outcome:
-    """Copy, each file checked on the way in and on the way out."""
+    """Copy the model; each file is checked when it is read and when it has been written."""
     target = open_store(attempt.spec.output)
     finished = {name: attempt.finished(name) for name in ("merge", "evaluate")}
-    wanted = _wanted({name: one.manifest for name, one in finished.items()})
+    wanted = _wanted({name: stage.manifest for name, stage in finished.items()})
     earlier = _marker(target)
     if earlier is None or earlier.key != attempt.key:
         target.delete([MARKER])
         _copy(attempt, target, wanted, finished)
         if earlier is not None:
-            target.delete(
-                [file.path for file in earlier.files if file.path not in {item.path for item in wanted}]
-            )
+            new = {item.path for item in wanted}
+            target.delete([file.path for file in earlier.files if file.path not in new])
         target.write(MARKER, _manifest(attempt, wanted).to_bytes())
     total = sum(item.file.size for item in wanted)
     attempt.put_bytes(MARKER, _manifest(attempt, wanted).to_bytes())
@@ -42,9 +43,9 @@ def work(attempt: Attempt) -> Outcome:
 
 
 def _wanted(manifests: dict[str, Manifest]) -> list[Item]:
-    report = manifests["evaluate"].file(_REPORT)
-    beside = [Item(_REPORT, manifests["evaluate"], report)] if report is not None else []
-    return items("model", manifests) + beside
+    """The files to deliver: the model, and the report of its evaluation."""
+    report = [item for item in items("report", manifests) if item.path == _REPORT]
+    return items("model", manifests) + report
 
 
 def _copy(attempt: Attempt, target: Store, wanted: list[Item], finished: dict[str, Finished]) -> None:
@@ -55,15 +56,14 @@ def _copy(attempt: Attempt, target: Store, wanted: list[Item], finished: dict[st
         attempt.progress(done, total, "bytes", phase="deliver")
         source = finished[item.manifest.stage].path(item.file.path)
         stored = target.upload(item.path, source)
-        if (stored.size, stored.sha256) != (item.file.size, item.file.sha256) or target.size(
-            item.path
-        ) != item.file.size:
+        same = (stored.size, stored.sha256) == (item.file.size, item.file.sha256)
+        if not same or target.size(item.path) != item.file.size:
             raise TryAgain(
                 f"{target.url}/{item.path} did not arrive whole",
                 reason="OutputChanged",
                 remedy="run again to copy it once more",
             )
-        source.unlink()  # a shard at a time in scratch, not the whole model
+        source.unlink()  # so that one shard at a time takes scratch space, not the whole model
         done += item.file.size
     attempt.progress(total, total, "bytes", phase="deliver")
 

@@ -1,9 +1,8 @@
 import os
 import sys
 
-os.environ["OPENBLAS_NUM_THREADS"] = (
-    "1"  # blocks run side by side already; BLAS threads of their own would only wait for each other
-)
+# Blocks are computed in parallel already; more threads within one would only wait for each other.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from tunesmith_jobs.merge.work import work
 from tunesmith_jobs.stage import run_stage

@@ -1,9 +1,11 @@
 """The arithmetic of one block: some rows of one tensor, in float32, rounded once.
 
-Multiply, then scale, then add, as PEFT does: one fused operation would change a third of the elements where the scale is no power of
-two. In float32 the result is PEFT's, bit for bit, wherever the two BLAS sum a row and a column in the same order.
+It multiplies, then scales, then adds, as PEFT does. One fused operation would change a third of the elements
+if the scale is not a power of two. In float32 the result is PEFT's, bit for bit, wherever the two BLAS sum a
+row and a column in the same order.
 
-numpy, not torch: the same numbers, and importing torch alone takes more memory than the whole merge.
+It uses numpy, not torch: the numbers are the same, and importing torch alone takes more memory than the whole
+merge.
 """
 
 import itertools
@@ -13,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tunesmith.errors import BadData
-from tunesmith_jobs.merge.files import ITEM_BYTES, Tensor, read_columns, read_into
-from tunesmith_jobs.merge.plan import Output
+from tunesmith_jobs.base.safetensors_format import ITEM_BYTES
+from tunesmith_jobs.merge.layout import MergedTensor
 from tunesmith_jobs.merge.rounding import (
     CHUNK,
     LARGEST,
@@ -25,28 +27,32 @@ from tunesmith_jobs.merge.rounding import (
     philox_key,
     round_to,
 )
+from tunesmith_jobs.merge.tensors import Tensor, read_columns, read_into
 
-LEAST_ROWS = 16  # of a product: for fewer a BLAS may have another kernel, which sums in another order
-_SAMPLE = 1 << 14  # elements at the start of each block that the statistics are taken from
+LEAST_ROWS = 16  # of a product: for fewer rows a BLAS may use another kernel, which sums in another order
+_SAMPLE = 1 << 14  # elements at the beginning of each block that the statistics are taken from
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`rows` rows of `columns` elements of a tensor, from row `first` on. Where only elements count, a row is one element."""
+    """`rows` rows of `columns` elements of a tensor, from row `first` on.
 
-    output: Output
+    Without a product, a row is one element.
+    """
+
+    tensor: MergedTensor
     first: int
     rows: int
     columns: int
 
     @property
     def elements(self) -> int:
-        """How many elements it has."""
+        """Number of elements."""
         return self.rows * self.columns
 
     @property
     def start(self) -> int:
-        """Place of its first element in the tensor."""
+        """Place of the first element in the tensor."""
         return self.first * self.columns
 
 
@@ -55,9 +61,9 @@ class Kept:
     """How much of the update is in the merged weights, from a sample: sums over its elements."""
 
     elements: int = 0
-    changed: int = 0  # elements that are not what they were
-    along: float = 0.0  # sum of (what was added) x (what should have been)
-    whole: float = 0.0  # sum of (what should have been added) squared
+    changed: int = 0  # elements that differ from the base
+    along: float = 0.0  # sum of (rounded update) x (exact update)
+    whole: float = 0.0  # sum of (exact update) squared
 
     def add(self, other: "Kept") -> None:
         """Add another sample's sums."""
@@ -68,13 +74,13 @@ class Kept:
 
     @property
     def share(self) -> float:
-        """The rounded update's projection on the exact one: 1 if all of it arrived, 0 if nothing did."""
+        """The rounded update's projection on the exact one: 1 if all of it was kept, 0 if nothing was."""
         return self.along / self.whole if self.whole else 1.0
 
 
 @dataclass(slots=True)
 class Buffers:
-    """Room for one block of `elements`. `result` and `kept` are those of the block that was computed last."""
+    """Room for one block of `elements`. `result` and `kept` belong to the block that was computed last."""
 
     elements: int
     raw: Bytes = field(init=False)
@@ -88,72 +94,78 @@ class Buffers:
         self.result = memoryview(b"")
 
 
-def split(output: Output, most: int) -> list[Block]:
-    """The blocks of a tensor, all of about the same size, of at most `most` elements each (more only to keep LEAST_ROWS)."""
-    if output.change is not None and output.change.low_rank is not None:
-        rows, columns = output.shape
+def split(tensor: MergedTensor, most: int) -> list[Block]:
+    """The blocks of a tensor, of about the same size: at most `most` elements, but at least LEAST_ROWS."""
+    if tensor.change is not None and tensor.change.low_rank is not None:
+        rows, columns = tensor.shape
         step = max(LEAST_ROWS, most // columns)
     else:
-        rows, columns = math.prod(output.shape), 1
-        step = most * 4 // output.source.item if output.copied else most  # bytes count, or elements
+        rows, columns = math.prod(tensor.shape), 1
+        step = (
+            most * 4 // tensor.source.item_bytes if tensor.copied else most
+        )  # a copy only has to fit by its bytes
     count = -(-rows // step)
     edges = [rows * index // count for index in range(count + 1)]
-    return [Block(output, first, end - first, columns) for first, end in itertools.pairwise(edges)]
+    return [Block(tensor, first, end - first, columns) for first, end in itertools.pairwise(edges)]
 
 
 def compute(block: Block, buffers: Buffers, seed: int) -> Buffers:
-    """Read, merge and round a block; its bytes are then `buffers.result`. Raises BadData if a number does not fit the type."""
-    output, source = block.output, block.output.source
-    raw = buffers.raw[: block.elements * source.item]
+    """Read, merge and round a block; its bytes are then `buffers.result`.
+
+    Raises BadData if a number does not fit the type.
+    """
+    tensor, source = block.tensor, block.tensor.source
+    raw = buffers.raw[: block.elements * source.item_bytes]
     read_into(source, block.start, raw.data)
     buffers.kept = Kept()
-    if output.copied:
+    if tensor.copied:
         buffers.result = raw.data
         return buffers
     wide = buffers.wide[: block.elements]
-    if output.change is None:
+    if tensor.change is None:
         wide[:] = 0
         _add(wide, raw, source.dtype)
         buffers.result = _rounded(block, buffers, seed)
         return buffers
-    before = float32(raw[: _SAMPLE * source.item], source.dtype).copy()
-    _update(block, wide)
+    before = float32(raw[: _SAMPLE * source.item_bytes], source.dtype).copy()
+    _write_update(block, wide)
     _add(wide, raw, source.dtype)
-    if (low_rank := output.change.low_rank) is not None and low_rank.magnitude is not None:
+    low_rank = tensor.change.low_rank
+    if low_rank is not None and low_rank.magnitude is not None:
         _give_length(block, wide, low_rank.magnitude)
     exact = wide[:_SAMPLE] - before
     buffers.result = _rounded(block, buffers, seed)
-    added = (
-        float32(
-            np.frombuffer(buffers.result, np.uint8)[: len(before) * ITEM_BYTES[output.dtype]], output.dtype
-        )
-        - before
-    )
-    buffers.kept = Kept(len(before), int(np.count_nonzero(added)), float(added @ exact), float(exact @ exact))
+    buffers.kept = _sampled(buffers.result, tensor.dtype, before=before, exact=exact)
     return buffers
 
 
-def _update(block: Block, wide: Floats) -> None:
-    """Write what is to be added to the weights: `scale * B A`, or a vector times scale."""
-    change = block.output.change
+def _sampled(result: memoryview, dtype: str, *, before: Floats, exact: Floats) -> Kept:
+    """How much of the update `exact` to the weights `before` is in the beginning of a block's result."""
+    data = np.frombuffer(result, np.uint8)[: len(before) * ITEM_BYTES[dtype]]
+    added = float32(data, dtype) - before
+    return Kept(len(before), int(np.count_nonzero(added)), float(added @ exact), float(exact @ exact))
+
+
+def _write_update(block: Block, wide: Floats) -> None:
+    """Write what is to be added to the weights: `scale * B A`, or a vector times its scale."""
+    change = block.tensor.change
     assert change is not None
     if change.added is not None:
         vector, scale = change.added
         np.multiply(_read(vector, block.first, block.rows), np.float32(scale), out=wide)
         return
     assert change.low_rank is not None
-    a, b, scale = change.low_rank.a, change.low_rank.b, change.low_rank.scale
+    a, b = change.low_rank.a, change.low_rank.b
     rank = a.shape[0]
     update = wide.reshape(block.rows, block.columns)
-    if block.output.transposed:
-        columns = float32(
-            np.frombuffer(read_columns(a, block.first, block.first + block.rows), np.uint8), a.dtype
-        )
+    if block.tensor.transposed:
+        data = read_columns(a, block.first, block.first + block.rows)
+        columns = float32(np.frombuffer(data, np.uint8), a.dtype)
         np.matmul(columns.reshape(rank, block.rows).T, _read(b).reshape(b.shape).T, out=update)
     else:
         rows = _read(b, block.first * rank, block.rows * rank).reshape(block.rows, rank)
         np.matmul(rows, _read(a).reshape(a.shape), out=update)
-    np.multiply(update, np.float32(scale), out=update)
+    np.multiply(update, np.float32(change.low_rank.scale), out=update)
 
 
 def _add(wide: Floats, raw: Bytes, dtype: str) -> None:
@@ -165,40 +177,45 @@ def _add(wide: Floats, raw: Bytes, dtype: str) -> None:
 
 
 def _give_length(block: Block, wide: Floats, magnitude: Tensor) -> None:
-    """DoRA: rows of W + scale B A, brought to the length that the magnitude vector says."""
+    """DoRA: give the rows of W + scale B A the lengths in the magnitude vector."""
     rows = wide.reshape(block.rows, block.columns)
     length = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a row of zeros: found below, as not finite
+    with np.errstate(divide="ignore", invalid="ignore"):  # a row of zeros is found later, as not finite
         np.multiply(rows, (_read(magnitude, block.first, block.rows) / length)[:, None], out=rows)
 
 
 def _read(tensor: Tensor, first: int = 0, count: int | None = None) -> Floats:
     """Elements of an adapter's tensor, flat, as float32."""
-    data = np.empty((tensor.elements if count is None else count) * tensor.item, dtype=np.uint8)
+    elements = tensor.elements if count is None else count
+    data = np.empty(elements * tensor.item_bytes, dtype=np.uint8)
     read_into(tensor, first, data.data)
     return float32(data, tensor.dtype)
 
 
 def _rounded(block: Block, buffers: Buffers, seed: int) -> memoryview:
-    """The block's bytes in its type. Raises BadData for what is not finite, or not finite any more."""
-    output, wide = block.output, buffers.wide[: block.elements]
+    """The block's bytes in its type.
+
+    Raises BadData for numbers that are not finite, or are not after the rounding.
+    """
+    tensor, wide = block.tensor, buffers.wide[: block.elements]
     largest = max(-float(wide.min(initial=0)), float(wide.max(initial=0)))
     if not math.isfinite(largest):
         raise BadData(
-            f"{output.name}: the merged weights are not finite numbers",
+            f"{tensor.name}: the merged weights are not finite numbers",
             reason="NotFinite",
-            remedy="base model or adapter is broken; train again, with a lower learningRate if its loss went wild",
+            remedy="base model or adapter is broken;"
+            " if the loss became infinite, train again with a lower learningRate",
         )
-    if output.dtype == "F32":
+    if tensor.dtype == "F32":
         return wide.view(np.uint8).data
-    target = buffers.raw[: block.elements * ITEM_BYTES[output.dtype]]
-    round_to(
-        output.dtype, wide, target, philox_key(seed, output.name) if output.stochastic else None, block.start
-    )
-    if largest > LARGEST[output.dtype] and any_infinite(target, output.dtype):
+    out = buffers.raw[: block.elements * ITEM_BYTES[tensor.dtype]]
+    key = philox_key(seed, tensor.name) if tensor.stochastic else None
+    round_to(tensor.dtype, wide, out, key, block.start)
+    if largest > LARGEST[tensor.dtype] and any_infinite(out, tensor.dtype):
         raise BadData(
-            f"{output.name}: {largest:g} is beyond {LARGEST[output.dtype]:g}, the largest number of {output.dtype}",
+            f"{tensor.name}: {largest:g} is beyond {LARGEST[tensor.dtype]:g},"
+            f" the largest number of {tensor.dtype}",
             reason="Overflow",
             remedy="set merge.dtype to bfloat16 or float32, or leave it at auto",
         )
-    return target.data
+    return out.data

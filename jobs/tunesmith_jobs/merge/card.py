@@ -10,7 +10,7 @@ from tunesmith_jobs.base import BaseFacts
 from tunesmith_jobs.chat import takes_system_role, template_renderer
 from tunesmith_jobs.model_card import Dataset, Facts, License, hub_repo
 
-# What somebody who would train the like needs; the whole request is in the report.
+# The fields that somebody needs who wants to train a similar model. The whole request is in the report.
 _TRAINING = (
     "loraR",
     "loraAlpha",
@@ -38,12 +38,9 @@ _TRAINING = (
 def card_facts(
     snapshot: Snapshot, base: BaseFacts, pin: Pin, generated: Manifest, trained: Manifest, system_message: str
 ) -> Facts:
-    """Everything that the card says. The same for the same run: no times, no attempts."""
+    """Everything that the card says. It is the same for the same run: no times, no attempts."""
     training: Mapping[str, JsonValue] = snapshot.spec.training.model_dump(mode="json", by_alias=True)
-    files = tuple(name for name in base.licence.files if not name.upper().startswith("README"))
-    link = base.licence.link
-    if link and "://" not in link and (repo := hub_repo(pin.uri)):
-        link = f"https://huggingface.co/{repo}/blob/{pin.revision}/{link}"
+    files = tuple(name for name in base.license.files if not name.upper().startswith("README"))
     return Facts(
         name=snapshot.name,
         run=snapshot.run,
@@ -51,7 +48,7 @@ def card_facts(
         system_message=system_message,
         base_uri=pin.uri,
         base_revision=pin.revision,
-        license=License(name=base.licence.name, link=link, files=files),
+        license=License(name=base.license.name, link=_license_link(base, pin), files=files),
         dataset=_dataset(snapshot, generated),
         training={name: training[name] for name in _TRAINING},
         merge=snapshot.spec.merge.model_dump(mode="json", by_alias=True),
@@ -60,10 +57,24 @@ def card_facts(
         },
         versions=trained.versions,
         chat_template=base.chat_template or "",
-        system_role=base.chat_template is None
-        or takes_system_role(template_renderer(base.chat_template, base.special_tokens)),
+        system_role=_has_system_role(base),
         end_token=base.special_tokens.get("eos_token", ""),
     )
+
+
+def _license_link(base: BaseFacts, pin: Pin) -> str:
+    """The link to the license; a path within a hub repository becomes a URL."""
+    link = base.license.link
+    repo = hub_repo(pin.uri)
+    if not link or "://" in link or not repo:
+        return link
+    return f"https://huggingface.co/{repo}/blob/{pin.revision}/{link}"
+
+
+def _has_system_role(base: BaseFacts) -> bool:
+    if base.chat_template is None:
+        return True
+    return takes_system_role(template_renderer(base.chat_template, base.special_tokens))
 
 
 def _dataset(snapshot: Snapshot, generated: Manifest) -> Dataset:

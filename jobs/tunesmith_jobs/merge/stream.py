@@ -1,4 +1,7 @@
-"""Blocks through a fixed pool of buffers into the store: workers read and compute, the calling thread hashes and writes, in order."""
+"""Blocks through a fixed pool of buffers into the store.
+
+Workers read and compute; the calling thread hashes and writes, in order.
+"""
 
 import os
 from collections import deque
@@ -7,12 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
 from tunesmith_jobs.merge.blocks import Buffers, Kept, compute, split
-from tunesmith_jobs.merge.plan import Shard
+from tunesmith_jobs.merge.layout import Shard
 from tunesmith_jobs.storage import Writer
 
 BLOCK_ELEMENTS = 1 << 18
-_MOST_WORKERS = 4  # one thread hashes what they make, so more would only wait, and take memory
-_AHEAD = 2  # blocks that are finished or waiting to be written, beside those at work
+_MOST_WORKERS = 4  # one thread hashes their results, so more would only wait and take memory
+_AHEAD = 2  # finished blocks that wait to be written, in addition to those being computed
 
 
 def write_shard(
@@ -24,16 +27,16 @@ def write_shard(
     workers: int = 0,
     wrote: Callable[[int], None] = lambda _bytes: None,
 ) -> Kept:
-    """Merge one file and write it to `out`; returns the sample of what was kept.
+    """Merge one file and write it to `out`; returns the sample of how much of the update was kept.
 
-    `wrote` is told the bytes of each block, from the calling thread, and may raise to stop. `workers`: threads that compute (0: one
-    for each core, at most 4); they never change the result.
+    `wrote`: called with the bytes of each block, from the calling thread. It may raise to stop the merge.
+    `workers`: threads that compute; 0 is one for each core, at most 4. They never change the result.
     """
     kept = Kept()
-    start = shard.header
-    out.write(start)
-    wrote(len(start))
-    with closing(_computed(shard, seed, block_elements, workers or min(_MOST_WORKERS, _cores()))) as blocks:
+    out.write(shard.header)
+    wrote(len(shard.header))
+    threads = workers or min(_MOST_WORKERS, _cores())
+    with closing(_computed(shard, seed, block_elements, threads)) as blocks:
         for done in blocks:
             out.write(done.result)
             wrote(len(done.result))
@@ -42,9 +45,12 @@ def write_shard(
 
 
 def _computed(shard: Shard, seed: int, most: int, workers: int) -> Generator[Buffers]:
-    """The blocks of a shard in the order of its data. A block's buffers are used again once the next one is asked for."""
-    blocks = [block for output in shard.outputs for block in split(output, most)]
-    elements = max([most, *(block.elements for block in blocks if not block.output.copied)])
+    """The blocks of a shard in the order of its data.
+
+    A block's buffers are reused when the next one is asked for.
+    """
+    blocks = [block for tensor in shard.tensors for block in split(tensor, most)]
+    elements = max([most, *(block.elements for block in blocks if not block.tensor.copied)])
     free = [Buffers(elements) for _ in range(workers + _AHEAD)]
     waiting: deque[Future[Buffers]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="merge") as pool:

@@ -1,13 +1,17 @@
-"""The data of a cluster's runs for a command line that has no credentials of its own: `python -m tunesmith_jobs.serve --store URL`.
+"""The data of a cluster's runs, for a command line that has no credentials of its own for the store.
 
-It runs in a short-lived pod with the profile's identity, listens on loopback alone (a port-forward ends there, other pods do not),
-and answers one session: whoever knows the token whose sha256 is in TUNESMITH_SESSION. It ends by itself when nobody asks any more.
+    python -m tunesmith_jobs.serve --store URL
 
-    GET  /ready                        is it there, and for which store
-    POST /ask     {"arguments": […]}   a verb of tunesmith_jobs.runs: list, log, delete
-    POST /run     {"snapshot": {…}}    manifests of the finished stages, and the files of dataset, adapter, model and report
+It runs in a short-lived pod with the profile's identity. It listens on loopback alone, where a port-forward
+ends and other pods do not reach it. It answers one session: the callers that know the token whose sha256 is
+in its environment. It ends by itself when no more requests come.
+
+    GET  /ready                        whether it is up, and for which store
+    POST /ask     {"arguments": […]}   a subcommand of tunesmith_jobs.runs: list, log, delete
+    POST /run     {"snapshot": {…}}    manifests of the finished stages, and the files of each part
     GET  /object?path=…  [Range]       an object
-    POST /infer   {"snapshot": {…}, "prompts": […], …}   answers as they come, one JSON object per line: out, err, at last exit
+    POST /infer   {"snapshot": {…}, "prompts": […], …}
+                                       answers as they come, one JSON object a line: out, err, and last exit
 
-A failure is {"exitCode", "reason", "message", "remedy"}, as the stages' own.
+An error is {"exitCode", "reason", "message", "remedy"}, like those of the stages.
 """

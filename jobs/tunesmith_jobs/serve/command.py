@@ -1,4 +1,4 @@
-"""The process: arguments, the session's token, and its end when nobody asks any more."""
+"""The process: arguments, the session's token, and its end when no more requests come."""
 
 import argparse
 import os
@@ -14,22 +14,22 @@ from tunesmith.errors import BadRequest, ExitCode, TunesmithError
 from tunesmith.wire import SESSION_DIGEST
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.serve.server import SessionServer
-from tunesmith_jobs.storage import open_store
+from tunesmith_jobs.storage import URL_FORMS, open_store
 
-IDLE_SECONDS = 300.0  # a command line that was killed leaves its pod behind; it goes then
+IDLE_SECONDS = 300.0  # after which the pod of a command line that was killed ends
 _LOOK_SECONDS = 1.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until nobody asks any more, or SIGTERM."""
+    """Serve until no more requests come, or SIGTERM."""
     arguments = _arguments(argv)
     signal.signal(signal.SIGTERM, _end)
     try:
         digest = os.environ.get(SESSION_DIGEST, "")
         if not _DIGEST.fullmatch(digest):
             raise BadRequest(
-                "TUNESMITH_SESSION holds no sha256",
+                f"{SESSION_DIGEST} does not hold a sha256",
                 remedy="set it to the sha256 of the session's token, in hex",
             )
         server = SessionServer(
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     threading.Thread(target=_end_when_idle, args=(server, arguments.idle), name="idle", daemon=True).start()
     with server:
         server.serve_forever(poll_interval=0.2)
-    print("serve: nobody asks any more", flush=True)
+    print("serve: no more requests, ending", flush=True)
     return ExitCode.DONE
 
 
@@ -54,17 +54,21 @@ def _end_when_idle(server: SessionServer, seconds: float) -> None:
 
 
 def _end(_signal: int, _frame: object) -> NoReturn:
-    sys.exit(ExitCode.DONE)  # it keeps nothing that would have to be saved
+    sys.exit(ExitCode.DONE)  # it has nothing to save
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tunesmith_jobs.serve", description="Serve a store to one session."
     )
-    parser.add_argument("--store", required=True, metavar="URL", help="s3://bucket/prefix or file:///folder")
+    parser.add_argument("--store", required=True, metavar="URL", help=URL_FORMS)
     parser.add_argument("--work", default="/tmp", metavar="DIR", help="scratch folder")  # noqa: S108 - the pod's own volume
     parser.add_argument("--port", type=int, default=8080, help="port on loopback (default: 8080)")
     parser.add_argument(
-        "--idle", type=float, default=IDLE_SECONDS, metavar="SECONDS", help="without a question, then it ends"
+        "--idle",
+        type=float,
+        default=IDLE_SECONDS,
+        metavar="SECONDS",
+        help="end after so long without a request",
     )
     return parser.parse_args(argv)

@@ -28,7 +28,7 @@ def needs(spec: Spec, facts: BaseFacts | None, use: TeacherUse) -> Iterable[str]
             f"({in_words(memory.least)} at the least); "
             f"the store about {in_words(stored)}"
         )
-        if not facts.licence.name:
+        if not facts.license.name:
             yield f"note: {facts.uri} does not say under which license it is"
 
 

@@ -1,42 +1,41 @@
-"""What lies beside the weights, so that the folder serves as it is: config, index, tokenizer, chat template, licence."""
+"""The files next to the weights that serving needs: config, index, tokenizer, chat template, license."""
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import BadData
-from tunesmith_jobs.base.choose import CONFIG, choose, is_weights
-from tunesmith_jobs.merge.files import INDEX, ITEM_BYTES
-from tunesmith_jobs.merge.plan import Plan
+from tunesmith_jobs.base.needed_files import CONFIG, is_weights, needed_files
+from tunesmith_jobs.merge.layout import MergeLayout
+from tunesmith_jobs.merge.weights import INDEX
 
 CARD = "README.md"
 
 
-def beside(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Name and place of the base's files that are taken over byte for byte."""
+def copied_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name and place of the base's files that are copied byte for byte."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    for name in choose(folder.name, names):
+    for name in needed_files(folder.name, names):
         if not is_weights(name) and name not in (CONFIG, INDEX, CARD):
             yield name, folder / name
 
 
 def read_config(folder: Path, name: str = CONFIG) -> dict[str, Any]:
-    """A JSON object in a file. Raises BadData if it is none."""
+    """The JSON object in a file. Raises BadData if there is none."""
     try:
         config = json.loads((folder / name).read_bytes())
     except (OSError, ValueError) as error:
         raise BadData(f"{name} cannot be read: {error}", reason="BadConfig") from error
     if not isinstance(config, dict):
-        raise BadData(f"{name} holds no JSON object", reason="BadConfig")
+        raise BadData(f"{name} does not hold a JSON object", reason="BadConfig")
     return config
 
 
 def merged_config(original: bytes, *, dtype: str, untied: bool) -> bytes:
-    """The base's config.json for the merged weights. `dtype`: `auto` or the type they were converted to.
+    """The base's config.json for the merged weights. These are the same bytes if nothing in it has to change.
 
-    The same bytes if nothing in it is concerned.
+    `dtype`: `auto`, or the type that the weights were converted to.
     """
     if dtype == "auto" and not untied:
         return original
@@ -55,14 +54,13 @@ def merged_config(original: bytes, *, dtype: str, untied: bool) -> bytes:
     return _json(config)
 
 
-def index(plan: Plan) -> bytes | None:
+def index(layout: MergeLayout) -> bytes | None:
     """The index of the shards, or None for a single file."""
-    if len(plan.shards) == 1:
+    if len(layout.shards) == 1:
         return None
-    outputs = [output for shard in plan.shards for output in shard.outputs]
-    size = sum(math.prod(output.shape) * ITEM_BYTES[output.dtype] for output in outputs)
-    where = {output.name: shard.file for shard in plan.shards for output in shard.outputs}
-    return _json({"metadata": {"total_size": size}, "weight_map": dict(sorted(where.items()))})
+    size = sum(tensor.size for shard in layout.shards for tensor in shard.tensors)
+    file_of = {tensor.name: shard.file for shard in layout.shards for tensor in shard.tensors}
+    return _json({"metadata": {"total_size": size}, "weight_map": dict(sorted(file_of.items()))})
 
 
 def _json(value: object) -> bytes:
