@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.errors import ExitCode, TryAgain
 from tunesmith_cli.cluster.faults import Conflict
-from tunesmith_cli.commands.about import EXIT_CODES
+from tunesmith_cli.commands.help_topics import EXIT_CODES
 
 PAGE = Path(__file__).parents[2] / "docs/reference/exit-codes.md"
 
@@ -30,4 +30,4 @@ def test_the_table_names_what_ends_so():
 def test_there_is_no_configuration_file_and_the_precedence_is_said(cli):
     topic = cli.inline("help", "environment").stdout
     assert "There are no configuration files." in topic
-    assert "from the command line, else from its variable above, else it is the built-in one" in topic
+    assert "from the command line, else from its variable above, else it has" in topic

@@ -6,7 +6,7 @@ import pytest
 from json_members import wrong
 
 from tunesmith.events import Progress
-from tunesmith_cli.commands.members import DOCUMENTS
+from tunesmith_cli.commands.json_members import DOCUMENTS
 from tunesmith_jobs.evaluate.report import Report
 
 

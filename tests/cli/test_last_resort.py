@@ -11,7 +11,7 @@ def failing(monkeypatch, error):
     def read(*_, **__):
         raise error
 
-    monkeypatch.setattr("tunesmith_cli.local.requests.read_requests", read)
+    monkeypatch.setattr("tunesmith_cli.local.request_files.read_requests", read)
 
 
 FAULTS = {

@@ -50,7 +50,7 @@ def test_who_may_not_is_told_what_is_missing_and_which_role_has_it(cluster, word
 
 def test_a_cluster_without_the_crd_is_told_from_a_request_that_is_not_there(cluster):
     api = connect(str(cluster.plane.kubeconfig))
-    with pytest.raises(Gone, match="knows no TrainingRequest") as caught:
+    with pytest.raises(Gone, match="does not know TrainingRequests") as caught:
         api.get("/apis/tunesmith.dev/v0/trainingrequests")
     assert caught.value.reason == "NotInstalled"
     said = cluster("status", "nobody", expect=66).stderr

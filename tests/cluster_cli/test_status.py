@@ -312,7 +312,7 @@ def test_a_watch_of_what_is_deleted_says_so(scripted, form):
 
 
 def test_a_watched_list_outlasts_a_server_that_is_away_and_says_what_is_gone(scripted, monkeypatch):
-    monkeypatch.setattr(cluster_watch, "_LIST_SECONDS", 0.01)
+    monkeypatch.setattr(cluster_watch, "LIST_SECONDS", 0.01)
     columns = [{"name": name} for name in ("Name", "Phase", "Age")]
 
     def seen(**phases):

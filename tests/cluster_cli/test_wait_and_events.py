@@ -8,11 +8,11 @@ import pytest
 from cluster_cli.statuses import condition
 
 from tunesmith.errors import Usage
-from tunesmith_cli.commands.waiting import seconds_of
+from tunesmith_cli.commands.wait import seconds_of
 
 ENDS = {
     "complete": ([condition("Complete")], 0, "riddles is complete\n"),
-    "failed": ([condition("Failed")], 1, "riddles is failed (OOMKilled)\n"),
+    "failed": ([condition("Failed")], 1, "riddles has failed (OOMKilled)\n"),
 }
 
 

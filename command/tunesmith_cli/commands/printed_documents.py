@@ -1,4 +1,4 @@
-"""`create`, `schema`, `crd`: what is printed to be kept, applied, or read by other programs."""
+"""`create`, `schema`, `crd`: documents that are printed to be kept, applied, or read by other programs."""
 
 import json
 from typing import Annotated, Any
@@ -32,13 +32,10 @@ def create(
     from tunesmith.request import parse
     from tunesmith.wire import API_VERSION, KIND
 
-    start = {"preset": preset} if preset else {}
-    spec = {
-        "task": task,
-        **({"data": start} if start else {}),
-        "model": {"base": base},
-        **({"training": start} if start else {}),
-    }
+    spec: dict[str, Any] = {"task": task, "model": {"base": base}}
+    if preset:
+        part = {"preset": preset}
+        spec = {"task": task, "data": part, "model": {"base": base}, "training": part}
     document = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
     parse(document)
     _print(document, in_json=output is Document.JSON)

@@ -8,7 +8,7 @@ from cluster_cli.test_api import ONE, request
 
 from tunesmith.errors import TunesmithError
 from tunesmith.profile import Profile
-from tunesmith_cli.cluster.lenient import frozen
+from tunesmith_cli.cluster.run_data import read_frozen
 
 PROFILE = Profile.model_validate(
     {
@@ -42,7 +42,7 @@ NEWER = {
 
 @pytest.mark.parametrize("data", NEWER.values(), ids=NEWER)
 def test_what_a_newer_controller_has_added_is_left_out(data):
-    snapshot, profile = frozen(data, "riddles")
+    snapshot, profile = read_frozen(data, "riddles")
     assert snapshot == MADE
     assert (profile.tracker_secrets, profile.defaults) == (PROFILE.tracker_secrets, PROFILE.defaults)
 
@@ -58,7 +58,7 @@ OTHER = {
 @pytest.mark.parametrize("data", OTHER.values(), ids=OTHER)
 def test_what_cannot_be_read_is_of_another_release(data):
     with pytest.raises(TunesmithError) as caught:
-        frozen(data, "riddles")
+        read_frozen(data, "riddles")
     assert caught.value.reason == "OtherRelease"
 
 
