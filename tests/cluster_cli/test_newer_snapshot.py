@@ -47,8 +47,12 @@ def test_what_a_newer_controller_has_added_is_left_out(data):
     assert (profile.tracker_secrets, profile.defaults) == (PROFILE.tracker_secrets, PROFILE.defaults)
 
 
+def test_a_stage_that_only_a_newer_release_knows_is_kept():
+    snapshot, _ = read_frozen(written(stages=[{"name": "distil", "key": "k"}]), "riddles")
+    assert (snapshot.stages[:-1], snapshot.stages[-1].name) == (MADE.stages, "distil")
+
+
 OTHER = {
-    "a stage that is not known": written(stages=[{"name": "distil", "key": "k"}]),
     "a value that is not known": written(profile={"store": {"url": "s3://b", "addressingStyle": "novel"}}),
     "no profile": {"request.json": MADE.to_json()},
     "no JSON": written() | {"frozen.json": "{"},
