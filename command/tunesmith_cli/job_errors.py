@@ -1,4 +1,4 @@
-"""Errors of the jobs' processes, as they come back here: an exit code, and a text that ends with what to do."""
+"""Errors of the jobs' processes, as they come back: an exit code, and a text that ends with what to do."""
 
 from collections.abc import Mapping
 

@@ -89,9 +89,12 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None, program: str = "") -> int:
-    """Run a command; returns the exit code. `toolbox`: what the runner starts, for tests. `program`: how it was called.
+    """Run a command; returns the exit code.
 
-    Called as `kubectl-tunesmith`, which is how kubectl calls a plugin, every command is about the cluster that can be.
+    `toolbox`: what the runner starts, for tests. `program`: how it was called.
+
+    Called as `kubectl-tunesmith`, which is how kubectl calls a plugin, every command is about the cluster
+    that can be.
     """
     _prepare_streams()
     command = typer.main.get_command(app)
@@ -140,7 +143,9 @@ def complete() -> int:
 
 
 def _with_values(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `--dry-run` alone as `--dry-run=client`: as in kubectl, its value comes with `=` or not at all."""
+    """The arguments with `--dry-run` alone as `--dry-run=client`: as in kubectl, its value comes with `=` or
+    not at all.
+    """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     options = ["--dry-run=client" if word == "--dry-run" else word for word in arguments[:end]]
     return [*options, *arguments[end:]]

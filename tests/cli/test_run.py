@@ -1,4 +1,6 @@
-"""`tunesmith run` and what goes with it: the real command line, runner, store and stage shell around toy stages."""
+"""`tunesmith run` and what goes with it: the real command line, runner, store and stage shell around toy
+stages.
+"""
 
 import json
 import os

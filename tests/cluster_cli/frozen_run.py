@@ -1,4 +1,6 @@
-"""A request that has run, as the controller leaves it: snapshot and profile frozen in a ConfigMap, its stages finished."""
+"""A request that has run, as the controller leaves it: snapshot and profile frozen in a ConfigMap, its stages
+finished.
+"""
 
 import json
 

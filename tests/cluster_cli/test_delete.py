@@ -1,4 +1,6 @@
-"""`delete --data`: whatever goes wrong in between, the run is removed, or it is said what is left and how to remove it."""
+"""`delete --data`: whatever goes wrong in between, the run is removed, or it is said what is left and how to
+remove it.
+"""
 
 import contextlib
 import json

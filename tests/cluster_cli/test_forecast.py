@@ -1,4 +1,4 @@
-"""A dry run on the cluster says what would really run: by the snapshot and profile that the controller froze."""
+"""A dry run on the cluster says what would really run, by the frozen snapshot and profile."""
 
 import json
 

@@ -1,4 +1,6 @@
-"""A snapshot that a newer controller has frozen is read by an older command line, or said to be of another release."""
+"""A snapshot that a newer controller has frozen is read by an older command line, or said to be of another
+release.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""Data through a session's pod: a real API server and its port-forward, kwok as the kubelet, the real server behind it, a real S3."""
+"""Data through a session's pod: a real API server and its port-forward, kwok as the kubelet, the real server
+behind it, a real S3.
+"""
 
 import json
 import time
@@ -79,7 +81,7 @@ def store(s3, monkeypatch):
 
 @pytest.fixture(scope="module")
 def served_port(installed, tmp_path_factory):
-    """A node whose kubelet is kwok: the port-forward to 8080 of every pod ends at this port of this machine."""
+    """A node whose kubelet is kwok: the port-forward to 8080 of a pod ends at this port of this machine."""
     server, target = free_ports(2)
     forward = {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",

@@ -1,4 +1,6 @@
-"""`status` on a cluster: kubectl's own table, one request with its stages, a documented JSON, and a watch that ends."""
+"""`status` on a cluster: kubectl's own table, one request with its stages, a documented JSON, and a watch
+that ends.
+"""
 
 import json
 import threading
@@ -316,11 +318,11 @@ def test_a_watched_list_outlasts_a_server_that_is_away_and_says_what_is_gone(scr
     columns = [{"name": name} for name in ("Name", "Phase", "Age")]
 
     def seen(**phases):
-        found = [
+        requests = [
             {"cells": [name, phase, "5m"], "object": {"metadata": {"name": name}}}
             for name, phase in phases.items()
         ]
-        return {"columnDefinitions": columns, "rows": found}
+        return {"columnDefinitions": columns, "rows": requests}
 
     scripted.answers[REQUESTS] = [
         seen(a="Pending", b="Running"),

@@ -1,4 +1,4 @@
-"""Calls to the API server: plain JSON in and out, through the official client, which knows kubeconfigs and logins."""
+"""Calls to the API server: plain JSON in and out, through the official client, which can log in."""
 
 import contextlib
 import json
@@ -128,7 +128,10 @@ class Api:
         raise TryAgain(
             f"{self.server} did not answer as an API server does: {text or 'nothing'}",
             reason="UnknownAnswer",
-            remedy="is that a proxy's page? check HTTPS_PROXY, NO_PROXY and the server's address in the kubeconfig",
+            remedy=(
+                "is that a proxy's page? check HTTPS_PROXY, NO_PROXY "
+                "and the server's address in the kubeconfig"
+            ),
         )
 
     def _answer(
@@ -176,7 +179,10 @@ class Api:
 
 
 def connect(kubeconfig: str = "", context: str = "") -> Api:
-    """The cluster of a kubeconfig's context. Raises Usage if there is no such context, or the client is not installed."""
+    """The cluster of a kubeconfig's context.
+
+    Raises Usage if there is no such context, or the client is not installed.
+    """
     try:
         import yaml
         from kubernetes import config
@@ -207,7 +213,7 @@ def connect(kubeconfig: str = "", context: str = "") -> Api:
 
 
 def _contexts(path: str) -> tuple[dict[str, Mapping[str, Any]], str]:
-    """Contexts by name, and the name of the current one: as in kubectl, that of the first file that names one."""
+    """Contexts by name, and the name of the current one, which is that of the first file that names one."""
     from kubernetes.config.kube_config import KubeConfigMerger
 
     contexts: dict[str, Mapping[str, Any]] = {}

@@ -24,7 +24,10 @@ def current(api: Api, namespace: str, name: str) -> dict[str, Any]:
 def send(
     api: Api, manifest: Manifest, namespace: str, before: Mapping[str, Any], query: Query = ()
 ) -> dict[str, Any]:
-    """Apply a request; the request as the API server then has it. Raises Conflict for fields that somebody else set."""
+    """Apply a request; the request as the API server then has it.
+
+    Raises Conflict for fields that somebody else set.
+    """
     name = manifest.request.metadata.name
     document = _placed(manifest, namespace)
     try:
@@ -55,7 +58,9 @@ def result(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 def _over_our_acts(
     api: Api, namespace: str, name: str, document: Mapping[str, Any], query: Query
 ) -> dict[str, Any]:
-    """Take over what our own acts have set, and nothing that somebody else sets meanwhile: each try is for one version."""
+    """Take over what our own acts have set, and nothing that somebody else sets meanwhile: each try is for
+    one version.
+    """
     for _ in range(_TRIES):
         version = current(api, namespace, name).get("metadata", {}).get("resourceVersion", "")
         pinned = {**document, "metadata": {**document["metadata"], "resourceVersion": version}}

@@ -91,7 +91,8 @@ class _Download:
         if digest != file["sha256"]:
             part.unlink()
             raise Gone(
-                f"{file['source']} is not what was stored: sha256 {digest}, its manifest says {file['sha256']}",
+                f"{file['source']} is not what was stored: sha256 {digest}, "
+                f"its manifest says {file['sha256']}",
                 reason="ContentChanged",
                 remedy="it was changed or damaged in the store: restore it, or make it again with `rerun`",
             )

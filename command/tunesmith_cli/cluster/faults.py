@@ -49,7 +49,10 @@ class OtherRelease(TunesmithError):
 
 
 def fault(code: int, body: bytes, *, method: str, path: str, server: str) -> TunesmithError:
-    """The error for an answer that is not 2xx. `path`: of the request; `server`: the API server's address, for messages."""
+    """The error for an answer that is not 2xx.
+
+    `path`: of the request; `server`: the API server's address, for messages.
+    """
     status = _status(body)
     message = str(status.get("message") or body[:300].decode("utf-8", "replace").strip() or f"HTTP {code}")
     details = status.get("details") or {}
@@ -119,7 +122,8 @@ def _forbidden(message: str, method: str, path: str) -> Refused:
         f"you may not {verb} {what} {where}",
         reason="Forbidden",
         remedy=(
-            f"ask for the role {role!r} in {namespace} (a RoleBinding to ClusterRole {role}); check with `{check}`"
+            f"ask for the role {role!r} in {namespace} (a RoleBinding to ClusterRole {role}); "
+            f"check with `{check}`"
         ),
     )
 

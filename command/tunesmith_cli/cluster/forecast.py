@@ -1,4 +1,4 @@
-"""Which stages a change of a request would run, and which it would reuse: by the profile that is frozen with it. Pure."""
+"""Which stages a change of a request would run, and which it would reuse, by the frozen profile. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,10 @@ def first_run(request: TrainingRequest) -> Forecast:
 def after_change(
     request: Mapping[str, Any], changed: Mapping[str, Any], before: Snapshot, profile: Profile
 ) -> Forecast:
-    """For a change of a request that has a run. A stage taken from another request keeps the run that it was taken from."""
+    """For a change of a request that has a run.
+
+    A stage taken from another request keeps the run that it was taken from.
+    """
     document = _with_runs(without_status(changed), request["spec"], before)
     run = before.run
     if request["spec"].get("run"):  # a request that no longer names a run gets a new one
@@ -50,7 +53,9 @@ def without_status(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_runs(document: Mapping[str, Any], now: Mapping[str, Any], before: Snapshot) -> dict[str, Any]:
-    """The document with the runs that the controller put in place of other requests' names, if it still names the same ones."""
+    """The document with the runs that the controller put in place of other requests' names, if it still names
+    the same ones.
+    """
     spec = dict(document["spec"])
     for stage, reference in borrowed(before.spec).items():
         part, _, field = STAGES[stage].reference.partition(".")

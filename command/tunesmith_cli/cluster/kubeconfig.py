@@ -1,11 +1,14 @@
-"""Which kubeconfig is meant: files, looked for without the Kubernetes client, which takes a second to load."""
+"""Where the kubeconfig is, without the Kubernetes client, which takes a second to load."""
 
 import os
 from pathlib import Path
 
 
 def kubeconfig_path(given: str) -> str:
-    """The kubeconfig as given, else KUBECONFIG, else the one in the home folder; several files are separated as in PATH."""
+    """The kubeconfig as given, else KUBECONFIG, else the one in the home folder.
+
+    Several files are separated as in PATH.
+    """
     return given or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
 
 

@@ -1,4 +1,4 @@
-"""What the pods of a request's stages print, across stages and attempts, from before the first pod until the end."""
+"""What the pods of a request's stages print, across stages and attempts, until the request has ended."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from tunesmith_cli.cluster.api import Api
 from tunesmith_cli.cluster.requests import ended, get, status_of
 
 POLL_SECONDS = 1.0
-# Without a line for so long, the API server is asked whether the pod still runs: a dead connection is silent, too.
+# After so long without a line it is checked whether the pod still runs: a dead connection is silent, too.
 QUIET_SECONDS = 30.0
 _DONE = ("Succeeded", "Failed")
 _LAST_TRIES = 5  # to read a pod, when the request is over
@@ -25,7 +25,10 @@ Moment = tuple[str, str]  # whole seconds of UTC, and the digits after them
 
 @dataclass(frozen=True)
 class PodLine:
-    """A line that a pod printed. `attempt`: the controller's; `pod`: its name; `moment`: when, as far as the node says it."""
+    """A line that a pod printed.
+
+    `attempt`: the controller's; `pod`: its name; `moment`: when, as far as the node says it.
+    """
 
     stage: str
     attempt: str
@@ -35,7 +38,10 @@ class PodLine:
 
 
 def pods(api: Api, namespace: str, uid: str, name: str, stages: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The pods of a request's stages, the oldest first. `uid`: the request's, as an earlier one may have had its name."""
+    """The pods of a request's stages, the oldest first.
+
+    `uid`: the request's, as an earlier one may have had its name.
+    """
     selector = f"{wire.REQUEST}={name},{wire.STAGE} in ({','.join(stages)})"
     labelled = api.get(f"/api/v1/namespaces/{namespace}/pods", [("labelSelector", selector)])
     jobs = _jobs(api, namespace, uid, selector)
@@ -88,7 +94,8 @@ def stamped(line: str) -> tuple[Moment | None, str]:
 def following(
     api: Api, namespace: str, name: str, stages: Sequence[str], say: Callable[[str], None]
 ) -> Iterator[PodLine]:
-    """Lines of all pods of the stages as they come, until the request (or the only stage) is over and every pod was read.
+    """Lines of all pods of the stages as they come, until the request (or the only stage) is over and every
+    pod was read.
 
     `say` hears of pods that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Requests in files, to be sent to a cluster as they stand: read and checked here first, everything that is wrong said at once."""
+"""Requests in files, which are sent to a cluster as they stand, after they were read and checked here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from tunesmith_cli.local.request_files import document_name, file_text, laid_ove
 
 @dataclass(frozen=True)
 class Manifest:
-    """A document that was read, and the request in it. `source`: the file, for messages. Relative paths stay as they are."""
+    """A document that was read, and the request in it.
+
+    `source`: the file, for messages. Relative paths stay as they are.
+    """
 
     document: dict[str, Any]
     request: TrainingRequest

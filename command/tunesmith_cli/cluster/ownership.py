@@ -1,7 +1,7 @@
-"""What server-side apply makes of a request: fields that were applied before and are no longer in the file go. Pure.
+"""What server-side apply makes of a request: fields that are no longer in the file go. Pure.
 
-The acts (retry, rerun, suspend) are merge patches of the same field manager: the API server keeps them apart as `Update`,
-as if they were somebody else's. Only `submit` knows that they are its own.
+The acts (retry, rerun, suspend) are merge patches of the same field manager: the API server keeps them apart
+as `Update`, as if they were somebody else's. Only `submit` knows that they are its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -97,7 +97,7 @@ def _paths(document: Mapping[str, Any], path: FieldPath = ()) -> Iterator[FieldP
 def _without(
     part: Mapping[str, Any], path: FieldPath, stated: set[FieldPath], above: FieldPath = ()
 ) -> dict[str, Any]:
-    """The part without what is at a path, and without the parts that are empty then and that the file does not state."""
+    """The part without what is at a path, and without parts that are then empty and not in the file."""
     first, *rest = path
     here = (*above, first)
     others = {name: value for name, value in part.items() if name != first}

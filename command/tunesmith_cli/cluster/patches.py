@@ -1,4 +1,6 @@
-"""The acts on a request (suspend, resume, retry, rerun): patches of its spec, and when they make no sense. Pure."""
+"""The acts on a request (suspend, resume, retry, rerun): patches of its spec, and when they make no sense.
+Pure.
+"""
 
 import json
 from collections.abc import Mapping
@@ -12,8 +14,8 @@ from tunesmith_cli.cluster.requests import ended
 
 Patch = dict[str, Any]
 
-# Why a Job's pod does not run yet though nothing is wrong: another attempt would replace the Job, and lose its place in
-# Kueue's queue.
+# Why a Job's pod does not run yet though nothing is wrong: another attempt would replace the Job, and lose
+# its place in Kueue's queue.
 _ON_ITS_WAY = frozenset({"Starting", "WaitingForQueue"})
 
 
@@ -36,7 +38,10 @@ def resume(request: Mapping[str, Any], _status: Status) -> Patch | None:
 
 
 def retry(request: Mapping[str, Any], status: Status, identity: str) -> Patch:
-    """Give another attempt to what failed, or to a Job whose pod cannot start. Raises Usage if nothing has failed."""
+    """Give another attempt to what failed, or to a Job whose pod cannot start.
+
+    Raises Usage if nothing has failed.
+    """
     name = request["metadata"]["name"]
     if request["spec"].get("suspend"):
         raise Usage(f"{name} is suspended", remedy="`resume` continues it")
@@ -55,7 +60,10 @@ def stuck(status: Status) -> str:
 
 
 def rerun(request: Mapping[str, Any], status: Status, stage: str, identity: str) -> Patch:
-    """Run a stage and all later ones again; the stages before it stay as earlier reruns made them. Raises Usage."""
+    """Run a stage and all later ones again; the stages before it stay as earlier reruns made them.
+
+    Raises Usage.
+    """
     name = request["metadata"]["name"]
     if status.stages and all(row.name != stage for row in status.stages):
         raise Usage(

@@ -1,7 +1,7 @@
 """The short-lived pod through which a command line without credentials of its own reads a run's data. Pure.
 
-It conforms to Pod Security `restricted`, has no API token, listens on its own loopback only, answers one session, and ends by
-itself: when nobody asks for five minutes, and at its deadline in any case.
+It conforms to Pod Security `restricted`, has no API token, listens on its own loopback only, answers one
+session, and ends by itself: when nobody asks for five minutes, and at its deadline in any case.
 """
 
 from typing import Any, Literal

@@ -18,7 +18,7 @@ _CONTROLLER = "app.kubernetes.io/part-of=tunesmith,app.kubernetes.io/component=c
 
 
 def release(api: Api) -> dict[str, Any]:
-    """The controller, the stages' images, the CustomResourceDefinition, and warnings about what does not match."""
+    """The controller, the stages' images, the CustomResourceDefinition, and warnings where they differ."""
     deployment = _controller(api)
     version, schema = _definition(api)
     known = set(_fields(schema_in(custom_resource_definition())))

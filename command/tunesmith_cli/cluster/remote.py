@@ -1,4 +1,4 @@
-"""The runs of a store, asked through a session's pod, as local/store.py asks with the caller's own credentials."""
+"""The runs of a store, asked through a session's pod; local/store.py asks with the caller's credentials."""
 
 import http.client
 import json
@@ -81,7 +81,10 @@ class RemoteRuns:
         return int(json.loads(answer)["deleted"])
 
     def fetch(self, snapshot: Snapshot, to: Path, only: str, tell: Listener) -> Any:
-        """Copy results to a folder, each file checked; a whole file is kept, and one that is there in part is resumed."""
+        """Copy results to a folder, each file checked.
+
+        A file that is there already is kept, and one that is there in part is resumed.
+        """
         from tunesmith_cli.cluster.download import fetch
 
         return fetch(self, snapshot, to, only, tell)
@@ -114,7 +117,7 @@ class RemoteRuns:
             raise TryAgain(
                 f"the session's pod ended before its answer did{why}",
                 reason="SessionLost",
-                remedy="run the same command again; if it ran out of memory, give stages.evaluate.resources more",
+                remedy="run the same command again; if it ran out of memory, raise stages.evaluate.resources",
             ) from broken
 
     def close(self) -> None:

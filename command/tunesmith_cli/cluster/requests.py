@@ -46,7 +46,7 @@ def names(api: Api, namespace: str, *, seconds: float = 10.0) -> list[str]:
 
 
 def follow(api: Api, namespace: str, name: str, until: float | None = None) -> Iterator[Object]:
-    """The request now and at each change; ends when it is deleted, or at `until` (a moment of the monotonic clock).
+    """The request now and at each change; ends when it is deleted, or at `until`, by the monotonic clock.
 
     A server that is away for a while is waited for.
     """
@@ -97,9 +97,9 @@ def _left(until: float | None) -> float:
 
 
 def status_of(request: Mapping[str, Any]) -> Status:
-    """The status of a request; also one that the controller has not seen yet has one. Fields of a newer release are left out.
+    """The status of a request, without the fields of a newer release. Raises OtherRelease.
 
-    Raises OtherRelease.
+    A request that the controller has not seen yet has a status, too.
     """
     try:
         return read_pruned(Status, json.dumps(without_nulls(request.get("status") or {})))
@@ -108,7 +108,10 @@ def status_of(request: Mapping[str, Any]) -> Status:
 
 
 def users_of_run(requests: Sequence[Mapping[str, Any]], run: str, store: str, but: str) -> list[str]:
-    """Names of the requests that have a run, or will take it up. `but`: the uid of the one that is left out. Pure."""
+    """Names of the requests that have a run, or will take it up.
+
+    `but`: the uid of the one that is left out. Pure.
+    """
     users = []
     for request in requests:
         spec, status = request["spec"], request.get("status") or {}

@@ -1,4 +1,4 @@
-"""What a request's run was asked to do and by which profile, as the controller froze both: what its data is reached by."""
+"""What a request's run was asked to do, and by which profile: the controller froze both in a ConfigMap."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class NoRun(Gone):
 
 @dataclass(frozen=True)
 class RunData:
-    """Which run's data, and who may read it: the request, its snapshot, and the profile that was frozen with it."""
+    """A request with its frozen snapshot and profile, which say what its data is and how it is reached."""
 
     request: Mapping[str, Any]
     snapshot: Snapshot
@@ -60,7 +60,10 @@ def run_data(api: Api, request: Mapping[str, Any]) -> RunData:
 
 
 def read_frozen(data: Mapping[str, str], name: str) -> tuple[Snapshot, Profile]:
-    """Snapshot and profile in the ConfigMap of a request, without what only a newer release knows. Raises OtherRelease."""
+    """Snapshot and profile in the ConfigMap of a request, without what only a newer release knows.
+
+    Raises OtherRelease.
+    """
     try:
         profile = json.loads(data[FROZEN_FILE])["profile"]
         return read_pruned(Snapshot, data[SNAPSHOT_FILE]), read_pruned(Profile, json.dumps(profile))

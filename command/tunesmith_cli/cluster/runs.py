@@ -1,4 +1,4 @@
-"""The runs of a request's store: with the caller's own S3 credentials if they open it, else through a session's pod."""
+"""The runs of a request's store: by the caller's S3 credentials if they open it, else through a pod."""
 
 import contextlib
 import importlib.util
@@ -85,7 +85,7 @@ def opened(
 
 
 def own_runs(data: RunData, environ: Mapping[str, str], toolbox: Toolbox, say: Say) -> OwnRuns | None:
-    """The runs opened with the caller's own S3 credentials; None if there are none, or they do not open this store."""
+    """The runs opened with the caller's own S3 credentials; None if those do not open this store."""
     if not data.store.startswith("s3://") or not any(environ.get(name) for name in _CREDENTIALS):
         return None
     if importlib.util.find_spec("boto3") is None:

@@ -33,7 +33,10 @@ _STUCK = {
 
 
 class Waiting(NamedTuple):
-    """What a pod waits for. `remedy`: what to do if waiting alone will hardly help. Both are empty if it does not wait."""
+    """What a pod waits for.
+
+    `remedy`: what to do if waiting alone will hardly help. Both are empty if it does not wait.
+    """
 
     why: str = ""
     remedy: str = ""

@@ -1,7 +1,7 @@
-"""HTTP to a port of a pod, through the API server's port-forward: one websocket per connection, read as data comes.
+"""HTTP to a port of a pod, through the API server's port-forward: one websocket per connection.
 
-The client's own `portforward` copies through a thread and a socket pair, and reads ahead without bound; a download of a
-model needs neither.
+The client's own `portforward` copies through a thread and a socket pair, and reads ahead without bound; a
+download of a model needs neither.
 """
 
 import http.client

@@ -28,7 +28,10 @@ class ChangeReport:
         self.changes: list[dict[str, Any]] = []
 
     def add(self, request: Mapping[str, Any], result: str, words: str = "", **more: Any) -> None:
-        """Add a request that was changed. `words`: for people, where `result` would not do; `more`: further members."""
+        """Add a request that was changed.
+
+        `words`: for people, where `result` would not do; `more`: further members.
+        """
         from tunesmith_cli.cluster.requests import QUALIFIED
 
         metadata = request["metadata"]
@@ -70,7 +73,10 @@ class ChangeReport:
 
 @contextlib.contextmanager
 def change_report(form: Changed, dry_run: Dry) -> Iterator[ChangeReport]:
-    """A report to which the block adds changes. Its document is printed at the end, also after a failure half-way."""
+    """A report to which the block adds changes.
+
+    Its document is printed at the end, also after a failure half-way.
+    """
     report = ChangeReport(form, dry_run)
     failed = None
     try:

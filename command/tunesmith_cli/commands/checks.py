@@ -125,7 +125,9 @@ def check(
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
 ) -> int:
-    """Check your own data offline: line number, field and reason of each bad row, and counts. Exits with 65 if there is one."""
+    """Check your own data offline: line number, field and reason of each bad row, and counts. Exits with 65
+    if there is one.
+    """
     from tunesmith_cli.local.environment import plain_environment
     from tunesmith_cli.local.foreground import run_in_foreground
 

@@ -33,10 +33,11 @@ def submit(
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
 ) -> int:
-    """Check requests and apply them to the cluster (server-side apply). Whatever is wrong in any of them is said before any is sent.
+    """Check requests and apply them to the cluster (server-side apply). Whatever is wrong in any of them is
+    said before any is sent.
 
-    Paths in a request stay as they are: they must be places that the cluster can reach. With --watch (one request) the exit code
-    says how it ended: 0 complete, 1 failed.
+    Paths in a request stay as they are: they must be places that the cluster can reach. With --watch (one
+    request) the exit code says how it ended: 0 complete, 1 failed.
     """
     from tunesmith_cli.cluster.apply import current, expected, result, send
     from tunesmith_cli.cluster.manifests import read_manifests
@@ -81,7 +82,9 @@ def suspend(
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
 ) -> int:
-    """Pause a request: a running stage saves its state and ends, and `resume` continues from there. Works before it has started, too."""
+    """Pause a request: a running stage saves its state and ends, and `resume` continues from there. Works
+    before it has started, too.
+    """
     from tunesmith_cli.cluster import patches
 
     act = Act("suspended", patches.suspend, nothing_to_do="is suspended already")
@@ -123,7 +126,10 @@ def rerun_there(target: Target, name: str, stage: str, identity: str, *, dry_run
 
 @dataclass(frozen=True)
 class Act:
-    """An act on a request. `result`: what was done, in one word; `patch`: of the spec, None if `nothing_to_do`."""
+    """An act on a request.
+
+    `result`: what was done, in one word; `patch`: of the spec, None if `nothing_to_do`.
+    """
 
     result: str
     patch: Callable[[Mapping[str, Any], "Status"], dict[str, Any] | None]

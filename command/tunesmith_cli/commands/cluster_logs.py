@@ -1,4 +1,6 @@
-"""`logs` on a cluster: from the pods, or once they are gone from the store. Machine lines are drawn as progress, not printed."""
+"""`logs` on a cluster: from the pods, or once they are gone from the store. Machine lines are drawn as
+progress, not printed.
+"""
 
 import os
 import sys
@@ -51,7 +53,9 @@ def show(target: Target, name: str, stages: Sequence[str], toolbox: "Toolbox", *
 def _readable(
     api: "Api", namespace: str, pods: Sequence[Mapping[str, Any]], read: set[str]
 ) -> "Iterator[PodLine]":
-    """Lines of the pods that can be read, whose stages are added to `read`; for the others it is said why they cannot."""
+    """Lines of the pods that can be read, whose stages are added to `read`; for the others it is said why
+    they cannot.
+    """
     from tunesmith_cli.cluster import logs
 
     for pod in pods:
@@ -70,7 +74,9 @@ def _stages_in_store(request: Mapping[str, Any]) -> list[str]:
 
 
 def _print(lines: "Iterable[PodLine]", *, several: bool, draw: bool = True) -> None:
-    """People's lines on standard output; progress on standard error, in a bar only if both are the same terminal."""
+    """People's lines on standard output; progress on standard error, in a bar only if both are the same
+    terminal.
+    """
     drawn: Screen = screen(verbose=False) if fancy(sys.stdout) else LineScreen(sys.stderr, verbose=False)
     with drawn as show_event:
         pod = ""

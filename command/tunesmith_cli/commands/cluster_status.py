@@ -1,4 +1,6 @@
-"""`status` on a cluster: the table that kubectl prints too, and one request with its stages (cluster_watch.py follows both)."""
+"""`status` on a cluster: the table that kubectl prints too, and one request with its stages (cluster_watch.py
+follows both).
+"""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -142,7 +144,9 @@ def _list(target: Target, form: Listing) -> int:
 
 
 def rows(api: "Api", namespace: str, *, wide: bool) -> list[tuple[str, ...]]:
-    """The table that the API server makes for `kubectl get treq`, its head first; of all namespaces, NAMESPACE is the first column."""
+    """The table that the API server makes for `kubectl get treq`, its head first; of all namespaces,
+    NAMESPACE is the first column.
+    """
     from tunesmith_cli.cluster.requests import collection
 
     answer = api.get(collection(namespace), table=True)

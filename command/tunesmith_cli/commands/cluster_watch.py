@@ -66,7 +66,7 @@ def _documents(target: Target, name: str, form: Listing, *, exit_status: bool) -
 
 
 def _until_it_ends(target: Target, namespace: str, name: str) -> Iterator[Mapping[str, Any]]:
-    """The request now and at each change, the last time when it is over. Raises Gone if it is deleted before."""
+    """The request now and at each change, until it has ended. Raises Gone if it is deleted before."""
     from tunesmith_cli.cluster.requests import follow
 
     for request in follow(target.api(), namespace, name):
@@ -87,7 +87,10 @@ def _redraw(requests: Iterator[Mapping[str, Any]], target: Target) -> Mapping[st
 
 
 def _print_list(tables: Iterator[list[Row]], *, key_columns: int) -> None:
-    """Print a line for each row that is new, has changed, or is gone. `key_columns`: those that name a request."""
+    """Print a line for each row that is new, has changed, or is gone.
+
+    `key_columns`: those that name a request.
+    """
     printed: dict[Row, Row] = {}  # key -> what was last printed of it, but for its age
     headed = False
     for head, *requests in tables:

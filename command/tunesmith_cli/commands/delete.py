@@ -39,7 +39,10 @@ TIMING = Timing()
 
 @dataclass(frozen=True)
 class _Deletion:
-    """A request that is to be deleted, and how that is reported. `run`: the URL of its run, empty if it has none."""
+    """A request that is to be deleted, and how that is reported.
+
+    `run`: the URL of its run, empty if it has none.
+    """
 
     target: Target
     api: "Api"
@@ -79,7 +82,8 @@ def delete(
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
 ) -> int:
-    """Delete a request with its Jobs and pods, and wait until they are gone. Its run in the store is kept, unless --data is given.
+    """Delete a request with its Jobs and pods, and wait until they are gone. Its run in the store is kept,
+    unless --data is given.
 
     A run that another request has too is not removed.
     """
@@ -119,7 +123,9 @@ def _try(deletion: _Deletion, *, data: bool) -> None:
 
 
 def _refuse_unseen(deletion: _Deletion) -> None:
-    """Raises TryAgain while the controller has not seen the request: it may have a run that the status does not name yet."""
+    """Raises TryAgain while the controller has not seen the request: it may have a run that the status does
+    not name yet.
+    """
     if deletion.status.observed_generation != deletion.request["metadata"].get("generation", 0):
         raise TryAgain(
             f"the controller has not seen {deletion.name} yet, so it is not known whether it has a run",
@@ -138,7 +144,10 @@ def _refuse_shared(deletion: _Deletion) -> None:
         raise Usage(
             f"{deletion.run} is not removed: it is the run of {', '.join(others)} too",
             reason="RunShared",
-            remedy=f"without --data {deletion.name} alone is deleted; the run goes with the last request that has it",
+            remedy=(
+                f"without --data {deletion.name} alone is deleted; "
+                "the run goes with the last request that has it"
+            ),
         )
 
 
@@ -148,7 +157,7 @@ def _delete_with_run(deletion: _Deletion, toolbox: "Toolbox") -> None:
     from tunesmith_cli.cluster.runs import opened
 
     with ExitStack() as stack:
-        # Read and opened before the request goes: its snapshot, which says how to reach the store, goes with it.
+        # Opened before the request goes: its snapshot, which says how to reach the store, goes with it.
         data = run_data(deletion.api, deletion.request)
         way = (deletion.api, data, os.environ, toolbox, tell)
         runs = stack.enter_context(opened(*way, owned=False))
@@ -165,7 +174,9 @@ def _delete_with_run(deletion: _Deletion, toolbox: "Toolbox") -> None:
 
 @contextmanager
 def _say_what_is_left(deletion: _Deletion) -> Iterator[None]:
-    """Where something ends the block before the run is removed, say what remains, and how it can be removed then."""
+    """Where something ends the block before the run is removed, say what remains, and how it can be removed
+    then.
+    """
     try:
         yield
     except Usage:
@@ -175,8 +186,8 @@ def _say_what_is_left(deletion: _Deletion) -> Iterator[None]:
         take_up = ("submit", "FILE", "--set", f"run={deletion.status.run}", "--set", "suspend=true")
         tell(
             f"not removed from the store: {deletion.run}\n"
-            f"While {name} exists, the same command removes it. Once {name} is gone, submit its FILE again, suspended, "
-            "so that it takes up the run, and delete it:\n"
+            f"While {name} exists, the same command removes it. Once {name} is gone, submit its FILE again, "
+            "suspended, so that it takes up the run, and delete it:\n"
             f"  {deletion.target.command(*take_up, namespace=namespace)}\n"
             f"  {deletion.target.command('delete', name, '--data', namespace=namespace)}"
         )
@@ -210,7 +221,10 @@ def _delete(
             raise TryAgain(
                 f"{deletion.name} is marked as deleted, and still there after {now - began:.0f} s",
                 reason="StillThere",
-                remedy="see its Jobs and pods, then run the same command again; nothing was removed from the store",
+                remedy=(
+                    "see its Jobs and pods, then run the same command again; "
+                    "nothing was removed from the store"
+                ),
             )
         TIMING.sleep(TIMING.poll)
     deletion.report.add(deletion.request, "deleted", run=deletion.run, removed=None)

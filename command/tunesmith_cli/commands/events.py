@@ -24,7 +24,9 @@ def events(
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
 ) -> int:
-    """Show what has happened to a request, its Jobs and its pods, as far as the cluster remembers (usually an hour)."""
+    """Show what has happened to a request, its Jobs and its pods, as far as the cluster remembers (usually an
+    hour).
+    """
     namespace = target.namespace()
     rows = _events(target.api(), namespace, name)
     if as_json or output is Output.JSON:

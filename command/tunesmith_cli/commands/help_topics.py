@@ -59,10 +59,10 @@ EXIT_CODES: dict[ExitCode, Meaning] = {
 
 _ENVIRONMENT = """\
 TUNESMITH_STORE                  the store, where --store is not given
-TUNESMITH_SECRET_<NAME>_<KEY>    the value of a secret that a request names (upper case, other characters as _)
+TUNESMITH_SECRET_<NAME>_<KEY>    a secret that a request names (upper case, other characters as _)
 OPENAI_API_KEY, OPENAI_BASE_URL  the teacher, where the request names neither endpoint nor secret
 HF_TOKEN                         token for hf:// models, where the request names no secret
-AWS_*                            credentials, region and endpoint of s3://, also for the data of a cluster's runs
+AWS_*                            credentials, region and endpoint of s3://, also for a cluster's runs
 KUBECONFIG                       the kubeconfig, where --kubeconfig is not given
 HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, AWS_CA_BUNDLE
                                  passed to every stage
@@ -70,10 +70,10 @@ XDG_DATA_HOME, XDG_STATE_HOME    where runs, and locks, logs and scratch, are ke
 NO_COLOR, TERM=dumb              no colour, no animation
 TUNESMITH_DEBUG=1                the traceback of a bug in tunesmith, to report it with
 
-There are no configuration files. An option is taken from the command line, else from its variable above, else it has
-its built-in value. A field of a request is taken from --set, else from the request, its presets, the profile (on a
-cluster) or the environment, else it has its built-in value; `tunesmith validate FILE --resolved` shows every value and
-where it comes from."""
+There are no configuration files. An option is taken from the command line, else from its variable above, else
+it has its built-in value. A field of a request is taken from --set, else from the request, its presets, the
+profile (on a cluster) or the environment, else it has its built-in value; `tunesmith validate FILE --resolved`
+shows every value and where it comes from."""
 
 
 def exit_codes() -> str:

@@ -96,7 +96,8 @@ CLUSTER: Mapping[str, Document] = {
                     "name": "request",
                     "namespace": "its namespace",
                     "result": (
-                        "`created`, `configured`, `unchanged`, `suspended`, `resumed`, `retried`, `rerun`, `deleted`"
+                        "`created`, `configured`, `unchanged`, `suspended`, `resumed`, "
+                        "`retried`, `rerun`, `deleted`"
                     ),
                     "uid": "its uid; empty if it is not there yet",
                     "patch?": "patch of the request; acts with `--dry-run`",
@@ -106,7 +107,7 @@ CLUSTER: Mapping[str, Document] = {
                     "removed?": "number of objects removed there; null: kept; `delete`",
                 },
             ),
-            "failed.exitCode": "exit code of the failure that ended it half-way; `failed` is null if there was none",
+            "failed.exitCode": "exit code of a failure half-way; `failed` is null if there was none",
             "failed.reason": "one CamelCase word",
             "failed.message": "what happened",
             "failed.remedy": "what to do",

@@ -38,7 +38,8 @@ def logs(
     ] = False,
     store: Store = "",
 ) -> int:
-    """Print what the stages of a run printed: this machine's log or the pods' own, and once that is gone, what the store keeps.
+    """Print what the stages of a run printed: this machine's log or the pods' own, and once that is gone,
+    what the store keeps.
 
     On the cluster -f may begin before the first pod, and continues across stages and attempts.
     """

@@ -28,7 +28,10 @@ def create(
     ] = "",
     output: AsDocument = Document.YAML,
 ) -> None:
-    """Print a request, to be kept in Git: `tunesmith create riddles --task "…" > riddles.yaml`. Nothing is run or sent."""
+    """Print a request, to be kept in Git: `tunesmith create riddles --task "…" > riddles.yaml`.
+
+    Nothing is run or sent.
+    """
     from tunesmith.request import parse
     from tunesmith.wire import API_VERSION, KIND
 
@@ -42,7 +45,9 @@ def create(
 
 
 def schema() -> None:
-    """Print the JSON Schema of a TrainingRequest, for editors (`# yaml-language-server: $schema=FILE` as a request's first line)."""
+    """Print the JSON Schema of a TrainingRequest, for editors (`# yaml-language-server: $schema=FILE` as a
+    request's first line).
+    """
     from tunesmith.json_schema import json_schema
 
     _print(json_schema(), in_json=True)

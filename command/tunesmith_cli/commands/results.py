@@ -1,6 +1,8 @@
-"""`report`, `fetch`, `infer`: the results of a run, in the store of this machine or of a request on a cluster.
+"""`report`, `fetch`, `infer`: the results of a run, in the store of this machine or of a request on a
+cluster.
 
-On a cluster the data comes with the caller's own S3 credentials if they open the store, else through a short-lived pod.
+On a cluster the data comes with the caller's own S3 credentials if they open the store, else through a
+short-lived pod.
 """
 
 import contextlib

@@ -1,4 +1,6 @@
-"""`run`, `retry`, `rerun`: the commands that run stages on this machine. `retry` and `rerun` know a cluster, too."""
+"""`run`, `retry`, `rerun`: the commands that run stages on this machine. `retry` and `rerun` know a cluster,
+too.
+"""
 
 import contextlib
 import json
@@ -77,9 +79,10 @@ def run(
 ) -> int:
     """Run requests on this machine, to a tuned, merged and tested model.
 
-    Finished stages are reused, and a run that was stopped or killed continues where it was. After an edit only those stages run
-    whose result it changes. Several requests, in one file or more, run one after another until one fails.
-    Ctrl-C stops cleanly; a second one stops at once. --json prints one line for each request.
+    Finished stages are reused, and a run that was stopped or killed continues where it was. After an edit
+    only those stages run whose result it changes. Several requests, in one file or more, run one after
+    another until one fails. Ctrl-C stops cleanly; a second one stops at once. --json prints one line for each
+    request.
     """
     from tunesmith_cli.commands.terminal import tell
     from tunesmith_cli.local import cluster_fields
@@ -124,9 +127,11 @@ def retry(
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
 ) -> int:
-    """Continue a run by its name: what failed or was stopped gets another attempt, and keeps what was paid and computed.
+    """Continue a run by its name: what failed or was stopped gets another attempt, and keeps what was paid
+    and computed.
 
-    The request is the one that the run was last given; `tunesmith run FILE` does the same with the file as it is now.
+    The request is the one that the run was last given; `tunesmith run FILE` does the same with the file as it
+    is now.
     """
     from tunesmith_cli.local.request_files import refreshed
 
@@ -218,7 +223,10 @@ def _form_there(output: Changed, *, as_json: bool, verbose: bool) -> Changed:
 
 
 def _in_json_here(output: Changed, *, as_json: bool) -> bool:
-    """Whether the result of a run on this machine is wanted as JSON. Raises Usage for forms that only a cluster's request has."""
+    """Whether the result of a run on this machine is wanted as JSON.
+
+    Raises Usage for forms that only a cluster's request has.
+    """
     if output in (Changed.NAME, Changed.YAML):
         raise Usage(
             f"-o {output} shows what was changed on a cluster, and the command is about this machine's store",

@@ -1,4 +1,4 @@
-"""`status`: the runs of a store, or one run with its stages; on a cluster its requests (cluster_status.py)."""
+"""`status`: the runs of a store, or one run with its stages. On a cluster see cluster_status.py."""
 
 import os
 import sys

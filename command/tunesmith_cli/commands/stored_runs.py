@@ -24,7 +24,10 @@ def open_runs(context: typer.Context, store: str) -> "RunStore":
 
 
 def stored_run(runs: "RunStore", name: str) -> "Snapshot":
-    """What a run was last asked to do. Raises Gone if there is no such run, Usage if no run can have the name."""
+    """What a run was last asked to do.
+
+    Raises Gone if there is no such run, Usage if no run can have the name.
+    """
     from tunesmith_cli.local.folders import run_folder
 
     run_folder(runs.url, name, os.environ)

@@ -1,8 +1,9 @@
-"""What a command is about: this machine's store, or a cluster. One rule, and the options that all commands for a cluster share.
+"""What a command is about: this machine's store, or a cluster. One rule, and the options that all commands
+for a cluster share.
 
-A command is about the cluster when it is called as `kubectl tunesmith`, or when --cluster, -n, -A, --context or --kubeconfig is
-given; otherwise it is about the store of this machine. `submit`, `suspend`, `resume`, `delete`, `wait` and `events` are always about
-the cluster. Nothing is looked up in both.
+A command is about the cluster when it is called as `kubectl tunesmith`, or when --cluster, -n, -A, --context
+or --kubeconfig is given; otherwise it is about the store of this machine. `submit`, `suspend`, `resume`,
+`delete`, `wait` and `events` are always about the cluster. Nothing is looked up in both.
 """
 
 import inspect
@@ -126,7 +127,7 @@ _EITHER_EVERYWHERE: Mapping[str, Option] = {
 
 
 def on_cluster(function: Callable[..., int]) -> Callable[..., int]:
-    """A command that is always about the cluster: its `target` is made from -n, --context and --kubeconfig."""
+    """A command that is always about the cluster: -n, --context and --kubeconfig make its `target`."""
     return _with_options(function, _ON_CLUSTER)
 
 

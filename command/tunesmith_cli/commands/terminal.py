@@ -83,7 +83,9 @@ def _cut(text: str, size: int) -> str:
 
 
 def own_command() -> str:
-    """How this command is called from here: by its name if the PATH has it, else by the path of the one that runs."""
+    """How this command is called from here: by its name if the PATH has it, else by the path of the one that
+    runs.
+    """
     path = Path(sys.executable).parent / "tunesmith"
     if shutil.which("tunesmith") or not path.exists():
         return "tunesmith"

@@ -1,4 +1,4 @@
-"""`version`: of the command line, of the libraries of this machine's stages, and of what runs on the cluster."""
+"""`version`: of the command line, of the libraries of this machine, and of what runs on the cluster."""
 
 import json
 import platform
@@ -36,7 +36,9 @@ def version(
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
 ) -> int:
-    """Print the versions of Tunesmith, of its formats, of this machine's libraries, and of the cluster's controller if it answers."""
+    """Print the versions of Tunesmith, of its formats, of this machine's libraries, and of the cluster's
+    controller if it answers.
+    """
     libraries = {} if client else _libraries()
     cluster = None if client else _cluster(target)
     if as_json or output is Output.JSON:

@@ -28,7 +28,8 @@ def wait(
         typer.Option(metavar="TIME", help="Such as 90s, 30m or 2h. Built-in: no limit.", show_default=False),
     ] = "",
 ) -> int:
-    """Wait for the end of a request: exits with 0 when it is complete, 1 as soon as it has failed, 75 when the time is over.
+    """Wait for the end of a request: exits with 0 when it is complete, 1 as soon as it has failed, 75 when
+    the time is over.
 
     It also waits for an edit that the controller has not seen yet.
     """

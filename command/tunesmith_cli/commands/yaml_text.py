@@ -1,4 +1,4 @@
-"""YAML that Kubernetes and we read alike: a text that go-yaml would take for a number or a boolean is quoted."""
+"""YAML that Kubernetes and we read alike: a text that looks like a number or a boolean is quoted."""
 
 from typing import Any
 

@@ -12,7 +12,9 @@ _RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 
 
 def store_url(given: str | None, environ: Mapping[str, str]) -> str:
-    """The URL of a store: as given (`s3://bucket/prefix`, `file:///folder`, or a folder), else in the user's data folder."""
+    """The URL of a store: as given (`s3://bucket/prefix`, `file:///folder`, or a folder), else in the user's
+    data folder.
+    """
     if not given:
         data = _xdg(environ, "XDG_DATA_HOME", ".local/share", "give --store")
         return (data / "tunesmith" / "runs").as_uri()
@@ -31,7 +33,9 @@ def store_url(given: str | None, environ: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What this machine keeps of a run in a store: `lock`, `events.jsonl`, `logs/<stage>.log`, `work/` (scratch)."""
+    """What this machine keeps of a run in a store: `lock`, `events.jsonl`, `logs/<stage>.log`, `work/`
+    (scratch).
+    """
 
     path: Path
 

@@ -74,7 +74,7 @@ def _wait_for_lock(folder: RunFolder, stopping: Stopping) -> Ended | None:
 
 
 def _events(folder: RunFolder, stopping: Stopping) -> Iterator[Event]:
-    """The events of the process that runs it, until nobody holds the lock, or this process is told to stop."""
+    """The events of the process that runs it, until nobody holds the lock, or this one is told to stop."""
     position = 0
     while not stopping.asked:
         # Before the first look, too: a process that has just taken the lock begins a new file.

@@ -10,7 +10,7 @@ from tunesmith_cli.local.run_events import Ended, Started, read_event
 
 @dataclass(frozen=True)
 class Observed:
-    """`stage`: the one that ran last; `progress`: its latest; `ended`: how the last runner ended, if it did."""
+    """`stage`: the latest one; `progress`: its latest; `ended`: how the last runner ended, if it did."""
 
     running: bool
     stage: str = ""

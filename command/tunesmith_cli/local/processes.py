@@ -46,9 +46,11 @@ Output = queue.SimpleQueue[tuple[bool, str]]  # whether a line is from stdout, a
 
 @dataclass
 class StageProcess:
-    """A stage that runs, in a process group of its own: a Ctrl-C reaches only the runner, which then asks it to stop.
+    """A stage that runs, in a process group of its own: a Ctrl-C reaches only the runner, which then asks it
+    to stop.
 
-    It inherits the lock: should the runner be killed, the run stays locked until the stage has saved its state and ended.
+    It inherits the lock: should the runner be killed, the run stays locked until the stage has saved its
+    state and ended.
     """
 
     popen: "subprocess.Popen[bytes]"
@@ -56,7 +58,7 @@ class StageProcess:
     readers: list[threading.Thread] = field(default_factory=list)
 
     def line(self, seconds: float) -> tuple[bool, str] | None:
-        """Whether the next line of output is from stdout, and the line; None if none comes within the time."""
+        """Whether the next line is from stdout, and the line; None if none comes within the time."""
         try:
             return self.output.get(timeout=seconds)
         except queue.Empty:
@@ -64,7 +66,10 @@ class StageProcess:
 
     @property
     def through(self) -> bool:
-        """Whether it has ended and all its output was handed out. What a child that is left may still print is not waited for."""
+        """Whether it has ended and all its output was handed out.
+
+        What a child that is left may still print is not waited for.
+        """
         if self.popen.poll() is None:
             return False
         for reader in self.readers:

@@ -26,7 +26,7 @@ _SET_PATH = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_-]+)*")
 
 @dataclass(frozen=True)
 class LoadedRequest:
-    """A request that was read. `source`: the file, for messages; `overridden`: field paths that `--set` gave."""
+    """A request that was read. `source`: its file, for messages; `overridden`: paths that `--set` gave."""
 
     request: TrainingRequest
     source: str
@@ -66,7 +66,7 @@ def read_requests(files: Sequence[str], sets: Sequence[str] = ()) -> list[Loaded
 
 
 def file_text(file: str) -> str:
-    """Text of a file (`-`: standard input). Raises Usage if it cannot be read, BadRequest if it is not text."""
+    """Text of a file (`-`: standard input). Raises Usage for one that is not readable, else BadRequest."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -99,7 +99,10 @@ def parse_set(text: str) -> tuple[str, Any]:
 
 
 def local_snapshot(loaded: LoadedRequest, environ: Mapping[str, str], run: str = "") -> Snapshot:
-    """The resolved request for a run on this machine. `run`: name in the store, which wins over the request's own."""
+    """The resolved request for a run on this machine.
+
+    `run`: name in the store, which wins over the request's own.
+    """
     request = loaded.request
     resolved = snapshot(request, run=request.metadata.name, profile=_environment(request, environ))
     provenance = {
@@ -109,7 +112,9 @@ def local_snapshot(loaded: LoadedRequest, environ: Mapping[str, str], run: str =
 
 
 def refreshed(stored: Snapshot, environ: Mapping[str, str]) -> Snapshot:
-    """A stored snapshot whose endpoint, if it came from an environment, is that of this one: the key comes from here too."""
+    """A stored snapshot whose endpoint, if it came from an environment, is that of this one: the key comes
+    from here too.
+    """
     source = stored.provenance.get("data.teacher.baseURL")
     if source not in (ENVIRONMENT, BUILT_IN) or stored.spec.data.teacher.secret is not None:
         return stored
@@ -121,7 +126,9 @@ def refreshed(stored: Snapshot, environ: Mapping[str, str]) -> Snapshot:
 
 
 def _environment(request: TrainingRequest, environ: Mapping[str, str]) -> Profile | None:
-    """OPENAI_BASE_URL, unless the request names an endpoint or brings a secret: an endpoint and its key have one source."""
+    """OPENAI_BASE_URL, unless the request names an endpoint or brings a secret: an endpoint and its key have
+    one source.
+    """
     teacher = request.spec.data.teacher
     url = environ.get("OPENAI_BASE_URL", "")
     if not url or teacher.base_url or teacher.secret:

@@ -13,7 +13,10 @@ AGAIN = "rerun"  # provenance
 
 
 def with_rerun(snapshot: Snapshot, stage: str, identity: str) -> Snapshot:
-    """The snapshot with new keys from a stage on; earlier keys stay, as an earlier rerun made them. Raises Usage."""
+    """The snapshot with new keys from a stage on; earlier keys stay, as an earlier rerun made them.
+
+    Raises Usage.
+    """
     if all(entry.name != stage for entry in snapshot.stages):
         raise Usage(
             f"run {snapshot.run} has no stage {stage}",

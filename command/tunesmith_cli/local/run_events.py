@@ -1,4 +1,5 @@
-"""What happens in a run, as the runner tells it: to the screen, and as lines of `events.jsonl`, which a second runner follows.
+"""What happens in a run, as the runner tells it: to the screen, and as lines of `events.jsonl`, which a
+second runner follows.
 
 A stage's own progress and result (tunesmith.events) pass through as they are.
 """
@@ -59,7 +60,7 @@ class Note(_Event):
 
 
 class Ended(_Event):
-    """The runner has ended. `stage`: the one that failed or was stopped; `tail`: the last lines it printed."""
+    """The runner has ended. `stage`: the one that failed or was stopped; `tail`: its last lines."""
 
     event: Literal["ended"] = "ended"
     exit_code: int

@@ -1,6 +1,7 @@
 """Runs a plan as processes on this machine, until all its stages are done, one fails, or it is told to stop.
 
-The store says what is done; so a run that was stopped or killed continues where it was, and a finished stage never runs again.
+The store says what is done; so a run that was stopped or killed continues where it was, and a finished stage
+never runs again.
 """
 
 import contextlib
@@ -31,8 +32,8 @@ from tunesmith_cli.local.store import RunStore, snapshot_file
 class Runner:
     """One `tunesmith run`.
 
-    `before`: what the run was last asked to do; `tell` hears what happens; `done`: the finished stages; `followed`: another
-    process ran it.
+    `before`: what the run was last asked to do; `tell` hears what happens; `done`: the finished stages;
+    `followed`: another process ran it.
     """
 
     snapshot: Snapshot
@@ -47,7 +48,10 @@ class Runner:
     followed: bool = False
 
     def run(self, lock: int, only: str | None = None) -> Ended:
-        """Run what is not done. `lock`: descriptor of the held lock. Known failures are the end, not exceptions."""
+        """Run what is not done.
+
+        `lock`: descriptor of the held lock. Known failures are the end, not exceptions.
+        """
         stopping = Stopping()
         with (
             self.folder.events.open("w", encoding="utf-8") as journal,
@@ -120,7 +124,9 @@ class Runner:
         )
 
     def _changes(self) -> Iterator[str]:
-        """What differs from what the run was last asked to do, but for an endpoint that the environment names."""
+        """What differs from what the run was last asked to do, but for an endpoint that the environment
+        names.
+        """
         for change in changes(self.before, self.snapshot) if self.before else ():
             if change.stage or self.snapshot.provenance.get(change.path) != ENVIRONMENT:
                 yield str(change)

@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopping:
-    """Whether the run is to stop. `code`: the exit code that follows from it; `forced`: it was asked twice."""
+    """Whether the run is to stop. `code`: the exit code that follows; `forced`: it was asked for twice."""
 
     def __init__(self) -> None:
         self.code: ExitCode | None = None

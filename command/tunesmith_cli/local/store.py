@@ -1,4 +1,6 @@
-"""The store, asked through a process of the jobs: the command line opens none itself, and starts without boto3."""
+"""The store, asked through a process of the jobs: the command line opens none itself, and starts without
+boto3.
+"""
 
 import json
 import subprocess
@@ -65,7 +67,10 @@ class RunStore:
         return self.ask("log", "--run", run, "--stage", stage, "--key", key).decode("utf-8", "replace")
 
     def fetch(self, snapshot: Snapshot, to: Path, only: str, tell: Listener) -> Any:
-        """Copy results to a folder, each file checked; what is there already is kept. `tell` hears of its progress."""
+        """Copy results to a folder, each file checked; what is there already is kept.
+
+        `tell` hears of its progress.
+        """
         with snapshot_file(snapshot) as file:
             arguments = ["--run", snapshot.run, "--snapshot", str(file), "--to", str(to), "--progress"]
             arguments += ["--only", only] if only else []
@@ -76,7 +81,10 @@ class RunStore:
         return json.loads(self.ask(*arguments) or b"null")
 
     def ask(self, *arguments: str, data: bytes = b"", tell: Listener | None = None) -> bytes:
-        """The answer of the jobs. `data`: for their standard input; `tell` hears the progress lines before the answer."""
+        """The answer of the jobs.
+
+        `data`: for their standard input; `tell` hears the progress lines before the answer.
+        """
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 self.toolbox.module_command("runs", "--store", self.url, *arguments),
