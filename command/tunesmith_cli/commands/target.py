@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 PLUGIN = "kubectl tunesmith"
 RULE = (
-    "With --cluster, -n, --context or --kubeconfig, or as `kubectl tunesmith`, it is about the cluster; "
-    "otherwise about this machine's store."
+    "Works on the cluster with --cluster, -n, --context or --kubeconfig, or as `kubectl tunesmith`; "
+    "otherwise on this machine's store."
 )
 _COMPLETION_SECONDS = 2.0
 
