@@ -24,8 +24,8 @@ from tunesmith.request import Spec
 from tunesmith.settings import LARGEST
 from tunesmith.status import Status
 from tunesmith.wire import API_VERSION, KIND
-from tunesmith_cli.commands.about import EXIT_CODES
-from tunesmith_cli.commands.members import DOCUMENTS
+from tunesmith_cli.commands.help_topics import EXIT_CODES
+from tunesmith_cli.commands.json_members import DOCUMENTS
 from tunesmith_cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]

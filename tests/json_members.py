@@ -2,7 +2,7 @@
 
 import re
 
-from tunesmith_cli.commands.members import DOCUMENTS
+from tunesmith_cli.commands.json_members import DOCUMENTS
 
 
 def wrong(document, which):

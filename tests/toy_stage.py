@@ -1,4 +1,6 @@
-"""A stage that does as TOY says, to watch the shell around it: `python toy_stage.py --request FILE --store URL`."""
+"""A stage that does as TOY says, to watch the shell around it: `python toy_stage.py --request FILE --store
+URL`.
+"""
 
 import errno
 import json

@@ -1,4 +1,6 @@
-"""A run as a person starts it: the command line, all stages as processes, a scripted teacher, a tiny real model."""
+"""A run as a person starts it: the command line, all stages as processes, a scripted teacher, a tiny real
+model.
+"""
 
 import json
 import os
@@ -102,8 +104,11 @@ class Bench:
 
 
 def digests(store_folder: Path, run: str) -> dict:
-    """sha256 of everything that must not depend on faults: dataset, adapter, model. By the manifests in a folder store."""
-    found = {}
+    """sha256 of everything that must not depend on faults: dataset, adapter, model.
+
+    By the manifests in a folder store.
+    """
+    sums = {}
     for path in sorted(store_folder.glob(f"{run}/*/*/manifest.json")):
         manifest = json.loads(path.read_text(encoding="utf-8"))
         for file in manifest["files"]:
@@ -111,8 +116,8 @@ def digests(store_folder: Path, run: str) -> dict:
             if name.endswith(
                 (".safetensors", "train.jsonl", "test.jsonl", "system_message.txt", "adapter_config.json")
             ):
-                found[f"{manifest['stage']}/{name}"] = file["sha256"]
-    return found
+                sums[f"{manifest['stage']}/{name}"] = file["sha256"]
+    return sums
 
 
 def kill_at(process: subprocess.Popen, seconds: float, whole_group: bool) -> bool:

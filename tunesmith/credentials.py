@@ -1,6 +1,8 @@
-"""Which credentials a stage's process may have: a secret travels only with the endpoint of the same source. Pure.
+"""Which credentials a stage's process may have: a secret travels only with the endpoint of the same source.
+Pure.
 
-The *place* is what gives a request its defaults and its keys: the profile on a cluster, the environment on one machine.
+The *place* is what gives a request its defaults and its keys: the profile on a cluster, the environment on
+one machine.
 """
 
 from enum import Enum, auto

@@ -1,4 +1,5 @@
-"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; command line and controller judge by it.
+"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; command line and
+controller judge by it.
 
 The gate is not part of any key, so raising or lowering it runs nothing again.
 """
@@ -58,7 +59,8 @@ def verdict(spec: Spec, done: Mapping[str, Finished]) -> Verdict | None:
 
 
 def judge(gate: Gate | None, metrics: Mapping[str, float]) -> Verdict | None:
-    """The verdict on evaluate's metrics (`lossGain`, `lossGainLow`, `exactMatchGain`, …, `rows`); None without a gate.
+    """The verdict on evaluate's metrics (`lossGain`, `lossGainLow`, `exactMatchGain`, …, `rows`); None
+    without a gate.
 
     A figure that is missing or NaN does not pass.
     """

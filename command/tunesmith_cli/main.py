@@ -1,4 +1,4 @@
-"""The commands, and the one place that turns what went wrong into text and an exit code.
+"""The commands, and the one place that turns failures into text and an exit code.
 
 Nothing heavy is imported before a command needs it: help, completion and `version` answer at once.
 """
@@ -18,62 +18,66 @@ import typer
 
 from tunesmith.errors import ExitCode, TunesmithError
 from tunesmith_cli.commands import (
-    about,
-    changing,
-    checking,
-    deleting,
+    checks,
+    cluster_changes,
+    delete,
+    events,
+    help_topics,
     logs,
-    reading,
-    running,
+    printed_documents,
+    results,
+    run,
     status,
     version,
-    waiting,
-    writing,
+    wait,
 )
-from tunesmith_cli.commands.place import PLUGIN
+from tunesmith_cli.commands.target import PLUGIN
 from tunesmith_cli.local.processes import Toolbox
 
-_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
     name="tunesmith",
     no_args_is_help=True,
-    rich_markup_mode=None,  # plain help: rich alone would take longer than all the rest
+    rich_markup_mode=None,  # plain help: rich alone would take longer than everything else
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="A task in plain words becomes a fine-tuned, merged and tested open model. Exit codes: `tunesmith help exit-codes`.",
+    help=(
+        "A task in plain words becomes a fine-tuned, merged and tested open model. "
+        "Exit codes: `tunesmith help exit-codes`."
+    ),
 )
-data = typer.Typer(help="Look at own data, offline.", no_args_is_help=True, rich_markup_mode=None)
+data = typer.Typer(help="Check your own data, offline.", no_args_is_help=True, rich_markup_mode=None)
 
-app.command(short_help="Run requests to a tuned, merged and tested model.")(running.run)
-app.command(short_help="Check requests; runs nothing.")(checking.validate)
-app.command(short_help="Apply requests to a cluster.")(changing.submit)
+app.command(short_help="Run requests to a tuned, merged and tested model.")(run.run)
+app.command(short_help="Check requests without running them.")(checks.validate)
+app.command(short_help="Apply requests to a cluster.")(cluster_changes.submit)
 app.command(short_help="Show runs or requests, or one of them.")(status.status)
-app.command(short_help="Print what the stages of a run said.")(logs.logs)
-app.command(short_help="Show what has happened to a request (cluster).")(waiting.events)
-app.command(short_help="Wait for the end of a request (cluster).")(waiting.wait)
-app.command(short_help="Stop a request for now (cluster).")(changing.suspend)
-app.command(short_help="Go on with a suspended request (cluster).")(changing.resume)
-app.command(short_help="Go on with a run that failed or was stopped.")(running.retry)
-app.command(short_help="Run a stage and all later ones again.")(running.rerun)
-app.command(short_help="Delete a request, or its data too (cluster).")(deleting.delete)
-app.command(short_help="Show a run's figures and report.")(reading.report)
-app.command(short_help="Copy a run's results to a folder.")(reading.fetch)
-app.command(short_help="Ask the tuned model of a run.")(reading.infer)
+app.command(short_help="Print what the stages of a run printed.")(logs.logs)
+app.command(short_help="Show what has happened to a request (cluster).")(events.events)
+app.command(short_help="Wait for the end of a request (cluster).")(wait.wait)
+app.command(short_help="Pause a request (cluster).")(cluster_changes.suspend)
+app.command(short_help="Continue a suspended request (cluster).")(cluster_changes.resume)
+app.command(short_help="Continue a run that failed or was stopped.")(run.retry)
+app.command(short_help="Run a stage and all later ones again.")(run.rerun)
+app.command(short_help="Delete a request, or its data too (cluster).")(delete.delete)
+app.command(short_help="Show a run's figures and report.")(results.report)
+app.command(short_help="Copy a run's results to a folder.")(results.fetch)
+app.command(short_help="Ask the tuned model of a run.")(results.infer)
 app.add_typer(data, name="data")
-data.command()(checking.check)
-app.command(short_help="Print a request, to be kept in Git.")(writing.create)
-app.command(short_help="Print the JSON Schema of a request, for editors.")(writing.schema)
-app.command(short_help="Print the CustomResourceDefinition.")(writing.crd)
-app.command(short_help="Versions of Tunesmith and what it uses.")(version.version)
-app.command(name="help")(about.help_)
+data.command()(checks.check)
+app.command(short_help="Print a request, to be kept in Git.")(printed_documents.create)
+app.command(short_help="Print the JSON Schema of a request, for editors.")(printed_documents.schema)
+app.command(short_help="Print the CustomResourceDefinition.")(printed_documents.crd)
+app.command(short_help="Print the versions of Tunesmith and of what it uses.")(version.version)
+app.command(name="help")(help_topics.help_)
 
 
 @app.callback(invoke_without_command=False)
 def _root(
     *,
     no_color: Annotated[
-        bool, typer.Option("--no-color", help="No colour, no animation; as NO_COLOR=1.")
+        bool, typer.Option("--no-color", help="No colour, no animation; like NO_COLOR=1.")
     ] = False,
     version_: Annotated[  # noqa: ARG001 - its callback acts
         bool,
@@ -85,89 +89,84 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None, toolbox: Toolbox | None = None, program: str = "") -> int:
-    """Run a command; returns the exit code. `toolbox`: what the runner starts, for tests. `program`: how it was called.
+    """Run a command; returns the exit code.
 
-    As `kubectl-tunesmith`, which is how kubectl calls a plugin, every command that knows both places means the cluster.
+    `toolbox`: what the runner starts, for tests. `program`: how it was called.
+
+    Called as `kubectl-tunesmith`, which is how kubectl calls a plugin, every command is about the cluster
+    that can be.
     """
     _prepare_streams()
     command = typer.main.get_command(app)
-    given = _with_values(sys.argv[1:] if arguments is None else arguments)
+    words = _with_values(sys.argv[1:] if arguments is None else arguments)
     program = program or (PLUGIN if Path(sys.argv[0]).name.startswith("kubectl") else "tunesmith")
     try:
-        code = command.main(given, prog_name=program, standalone_mode=False, obj=toolbox or Toolbox())
+        code = command.main(words, prog_name=program, standalone_mode=False, obj=toolbox or Toolbox())
         sys.stdout.flush()
         return int(code or 0)
     except TunesmithError as error:
-        _say(f"tunesmith: {error}")
+        _print_error(f"tunesmith: {error}")
         return error.exit_code
     except typer.TyperException as error:
         return _usage(error)
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted")
+        _print_error("interrupted")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # `tunesmith … | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        remedy = (
-            "free space or rights there, then run the same command again"
-            if error.errno in _OF_A_DISK
-            else "run the same command again"
-        )
-        _say(
-            f"tunesmith: {error.strerror or str(error) or type(error).__name__}{where}\nWhat to do: {remedy}"
-        )
-        return ExitCode.TRY_AGAIN
-    except Exception as error:  # noqa: BLE001 - the last resort: what is known has a class of its own
+        return _system_error(error)
+    except Exception as error:  # noqa: BLE001 - the last resort: every known failure has a class of its own
         return _bug(error)
 
 
 def complete() -> int:
-    """`kubectl_complete-tunesmith`: kubectl asks it for the words that may follow; the last line is cobra's directive (4: no files)."""
+    """`kubectl_complete-tunesmith`, which kubectl asks for the words that may follow.
+
+    The last line is cobra's directive; 4 means that no file names are to be offered.
+    """
     words = shlex.join(["tunesmith", *(sys.argv[1:] or [""])])
     os.environ |= {
         f"_{PLUGIN.upper()}_COMPLETE": "complete_fish",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
         "_TYPER_COMPLETE_ARGS": words,
     }
-    found = io.StringIO()
+    output = io.StringIO()
     with (
         contextlib.suppress(SystemExit),
-        contextlib.redirect_stdout(found),
-    ):  # typer ends a completion with it
+        contextlib.redirect_stdout(output),
+    ):  # typer exits after a completion
         main([], program=PLUGIN)
-    print("\n".join([*filter(None, found.getvalue().splitlines()), ":4"]))
+    print("\n".join([*filter(None, output.getvalue().splitlines()), ":4"]))
     return ExitCode.DONE
 
 
 def _with_values(arguments: Sequence[str]) -> list[str]:
-    """`--dry-run` alone as `--dry-run=client`: as in kubectl, its value comes with `=` or not at all."""
+    """The arguments with `--dry-run` alone as `--dry-run=client`: as in kubectl, its value comes with `=` or
+    not at all.
+    """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    return [
-        f"{one}=client" if one == "--dry-run" and number < end else one
-        for number, one in enumerate(arguments)
-    ]
+    options = ["--dry-run=client" if word == "--dry-run" else word for word in arguments[:end]]
+    return [*options, *arguments[end:]]
 
 
 def _prepare_streams() -> None:
-    """With `2>&-` there is no standard error, and `print(file=None)` would go to standard output."""
+    """With `2>&-` there is no standard error, and `print(file=None)` would write to standard output."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the life of the process
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the life of the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a terminal that lacks a character gets another one, not an error
+            # A terminal that lacks a character shows another one instead of failing.
+            stream.reconfigure(errors="replace")
 
 
 def _usage(error: typer.TyperException) -> int:
     """A wrong command line; without arguments, the help."""
-    text = getattr(error, "format_message", lambda: str(error))().replace(
-        ": Value error, ", ": "
-    )  # pydantic's words
+    text = getattr(error, "format_message", lambda: str(error))()
+    text = text.replace(": Value error, ", ": ")  # pydantic's words
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(text)
@@ -176,32 +175,46 @@ def _usage(error: typer.TyperException) -> int:
         text = f"{text} Did you mean {guess!r}?"
     usage = f"{context.get_usage()}\n" if context is not None else ""
     hint = f"\nTry '{context.command_path} --help'." if context is not None else ""
-    _say(f"{usage}tunesmith: {text}{hint}")
+    _print_error(f"{usage}tunesmith: {text}{hint}")
     return ExitCode.USAGE
 
 
+def _system_error(error: OSError) -> int:
+    """A failure of this machine: its disk, its rights, its network."""
+    what = error.strerror or str(error) or type(error).__name__
+    where = f" ({error.filename})" if error.filename else ""
+    remedy = "run the same command again"
+    if error.errno in _DISK_ERRORS:
+        remedy = f"free space or get rights there, then {remedy}"
+    _print_error(f"tunesmith: {what}{where}\nWhat to do: {remedy}")
+    return ExitCode.TRY_AGAIN
+
+
 def _bug(error: Exception) -> int:
-    """A fault of ours, in a line; its traceback for whoever asks."""
+    """A bug of Tunesmith, in one line; its traceback with TUNESMITH_DEBUG=1."""
     if os.environ.get("TUNESMITH_DEBUG"):
         import traceback
 
-        _say("".join(traceback.format_exception(error)))
-    said = (str(error).strip().splitlines() or [""])[0][:300]
-    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    _say(f"tunesmith: a bug in tunesmith: {what}; please report it, with TUNESMITH_DEBUG=1 for the traceback")
+        _print_error("".join(traceback.format_exception(error)))
+    first_line = (str(error).strip().splitlines() or [""])[0][:300]
+    what = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    _print_error(
+        f"tunesmith: a bug in tunesmith: {what}; please report it, with TUNESMITH_DEBUG=1 for the traceback"
+    )
     return ExitCode.BUG
 
 
 def _guess(error: typer.TyperException) -> str:
-    """What a misspelt value of a list was meant to be, perhaps."""
-    found = re.search(r"'(.+)' is not one of (.+)\.$", getattr(error, "message", ""))
-    if found is None:
+    """The value that a misspelt choice probably means, or an empty string."""
+    match = re.search(r"'(.+)' is not one of (.+)\.$", getattr(error, "message", ""))
+    if match is None:
         return ""
     import difflib
 
-    return next(iter(difflib.get_close_matches(found[1], re.findall(r"'([^']+)'", found[2]), n=1)), "")
+    choices = re.findall(r"'([^']+)'", match[2])
+    return next(iter(difflib.get_close_matches(match[1], choices, n=1)), "")
 
 
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # whoever listened has gone: the exit code has to do
+def _print_error(text: str) -> None:
+    with contextlib.suppress(OSError):  # the reader of standard error has gone: the exit code has to do
         print(text, file=sys.stderr, flush=True)

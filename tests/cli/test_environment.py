@@ -7,8 +7,8 @@ from tunesmith.errors import BadRequest, Refused, Usage
 from tunesmith.request import parse
 from tunesmith.settings import SecretKey
 from tunesmith_cli.local.environment import secret_variable, stage_environment
-from tunesmith_cli.local.places import run_place, store_url
-from tunesmith_cli.local.requests import Asked, local_snapshot, refreshed
+from tunesmith_cli.local.folders import run_folder, store_url
+from tunesmith_cli.local.request_files import LoadedRequest, local_snapshot, refreshed
 
 KEY = "TUNESMITH_TEACHER_API_KEY"
 OPENAI = {"OPENAI_API_KEY": "sk-openai"}
@@ -17,7 +17,7 @@ OWN = {"data.teacher.baseURL": "https://llm.example/v1"}
 
 
 def snapshot(changes, environ):
-    return local_snapshot(Asked(parse(document(changes)), "a file"), environ)
+    return local_snapshot(LoadedRequest(parse(document(changes)), "a file"), environ)
 
 
 KEYS = {  # request, environment -> the key that generate gets, and the endpoint
@@ -149,15 +149,15 @@ def test_without_a_home_it_is_said_what_to_give(environ):
     with pytest.raises(Usage, match="HOME"):
         store_url("", environ)
     with pytest.raises(Usage, match="XDG_STATE_HOME"):
-        run_place("s3://b/p", "r", environ)
+        run_folder("s3://b/p", "r", environ)
 
 
 def test_xdg_folders_are_used():
     assert store_url("", {"XDG_DATA_HOME": "/d"}) == "file:///d/tunesmith/runs"
-    assert run_place("s3://b/p", "r", {"XDG_STATE_HOME": "/s"}).folder.is_relative_to("/s/tunesmith")
+    assert run_folder("s3://b/p", "r", {"XDG_STATE_HOME": "/s"}).path.is_relative_to("/s/tunesmith")
 
 
 @pytest.mark.parametrize("run", ["../x", "", "A", "a/b"])
 def test_a_name_that_no_run_can_have_is_refused(run):
     with pytest.raises(Usage):
-        run_place("s3://b/p", run, {"HOME": "/h"})
+        run_folder("s3://b/p", run, {"HOME": "/h"})

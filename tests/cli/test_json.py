@@ -6,7 +6,7 @@ import pytest
 from json_members import wrong
 
 from tunesmith.events import Progress
-from tunesmith_cli.commands.members import DOCUMENTS
+from tunesmith_cli.commands.json_members import DOCUMENTS
 from tunesmith_jobs.evaluate.report import Report
 
 
@@ -68,9 +68,9 @@ def test_a_run_and_what_is_asked_about_it(cli):
     assert done["stages"]
     assert edited["changes"]
     assert {
-        which: [wrong(one, which) for one in found]
-        for which, found in documents.items()
-        if any(wrong(one, which) for one in found)
+        which: [wrong(one, which) for one in printed]
+        for which, printed in documents.items()
+        if any(wrong(one, which) for one in printed)
     } == {}
 
 

@@ -11,7 +11,7 @@ def failing(monkeypatch, error):
     def read(*_, **__):
         raise error
 
-    monkeypatch.setattr("tunesmith_cli.local.requests.read_requests", read)
+    monkeypatch.setattr("tunesmith_cli.local.request_files.read_requests", read)
 
 
 FAULTS = {
@@ -26,10 +26,8 @@ def test_a_bug_is_a_line_that_says_what_to_do(cli, monkeypatch, error, said):
     failing(monkeypatch, error)
     done = cli.inline("validate", cli.write(), expect=1)
     assert done.stdout == ""
-    assert (
-        done.stderr
-        == f"tunesmith: a bug in tunesmith: {said}; please report it, with TUNESMITH_DEBUG=1 for the traceback\n"
-    )
+    report = "please report it, with TUNESMITH_DEBUG=1 for the traceback"
+    assert done.stderr == f"tunesmith: a bug in tunesmith: {said}; {report}\n"
 
 
 def test_whoever_asks_gets_the_traceback(cli, monkeypatch):

@@ -1,4 +1,6 @@
-"""`tunesmith run` and what goes with it: the real command line, runner, store and stage shell around toy stages."""
+"""`tunesmith run` and what goes with it: the real command line, runner, store and stage shell around toy
+stages.
+"""
 
 import json
 import os
@@ -11,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from tiny import tiny_model
 
-from tunesmith_cli.commands.about import EXIT_CODES
+from tunesmith_cli.commands.help_topics import EXIT_CODES
 
 STAGES = ["generate", "train", "merge", "evaluate"]
 SLOW = {"TOY_STEPS": "40", "TOY_SECONDS": "20"}
@@ -244,8 +246,8 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(cli):
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "generate saves what it has" in err
-    assert re.search(rf"Go on with: .*tunesmith'? run '{re.escape(str(path))}' --only generate", err)
+    assert "generate is saving its state" in err
+    assert re.search(rf"Continue with: .*tunesmith'? run '{re.escape(str(path))}' --only generate", err)
     assert "Traceback" not in err
     saved = steps(cli)
     assert "Stopped" in cli("status").stdout
@@ -297,7 +299,7 @@ def test_a_second_run_follows_the_first_and_ends_as_it_does(cli):
     second = cli.start("run", path)
     outs = [process.communicate(timeout=30) for process in (first, second)]
     assert [process.returncode for process in (first, second)] == [65, 65]
-    assert f"is at work already (process {first.pid}); following it" in outs[1][1]
+    assert f"is running already (process {first.pid}); following it" in outs[1][1]
     assert "toy fault 65" in outs[1][1]
     assert len(list(cli.store.glob("*/generate/*/attempts/*"))) == 1
 
@@ -312,7 +314,7 @@ def test_a_follower_takes_over_when_the_first_is_killed(cli):
     first.communicate()
     out, err = second.communicate(timeout=30)
     assert second.returncode == 0
-    assert "going on from what it saved" in err
+    assert "continuing from what it saved" in err
     assert ran(json.loads(out)) == ["generate"]
 
 

@@ -78,7 +78,9 @@ def seconds(*command, env=None):
 
 
 def quick(limit):
-    """`limit` seconds; on a slow or busy machine as many times more as an empty typer command takes more than the 150 ms of a quick one."""
+    """`limit` seconds; on a slow or busy machine as many times more as an empty typer command takes more than
+    the 150 ms of a quick one.
+    """
     return limit * max(1.0, seconds("-c", BARE) / 0.15)
 
 

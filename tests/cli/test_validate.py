@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tunesmith.errors import Usage
-from tunesmith_cli.local.requests import parse_set
+from tunesmith_cli.local.request_files import parse_set
 
 VALUES = {
     "a number": ("data.examples=20", ("data.examples", 20)),
@@ -78,7 +78,7 @@ def test_set_shows_in_the_provenance_and_relative_paths_become_absolute(cli):
 WRONG_SETS = {
     "an unknown field": ("data.exampels=3", 78, "did you mean 'examples'"),
     "a wrong type": ("data.examples=many", 78, "spec.data.examples (given by --set): must be a whole number"),
-    "below a value": ("task.x=3", 78, "task is no mapping"),
+    "below a value": ("task.x=3", 78, "task is not a mapping"),
     "no value": ("data.examples", 64, "must be path=value"),
 }
 

@@ -81,9 +81,9 @@ def test_the_schema_is_one_and_is_printed(cli):
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[path.name for path in EXAMPLES])
 def test_the_examples_agree_with_the_schema(example):
-    for found in read_documents(example.read_text(encoding="utf-8")):
-        parse(found)
-        jsonschema.validate(found, json_schema())
+    for request in read_documents(example.read_text(encoding="utf-8")):
+        parse(request)
+        jsonschema.validate(request, json_schema())
 
 
 WRONG = {

@@ -1,4 +1,6 @@
-"""`tunesmith` against a real control plane: real requests, statuses written as the controller writes them, no node."""
+"""`tunesmith` against a real control plane: real requests, statuses written as the controller writes them, no
+node.
+"""
 
 import contextlib
 import io

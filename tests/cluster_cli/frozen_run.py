@@ -1,4 +1,6 @@
-"""A request that has run, as the controller leaves it: snapshot and profile frozen in a ConfigMap, its stages finished."""
+"""A request that has run, as the controller leaves it: snapshot and profile frozen in a ConfigMap, its stages
+finished.
+"""
 
 import json
 
@@ -7,7 +9,7 @@ from cluster_cli.statuses import NOW, condition
 from tunesmith.plan import snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import parse
-from tunesmith_cli.cluster.foretell import readable
+from tunesmith_cli.cluster.forecast import without_status
 
 PROFILE = Profile.model_validate(
     {
@@ -22,7 +24,7 @@ PROFILE = Profile.model_validate(
 
 def freeze(cluster, name="riddles", ended="Complete", finished=("generate", "train", "merge", "evaluate")):
     """Its snapshot, made from what the API server has."""
-    made = snapshot(parse(readable(cluster.get(name))), run=f"{name}-1", profile=PROFILE, cluster=True)
+    made = snapshot(parse(without_status(cluster.get(name))), run=f"{name}-1", profile=PROFILE, cluster=True)
     frozen = {
         "generation": 1,
         "retry": "",

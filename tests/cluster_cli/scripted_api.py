@@ -1,4 +1,6 @@
-"""An API server of written answers: for what a real one does too seldom to be tested with, such as a broken answer or a pause."""
+"""An API server of written answers: for what a real one does too seldom to be tested with, such as a broken
+answer or a pause.
+"""
 
 import contextlib
 import json
@@ -16,7 +18,10 @@ import yaml
 
 @dataclass(frozen=True)
 class Raw:
-    """Bytes as they are. `missing`: how many more the header promises; `silence`: seconds without a byte before the end."""
+    """Bytes as they are.
+
+    `missing`: how many more the header promises; `silence`: seconds without a byte before the end.
+    """
 
     data: bytes = b""
     code: int = 200
@@ -28,7 +33,10 @@ Answer = Any  # an object; the code of a refusal; Raw; or a function of the quer
 
 
 class ScriptedApi:
-    """`answers`: path -> an answer, or a list of them, each given once and the last for ever. `asked`: (moment, method, path, query)."""
+    """`answers`: path -> an answer, or a list of them, each given once and the last for ever.
+
+    `asked`: (moment, method, path, query).
+    """
 
     def __init__(self, folder: Path) -> None:
         self.answers: dict[str, Answer] = {}
@@ -41,10 +49,10 @@ class ScriptedApi:
 
     def answer(self, method: str, path: str, query: dict[str, str]) -> Answer:
         self.asked.append((time.monotonic(), method, path, query))
-        found = self.answers.get(f"{method} {path}", self.answers.get(path, 404))
-        if isinstance(found, list):
-            found = found.pop(0) if len(found) > 1 else found[0]
-        return found(query) if isinstance(found, Callable) else found
+        answer = self.answers.get(f"{method} {path}", self.answers.get(path, 404))
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        return answer(query) if isinstance(answer, Callable) else answer
 
     def times(self, path: str, **query: str) -> int:
         """How often something was asked."""
@@ -57,14 +65,14 @@ def config(server: str, current: str | None = "main") -> dict[str, Any]:
         {"name": "main", "context": {"cluster": "c", "user": "u", "namespace": "team"}},
         {"name": "other", "context": {"cluster": "c", "user": "u", "namespace": "elsewhere"}},
     ]
-    found = {
+    kubeconfig = {
         "apiVersion": "v1",
         "kind": "Config",
         "contexts": contexts,
         "clusters": [{"name": "c", "cluster": {"server": server}}],
     }
     return (
-        found
+        kubeconfig
         | {"users": [{"name": "u", "user": {}}]}
         | ({} if current is None else {"current-context": current})
     )

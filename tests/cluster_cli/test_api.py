@@ -1,4 +1,4 @@
-"""Kubeconfigs as kubectl takes them, and servers that answer as none should: said in a line, with what to do."""
+"""Kubeconfigs as kubectl takes them, and servers that answer as none should: a line says what to do."""
 
 import re
 import time

@@ -1,8 +1,9 @@
-"""`delete --data`: whatever goes wrong in between, the run is removed, or it is said what is left and how to remove it."""
+"""`delete --data`: whatever goes wrong in between, the run is removed, or it is said what is left and how to
+remove it.
+"""
 
 import contextlib
 import json
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -15,17 +16,17 @@ from tunesmith.profile import Profile
 from tunesmith_cli.cluster.remote import RemoteRuns
 from tunesmith_cli.cluster.requests import users_of_run
 from tunesmith_cli.cluster.tunnel import NoPortForward
-from tunesmith_cli.commands import deleting
+from tunesmith_cli.commands.delete import TIMING
 
 GONE = Raw(json.dumps({"details": {"name": "riddles"}}).encode(), 404)
 PLACE = "s3://b/team/riddles-1/"
 
 
 def with_run(uid="u1", name="riddles", **spec):
-    found = request(**spec)
-    found["metadata"] |= {"uid": uid, "name": name}
-    found["status"] |= {"run": "riddles-1", "store": "s3://b/team", "snapshot": "frozen"}
-    return found
+    whole = request(**spec)
+    whole["metadata"] |= {"uid": uid, "name": name}
+    whole["status"] |= {"run": "riddles-1", "store": "s3://b/team", "snapshot": "frozen"}
+    return whole
 
 
 class Runs:
@@ -47,25 +48,26 @@ class Runs:
 
 @pytest.fixture
 def runs(scripted, monkeypatch):
-    found = Runs()
+    runs = Runs()
 
     @contextlib.contextmanager
     def opened(*_, **__):
-        found.opened += 1
-        yield found
+        runs.opened += 1
+        yield runs
 
-    monkeypatch.setattr("tunesmith_cli.cluster.data.opened", opened)
-    monkeypatch.setattr(
-        "tunesmith_cli.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, profile=Profile())
-    )
-    monkeypatch.setattr(deleting, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(deleting, "_KEEP_SECONDS", 0.0)
+    def run_data(*_):
+        return SimpleNamespace(snapshot=MADE, profile=Profile())
+
+    monkeypatch.setattr("tunesmith_cli.cluster.runs.opened", opened)
+    monkeypatch.setattr("tunesmith_cli.cluster.run_data.run_data", run_data)
+    monkeypatch.setattr(TIMING, "poll", 0.01)
+    monkeypatch.setattr(TIMING, "keep", 0.0)
     scripted.answers |= {
         ONE: [with_run(), with_run(), GONE],
         f"DELETE {ONE}": with_run(),
         REQUESTS: listed(with_run()),
     }
-    return found
+    return runs
 
 
 def left(scripted, done):
@@ -105,12 +107,12 @@ def test_an_interrupted_wait_says_what_is_left(scripted, runs, monkeypatch):
         raise KeyboardInterrupt
 
     scripted.answers[ONE] = with_run()
-    monkeypatch.setattr(deleting, "time", SimpleNamespace(monotonic=time.monotonic, sleep=interrupted))
+    monkeypatch.setattr(TIMING, "sleep", interrupted)
     assert left(scripted, scripted("delete", "riddles", "--data", "--yes", expect=130))
 
 
 def test_a_request_that_does_not_go_says_what_is_left(scripted, runs, monkeypatch):
-    monkeypatch.setattr(deleting, "_GONE_SECONDS", -1e6)
+    monkeypatch.setattr(TIMING, "gone", -1e6)
     scripted.answers[ONE] = with_run()
     done = scripted("delete", "riddles", "--data", "--yes", expect=75)
     assert "still there after" in done.stderr
@@ -161,8 +163,7 @@ def test_who_has_a_run(requests, expected):
     assert users_of_run(requests, "riddles-1", "s3://b/team", "u1") == expected
 
 
-def test_a_port_forward_that_cannot_be_opened_at_once_is_tried_again(monkeypatch):
-    monkeypatch.setattr("tunesmith_cli.cluster.remote._DELAYS", (0.0, 0.0))
+def test_a_port_forward_that_cannot_be_opened_at_once_is_tried_again():
     tries = []
 
     def connect():
@@ -170,5 +171,5 @@ def test_a_port_forward_that_cannot_be_opened_at_once_is_tried_again(monkeypatch
         raise NoPortForward("the API server is away")
 
     with pytest.raises(TryAgain, match="the API server is away") as caught:
-        RemoteRuns("s3://b", connect, "token").delete("riddles-1")
+        RemoteRuns("s3://b", connect, "token", delays=(0.0, 0.0)).delete("riddles-1")
     assert (len(tries), caught.value.reason) == (3, "SessionLost")

@@ -11,6 +11,8 @@ from tunesmith.errors import Gone
 from tunesmith_cli.cluster.api import connect
 from tunesmith_cli.cluster.faults import fault, parts
 
+COMPLETE = "import sys; from tunesmith_cli.main import complete"
+
 
 def test_no_kubeconfig(cluster):
     said = cluster("status", "--kubeconfig", "/nowhere", expect=64).stderr
@@ -50,7 +52,7 @@ def test_who_may_not_is_told_what_is_missing_and_which_role_has_it(cluster, word
 
 def test_a_cluster_without_the_crd_is_told_from_a_request_that_is_not_there(cluster):
     api = connect(str(cluster.plane.kubeconfig))
-    with pytest.raises(Gone, match="knows no TrainingRequest") as caught:
+    with pytest.raises(Gone, match="does not know TrainingRequests") as caught:
         api.get("/apis/tunesmith.dev/v0/trainingrequests")
     assert caught.value.reason == "NotInstalled"
     said = cluster("status", "nobody", expect=66).stderr
@@ -58,7 +60,8 @@ def test_a_cluster_without_the_crd_is_told_from_a_request_that_is_not_there(clus
 
 
 def test_without_the_client_the_extra_is_named():
-    code = "import sys; sys.modules['kubernetes'] = None; from tunesmith_cli import main; sys.exit(main(['status', '--cluster']))"
+    hidden = "import sys; sys.modules['kubernetes'] = None"
+    code = f"{hidden}; from tunesmith_cli import main; sys.exit(main(['status', '--cluster']))"
     env = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 64
@@ -99,24 +102,24 @@ def test_kubectl_completes_commands_and_names(cluster):
         "HOME": str(cluster.folder),
         "KUBECONFIG": str(cluster.plane.kubeconfig),
     }
-    found = {}
+    words_after = {}
     for words in (
         ["sus"],
         ["status", "-n", cluster.namespace, "ri"],
         ["report", "-n", cluster.namespace, ""],
     ):
-        code = "import sys; from tunesmith_cli.main import complete; sys.argv[1:] = sys.argv[2:]; sys.exit(complete())"
+        code = f"{COMPLETE}; sys.argv[1:] = sys.argv[2:]; sys.exit(complete())"
         done = subprocess.run(
             [sys.executable, "-c", code, "-", *words], capture_output=True, text=True, env=env, check=True
         )
         *lines, last = done.stdout.splitlines()
         assert last == ":4"
-        found[words[0]] = [line.split("\t")[0] for line in lines]
-    assert found == {"sus": ["suspend"], "status": ["riddles"], "report": ["riddles", "tickets"]}
+        words_after[words[0]] = [line.split("\t")[0] for line in lines]
+    assert words_after == {"sus": ["suspend"], "status": ["riddles"], "report": ["riddles", "tickets"]}
 
 
 def test_completion_without_a_cluster_is_silent(tmp_path):
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    code = "import sys; from tunesmith_cli.main import complete; sys.argv[1:] = ['wait', '']; sys.exit(complete())"
+    code = f"{COMPLETE}; sys.argv[1:] = ['wait', '']; sys.exit(complete())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
     assert (done.stdout, done.stderr) == (":4\n", "")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from cluster_cli.finished_run import MADE
 
-from tunesmith_cli.commands import reading
+from tunesmith_cli.commands.results import Question, infer_there
 
 CODES = {0: 0, 66: 66, -9: 137, -15: 143}
 
@@ -25,10 +25,10 @@ def test_a_process_that_was_killed_is_an_exit_code_that_can_be_told(monkeypatch,
         }
     }
     monkeypatch.setattr("tunesmith_cli.cluster.session.session", session)
-    monkeypatch.setattr(reading, "_there", lambda *_: SimpleNamespace(request=request, snapshot=MADE))
-    assert (
-        reading._infer_there(SimpleNamespace(api=lambda: None), "riddles", {"prompts": ["hello"]}) == expected
-    )
+    target = SimpleNamespace(api=lambda: None)
+    data = SimpleNamespace(request=request, snapshot=MADE)
+    question = Question("hello", max_new_tokens=0, compare=False, in_json=False)
+    assert infer_there(target, "riddles", data, question) == expected
     said = capsys.readouterr()
     assert said.out == "so far"
     assert ("signal 9" in said.err) is (code == -9)

@@ -1,4 +1,6 @@
-"""`logs` on a cluster: the pods' own lines through a real API server, kwok as the kubelet; machine lines are no lines for people."""
+"""`logs` on a cluster: the pods' own lines through a real API server, kwok as the kubelet; machine lines are
+no lines for people.
+"""
 
 import json
 import threading
@@ -14,7 +16,8 @@ from kwok import STAGES
 NODE = "node-of-logs"
 LINES = [
     "2026-01-02T03:04:05.000000001Z stdout F reading the base model",
-    '2026-01-02T03:04:06.000000001Z stdout F {"event":"progress","stage":"train","done":1,"total":2,"unit":"steps"}',
+    "2026-01-02T03:04:06.000000001Z stdout F "
+    '{"event":"progress","stage":"train","done":1,"total":2,"unit":"steps"}',
     "2026-01-02T03:04:07.000000001Z stdout F done\x1b[31m",
 ]
 

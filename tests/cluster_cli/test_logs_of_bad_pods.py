@@ -37,7 +37,7 @@ def line(second, text, zone="Z"):
 def world(scripted, monkeypatch):
     """A request whose Job is `job`; what the store keeps is in `kept`."""
     scripted.answers[JOBS] = {"items": [{"metadata": {"uid": "job", "ownerReferences": [{"uid": "u1"}]}}]}
-    monkeypatch.setattr(logs, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(logs, "POLL_SECONDS", 0.01)
     scripted.kept = {}
 
     @contextlib.contextmanager
@@ -48,10 +48,9 @@ def world(scripted, monkeypatch):
             log=lambda run, stage, key: scripted.kept[stage] if stage in scripted.kept else absent()
         )
 
-    monkeypatch.setattr("tunesmith_cli.cluster.data.opened", opened)
-    monkeypatch.setattr(
-        "tunesmith_cli.cluster.data.run_data", lambda *_: SimpleNamespace(snapshot=MADE, store="s3://b")
-    )
+    monkeypatch.setattr("tunesmith_cli.cluster.runs.opened", opened)
+    data = SimpleNamespace(snapshot=MADE, store="s3://b")
+    monkeypatch.setattr("tunesmith_cli.cluster.run_data.run_data", lambda *_: data)
 
     def pods(*items, stages=(), **status):
         whole = request(**status)

@@ -29,12 +29,17 @@ def store(s3, monkeypatch):
 
 
 @pytest.fixture
-def runs(store, s3):
+def served(store, s3):
+    """A way to open a connection to the server of a run."""
     whole_run(store)
     with serving(store, s3.env) as (_, connect):
-        there = RemoteRuns(store, connect, TOKEN)
-        yield there
-        there.close()
+        yield connect
+
+
+@pytest.fixture
+def runs(store, served):
+    with closing(RemoteRuns(store, served, TOKEN)) as runs:
+        yield runs
 
 
 def test_it_answers_as_a_store_of_this_machine_does(runs, s3):
@@ -52,8 +57,8 @@ def test_it_answers_as_a_store_of_this_machine_does(runs, s3):
         runs.log("riddles-1", "train", MADE.key("train"))
 
 
-def test_whoever_lacks_the_token_learns_nothing(runs):
-    stranger = RemoteRuns(runs.url, runs._connect, "another")
+def test_whoever_lacks_the_token_learns_nothing(runs, served):
+    stranger = RemoteRuns(runs.url, served, "another")
     for question in (
         lambda: stranger.read("riddles-1/request.json"),
         lambda: stranger.manifests(MADE),
@@ -67,7 +72,7 @@ def test_whoever_lacks_the_token_learns_nothing(runs):
 
 def test_only_reading_and_removing_a_run_can_be_asked(runs):
     with pytest.raises(TunesmithError, match="one of list, log, delete can be asked"):
-        runs._ask("POST", "/ask", {"arguments": ["write", "--path", "x"]})
+        runs.ask("POST", "/ask", {"arguments": ["write", "--path", "x"]})
     for path in ("../other", "/etc/passwd", ""):
         with pytest.raises(TunesmithError, match="not a path in a store"):
             runs.read(path)
@@ -120,7 +125,7 @@ class Cut:
 def test_a_download_that_breaks_off_goes_on_where_it_was(runs, tmp_path, monkeypatch):
     from tunesmith_cli.cluster import download
 
-    monkeypatch.setattr(download, "_DELAY_SECONDS", 0)
+    monkeypatch.setattr(download, "DELAY_SECONDS", 0)
     line = Cut(runs, 8 << 20)
     download.fetch(line, MADE, tmp_path, "model", lambda event: None)
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == BIG

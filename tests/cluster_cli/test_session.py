@@ -1,4 +1,6 @@
-"""Data through a session's pod: a real API server and its port-forward, kwok as the kubelet, the real server behind it, a real S3."""
+"""Data through a session's pod: a real API server and its port-forward, kwok as the kubelet, the real server
+behind it, a real S3.
+"""
 
 import json
 import time
@@ -14,6 +16,7 @@ from kwok import STAGES
 from tunesmith.profile import Profile
 from tunesmith.wire import SESSION
 from tunesmith_cli.cluster.pod import pod
+from tunesmith_cli.cluster.run_data import RunData
 
 NODE = "node-of-sessions"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -78,7 +81,7 @@ def store(s3, monkeypatch):
 
 @pytest.fixture(scope="module")
 def served_port(installed, tmp_path_factory):
-    """A node whose kubelet is kwok: the port-forward to 8080 of every pod ends at this port of this machine."""
+    """A node whose kubelet is kwok: the port-forward to 8080 of a pod ends at this port of this machine."""
     server, target = free_ports(2)
     forward = {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
@@ -204,15 +207,9 @@ def test_the_pod_is_admitted_where_restricted_is_enforced_and_belongs_to_the_req
     more = {"caBundle": {"name": "ca"}, "cacheClaim": "cache", "hubSecret": {"name": "hub", "key": "token"}}
     request = with_run(cluster, store, s3.env, **more)
     cluster.namespace = namespace = installed.namespace(RESTRICTED)
-    data = (MADE, profile(store, s3.env, **more), store)
-    body = pod(
-        "riddles-x",
-        purpose,
-        {**request, "metadata": request["metadata"] | {"namespace": namespace}},
-        *data,
-        "0" * 64,
-        owned=True,
-    )
+    moved = {**request, "metadata": request["metadata"] | {"namespace": namespace}}
+    data = RunData(moved, MADE, profile(store, s3.env, **more), store)
+    body = pod("riddles-x", purpose, data, "0" * 64, owned=True)
     made = json.loads(
         cluster.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(body))
     )

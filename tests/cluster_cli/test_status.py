@@ -1,4 +1,6 @@
-"""`status` on a cluster: kubectl's own table, one request with its stages, a documented JSON, and a watch that ends."""
+"""`status` on a cluster: kubectl's own table, one request with its stages, a documented JSON, and a watch
+that ends.
+"""
 
 import json
 import threading
@@ -312,15 +314,15 @@ def test_a_watch_of_what_is_deleted_says_so(scripted, form):
 
 
 def test_a_watched_list_outlasts_a_server_that_is_away_and_says_what_is_gone(scripted, monkeypatch):
-    monkeypatch.setattr(cluster_watch, "_LIST_SECONDS", 0.01)
+    monkeypatch.setattr(cluster_watch, "LIST_SECONDS", 0.01)
     columns = [{"name": name} for name in ("Name", "Phase", "Age")]
 
     def seen(**phases):
-        found = [
+        requests = [
             {"cells": [name, phase, "5m"], "object": {"metadata": {"name": name}}}
             for name, phase in phases.items()
         ]
-        return {"columnDefinitions": columns, "rows": found}
+        return {"columnDefinitions": columns, "rows": requests}
 
     scripted.answers[REQUESTS] = [
         seen(a="Pending", b="Running"),

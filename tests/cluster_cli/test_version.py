@@ -1,4 +1,6 @@
-"""`version` with a cluster: what may be seen is said, what does not go together is warned of, nothing is an error."""
+"""`version` with a cluster: what may be seen is said, what does not go together is warned of, nothing is an
+error.
+"""
 
 import json
 
@@ -13,12 +15,20 @@ LABELS = {
     "app.kubernetes.io/part-of": "tunesmith",
     "app.kubernetes.io/component": "controller",
 }
-CONFIG = "images:\n  generate: example.org/generate:1\n  train: example.org/train:1\n  merge: example.org/merge:1\n  pullPolicy: Always\n"
+CONFIG = """\
+images:
+  generate: example.org/generate:1
+  train: example.org/train:1
+  merge: example.org/merge:1
+  pullPolicy: Always
+"""
 
 
 @pytest.fixture
 def installed_release(cluster):
-    """A controller's Deployment as the chart labels it, with its configuration; of which version is up to the test."""
+    """A controller's Deployment as the chart labels it, with its configuration; of which version is up to the
+    test.
+    """
 
     def install(version):
         labels = LABELS | {"app.kubernetes.io/version": version}
@@ -59,15 +69,15 @@ def version(cluster, **more):
 
 def test_a_release_that_goes_together_is_shown_without_a_warning(cluster, installed_release):
     installed_release(tunesmith.__version__)
-    found, said = version(cluster)
+    release, said = version(cluster)
     image = f"example.org/controller:{tunesmith.__version__}"
-    assert found["controller"] == {
+    assert release["controller"] == {
         "version": tunesmith.__version__,
         "namespace": cluster.namespace,
         "image": image,
     }
-    assert found["images"] == {stage: f"example.org/{stage}:1" for stage in ("generate", "train", "merge")}
-    assert (found["crd"]["missingFields"], found["crd"]["newFields"], found["warnings"], said) == (
+    assert release["images"] == {stage: f"example.org/{stage}:1" for stage in ("generate", "train", "merge")}
+    assert (release["crd"]["missingFields"], release["crd"]["newFields"], release["warnings"], said) == (
         [],
         [],
         [],
@@ -80,20 +90,18 @@ def test_a_release_that_goes_together_is_shown_without_a_warning(cluster, instal
 def test_another_release_is_warned_of(cluster, installed_release):
     installed_release("9.9.0")
     _, said = version(cluster)
-    assert (
-        said
-        == f"warning: the controller is 9.9.0 and this command line {tunesmith.__version__}: use the same minor version\n"
-    )
+    versions = f"the controller is 9.9.0 and this command line {tunesmith.__version__}"
+    assert said == f"warning: {versions}: use the same minor version\n"
 
 
 def test_who_may_see_nothing_gets_unknown_and_no_error(cluster, installed_release):
     installed_release("9.9.0")
-    found, said = version(cluster, kubeconfig=cluster.plane.kubeconfig_for("visitor"))
-    assert found["controller"] == {"version": UNKNOWN, "namespace": UNKNOWN, "image": UNKNOWN}
-    assert found["crd"] == {"version": UNKNOWN, "missingFields": [], "newFields": []}, (
+    release, said = version(cluster, kubeconfig=cluster.plane.kubeconfig_for("visitor"))
+    assert release["controller"] == {"version": UNKNOWN, "namespace": UNKNOWN, "image": UNKNOWN}
+    assert release["crd"] == {"version": UNKNOWN, "missingFields": [], "newFields": []}, (
         "the schema is served to everybody"
     )
-    assert (found["images"], said) == (None, "")
+    assert (release["images"], said) == (None, "")
 
 
 def test_fields_that_the_cluster_lacks_or_has_more_are_warned_of(cluster, monkeypatch):
@@ -102,8 +110,8 @@ def test_fields_that_the_cluster_lacks_or_has_more_are_warned_of(cluster, monkey
     fields["temperature"] = {"type": "integer"}
     del fields["retry"]
     monkeypatch.setattr("tunesmith_cli.cluster.release.custom_resource_definition", lambda: ours)
-    found, said = version(cluster)
-    assert (found["crd"]["missingFields"], found["crd"]["newFields"]) == (
+    release, said = version(cluster)
+    assert (release["crd"]["missingFields"], release["crd"]["newFields"]) == (
         ["spec.temperature"],
         ["spec.retry"],
     )
@@ -116,8 +124,8 @@ def test_a_cluster_that_is_away_is_said(cluster, tmp_path):
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     away = tmp_path / "away"
     away.write_text(json.dumps(config))
-    found, _ = version(cluster, kubeconfig=away)
-    assert found["crd"]["missingFields"] is None
+    release, _ = version(cluster, kubeconfig=away)
+    assert release["crd"]["missingFields"] is None
 
 
 def test_the_client_alone_asks_nobody(cluster):

@@ -8,11 +8,11 @@ import pytest
 from cluster_cli.statuses import condition
 
 from tunesmith.errors import Usage
-from tunesmith_cli.commands.waiting import seconds_of
+from tunesmith_cli.commands.wait import seconds_of
 
 ENDS = {
     "complete": ([condition("Complete")], 0, "riddles is complete\n"),
-    "failed": ([condition("Failed")], 1, "riddles is failed (OOMKilled)\n"),
+    "failed": ([condition("Failed")], 1, "riddles has failed (OOMKilled)\n"),
 }
 
 
@@ -93,8 +93,8 @@ def test_events_are_those_of_the_request_and_its_jobs_in_order(cluster):
         ["Reason1", "job/riddles-train-1"],
         ["Reason0", "trainingrequest/riddles"],
     ]
-    found = json.loads(cluster("events", "riddles", "-o", "json").stdout)["events"]
-    assert found[0] == {
+    events = json.loads(cluster("events", "riddles", "-o", "json").stdout)["events"]
+    assert events[0] == {
         "time": "2026-01-02T03:04:08Z",
         "type": "Warning",
         "reason": "Reason2",

@@ -11,6 +11,7 @@ from tunesmith import plan
 from tunesmith.profile import Profile
 from tunesmith.request import parse
 from tunesmith_cli.cluster.pod import pod
+from tunesmith_cli.cluster.run_data import RunData
 
 PROFILE = Profile.model_validate_json(
     '{"store": {"url": "s3://bucket/runs"}, "images": {"generate": "g", "train": "t"}}'
@@ -48,5 +49,6 @@ ASKED = {  # device, evaluate's resources -> of the pod of `infer`
 def test_infer_asks_for_gpus_as_evaluate_does(device, resources, expected):
     wish = parse(document({"training.device": device, "stages.evaluate": {"resources": resources}}))
     snapshot = plan.snapshot(wish, run="riddles-01234567", profile=PROFILE)
-    made = pod("riddles-x", "infer", OWNER, snapshot, PROFILE, "s3://bucket/runs/team", "0" * 64, owned=True)
+    data = RunData(OWNER, snapshot, PROFILE, "s3://bucket/runs/team")
+    made = pod("riddles-x", "infer", data, "0" * 64, owned=True)
     assert json.loads(json.dumps(made["spec"]["containers"][0]["resources"])) == expected

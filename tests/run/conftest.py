@@ -34,7 +34,8 @@ def bench(tmp_path, teacher, model):
     folder = tmp_path / "a folder with spaces 和汉字"
     folder.mkdir()
     spec = {
-        "task": "Read a customer's support message and answer with one line of JSON: category, priority, product.",
+        "task": "Read a customer's support message and answer with one line of JSON: "
+        "category, priority, product.",
         "data": {"examples": 30, "split": {"test": 0.2}, "teacher": {"model": "scripted"}},
         "model": {"base": str(model)},
         "training": dict(TRAINING),

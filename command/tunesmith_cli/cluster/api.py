@@ -1,17 +1,16 @@
-"""Calls to the API server: plain JSON in and out, through the official client, which knows kubeconfigs and their ways to log in."""
+"""Calls to the API server: plain JSON in and out, through the official client, which can log in."""
 
 import contextlib
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import tunesmith
-from tunesmith.errors import Gone, Refused, TryAgain, TunesmithError, Usage
+from tunesmith.errors import Refused, TryAgain, Usage
 from tunesmith_cli.cluster.faults import fault
+from tunesmith_cli.cluster.kubeconfig import is_there, kubeconfig_path
 
 Object = dict[str, Any]
 Query = Sequence[tuple[str, str]]
@@ -19,7 +18,7 @@ Query = Sequence[tuple[str, str]]
 FIELD_MANAGER = "tunesmith"
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
-_LATE = 1.1  # times that a watch may last, before a server that says nothing is taken for dead
+_LATE = 1.1  # times that a watch may last, before a silent server is taken for dead
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -36,34 +35,36 @@ class Api:
     def get(
         self, path: str, query: Query = (), *, table: bool = False, seconds: float = _ANSWER_SECONDS
     ) -> Object:
-        """An object or a list; with `table` as the server prints it for kubectl."""
+        """Get an object or a list; with `table` as the server prints it for kubectl."""
         return self._json("GET", path, query, accept=_TABLE if table else "application/json", seconds=seconds)
 
     def create(self, path: str, body: Mapping[str, Any], query: Query = ()) -> Object:
-        """A new object in a collection."""
+        """Create an object in a collection."""
         return self._json("POST", path, query, body=body)
 
     def merge(self, path: str, body: Mapping[str, Any], query: Query = ()) -> Object:
-        """A merge patch."""
-        return self._json("PATCH", path, [("fieldManager", FIELD_MANAGER), *query], body=body, content=_MERGE)
+        """Send a merge patch."""
+        query = [("fieldManager", FIELD_MANAGER), *query]
+        return self._json("PATCH", path, query, body=body, content=_MERGE)
 
     def apply(self, path: str, body: Mapping[str, Any], query: Query = ()) -> Object:
-        """Server-side apply."""
-        return self._json(
-            "PATCH", path, [("fieldManager", FIELD_MANAGER), *query], body=json.dumps(body), content=_APPLY
-        )
+        """Apply an object (server-side apply)."""
+        query = [("fieldManager", FIELD_MANAGER), *query]
+        return self._json("PATCH", path, query, body=json.dumps(body), content=_APPLY)
 
     def delete(self, path: str, body: Mapping[str, Any], query: Query = ()) -> Object:
-        """A deletion; `body`: its options."""
+        """Delete an object; `body`: the options."""
         return self._json("DELETE", path, query, body=body)
 
     def lines(self, path: str, query: Query = (), *, seconds: float | None = None) -> Iterator[bytes]:
-        """Lines of a long answer (a log, a watch) as they come, without their ends. `seconds`: without a byte, at most."""
+        """Lines of a long answer (a log, a watch) as they come, without their ends.
+
+        `seconds`: the longest time without a byte.
+        """
         import urllib3
 
-        answer = self._answer(
-            "GET", path, query, timeout=(min(_CONNECT_SECONDS, seconds or _CONNECT_SECONDS), seconds)
-        )
+        connect = min(_CONNECT_SECONDS, seconds or _CONNECT_SECONDS)
+        answer = self._answer("GET", path, query, timeout=(connect, seconds))
         rest = b""
         with closing(answer):
             try:
@@ -71,12 +72,12 @@ class Api:
                     *whole, rest = (rest + data).split(b"\n")
                     yield from whole
             except urllib3.exceptions.HTTPError:
-                return  # broken off: whoever reads asks again
+                return  # broken off: the caller asks again
             if rest:
                 yield rest
 
     def watch(self, path: str, query: Query, version: str, seconds: float) -> Iterator[Object]:
-        """Events of a watch from a resourceVersion on, for so long or until the server ends it."""
+        """Events of a watch from a resourceVersion on, for some seconds or until the server ends it."""
         more = [
             ("watch", "1"),
             ("resourceVersion", version),
@@ -118,16 +119,19 @@ class Api:
         return self._object(data)
 
     def _object(self, data: bytes) -> Object:
-        """What the server said. Raises TryAgain for what no API server says."""
+        """The answer of the server. Raises TryAgain for an answer that is not an API server's."""
         with contextlib.suppress(ValueError):
-            found = json.loads(data)
-            if isinstance(found, dict):
-                return found
-        said = " ".join(data[:200].decode("utf-8", "replace").split())
+            answer = json.loads(data)
+            if isinstance(answer, dict):
+                return answer
+        text = " ".join(data[:200].decode("utf-8", "replace").split())
         raise TryAgain(
-            f"{self.server} did not answer as an API server does: {said or 'nothing'}",
+            f"{self.server} did not answer as an API server does: {text or 'nothing'}",
             reason="UnknownAnswer",
-            remedy="is that a proxy's page? check HTTPS_PROXY, NO_PROXY and the server's address in the kubeconfig",
+            remedy=(
+                "is that a proxy's page? check HTTPS_PROXY, NO_PROXY "
+                "and the server's address in the kubeconfig"
+            ),
         )
 
     def _answer(
@@ -141,7 +145,7 @@ class Api:
         accept: str = "*/*",
         timeout: tuple[float, float | None],
     ) -> Any:
-        """The open answer. Raises for whatever is not 2xx, and for a server that cannot be reached."""
+        """The open answer. Raises for an answer that is not 2xx, and for a server that cannot be reached."""
         import urllib3
         from kubernetes.client.exceptions import ApiException
         from kubernetes.config.config_exception import ConfigException
@@ -164,7 +168,7 @@ class Api:
             raise TryAgain(
                 f"the cluster at {self.server} cannot be reached: {str(cause).strip()[:300]}",
                 reason="Unreachable",
-                remedy="check the network, or choose another cluster by --context or --kubeconfig",
+                remedy="check the network, or choose another cluster with --context or --kubeconfig",
             ) from error
         except ConfigException as error:
             raise Refused(f"no credentials for {self.server}: {error}", remedy="log in again") from error
@@ -175,7 +179,10 @@ class Api:
 
 
 def connect(kubeconfig: str = "", context: str = "") -> Api:
-    """The cluster of a kubeconfig's context. Raises Usage if there is none, or the client is not installed."""
+    """The cluster of a kubeconfig's context.
+
+    Raises Usage if there is no such context, or the client is not installed.
+    """
     try:
         import yaml
         from kubernetes import config
@@ -184,60 +191,52 @@ def connect(kubeconfig: str = "", context: str = "") -> Api:
         raise Usage(
             "talking to a cluster needs the Kubernetes client", remedy="pip install 'tunesmith[cluster]'"
         ) from error
-    place = kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    if not any(Path(part).is_file() for part in place.split(os.pathsep)):
+    path = kubeconfig_path(kubeconfig)
+    if not is_there(kubeconfig):
         raise Usage(
-            f"there is no kubeconfig at {place}",
+            f"there is no kubeconfig at {path}",
             reason="NoKubeconfig",
             remedy="give --kubeconfig, or set KUBECONFIG",
         )
     try:
-        contexts, current = _contexts(place)
+        contexts, current = _contexts(path)
         chosen = context or current
         if chosen not in contexts:
-            raise _no_context(place, chosen, contexts, said=bool(context))
-        client = config.new_client_from_config(config_file=place, context=chosen)
+            raise _no_context(path, contexts, asked_for=context, current=current)
+        client = config.new_client_from_config(config_file=path, context=chosen)
     except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:
-        raise _unusable(place, " ".join(str(error).split())) from error
-    except (AttributeError, LookupError, TypeError) as error:  # the client's own reader trips over other YAML
-        raise _unusable(place, "it is YAML, and no kubeconfig") from error
+        raise _unusable(path, " ".join(str(error).split())) from error
+    except (AttributeError, LookupError, TypeError) as error:  # the client's reader fails on other YAML
+        raise _unusable(path, "it is YAML, but not a kubeconfig") from error
     client.user_agent = f"tunesmith/{tunesmith.__version__}"
     return Api(client, contexts[chosen].get("namespace") or "default")
 
 
-def _contexts(place: str) -> tuple[dict[str, Mapping[str, Any]], str]:
-    """Contexts by name, and the current one's name, which nobody needs who names another: as in kubectl the first file's that has one."""
+def _contexts(path: str) -> tuple[dict[str, Mapping[str, Any]], str]:
+    """Contexts by name, and the name of the current one, which is that of the first file that names one."""
     from kubernetes.config.kube_config import KubeConfigMerger
 
-    files = KubeConfigMerger(place).config_files.values()
     contexts: dict[str, Mapping[str, Any]] = {}
-    for one in files:
-        for entry in one.get("contexts") or ():
+    current = ""
+    for file in KubeConfigMerger(path).config_files.values():
+        current = current or file.get("current-context") or ""
+        for entry in file.get("contexts") or ():
             contexts.setdefault(entry["name"], entry.get("context") or {})
-    return contexts, next((name for one in files if (name := one.get("current-context"))), "")
+    return contexts, current
 
 
-def _no_context(place: str, name: str, contexts: Mapping[str, Any], *, said: bool) -> Usage:
-    if said:
-        return Usage(f"{place} has no context {name!r}", remedy=_guess(name, contexts))
-    known = (
-        f"choose by --context one of {', '.join(sorted(contexts))}"
-        if contexts
-        else "give --kubeconfig, or set KUBECONFIG"
-    )
-    return Usage(
-        f"{place} has no context {name!r}, its current one" if name else f"{place} has no current context",
-        remedy=known,
-    )
+def _no_context(path: str, contexts: Mapping[str, Any], *, asked_for: str, current: str) -> Usage:
+    if asked_for:
+        return Usage(f"{path} has no context {asked_for!r}", remedy=_guess(asked_for, contexts))
+    what = f"no context {current!r}, its current one" if current else "no current context"
+    remedy = "give --kubeconfig, or set KUBECONFIG"
+    if contexts:
+        remedy = f"choose with --context one of {', '.join(sorted(contexts))}"
+    return Usage(f"{path} has {what}", remedy=remedy)
 
 
-def _unusable(place: str, why: str) -> Usage:
-    return Usage(f"the kubeconfig {place} cannot be used: {why}", remedy="see `kubectl config view`")
-
-
-def absent(error: TunesmithError) -> bool:
-    """Whether an error says that one object is not there (and not that its kind is unknown)."""
-    return isinstance(error, Gone) and error.reason == "NotFound"
+def _unusable(path: str, why: str) -> Usage:
+    return Usage(f"the kubeconfig {path} cannot be used: {why}", remedy="see `kubectl config view`")
 
 
 def _guess(wrong: str, known: Mapping[str, Any]) -> str:

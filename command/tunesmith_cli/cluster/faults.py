@@ -1,4 +1,4 @@
-"""What the API server refused, as an error that says what to do. Pure."""
+"""Errors of the API server, each with what to do. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -30,11 +30,33 @@ class Conflict(TunesmithError):
     default_reason = "Conflict"
 
 
+class NotFound(Gone):
+    """One object does not exist; its kind and its namespace do."""
+
+    default_reason = "NotFound"
+
+
+class OtherRelease(TunesmithError):
+    """A document of another release of Tunesmith, which this one cannot read. `what`: the document."""
+
+    default_reason = "OtherRelease"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"this release cannot read {what}",
+            remedy="use the `tunesmith` of the controller's release; `tunesmith version` shows this one's",
+        )
+
+
 def fault(code: int, body: bytes, *, method: str, path: str, server: str) -> TunesmithError:
-    """The error for an answer that is not 2xx. `path`: what was asked for; `server`: the API server's address, for messages."""
+    """The error for an answer that is not 2xx.
+
+    `path`: of the request; `server`: the API server's address, for messages.
+    """
     status = _status(body)
     message = str(status.get("message") or body[:300].decode("utf-8", "replace").strip() or f"HTTP {code}")
     details = status.get("details") or {}
+    reason = str(status.get("reason") or "")
     if code == 401:
         return Refused(
             f"{server} does not accept your credentials",
@@ -45,43 +67,36 @@ def fault(code: int, body: bytes, *, method: str, path: str, server: str) -> Tun
         return _forbidden(message, method, path)
     if code == 404:
         return _not_found(message, details, path, server)
+    problems = [
+        Problem(str(cause.get("field", "")).lstrip("."), str(cause.get("message", "")))
+        for cause in details.get("causes") or ()
+    ]
     if code in (400, 422):
-        problems = [
-            Problem(str(cause.get("field", "")), str(cause.get("message", "")))
-            for cause in details.get("causes") or ()
-        ]
-        text = message if not problems else f"the API server refuses {_what(path)}"
         return BadRequest(
-            text,
-            reason=str(status.get("reason") or "Invalid"),
+            f"the API server refuses {_what(path)}" if problems else message,
+            reason=reason or "Invalid",
             remedy="correct the fields it names",
             problems=problems,
         )
     if code == 409:
-        problems = [
-            Problem(str(cause.get("field", "")).lstrip("."), str(cause.get("message", "")))
-            for cause in details.get("causes") or ()
-        ]
         return Conflict(
             message.partition(": ")[0] if problems else message,
-            reason=str(status.get("reason") or "Conflict"),
+            reason=reason or "Conflict",
             problems=problems,
         )
     if code in _PASSES:
         return TryAgain(
             f"{server}: {message}", reason="ServerUnavailable", remedy="run the same command again later"
         )
-    return TunesmithError(
-        f"{server} answered {code}: {message}", reason=str(status.get("reason") or "UnknownAnswer")
-    )
+    return TunesmithError(f"{server} answered {code}: {message}", reason=reason or "UnknownAnswer")
 
 
 def _status(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        status = json.loads(body)
     except ValueError:
         return {}
-    return found if isinstance(found, Mapping) else {}
+    return status if isinstance(status, Mapping) else {}
 
 
 def _forbidden(message: str, method: str, path: str) -> Refused:
@@ -94,19 +109,22 @@ def _forbidden(message: str, method: str, path: str) -> Refused:
         return Refused(
             message,
             reason="Forbidden",
-            remedy="the message says which rule of the cluster refuses it; ask who runs the cluster",
+            remedy="the message says which rule of the cluster refuses it; ask those who run the cluster",
         )
     role = "view" if verb in ("get", "list", "watch") and resource != "secrets" else "edit"
     if not namespace:
         return Refused(
             f"you may not {verb} {what} {where}",
             reason="Forbidden",
-            remedy="name a namespace by -n; all of them need a ClusterRole",
+            remedy="name a namespace with -n; all of them need a ClusterRole",
         )
     return Refused(
         f"you may not {verb} {what} {where}",
         reason="Forbidden",
-        remedy=f"ask for the role {role!r} in {namespace} (a RoleBinding to ClusterRole {role}); check with `{check}`",
+        remedy=(
+            f"ask for the role {role!r} in {namespace} (a RoleBinding to ClusterRole {role}); "
+            f"check with `{check}`"
+        ),
     )
 
 
@@ -116,27 +134,26 @@ def _not_found(message: str, details: Mapping[str, Any], path: str, server: str)
         return Gone(
             f"there is no namespace {details.get('name') or namespace!r}",
             reason="NoNamespace",
-            remedy="make it, or name another by -n; `kubectl get namespaces` shows those there are",
+            remedy="create it, or name another with -n; `kubectl get namespaces` lists them",
         )
     if f"/apis/{GROUP}/" in path and not details.get("name"):
         return Gone(
-            f"{server} knows no TrainingRequest",
+            f"{server} does not know TrainingRequests",
             reason="NotInstalled",
-            remedy="install the chart (or the CRD alone: `tunesmith crd | kubectl apply -f -`), or choose another cluster by --context",
+            remedy=(
+                "install the chart (or the CRD alone: `tunesmith crd | kubectl apply -f -`), "
+                "or choose another cluster with --context"
+            ),
         )
     if name:
-        return Gone(
-            f"there is no {_WORDS.get(resource, resource)} {name!r} in namespace {namespace}",
-            reason="NotFound",
-        )
-    return Gone(message, reason="NotFound")
+        return NotFound(f"there is no {_WORDS.get(resource, resource)} {name!r} in namespace {namespace}")
+    return NotFound(message)
 
 
 def _what(path: str) -> str:
     namespace, resource, name, _ = parts(path)
-    return " ".join(
-        filter(None, [_WORDS.get(resource, resource), name, f"in namespace {namespace}" if namespace else ""])
-    )
+    where = f"in namespace {namespace}" if namespace else ""
+    return " ".join(filter(None, [_WORDS.get(resource, resource), name, where]))
 
 
 def parts(path: str) -> tuple[str, str, str, str]:

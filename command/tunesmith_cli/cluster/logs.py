@@ -1,4 +1,4 @@
-"""What the pods of a request's stages print, across stages and attempts, from before the first pod until the end."""
+"""What the pods of a request's stages print, across stages and attempts, until the request has ended."""
 
 import re
 import time
@@ -13,20 +13,22 @@ from tunesmith.status import Status
 from tunesmith_cli.cluster.api import Api
 from tunesmith_cli.cluster.requests import ended, get, status_of
 
-_POLL_SECONDS = 1.0
-QUIET_SECONDS = (
-    30.0  # without a line, then it is asked whether the pod still runs: a dead connection says nothing either
-)
+POLL_SECONDS = 1.0
+# After so long without a line it is checked whether the pod still runs: a dead connection is silent, too.
+QUIET_SECONDS = 30.0
 _DONE = ("Succeeded", "Failed")
 _LAST_TRIES = 5  # to read a pod, when the request is over
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 
-Moment = tuple[str, str]  # whole seconds of UTC, and the digits behind them
+Moment = tuple[str, str]  # whole seconds of UTC, and the digits after them
 
 
 @dataclass(frozen=True)
-class Said:
-    """A line of a pod. `attempt`: of the controller; `pod`: its name; `moment`: when, as far as the node says it."""
+class PodLine:
+    """A line that a pod printed.
+
+    `attempt`: the controller's; `pod`: its name; `moment`: when, as far as the node says it.
+    """
 
     stage: str
     attempt: str
@@ -36,45 +38,38 @@ class Said:
 
 
 def pods(api: Api, namespace: str, uid: str, name: str, stages: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The pods of a request's stages, the oldest first. `uid`: of the request, as an earlier one may have had its name."""
+    """The pods of a request's stages, the oldest first.
+
+    `uid`: the request's, as an earlier one may have had its name.
+    """
     selector = f"{wire.REQUEST}={name},{wire.STAGE} in ({','.join(stages)})"
-    found = api.get(f"/api/v1/namespaces/{namespace}/pods", [("labelSelector", selector)]).get("items") or []
+    labelled = api.get(f"/api/v1/namespaces/{namespace}/pods", [("labelSelector", selector)])
     jobs = _jobs(api, namespace, uid, selector)
-    mine = [
-        pod
-        for pod in found
-        if any(owner["uid"] in jobs for owner in pod["metadata"].get("ownerReferences") or ())
-    ]
+    owned = [pod for pod in labelled.get("items") or () if not jobs.isdisjoint(_owners(pod))]
     return sorted(
-        mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], stages.index(_label(pod, wire.STAGE)))
+        owned, key=lambda pod: (pod["metadata"]["creationTimestamp"], stages.index(_label(pod, wire.STAGE)))
     )
 
 
 def lines(
     api: Api, namespace: str, pod: Mapping[str, Any], *, follow: bool, after: Moment = ("", "")
-) -> Iterator[Said]:
-    """A pod's lines after a moment; with `follow` until its container ends, also over connections that break off."""
+) -> Iterator[PodLine]:
+    """A pod's lines after a moment; with `follow` until its container ends, even if connections break off."""
     name = pod["metadata"]["name"]
     path = f"/api/v1/namespaces/{namespace}/pods/{name}"
     stage, attempt = _label(pod, wire.STAGE), _label(pod, wire.ATTEMPT)
     while True:
         again_from = after  # seen before the connection broke off
-        query = [
-            ("container", wire.CONTAINER),
-            ("timestamps", "true"),
-            *([("follow", "true")] if follow else []),
-        ]
-        if after[0]:
-            query.append(("sinceTime", f"{after[0]}Z"))
+        query = [("container", wire.CONTAINER), ("timestamps", "true")]
+        query += [("follow", "true")] if follow else []
+        query += [("sinceTime", f"{after[0]}Z")] if after[0] else []
         for line in api.lines(f"{path}/log", query, seconds=QUIET_SECONDS):
             moment, text = stamped(line.decode("utf-8", "replace"))
-            if moment is None:
-                yield Said(
-                    stage, attempt, name, text, after
-                )  # the node's own words, such as that the file is gone
+            if moment is None:  # a message of the node, such as that the file is gone
+                yield PodLine(stage, attempt, name, text, after)
             elif moment > again_from:
                 after = moment
-                yield Said(stage, attempt, name, text, moment)
+                yield PodLine(stage, attempt, name, text, moment)
         if not follow:
             return
         try:
@@ -82,33 +77,34 @@ def lines(
                 return
         except Gone:
             return
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def stamped(line: str) -> tuple[Moment | None, str]:
     """When a line was written, and the line. A node stamps in its own time zone. Pure."""
     stamp, _, text = line.partition(" ")
-    found = _STAMP.fullmatch(stamp)
-    if found is None:
+    match = _STAMP.fullmatch(stamp)
+    if match is None:
         return None, line
-    seconds, fraction, zone = found.groups()
+    seconds, fraction, zone = match.groups()
     moment = datetime.fromisoformat(f"{seconds}{zone}").astimezone(UTC)
     return (f"{moment:%Y-%m-%dT%H:%M:%S}", (fraction or "").ljust(9, "0")), text
 
 
 def following(
     api: Api, namespace: str, name: str, stages: Sequence[str], say: Callable[[str], None]
-) -> Iterator[Said]:
-    """Lines of all pods of the stages as they come, until the request (or the only stage) is over and every pod was read.
+) -> Iterator[PodLine]:
+    """Lines of all pods of the stages as they come, until the request (or the only stage) is over and every
+    pod was read.
 
     `say` hears of pods that cannot be read.
     """
     uid = get(api, namespace, name)["metadata"]["uid"]
-    read: set[str] = set()
-    heard: dict[str, Moment] = {}  # uid of a pod -> its last line's
+    read: set[str] = set()  # uids of pods
+    latest: dict[str, Moment] = {}  # moment of the last line, by the pod's uid
     last_tries = _LAST_TRIES
     while True:
-        over = _over(api, namespace, name, uid, stages)
+        over = _is_over(api, namespace, name, uid, stages)
         missed = ""
         try:
             for pod in pods(api, namespace, uid, name, stages):
@@ -116,13 +112,13 @@ def following(
                 if which in read or not _has_started(pod):
                     continue
                 try:
-                    for said in lines(api, namespace, pod, follow=True, after=heard.get(which, ("", ""))):
-                        heard[which] = said.moment
-                        yield said
+                    for line in lines(api, namespace, pod, follow=True, after=latest.get(which, ("", ""))):
+                        latest[which] = line.moment
+                        yield line
                 except (BadRequest, Gone):
                     pass  # its container is gone, or was never made
                 except TryAgain as error:
-                    missed = unread(pod, error)
+                    missed = unreadable(pod, error)
                     continue
                 read.add(which)
         except TryAgain as error:
@@ -132,7 +128,7 @@ def following(
                 say(missed)
             return
         last_tries -= over
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def stage_of(pod: Mapping[str, Any]) -> str:
@@ -140,14 +136,15 @@ def stage_of(pod: Mapping[str, Any]) -> str:
     return _label(pod, wire.STAGE)
 
 
-def unread(pod: Mapping[str, Any], error: TunesmithError) -> str:
-    """That a pod's log could not be read, and why."""
+def unreadable(pod: Mapping[str, Any], error: TunesmithError) -> str:
+    """A message that a pod's log could not be read, and why."""
     status = pod.get("status") or {}
     why = status.get("message") or status.get("reason") or error.message
     return f"pod {pod['metadata']['name']} ({stage_of(pod)}) has no log to read: {' '.join(str(why).split())}"
 
 
-def _over(api: Api, namespace: str, name: str, uid: str, stages: Sequence[str]) -> bool:
+def _is_over(api: Api, namespace: str, name: str, uid: str, stages: Sequence[str]) -> bool:
+    """Whether the request, or the only stage, has ended."""
     try:
         request = get(api, namespace, name)
     except Gone:
@@ -168,20 +165,18 @@ def _stage_is_over(request: Mapping[str, Any], status: Status, stage: str) -> bo
 
 def _jobs(api: Api, namespace: str, uid: str, selector: str) -> set[str]:
     """Uids of the request's Jobs."""
-    found = (
-        api.get(f"/apis/batch/v1/namespaces/{namespace}/jobs", [("labelSelector", selector)]).get("items")
-        or ()
-    )
-    return {
-        job["metadata"]["uid"]
-        for job in found
-        if any(owner["uid"] == uid for owner in job["metadata"].get("ownerReferences") or ())
-    }
+    labelled = api.get(f"/apis/batch/v1/namespaces/{namespace}/jobs", [("labelSelector", selector)])
+    return {job["metadata"]["uid"] for job in labelled.get("items") or () if uid in _owners(job)}
+
+
+def _owners(thing: Mapping[str, Any]) -> set[str]:
+    """Uids of an object's owners."""
+    return {owner["uid"] for owner in thing["metadata"].get("ownerReferences") or ()}
 
 
 def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    return next((one.get("state") or {} for one in statuses if one["name"] == wire.CONTAINER), {})
+    return next((entry.get("state") or {} for entry in statuses if entry["name"] == wire.CONTAINER), {})
 
 
 def _has_started(pod: Mapping[str, Any]) -> bool:

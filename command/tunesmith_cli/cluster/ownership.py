@@ -1,7 +1,7 @@
-"""What server-side apply makes of a request: the fields that were applied before and are in the file no more go. Pure.
+"""What server-side apply makes of a request: fields that are no longer in the file go. Pure.
 
-The acts (retry, rerun, suspend) are merge patches of the same field manager: the API server keeps them apart as `Update`, and so as
-somebody else's. Only `submit` knows that they are its own.
+The acts (retry, rerun, suspend) are merge patches of the same field manager: the API server keeps them apart
+as `Update`, as if they were somebody else's. Only `submit` knows that they are its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,13 +16,16 @@ FieldPath = tuple[str, ...]
 def applied(live: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """The live object after the document was applied to it, as far as nobody else's field is in the way."""
     entries = live.get("metadata", {}).get("managedFields") or ()
-    mine = {path for entry in entries if _mine(entry) for path in _owned(entry.get("fieldsV1") or {})}
-    others = {path for entry in entries if not _mine(entry) for path in _owned(entry.get("fieldsV1") or {})}
-    said = set(_paths(document))
+    ours: set[FieldPath] = set()
+    others: set[FieldPath] = set()
+    for entry in entries:
+        owner = ours if _is_ours(entry) else others
+        owner.update(_owned(entry.get("fieldsV1") or {}))
+    stated = set(_paths(document))
     result = dict(live)
-    for path in sorted(mine - others - said):
+    for path in sorted(ours - others - stated):
         if not any(other[: len(path)] == path for other in others):
-            result = _without(result, path, said)
+            result = _without(result, path, stated)
     return merged(result, document)
 
 
@@ -40,35 +43,33 @@ def merged(request: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def only_own(conflict: TunesmithError) -> bool:
+def only_ours(conflict: TunesmithError) -> bool:
     """Whether all the fields of a conflict were last set by an act of ours."""
-    return bool(conflict.problems) and all(
-        one.why.startswith(f'conflict with "{FIELD_MANAGER}" ') for one in conflict.problems
-    )
+    ours = f'conflict with "{FIELD_MANAGER}" '
+    return bool(conflict.problems) and all(problem.why.startswith(ours) for problem in conflict.problems)
 
 
-def same_wish(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+def is_unchanged(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether two states of an object differ in nothing that a file can say."""
-    return _wish(before) == _wish(after)
+    return _stated(before) == _stated(after)
 
 
-def _wish(request: Mapping[str, Any]) -> tuple[Any, ...]:
+def _stated(request: Mapping[str, Any]) -> tuple[Any, ...]:
     metadata = request["metadata"]
-    return (
-        metadata.get("uid"),
-        _filled(request["spec"]),
-        *(metadata.get(name) or {} for name in ("labels", "annotations")),
-    )
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return metadata.get("uid"), _filled(request["spec"]), labels, annotations
 
 
 def _filled(value: Any) -> Any:
-    """Without empty parts, which say nothing."""
+    """The value without empty parts, which say nothing."""
     if not isinstance(value, Mapping):
         return value
-    return {name: filled for name, member in value.items() if (filled := _filled(member)) != {}}
+    members = {name: _filled(member) for name, member in value.items()}
+    return {name: member for name, member in members.items() if member != {}}
 
 
-def _mine(entry: Mapping[str, Any]) -> bool:
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of `managedFields` is that of `submit`."""
     return (
         entry.get("manager") == FIELD_MANAGER
         and entry.get("operation") == "Apply"
@@ -94,14 +95,16 @@ def _paths(document: Mapping[str, Any], path: FieldPath = ()) -> Iterator[FieldP
 
 
 def _without(
-    part: Mapping[str, Any], path: FieldPath, said: set[FieldPath], above: FieldPath = ()
+    part: Mapping[str, Any], path: FieldPath, stated: set[FieldPath], above: FieldPath = ()
 ) -> dict[str, Any]:
-    """The part without what is at a path, and without the parts that are empty then and not said."""
+    """The part without what is at a path, and without parts that are then empty and not in the file."""
     first, *rest = path
     here = (*above, first)
-    left = {name: value for name, value in part.items() if name != first}
+    others = {name: value for name, value in part.items() if name != first}
+    if not rest:
+        return others
     below = part.get(first)
-    if not rest or not isinstance(below, Mapping):
-        return left if not rest else dict(part)
-    inner = _without(below, tuple(rest), said, here)
-    return {**part, first: inner} if inner or here in said else left
+    if not isinstance(below, Mapping):
+        return dict(part)
+    inner = _without(below, tuple(rest), stated, here)
+    return {**part, first: inner} if inner or here in stated else others

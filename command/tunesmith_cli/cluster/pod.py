@@ -1,10 +1,9 @@
 """The short-lived pod through which a command line without credentials of its own reads a run's data. Pure.
 
-It is conform with Pod Security `restricted`, has no API token, listens on its own loopback only, answers one session, and ends by
-itself: when nobody asks for five minutes, and at its deadline in any case.
+It conforms to Pod Security `restricted`, has no API token, listens on its own loopback only, answers one
+session, and ends by itself: when nobody asks for five minutes, and at its deadline in any case.
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import tunesmith
@@ -12,6 +11,7 @@ from tunesmith import children, podspec, wire
 from tunesmith.profile import Profile
 from tunesmith.resolve import Snapshot
 from tunesmith.wire import API_VERSION, KIND
+from tunesmith_cli.cluster.run_data import RunData
 
 Purpose = Literal["data", "infer"]
 CONTAINER = "session"
@@ -21,48 +21,18 @@ _SCRATCH_SIZE = "50Gi"  # a ceiling, not a reservation
 _DATA_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
 
 
-def pod(
-    name: str,
-    purpose: Purpose,
-    request: Mapping[str, Any],
-    snapshot: Snapshot,
-    profile: Profile,
-    store: str,
-    digest: str,
-    *,
-    owned: bool,
-) -> dict[str, Any]:
-    """The pod. `digest`: sha256 of the session's token; `owned`: goes with the request (not where the request is about to go)."""
-    metadata = request["metadata"]
+def pod(name: str, purpose: Purpose, data: RunData, digest: str, *, owned: bool) -> dict[str, Any]:
+    """The pod. `digest`: sha256 of the session's token; `owned`: it goes when the request goes."""
+    profile = data.profile
     infer = purpose == "infer"
     volumes = [*_own_volumes(profile, infer=infer), *podspec.cache(profile), *podspec.certificates(profile)]
-    values = (
-        podspec.folders(profile)
-        | podspec.clients(profile)
-        | profile.env
-        | podspec.process()
-        | podspec.store(profile.store)
-    )
-    owner = {"apiVersion": API_VERSION, "kind": KIND, "name": metadata["name"], "uid": metadata["uid"]}
     container = {
         "name": CONTAINER,
         "image": profile.images.train if infer else profile.images.generate,
         "imagePullPolicy": profile.images.pull_policy,
-        "command": [
-            "python",
-            "-m",
-            "tunesmith_jobs.serve",
-            "--store",
-            store,
-            "--work",
-            podspec.SCRATCH,
-            "--port",
-            str(PORT),
-        ],
-        "env": podspec.env(
-            values | (podspec.hub(snapshot, profile) if infer else {}) | {wire.SESSION_DIGEST: digest}
-        ),
-        "resources": _infer_resources(snapshot) if infer else _DATA_RESOURCES,
+        "command": _command(data.store),
+        "env": podspec.env(_variables(data, digest, infer=infer)),
+        "resources": _infer_resources(data.snapshot) if infer else _DATA_RESOURCES,
         "volumeMounts": [mount for _, mount in volumes],
         "securityContext": podspec.confined(),
     }
@@ -74,20 +44,38 @@ def pod(
         "containers": [container],
         "volumes": [volume for volume, _ in volumes],
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": metadata["namespace"],
-            # Not the controller's: what it makes is managed by `tunesmith`, and this is none of its pods.
-            "labels": children.labels(metadata["name"], "session", tunesmith.__version__)
-            | {wire.MANAGED_BY: "tunesmith-cli", wire.SESSION: purpose},
-            **({"ownerReferences": [owner]} if owned else {}),
-        },
-        "spec": spec
-        | (podspec.placement(snapshot.spec.stages.evaluate, profile.pods.evaluate) if infer else {}),
+    if infer:
+        spec |= podspec.placement(data.snapshot.spec.stages.evaluate, profile.pods.evaluate)
+    metadata: dict[str, Any] = {
+        "name": name,
+        "namespace": data.namespace,
+        # What the controller makes is managed by `tunesmith`; this pod is not the controller's.
+        "labels": children.labels(data.name, "session", tunesmith.__version__)
+        | {wire.MANAGED_BY: "tunesmith-cli", wire.SESSION: purpose},
     }
+    if owned:
+        owner = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "name": data.name,
+            "uid": data.request["metadata"]["uid"],
+        }
+        metadata["ownerReferences"] = [owner]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _command(store: str) -> list[str]:
+    server = ["python", "-m", "tunesmith_jobs.serve"]
+    return [*server, "--store", store, "--work", podspec.SCRATCH, "--port", str(PORT)]
+
+
+def _variables(data: RunData, digest: str, *, infer: bool) -> podspec.Values:
+    """The variables of the container, the later ones winning."""
+    values = podspec.folders(data.profile) | podspec.clients(data.profile) | data.profile.env
+    values |= podspec.process() | podspec.store(data.profile.store)
+    if infer:
+        values |= podspec.hub(data.snapshot, data.profile)
+    return values | {wire.SESSION_DIGEST: digest}
 
 
 def _own_volumes(profile: Profile, *, infer: bool) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -102,7 +90,8 @@ def _own_volumes(profile: Profile, *, infer: bool) -> list[tuple[dict[str, Any],
 
 
 def _infer_resources(snapshot: Snapshot) -> dict[str, dict[str, str]]:
-    """Evaluate's: it loads the same model. On `cuda` one GPU, unless its resources say otherwise."""
+    """Evaluate's resources, as it loads the same model; on `cuda` one GPU, unless they say otherwise."""
     wanted = snapshot.spec.stages.evaluate.resources
     requests, limits = podspec.amounts(wanted, gpu=snapshot.spec.training.device == "cuda")
-    return {name: found for name, found in (("requests", requests), ("limits", limits)) if found}
+    amounts = {"requests": requests, "limits": limits}
+    return {name: values for name, values in amounts.items() if values}

@@ -1,4 +1,4 @@
-"""Which release runs on a cluster, as far as the caller may see it: what may not be read is `unknown`, never an error."""
+"""Which release runs on a cluster: what the caller may not read is `unknown`, never an error."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import tunesmith
 from tunesmith.crd import custom_resource_definition, field_paths, schema_in
 from tunesmith.documents import read_documents
 from tunesmith.errors import TunesmithError
+from tunesmith.stages import STAGES
 from tunesmith.wire import API_VERSION, GROUP, KIND, PLURAL
 from tunesmith_cli.cluster.api import Api
 
@@ -17,16 +18,17 @@ _CONTROLLER = "app.kubernetes.io/part-of=tunesmith,app.kubernetes.io/component=c
 
 
 def release(api: Api) -> dict[str, Any]:
-    """The controller, the images of the stages, the CustomResourceDefinition, and what does not go together."""
+    """The controller, the stages' images, the CustomResourceDefinition, and warnings where they differ."""
     deployment = _controller(api)
     version, schema = _definition(api)
-    known, there = set(_fields(schema_in(custom_resource_definition()))), set(_fields(schema))
-    found = {
+    known = set(_fields(schema_in(custom_resource_definition())))
+    there = set(_fields(schema))
+    document = {
         "server": api.server,
         "controller": {
             "version": _label(deployment),
             "namespace": deployment.get("metadata", {}).get("namespace", UNKNOWN),
-            "image": next((one["image"] for one in _containers(deployment)), UNKNOWN),
+            "image": next((container["image"] for container in _containers(deployment)), UNKNOWN),
         },
         "images": _images(api, deployment),
         "crd": {
@@ -35,17 +37,19 @@ def release(api: Api) -> dict[str, Any]:
             "newFields": sorted(there - known) if schema else None,
         },
     }
-    return found | {"warnings": list(_warnings(found))}
+    return document | {"warnings": list(_warnings(document))}
 
 
-def _warnings(found: Mapping[str, Any]) -> Iterator[str]:
-    controller, definition = found["controller"]["version"], found["crd"]
-    if controller != UNKNOWN and _minor(controller) != _minor(tunesmith.__version__):
-        yield f"the controller is {controller} and this command line {tunesmith.__version__}: use the same minor version"
+def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
+    controller, definition = document["controller"]["version"], document["crd"]
+    ours = tunesmith.__version__
+    if controller != UNKNOWN and _minor(controller) != _minor(ours):
+        yield f"the controller is {controller} and this command line {ours}: use the same minor version"
+    crd = "the CustomResourceDefinition"
     if missing := definition["missingFields"]:
-        yield f"the CustomResourceDefinition lacks {_some(missing)}, which would be refused or dropped: upgrade the chart"
+        yield f"{crd} lacks {_some(missing)}, which would be refused or dropped: upgrade the chart"
     if new := definition["newFields"]:
-        yield f"the CustomResourceDefinition has {_some(new)}, which this command line does not know: upgrade it"
+        yield f"{crd} has {_some(new)}, which this command line does not know: upgrade it"
 
 
 def _some(fields: list[str]) -> str:
@@ -58,7 +62,7 @@ def _minor(version: str) -> list[str]:
 
 
 def _read(api: Api, path: str, query: list[tuple[str, str]] | None = None) -> dict[str, Any]:
-    """What is at a path; empty if it is not there, or not for this caller."""
+    """What is at a path; empty if there is nothing, or the caller may not read it."""
     try:
         return api.get(path, query or (), seconds=_SECONDS)
     except TunesmithError:
@@ -66,7 +70,7 @@ def _read(api: Api, path: str, query: list[tuple[str, str]] | None = None) -> di
 
 
 def _controller(api: Api) -> dict[str, Any]:
-    """The controller's Deployment: of the whole cluster, else of the namespace that is meant."""
+    """The controller's Deployment: from the whole cluster, else from the context's namespace."""
     for path in ("/apis/apps/v1/deployments", f"/apis/apps/v1/namespaces/{api.namespace}/deployments"):
         if items := _read(api, path, [("labelSelector", _CONTROLLER)]).get("items"):
             return dict(items[0])
@@ -78,29 +82,24 @@ def _containers(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _images(api: Api, deployment: Mapping[str, Any]) -> dict[str, str] | None:
-    """Images of the stages, from the controller's configuration; None where it may not be read."""
+    """Images of the stages, from the controller's configuration; None if the caller may not read it."""
     if not deployment:
         return None
     volumes = deployment["spec"]["template"]["spec"].get("volumes") or ()
-    names = [volume["configMap"]["name"] for volume in volumes if "configMap" in volume]
-    for name in names:
-        text = (
-            _read(api, f"/api/v1/namespaces/{deployment['metadata']['namespace']}/configmaps/{name}")
-            .get("data", {})
-            .get("config.yaml")
-        )
-        if text:
+    configmaps = f"/api/v1/namespaces/{deployment['metadata']['namespace']}/configmaps"
+    of_stages = {kind.image for kind in STAGES.values()}
+    for volume in volumes:
+        if "configMap" not in volume:
+            continue
+        configmap = _read(api, f"{configmaps}/{volume['configMap']['name']}")
+        if text := configmap.get("data", {}).get("config.yaml"):
             [config] = read_documents(text)
-            return {
-                stage: image
-                for stage, image in config.get("images", {}).items()
-                if stage in ("generate", "train", "merge")
-            }
+            return {name: image for name, image in config.get("images", {}).items() if name in of_stages}
     return None
 
 
 def _definition(api: Api) -> tuple[str, Mapping[str, Any]]:
-    """Version and schema of the CustomResourceDefinition. Its schema is served to everybody who has logged in."""
+    """Version and schema of the CustomResourceDefinition. Every user may read the schema."""
     definition = _read(api, f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.{GROUP}")
     if schema := schema_in(definition):
         return _label(definition), schema

@@ -1,38 +1,40 @@
-"""The runs of a store, asked through a session's pod: what tunesmith_cli.local.store.RunStore is for own credentials."""
+"""The runs of a store, asked through a session's pod; local/store.py asks with the caller's credentials."""
 
 import http.client
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tunesmith.errors import BadData, BadRequest, Gone, Refused, TryAgain, TunesmithError, Usage
+from tunesmith.errors import Gone, TryAgain, TunesmithError
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_cli.cluster.tunnel import NoPortForward
-from tunesmith_cli.local.events import Listener
+from tunesmith_cli.job_errors import error_class
+from tunesmith_cli.local.run_events import Listener
 
 Connect = Callable[[], http.client.HTTPConnection]
-_CLASSES: Mapping[int, type[TunesmithError]] = {
-    kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)
-}
-_DELAYS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries of what may be asked again
+DELAYS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries of a question that may be asked again
 _ANSWER_SECONDS = 120.0
 _BLOCK = 1 << 20
 
 
 class RemoteRuns:
-    """The runs of a store, as a session's pod sees them. `connect` opens a connection to it."""
+    """The runs of a store, as a session's pod sees them.
 
-    def __init__(self, url: str, connect: Connect, token: str) -> None:
+    `connect` opens a connection to it; `delays`: seconds between tries of a question that may be asked again.
+    """
+
+    def __init__(self, url: str, connect: Connect, token: str, delays: Sequence[float] = DELAYS) -> None:
         self.url = url
         self._connect = connect
+        self._delays = delays
         self._headers = {"Authorization": f"Bearer {token}"}
         self._connection: http.client.HTTPConnection | None = None
-        self._seen: dict[str, dict[str, Any]] = {}
+        self._contents: dict[str, dict[str, Any]] = {}  # by the snapshot, as JSON
 
     def trouble(self) -> str:
         """Why it does not answer; empty if it does."""
@@ -53,41 +55,44 @@ class RemoteRuns:
 
     def manifests(self, snapshot: Snapshot) -> dict[str, Manifest]:
         """The finished stages among those of the snapshot."""
-        found = [Manifest.model_validate(item) for item in self.contents(snapshot)["manifests"]]
-        by_name = {manifest.stage: manifest for manifest in found}
+        manifests = [Manifest.model_validate(item) for item in self.contents(snapshot)["manifests"]]
+        by_name = {manifest.stage: manifest for manifest in manifests}
         return {entry.name: by_name[entry.name] for entry in snapshot.stages if entry.name in by_name}
 
     def contents(self, snapshot: Snapshot) -> dict[str, Any]:
         """`manifests`, and `files` with part, path, source, size and sha256; asked once."""
         text = snapshot.to_json()
-        if text not in self._seen:
-            self._seen[text] = json.loads(self._ask("POST", "/run", {"snapshot": json.loads(text)}))
-        return self._seen[text]
+        if text not in self._contents:
+            self._contents[text] = json.loads(self.ask("POST", "/run", {"snapshot": json.loads(text)}))
+        return self._contents[text]
 
     def read(self, path: str) -> bytes:
         """An object. Raises Gone."""
-        return self._ask("GET", f"/object?path={quote(path, safe='')}")
+        return self.ask("GET", f"/object?path={quote(path, safe='')}")
 
     def log(self, run: str, stage: str, key: str) -> str:
         """What a stage's attempts printed, as far as the store keeps it. Raises Gone."""
         arguments = ["log", "--run", run, "--stage", stage, "--key", key]
-        return self._ask("POST", "/ask", {"arguments": arguments}).decode("utf-8", "replace")
+        return self.ask("POST", "/ask", {"arguments": arguments}).decode("utf-8", "replace")
 
     def delete(self, run: str) -> int:
-        """Remove a run with all its results; how many objects."""
-        return int(json.loads(self._ask("POST", "/ask", {"arguments": ["delete", "--run", run]}))["deleted"])
+        """Remove a run with all its results; the number of objects."""
+        answer = self.ask("POST", "/ask", {"arguments": ["delete", "--run", run]})
+        return int(json.loads(answer)["deleted"])
 
     def fetch(self, snapshot: Snapshot, to: Path, only: str, tell: Listener) -> Any:
-        """Copy results to a folder, each file checked; what is there already is kept, and what is there in part goes on."""
+        """Copy results to a folder, each file checked.
+
+        A file that is there already is kept, and one that is there in part is resumed.
+        """
         from tunesmith_cli.cluster.download import fetch
 
         return fetch(self, snapshot, to, only, tell)
 
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         """Bytes of an object from `start` on. Raises Gone, or an OSError where it breaks off."""
-        with self._once(
-            "GET", f"/object?path={quote(path, safe='')}", more={"Range": f"bytes={start}-"}
-        ) as answer:
+        question = f"/object?path={quote(path, safe='')}"
+        with self._once("GET", question, more={"Range": f"bytes={start}-"}) as answer:
             left = int(answer.headers["Content-Length"])
             while left:
                 block = answer.read(min(_BLOCK, left))
@@ -98,21 +103,21 @@ class RemoteRuns:
 
     def infer(self, question: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Answers as they come: `out`, `err`, at last `exit`. Raises TryAgain if they end without it."""
-        said: dict[str, Any] = {}
+        last: dict[str, Any] = {}
         broken: Exception | None = None
         try:
             with self._once("POST", "/infer", dict(question), seconds=None) as answer:
                 while line := answer.readline():
-                    said = json.loads(line)
-                    yield said
+                    last = json.loads(line)
+                    yield last
         except (OSError, http.client.HTTPException, ValueError) as error:
             broken = error
-        if "exit" not in said:
+        if "exit" not in last:
             why = f": {broken}" if broken else ""
             raise TryAgain(
                 f"the session's pod ended before its answer did{why}",
                 reason="SessionLost",
-                remedy="run the same command again; if it was killed for its memory, give stages.evaluate.resources more",
+                remedy="run the same command again; if it ran out of memory, raise stages.evaluate.resources",
             ) from broken
 
     def close(self) -> None:
@@ -121,8 +126,9 @@ class RemoteRuns:
             self._connection.close()
             self._connection = None
 
-    def _ask(self, method: str, path: str, body: Any = None) -> bytes:
-        for delay in (*_DELAYS, None):
+    def ask(self, method: str, path: str, body: Any = None) -> bytes:
+        """The whole answer to a question that may be asked again."""
+        for delay in (*self._delays, None):
             try:
                 with self._once(method, path, body) as answer:
                     return answer.read()
@@ -144,7 +150,7 @@ class RemoteRuns:
         more: Mapping[str, str] | None = None,
         seconds: float | None = _ANSWER_SECONDS,
     ) -> "_Answer":
-        """The open answer; not 2xx is raised as what the pod says."""
+        """The open answer. Raises the pod's error if it is not 2xx."""
         if self._connection is None:
             self._connection = self._connect()
             self._connection.connect()
@@ -155,11 +161,11 @@ class RemoteRuns:
         answer = connection.getresponse()
         if 200 <= answer.status < 300:
             return _Answer(self, answer)
-        raise _raised(answer.read())
+        raise _error(answer.read())
 
 
 class _Answer:
-    """An answer in a `with` block; one that was not read to its end takes its connection along."""
+    """An answer in a `with` block; if it was not read to its end, its connection is closed, too."""
 
     def __init__(self, runs: RemoteRuns, answer: http.client.HTTPResponse) -> None:
         self._runs = runs
@@ -174,10 +180,11 @@ class _Answer:
         self._answer.close()
 
 
-def _raised(body: bytes) -> TunesmithError:
+def _error(body: bytes) -> TunesmithError:
+    """The pod's error."""
     try:
-        said = json.loads(body)
-        kind = _CLASSES.get(said["exitCode"], TunesmithError)
-        return kind(said["message"], reason=said["reason"], remedy=said["remedy"])
+        error = json.loads(body)
+        kind = error_class(error["exitCode"])
+        return kind(error["message"], reason=error["reason"], remedy=error["remedy"])
     except (ValueError, KeyError, TypeError):
-        return TunesmithError(f"the session's pod said: {body[:300].decode('utf-8', 'replace')}")
+        return TunesmithError(f"the session's pod answered: {body[:300].decode('utf-8', 'replace')}")

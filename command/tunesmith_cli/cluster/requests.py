@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tunesmith.errors import Gone, TryAgain, TunesmithError
+from tunesmith.errors import TryAgain, TunesmithError
+from tunesmith.pruning import read_pruned
+from tunesmith.request import without_nulls
 from tunesmith.status import Status
 from tunesmith.wire import API_VERSION, GROUP, PLURAL
-from tunesmith_cli.cluster.api import Api, Object, Query, absent
+from tunesmith_cli.cluster.api import Api, Object, Query
+from tunesmith_cli.cluster.faults import NotFound, OtherRelease
 
-QUALIFIED = f"trainingrequest.{GROUP}"  # as `-o name` says it
+QUALIFIED = f"trainingrequest.{GROUP}"  # as `-o name` prints it
 WATCH_SECONDS = 300.0
 _ANSWER_SECONDS = 60.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0  # seconds between two watches
@@ -19,11 +22,8 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0  # seconds between two watches
 
 def collection(namespace: str) -> str:
     """Path of the requests of a namespace; of all namespaces if it is empty."""
-    return (
-        f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}"
-        if namespace
-        else f"/apis/{API_VERSION}/{PLURAL}"
-    )
+    where = f"namespaces/{namespace}/" if namespace else ""
+    return f"/apis/{API_VERSION}/{where}{PLURAL}"
 
 
 def path_of(namespace: str, name: str) -> str:
@@ -32,23 +32,21 @@ def path_of(namespace: str, name: str) -> str:
 
 
 def get(api: Api, namespace: str, name: str) -> Object:
-    """A request. Raises Gone, with what was meant perhaps."""
+    """A request. Raises NotFound, with the name that was probably meant."""
     try:
         return api.get(path_of(namespace, name))
-    except Gone as error:
-        if not absent(error):
-            raise
-        raise Gone(error.message, reason="NotFound", remedy=_meant(api, namespace, name)) from error
+    except NotFound as error:
+        raise NotFound(error.message, remedy=_suggestion(api, namespace, name)) from error
 
 
 def names(api: Api, namespace: str, *, seconds: float = 10.0) -> list[str]:
     """Names of the requests of a namespace."""
-    accept_only_names = api.get(collection(namespace), [("limit", "500")], table=True, seconds=seconds)
-    return [row["object"]["metadata"]["name"] for row in accept_only_names.get("rows") or ()]
+    answer = api.get(collection(namespace), [("limit", "500")], table=True, seconds=seconds)
+    return [row["object"]["metadata"]["name"] for row in answer.get("rows") or ()]
 
 
 def follow(api: Api, namespace: str, name: str, until: float | None = None) -> Iterator[Object]:
-    """The request now and at each change; ends when it is deleted, or at `until` (a moment of the monotonic clock).
+    """The request now and at each change; ends when it is deleted, or at `until`, by the monotonic clock.
 
     A server that is away for a while is waited for.
     """
@@ -84,9 +82,9 @@ def follow(api: Api, namespace: str, name: str, until: float | None = None) -> I
         except TryAgain:
             pass
         # A server that is away, or ends every watch at once, is asked less and less often.
-        pause = (
-            _SHORTEST_PAUSE if time.monotonic() - began > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
-        )
+        pause = min(2 * pause, _LONGEST_PAUSE)
+        if time.monotonic() - began > _LONGEST_PAUSE:
+            pause = _SHORTEST_PAUSE
         time.sleep(max(0.0, min(pause, _left(until))))
 
 
@@ -99,51 +97,33 @@ def _left(until: float | None) -> float:
 
 
 def status_of(request: Mapping[str, Any]) -> Status:
-    """The status of a request; one that is not seen yet has one too. Fields of a newer release are left out."""
+    """The status of a request, without the fields of a newer release. Raises OtherRelease.
+
+    A request that the controller has not seen yet has a status, too.
+    """
     try:
-        return Status.model_validate_json(json.dumps(_pruned(Status, request.get("status") or {})))
+        return read_pruned(Status, json.dumps(without_nulls(request.get("status") or {})))
     except ValueError as error:
-        raise TunesmithError(
-            f"the status of {request['metadata']['name']} is none that this release can read",
-            reason="OtherRelease",
-            remedy="use the `tunesmith` of the controller's release; `tunesmith version` shows this one's",
-        ) from error
-
-
-def _pruned(model: Any, value: Any) -> Any:
-    """Only what the model knows, so that a newer controller's status can be read."""
-    from tunesmith.field_docs import models_in
-
-    if isinstance(value, list):
-        return [_pruned(model, item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    found = {}
-    for name, field in model.model_fields.items():
-        alias = field.alias or name
-        if alias in value and value[alias] is not None:
-            inner = next(models_in(field.annotation), None)
-            found[alias] = _pruned(inner, value[alias]) if inner else value[alias]
-    return found
+        raise OtherRelease(f"the status of {request['metadata']['name']}") from error
 
 
 def users_of_run(requests: Sequence[Mapping[str, Any]], run: str, store: str, but: str) -> list[str]:
-    """Names of the requests that have a run, or will take it up; `but`: without the one of this uid. Pure."""
-    found = []
-    for one in requests:
-        spec, status = one["spec"], one.get("status") or {}
-        if (
-            one["metadata"]["uid"] != but
-            and run in (spec.get("run"), status.get("run"))
-            and status.get("store") in (None, "", store)
-        ):
-            found.append(one["metadata"]["name"])
-    return sorted(found)
+    """Names of the requests that have a run, or will take it up.
+
+    `but`: the uid of the one that is left out. Pure.
+    """
+    users = []
+    for request in requests:
+        spec, status = request["spec"], request.get("status") or {}
+        has_run = run in (spec.get("run"), status.get("run")) and status.get("store") in (None, "", store)
+        if has_run and request["metadata"]["uid"] != but:
+            users.append(request["metadata"]["name"])
+    return sorted(users)
 
 
 def condition(status: Status, kind: str) -> str:
-    """`True`, `False` or `Unknown`."""
-    return next((one.status for one in status.conditions if one.type == kind), "Unknown")
+    """The status of a condition: `True`, `False` or `Unknown`."""
+    return next((entry.status for entry in status.conditions if entry.type == kind), "Unknown")
 
 
 def ended(request: Mapping[str, Any], status: Status) -> str:
@@ -153,7 +133,8 @@ def ended(request: Mapping[str, Any], status: Status) -> str:
     return next((kind for kind in ("Complete", "Failed") if condition(status, kind) == "True"), "")
 
 
-def _meant(api: Api, namespace: str, name: str) -> str:
+def _suggestion(api: Api, namespace: str, name: str) -> str:
+    """What to do about a name that no request has; empty if the names cannot be listed."""
     try:
         known = names(api, namespace)
     except TunesmithError:
@@ -161,8 +142,6 @@ def _meant(api: Api, namespace: str, name: str) -> str:
     guess = difflib.get_close_matches(name, known, n=1)
     if guess:
         return f"did you mean {guess[0]!r}?"
-    return (
-        f"there are {', '.join(sorted(known)[:10])}"
-        if known
-        else f"namespace {namespace} has no requests; name another by -n"
-    )
+    if not known:
+        return f"namespace {namespace} has no requests; name another with -n"
+    return f"there are {', '.join(sorted(known)[:10])}"

@@ -1,7 +1,7 @@
-"""HTTP to a port of a pod, through the API server's port-forward: one websocket per connection, read as it comes.
+"""HTTP to a port of a pod, through the API server's port-forward: one websocket per connection.
 
-The client's own `portforward` copies through a thread and a socket pair, and reads ahead without bound; a download of a model needs
-neither.
+The client's own `portforward` copies through a thread and a socket pair, and reads ahead without bound; a
+download of a model needs neither.
 """
 
 import http.client
@@ -14,11 +14,11 @@ from tunesmith_cli.cluster.api import Api
 from tunesmith_cli.cluster.faults import fault
 
 _DATA, _ERROR = 0, 1  # channels
-_SENT_AT_ONCE = 1 << 15
+_LARGEST_FRAME = 1 << 15  # bytes that are sent at once
 
 
 class NoPortForward(TryAgain):
-    """There is nothing to forward to now, or no way there."""
+    """There is nothing to forward to yet, or it cannot be reached."""
 
     default_reason = "NoPortForward"
 
@@ -32,29 +32,28 @@ class PodConnection(http.client.HTTPConnection):
         self._path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
 
     def connect(self) -> None:
-        """Open the port-forward. Raises TryAgain while there is nothing to forward to."""
+        """Open the port-forward. Raises NoPortForward while there is nothing to forward to."""
         self.sock = Tunnel(_websocket(self._api, self._path, self.port))
 
 
 class Tunnel:
-    """What http.client wants of a socket, over a websocket that carries one port."""
+    """The part of a socket that http.client uses, over a websocket that carries one port."""
 
     def __init__(self, websocket: Any) -> None:
         self._websocket = websocket
-        self._greeted = [False, False]  # the first frame of a channel names its port
+        self._named_its_port = [False, False]  # the first frame of a channel does nothing else
 
     def sendall(self, data: bytes) -> None:
-        """Send."""
+        """Send bytes."""
         from websocket import ABNF
 
         view = memoryview(data)
-        for start in range(0, len(view), _SENT_AT_ONCE):
-            self._websocket.send(
-                bytes([_DATA]) + bytes(view[start : start + _SENT_AT_ONCE]), opcode=ABNF.OPCODE_BINARY
-            )
+        for start in range(0, len(view), _LARGEST_FRAME):
+            frame = bytes([_DATA]) + bytes(view[start : start + _LARGEST_FRAME])
+            self._websocket.send(frame, opcode=ABNF.OPCODE_BINARY)
 
     def receive(self) -> memoryview:
-        """The next bytes; none at the end. Raises ConnectionError with what the node says."""
+        """The next bytes; none at the end. Raises ConnectionError with the node's message."""
         from websocket import ABNF, WebSocketException
 
         while True:
@@ -69,8 +68,8 @@ class Tunnel:
             channel = frame.data[0]
             if channel not in (_DATA, _ERROR):
                 continue
-            if not self._greeted[channel]:
-                self._greeted[channel] = True
+            if not self._named_its_port[channel]:
+                self._named_its_port[channel] = True
                 continue
             data = memoryview(frame.data)[1:]
             if channel == _ERROR:
@@ -84,7 +83,7 @@ class Tunnel:
         return io.BufferedReader(_Reader(self), 1 << 18)
 
     def settimeout(self, seconds: float | None) -> None:
-        """Without a byte, at most."""
+        """Set the longest time without a byte."""
         self._websocket.settimeout(seconds)
 
     def close(self) -> None:
@@ -117,21 +116,19 @@ def _websocket(api: Api, path: str, port: int) -> Any:
         "GET", path, header_params={}, auth_settings=["BearerToken"]
     )
     headers = {name.lower(): value for name, value in headers.items()}
+    websocket_url = get_websocket_url(url, [("ports", str(port))])
     try:
-        return create_websocket(
-            api.client.configuration, get_websocket_url(url, [("ports", str(port))]), headers
-        )
+        return create_websocket(api.client.configuration, websocket_url, headers)
     except (WebSocketException, OSError) as error:
         status = getattr(error, "status_code", 0)
         if status in (401, 403):
-            raise fault(
-                status, getattr(error, "resp_body", b""), method="POST", path=path, server=api.server
-            ) from error
-        raise NoPortForward(f"no port-forward to {path.split('/')[-2]}: {_said(error)}") from error
+            body = getattr(error, "resp_body", b"")
+            raise fault(status, body, method="POST", path=path, server=api.server) from error
+        raise NoPortForward(f"no port-forward to {path.split('/')[-2]}: {_message(error)}") from error
 
 
-def _said(error: Exception) -> str:
-    """What the API server said, or else the error."""
+def _message(error: Exception) -> str:
+    """The API server's message, or else the error."""
     try:
         return str(json.loads(getattr(error, "resp_body", b""))["message"])
     except (ValueError, KeyError, TypeError):

@@ -1,1 +1,3 @@
-"""What a person types: one module per group of commands, and what they share (options, screen, place)."""
+"""What a person types: a module for each command or group of commands, and what they share (options, target,
+screen, terminal).
+"""

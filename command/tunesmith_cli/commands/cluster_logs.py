@@ -1,4 +1,6 @@
-"""`logs` on a cluster: the pods' own, or once they are gone what the store keeps. Machine lines are drawn as progress, not printed."""
+"""`logs` on a cluster: from the pods, or once they are gone from the store. Machine lines are drawn as
+progress, not printed.
+"""
 
 import os
 import sys
@@ -8,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 from tunesmith import events
 from tunesmith.errors import BadRequest, ExitCode, Gone, TryAgain, TunesmithError
 from tunesmith.events import Progress
-from tunesmith_cli.commands.place import Where
 from tunesmith_cli.commands.screen import LineScreen, Screen, screen
+from tunesmith_cli.commands.target import Target
 from tunesmith_cli.commands.terminal import fancy, printable, tell
 
 if TYPE_CHECKING:
     from tunesmith_cli.cluster.api import Api
-    from tunesmith_cli.cluster.logs import Said
+    from tunesmith_cli.cluster.logs import PodLine
     from tunesmith_cli.local.processes import Toolbox
 
 
-def show(where: Where, name: str, stages: Sequence[str], toolbox: "Toolbox", *, follow: bool) -> int:
+def show(target: Target, name: str, stages: Sequence[str], toolbox: "Toolbox", *, follow: bool) -> int:
     """`logs` there."""
     from tunesmith_cli.cluster import logs
     from tunesmith_cli.cluster.requests import get
 
-    api, namespace = where.api(), where.here()
+    api, namespace = target.api(), target.namespace()
     request = get(api, namespace, name)
     several = len(stages) > 1
     if follow:
@@ -36,22 +38,24 @@ def show(where: Where, name: str, stages: Sequence[str], toolbox: "Toolbox", *, 
     ]
     read: set[str] = set()
     _print(_readable(api, namespace, pods, read), several=several, draw=False)
-    begun = _begun(request)
-    kept = [stage for stage in stages if stage not in read and (stage in begun or not read)]
+    in_store = _stages_in_store(request)
+    missing = [stage for stage in stages if stage not in read and (stage in in_store or not read)]
     try:
-        if kept:
-            _from_store(where, request, kept, toolbox, several=several)
+        if missing:
+            _print_from_store(target, request, missing, toolbox, several=several)
     except TunesmithError as error:
         if not read:
             raise
-        tell(f"not shown: {', '.join(kept)}, whose pods are gone: {error.message}")
+        tell(f"not shown: {', '.join(missing)}, whose pods are gone: {error.message}")
     return ExitCode.DONE
 
 
 def _readable(
     api: "Api", namespace: str, pods: Sequence[Mapping[str, Any]], read: set[str]
-) -> "Iterator[Said]":
-    """Lines of the pods that can be read, whose stages `read` then holds; of the others it is said that they cannot."""
+) -> "Iterator[PodLine]":
+    """Lines of the pods that can be read, whose stages are added to `read`; for the others it is said why
+    they cannot.
+    """
     from tunesmith_cli.cluster import logs
 
     for pod in pods:
@@ -59,22 +63,24 @@ def _readable(
             yield from logs.lines(api, namespace, pod, follow=False)
             read.add(logs.stage_of(pod))
         except (BadRequest, Gone, TryAgain) as error:
-            tell(logs.unread(pod, error))
+            tell(logs.unreadable(pod, error))
 
 
-def _begun(request: Mapping[str, Any]) -> list[str]:
-    """Stages whose log the store may have: it is written at an attempt's end."""
+def _stages_in_store(request: Mapping[str, Any]) -> list[str]:
+    """Stages whose log the store may have: it is written at the end of an attempt."""
     from tunesmith_cli.cluster.requests import status_of
 
     return [row.name for row in status_of(request).stages if row.phase in ("Succeeded", "Failed")]
 
 
-def _print(said: "Iterable[Said]", *, several: bool, draw: bool = True) -> None:
-    """People's lines on standard output; progress on standard error, in a bar only where both are the same terminal."""
+def _print(lines: "Iterable[PodLine]", *, several: bool, draw: bool = True) -> None:
+    """People's lines on standard output; progress on standard error, in a bar only if both are the same
+    terminal.
+    """
     drawn: Screen = screen(verbose=False) if fancy(sys.stdout) else LineScreen(sys.stderr, verbose=False)
-    with drawn as shown:
+    with drawn as show_event:
         pod = ""
-        for line in said:
+        for line in lines:
             if several and line.pod != pod:
                 print(f"==> {line.stage}, attempt {line.attempt or '?'}, pod {line.pod} <==", flush=True)
                 pod = line.pod
@@ -82,30 +88,31 @@ def _print(said: "Iterable[Said]", *, several: bool, draw: bool = True) -> None:
             if event is None:
                 print(printable(line.text), flush=True)
             elif draw and isinstance(event, Progress):
-                shown(event)
+                show_event(event)
 
 
-def _from_store(
-    where: Where, request: Mapping[str, Any], stages: Sequence[str], toolbox: "Toolbox", *, several: bool
+def _print_from_store(
+    target: Target, request: Mapping[str, Any], stages: Sequence[str], toolbox: "Toolbox", *, several: bool
 ) -> None:
-    from tunesmith_cli.cluster.data import opened, run_data
+    from tunesmith_cli.cluster.run_data import run_data
+    from tunesmith_cli.cluster.runs import opened
 
-    api, name = where.api(), request["metadata"]["name"]
+    api, name = target.api(), request["metadata"]["name"]
     data = run_data(api, request)
     keys: dict[str, str] = {entry.name: entry.key for entry in data.snapshot.stages}
-    found = {}
+    texts = {}
     with opened(api, data, os.environ, toolbox, tell) as runs:
         for stage in stages:
             if stage in keys:
                 try:
-                    found[stage] = runs.log(data.snapshot.run, stage, keys[stage])
+                    texts[stage] = runs.log(data.snapshot.run, stage, keys[stage])
                 except Gone:
                     continue
-    if not found:
+    if not texts:
         raise Gone(
             f"no log of {' or '.join(stages)} of {name}, neither in pods nor in {data.store}", reason="NoLog"
         )
-    for stage, text in found.items():
+    for stage, text in texts.items():
         if several:
             print(f"==> {stage} <==")
         print("\n".join(printable(line) for line in text.splitlines() if events.parse(line) is None))

@@ -1,4 +1,6 @@
-"""`status` on a cluster: the table that kubectl prints too, and one request with its stages. cluster_watch.py follows both."""
+"""`status` on a cluster: the table that kubectl prints too, and one request with its stages (cluster_watch.py
+follows both).
+"""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -6,9 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ExitCode
+from tunesmith.stages import JUDGED, PARTS
+from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_cli.commands.options import Listing
-from tunesmith_cli.commands.place import Where
-from tunesmith_cli.commands.terminal import age, duration, fitted, print_document, printable, table
+from tunesmith_cli.commands.target import Target
+from tunesmith_cli.commands.terminal import duration, fitted, print_document, printable, table
 
 if TYPE_CHECKING:
     from tunesmith.status import StageStatus, Status
@@ -16,27 +20,23 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 NONE = "<none>"
-LEAST = {
-    "REASON": 10,
-    "NAME": 12,
-    "NAMESPACE": 9,
-}  # what may be cut for 80 columns, in this order, and to how much
+LEAST = {"REASON": 10, "NAME": 12, "NAMESPACE": 9}  # what may be cut for 80 columns, and to how much
 _BAR = 20  # columns
 
 
-def show(where: Where, name: str, form: Listing, *, exit_status: bool) -> int:
+def show(target: Target, name: str, form: Listing, *, exit_status: bool) -> int:
     """`status` there."""
     from tunesmith_cli.cluster.requests import QUALIFIED, get
 
     if not name:
-        return _list(where, form)
-    request = get(where.api(), where.here(), name)
+        return _list(target, form)
+    request = get(target.api(), target.namespace(), name)
     if form in (Listing.JSON, Listing.YAML):
         print_document(document(request), form)
     elif form is Listing.NAME:
         print(f"{QUALIFIED}/{name}")
     else:
-        print(text(request, where, bars=False))
+        print(text(request, target, bars=False))
     return code(request) if exit_status else ExitCode.DONE
 
 
@@ -68,39 +68,42 @@ def document(request: Mapping[str, Any]) -> dict[str, Any]:
         "store": status.store,
         "startTime": status.start_time,
         "completionTime": status.completion_time,
-        "stages": [
-            {
-                "name": row.name,
-                "key": row.key,
-                "phase": row.phase,
-                "job": row.job,
-                "attempt": row.attempt,
-                "pod": row.pod,
-                "startTime": row.start_time,
-                "completionTime": row.completion_time,
-                "progress": row.progress,
-                "eta": row.eta,
-                "metrics": row.metrics,
-                "reason": row.reason,
-                "message": row.message,
-            }
-            for row in status.stages
-        ],
-        "places": {
-            part: place
-            for part, place in (
-                ("dataset", status.outputs.dataset),
-                ("adapter", status.outputs.adapter),
-                ("model", status.outputs.model),
-                ("report", status.outputs.report),
-            )
-            if place
-        },
+        "stages": [_stage_document(row) for row in status.stages],
+        "places": _part_urls(status),
         "conditions": [
-            {"type": one.type, "status": one.status, "reason": one.reason, "message": one.message}
-            for one in status.conditions
+            {
+                "type": condition.type,
+                "status": condition.status,
+                "reason": condition.reason,
+                "message": condition.message,
+            }
+            for condition in status.conditions
         ],
     }
+
+
+def _stage_document(row: "StageStatus") -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "key": row.key,
+        "phase": row.phase,
+        "job": row.job,
+        "attempt": row.attempt,
+        "pod": row.pod,
+        "startTime": row.start_time,
+        "completionTime": row.completion_time,
+        "progress": row.progress,
+        "eta": row.eta,
+        "metrics": row.metrics,
+        "reason": row.reason,
+        "message": row.message,
+    }
+
+
+def _part_urls(status: "Status") -> dict[str, str]:
+    """URLs of dataset, adapter, model and report, of those that are there."""
+    urls = {part: getattr(status.outputs, part) for part in PARTS}
+    return {part: url for part, url in urls.items() if url}
 
 
 def is_over(request: Mapping[str, Any]) -> bool:
@@ -117,38 +120,41 @@ def code(request: Mapping[str, Any]) -> int:
     return ExitCode.BUG if ended(request, status_of(request)) == "Failed" else ExitCode.DONE
 
 
-def _list(where: Where, form: Listing) -> int:
+def _list(target: Target, form: Listing) -> int:
     from tunesmith_cli.cluster.requests import QUALIFIED, collection
 
-    api = where.api()
-    namespace = "" if where.everywhere else where.here()
+    api = target.api()
+    namespace = "" if target.all_namespaces else target.namespace()
     if form in (Listing.JSON, Listing.YAML):
         items = api.get(collection(namespace)).get("items") or ()
         print_document(
             {"format": FORMAT, "namespace": namespace, "requests": [document(item) for item in items]}, form
         )
         return ExitCode.DONE
-    found = rows(api, namespace, wide=form is Listing.WIDE)
+    head, *requests = rows(api, namespace, wide=form is Listing.WIDE)
     if form is Listing.NAME:
-        names = [row[1] if where.everywhere else row[0] for row in found[1:]]
+        names = [row[1] if target.all_namespaces else row[0] for row in requests]
         print("".join(f"{QUALIFIED}/{name}\n" for name in names), end="")
-    elif len(found) == 1:
+    elif not requests:
         print(f"no requests in {f'namespace {namespace}' if namespace else 'any namespace'}", file=sys.stderr)
     else:
-        print(table(found if form is Listing.WIDE else fitted(found, LEAST)))
+        cells = [head, *requests]
+        print(table(cells if form is Listing.WIDE else fitted(cells, LEAST)))
     return ExitCode.DONE
 
 
 def rows(api: "Api", namespace: str, *, wide: bool) -> list[tuple[str, ...]]:
-    """The table as the API server makes it for `kubectl get treq`; NAMESPACE first where it is of all of them."""
+    """The table that the API server makes for `kubectl get treq`, its head first; of all namespaces,
+    NAMESPACE is the first column.
+    """
     from tunesmith_cli.cluster.requests import collection
 
-    found = api.get(collection(namespace), table=True)
-    columns = found["columnDefinitions"]
+    answer = api.get(collection(namespace), table=True)
+    columns = answer["columnDefinitions"]
     chosen = [number for number, column in enumerate(columns) if wide or not column.get("priority")]
     head = ("NAMESPACE",) if not namespace else ()
     shown: list[tuple[str, ...]] = [(*head, *(columns[number]["name"].upper() for number in chosen))]
-    for row in found.get("rows") or ():
+    for row in answer.get("rows") or ():
         first = (row["object"]["metadata"]["namespace"],) if not namespace else ()
         shown.append((*first, *(_cell(row["cells"][number]) for number in chosen)))
     return shown
@@ -159,27 +165,27 @@ def _cell(value: Any) -> str:
 
 
 def line(request: Mapping[str, Any]) -> str:
-    """A request in a line: what has changed shows."""
+    """A request in a line, with everything whose change is worth another line."""
     from tunesmith_cli.cluster.requests import status_of
 
     status = status_of(request)
     loss = f", loss {status.loss}" if status.loss else ""
-    at_work = (
-        f" {status.stage} {status.progress} %{loss}" if status.stage and status.phase == "Running" else ""
-    )
+    running = status.stage and status.phase == "Running"
+    stage = f" {status.stage} {status.progress} %{loss}" if running else ""
     place = f" (place {status.queue_place} in the queue)" if status.queue_place else ""
     reason = f" {status.reason}" if status.reason else ""
     message = f": {printable(status.message).splitlines()[0]}" if status.message else ""
-    return f"{request['metadata']['name']} {status.phase}{at_work}{place}{reason}{message}"
+    return f"{request['metadata']['name']} {status.phase}{stage}{place}{reason}{message}"
 
 
-def text(request: Mapping[str, Any], where: Where, *, bars: bool) -> str:
+def text(request: Mapping[str, Any], target: Target, *, bars: bool) -> str:
     """A request with its stages, and what a person may want to type now."""
     from tunesmith_cli.cluster.requests import status_of
 
     metadata, spec, status = request["metadata"], request["spec"], status_of(request)
+    base = printable(spec["model"]["base"])
     lines = [
-        f"request {metadata['name']} in {metadata['namespace']}: {status.phase}, base {printable(spec['model']['base'])}",
+        f"request {metadata['name']} in {metadata['namespace']}: {status.phase}, base {base}",
         f"run     {status.run} in {status.store}" if status.run else "run     none yet",
     ]
     if status.queue_place:
@@ -188,59 +194,60 @@ def text(request: Mapping[str, Any], where: Where, *, bars: bool) -> str:
         cells = [_stage_cells(row, bars=bars) for row in status.stages]
         lines += ["", table([("STAGE", "KEY", "PHASE", "ATTEMPT", "PROGRESS", "TIME"), *cells])]
     if status.message or status.reason:
-        lines += [
-            "",
-            f"{status.reason}: {printable(status.message)}"
-            if status.reason and status.message
-            else status.reason or status.message,
-        ]
-    lines += _places(status)
-    lines += ["", "Next:", *(f"  {command}" for command in _next(request, status, where))]
+        lines += ["", ": ".join(filter(None, (status.reason, printable(status.message))))]
+    lines += _part_lines(status)
+    lines += ["", "Next:", *(f"  {command}" for command in _next(request, status, target))]
     if _gate_failed(request, status):
         lines.append(
-            f"A retry would change nothing: edit the gate, data or training of {metadata['name']} and apply it again."
+            f"A retry would change nothing: edit the gate, data or training of {metadata['name']}, "
+            "and apply it again."
         )
     return "\n".join(lines)
 
 
 def _stage_cells(row: "StageStatus", *, bars: bool) -> tuple[str, ...]:
-    shown = {"Succeeded": 100}.get(row.phase, row.progress)
-    bar = f"{'━' * (shown * _BAR // 100):<{_BAR}} " if bars and row.phase in ("Running", "Succeeded") else ""
-    progress = f"{bar}{shown} %" if row.phase in ("Running", "Succeeded") else row.reason or NONE
+    progress = row.reason or NONE
+    if row.phase in ("Running", "Succeeded"):
+        percent = 100 if row.phase == "Succeeded" else row.progress
+        bar = f"{'━' * (percent * _BAR // 100):<{_BAR}} " if bars else ""
+        progress = f"{bar}{percent} %"
     if row.phase == "Running" and row.eta:
         progress += f", {duration(_seconds(_now(), row.eta))} left"
+    attempt = str(row.attempt) if row.attempt else NONE
     time_taken = duration(_seconds(row.start_time, row.completion_time or _now())) if row.start_time else NONE
-    return (row.name, row.key, row.phase, str(row.attempt) if row.attempt else NONE, progress, time_taken)
+    return (row.name, row.key, row.phase, attempt, progress, time_taken)
 
 
-def _places(status: "Status") -> list[str]:
-    found = status.outputs.model_dump()
-    return (
-        ["", *(f"{part:<8} {place}" for part, place in found.items() if place)] if any(found.values()) else []
-    )
+def _part_lines(status: "Status") -> list[str]:
+    lines = [f"{part:<8} {url}" for part, url in _part_urls(status).items()]
+    return ["", *lines] if lines else []
 
 
-def _next(request: Mapping[str, Any], status: "Status", where: Where) -> Sequence[str]:
+def _next(request: Mapping[str, Any], status: "Status", target: Target) -> Sequence[str]:
+    """Commands that a person may want to type now."""
     from tunesmith_cli.cluster.requests import ended
 
     name, namespace = request["metadata"]["name"], request["metadata"]["namespace"]
+    end = ended(request, status)
+    commands: list[tuple[str, ...]]
     if request["spec"].get("suspend"):
-        words: list[tuple[str, ...]] = [("resume", name)]
-    elif ended(request, status) == "Complete":
-        words = [("infer", name, "a prompt of yours"), ("report", name), ("fetch", name, "--to", "DIR")]
+        commands = [("resume", name)]
+    elif end == "Complete":
+        commands = [("infer", name, "a prompt of yours"), ("report", name), ("fetch", name, "--to", "DIR")]
     elif _gate_failed(request, status):
-        words = [("report", name), ("logs", name, "--stage", "evaluate")]
-    elif ended(request, status) == "Failed":
-        words = [("logs", name, *(["--stage", status.stage] if status.stage else [])), ("retry", name)]
+        commands = [("report", name), ("logs", name, "--stage", JUDGED)]
+    elif end == "Failed":
+        stage = ("--stage", status.stage) if status.stage else ()
+        commands = [("logs", name, *stage), ("retry", name)]
     else:
-        words = [("logs", name, "-f"), ("events", name)]
-    return [where.command(*one, namespace=namespace) for one in words]
+        commands = [("logs", name, "-f"), ("events", name)]
+    return [target.command(*words, namespace=namespace) for words in commands]
 
 
 def _gate_failed(request: Mapping[str, Any], status: "Status") -> bool:
     from tunesmith_cli.cluster.requests import ended
 
-    return ended(request, status) == "Failed" and status.reason == "GateNotPassed"
+    return ended(request, status) == "Failed" and status.reason == GATE_NOT_PASSED
 
 
 def _now() -> str:
@@ -248,14 +255,5 @@ def _now() -> str:
 
 
 def _seconds(start: str, end: str) -> float:
-    return (parsed(end) - parsed(start)).total_seconds()
-
-
-def parsed(stamp: str) -> datetime:
-    """A time of the API server (RFC 3339)."""
-    return datetime.fromisoformat(stamp)
-
-
-def age_of(stamp: str | None) -> str:
-    """As kubectl's AGE, of a time of the API server."""
-    return age(_seconds(stamp, _now())) if stamp else "<unknown>"
+    """Seconds between two times of the API server (RFC 3339)."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

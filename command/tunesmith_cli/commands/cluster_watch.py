@@ -1,57 +1,61 @@
-"""`status --watch` on a cluster: a request to its end, or the list until somebody has seen enough."""
+"""`status --watch` on a cluster: a request until it ends, or the list until it is interrupted."""
 
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ExitCode, Gone, TryAgain, Usage
 from tunesmith_cli.commands.cluster_status import LEAST, code, document, is_over, line, rows, text
 from tunesmith_cli.commands.options import Listing
-from tunesmith_cli.commands.place import Where
+from tunesmith_cli.commands.target import Target
 from tunesmith_cli.commands.terminal import fancy, fitted, print_document, table, tell
 
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from tunesmith_cli.cluster.api import Api
 
-_LIST_SECONDS = 2.0  # between two looks at a list
+LIST_SECONDS = 2.0  # between two looks at a list
+Row = tuple[str, ...]
 
 
-def show(where: Where, name: str, form: Listing, *, exit_status: bool) -> int:
+def show(target: Target, name: str, form: Listing, *, exit_status: bool) -> int:
     """`status -w` there."""
     if form in (Listing.JSON, Listing.YAML):
         if not name:
             raise Usage("-w with -o json or yaml follows one request", remedy="give its NAME")
-        return _documents(where, name, form, exit_status=exit_status)
+        return _documents(target, name, form, exit_status=exit_status)
     if name:
-        return watch_one(where, where.here(), name, exit_status=exit_status)
-    namespace = "" if where.everywhere else where.here()
+        return watch_one(target, target.namespace(), name, exit_status=exit_status)
+    namespace = "" if target.all_namespaces else target.namespace()
+    api, wide = target.api(), form is Listing.WIDE
+    tables = _tables(lambda: rows(api, namespace, wide=wide))
     if fancy(sys.stdout):
-        _redrawn_list(where.api(), namespace, wide=form is Listing.WIDE)
-    _list(where.api(), namespace, wide=form is Listing.WIDE)
+        _redraw_list(tables, wide=wide)
+    else:
+        _print_list(tables, key_columns=1 if namespace else 2)
     return ExitCode.DONE
 
 
-def watch_one(where: Where, namespace: str, name: str, *, exit_status: bool) -> int:
-    """Follow a request to its end: redrawn on a terminal, else a line per change."""
-    requests = _to_its_end(where, namespace, name)
+def watch_one(target: Target, namespace: str, name: str, *, exit_status: bool) -> int:
+    """Follow a request until it ends: redrawn on a terminal, else a line for each change."""
+    requests = _until_it_ends(target, namespace, name)
     if fancy(sys.stdout):
-        last = _redrawn(requests, where)
+        last = _redraw(requests, target)
     else:
-        said = ""
+        printed = ""
         for last in requests:
-            if said != (said := line(last)):
-                print(f"{datetime.now().astimezone():%H:%M:%S} {said}", flush=True)
+            if line(last) != printed:
+                printed = line(last)
+                print(f"{datetime.now().astimezone():%H:%M:%S} {printed}", flush=True)
     return code(last) if exit_status else ExitCode.DONE
 
 
-def _documents(where: Where, name: str, form: Listing, *, exit_status: bool) -> int:
+def _documents(target: Target, name: str, form: Listing, *, exit_status: bool) -> int:
     """A document for each change: JSON in a line, or YAML."""
-    for last in _to_its_end(where, where.here(), name):
+    for last in _until_it_ends(target, target.namespace(), name):
         if form is Listing.JSON:
             print(json.dumps(document(last), ensure_ascii=False), flush=True)
         else:
@@ -61,68 +65,74 @@ def _documents(where: Where, name: str, form: Listing, *, exit_status: bool) -> 
     return code(last) if exit_status else ExitCode.DONE
 
 
-def _to_its_end(where: Where, namespace: str, name: str) -> Iterator[Mapping[str, Any]]:
-    """The request now and at each change, the last time when it is over. Raises Gone if it is deleted before."""
+def _until_it_ends(target: Target, namespace: str, name: str) -> Iterator[Mapping[str, Any]]:
+    """The request now and at each change, until it has ended. Raises Gone if it is deleted before."""
     from tunesmith_cli.cluster.requests import follow
 
-    for request in follow(where.api(), namespace, name):
+    for request in follow(target.api(), namespace, name):
         yield request
         if is_over(request):
             return
     raise Gone(f"{name} was deleted", reason="Deleted")
 
 
-def _redrawn(requests: Iterator[Mapping[str, Any]], where: Where) -> Mapping[str, Any]:
+def _redraw(requests: Iterator[Mapping[str, Any]], target: Target) -> Mapping[str, Any]:
+    """Draw a request again at each change; the last one."""
     from rich.text import Text
 
     with _live() as live:
         for last in requests:
-            live.update(Text(text(last, where, bars=True)), refresh=True)
+            live.update(Text(text(last, target, bars=True)), refresh=True)
     return last
 
 
-def _list(api: "Api", namespace: str, *, wide: bool) -> None:
-    """A line for each row that is new, has changed, or is gone."""
-    said: dict[tuple[str, ...], tuple[str, ...]] = {}
-    key = 1 if namespace else 2
-    for head, *found in _looks(api, namespace, wide=wide):
-        age = head.index("AGE")
-        if not said:
+def _print_list(tables: Iterator[list[Row]], *, key_columns: int) -> None:
+    """Print a line for each row that is new, has changed, or is gone.
+
+    `key_columns`: those that name a request.
+    """
+    printed: dict[Row, Row] = {}  # key -> what was last printed of it, but for its age
+    headed = False
+    for head, *requests in tables:
+        if not headed:
             print("   ".join(head), flush=True)
-            said[()] = head  # also where the list is empty
-        for row in found:
-            state = (*row[:age], *row[age + 1 :])  # that time passes is no change
-            if said.get(row[:key]) != state:
-                said[row[:key]] = state
+            headed = True
+        age = head.index("AGE")
+        for row in requests:
+            state = (*row[:age], *row[age + 1 :])  # that time passes is not a change
+            if printed.get(row[:key_columns]) != state:
+                printed[row[:key_columns]] = state
                 print("   ".join(row), flush=True)
-        for gone in [one for one in said if one and one not in {row[:key] for row in found}]:
-            del said[gone]
-            print("   ".join((*gone, "deleted")), flush=True)
+        gone = printed.keys() - {row[:key_columns] for row in requests}
+        for key in [key for key in printed if key in gone]:
+            del printed[key]
+            print("   ".join((*key, "deleted")), flush=True)
 
 
-def _redrawn_list(api: "Api", namespace: str, *, wide: bool) -> None:
+def _redraw_list(tables: Iterator[list[Row]], *, wide: bool) -> None:
     from rich.text import Text
 
     with _live() as live:
-        for found in _looks(api, namespace, wide=wide):
-            live.update(Text(table(found if wide else fitted(found, LEAST)), no_wrap=True), refresh=True)
+        for requests in tables:
+            shown = table(requests if wide else fitted(requests, LEAST))
+            live.update(Text(shown, no_wrap=True), refresh=True)
 
 
-def _looks(api: "Api", namespace: str, *, wide: bool) -> Iterator[list[tuple[str, ...]]]:
+def _tables(look: Callable[[], list[Row]]) -> Iterator[list[Row]]:
     """The list, again and again. Only the first look may fail: a server that is away later is waited for."""
     away = False
-    yield rows(api, namespace, wide=wide)
+    yield look()
     while True:
-        time.sleep(_LIST_SECONDS)
+        time.sleep(LIST_SECONDS)
         try:
-            found = rows(api, namespace, wide=wide)
+            requests = look()
         except TryAgain as error:
             if not away:
                 tell(f"{error.message}; waiting for it")
             away = True
             continue
         away = False
-        yield found
+        yield requests
 
 
 def _live() -> "Live":

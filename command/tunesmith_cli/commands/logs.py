@@ -1,4 +1,4 @@
-"""`logs`: what the stages of a run said."""
+"""`logs`: what the stages of a run printed."""
 
 import os
 import time
@@ -10,12 +10,12 @@ import typer
 from tunesmith.errors import ExitCode, Gone
 from tunesmith.stages import ORDER, KindName
 from tunesmith_cli.commands.options import Name, Store
-from tunesmith_cli.commands.place import Where, either
-from tunesmith_cli.commands.running import open_runs, stored_run
+from tunesmith_cli.commands.stored_runs import open_runs, stored_run
+from tunesmith_cli.commands.target import Target, either
 from tunesmith_cli.commands.terminal import printable
 
 if TYPE_CHECKING:
-    from tunesmith_cli.local.places import RunPlace
+    from tunesmith_cli.local.folders import RunFolder
     from tunesmith_cli.local.store import RunStore
 
 _POLL_SECONDS = 0.3
@@ -26,55 +26,54 @@ def logs(
     context: typer.Context,
     name: Name,
     *,
-    where: Where,
+    target: Target,
     stage: Annotated[KindName | None, typer.Option(help="Only this stage.")] = None,
     follow: Annotated[
         bool,
         typer.Option(
-            "-f", "--follow", help="Go on as it is written, across stages and tries, until the run ends."
+            "-f",
+            "--follow",
+            help="Print new lines as they come, across stages and tries, until the run ends.",
         ),
     ] = False,
     store: Store = "",
 ) -> int:
-    """Print what the stages of a run said: this machine's log or the pods' own, and once there is none, what the store keeps.
+    """Print what the stages of a run printed: this machine's log or the pods' own, and once that is gone,
+    what the store keeps.
 
-    On the cluster -f may begin before the first pod, and goes on across stages and attempts.
+    On the cluster -f may begin before the first pod, and continues across stages and attempts.
     """
-    from tunesmith_cli.local.places import run_place
+    from tunesmith_cli.local.folders import run_folder
 
-    if where.cluster:
+    stages = (stage,) if stage else ORDER
+    if target.cluster:
         from tunesmith_cli.commands import cluster_logs
 
-        stages = (stage,) if stage else ORDER
-        return cluster_logs.show(where, name, stages, context.obj, follow=follow)
+        return cluster_logs.show(target, name, stages, context.obj, follow=follow)
     runs = open_runs(context, store)
-    place = run_place(runs.url, name, os.environ)
-    chosen = (stage,) if stage else ORDER
-    if follow and _at_work(place):
-        for text in _following(place, chosen):
+    folder = run_folder(runs.url, name, os.environ)
+    if follow and _is_running(folder):
+        for text in _following(folder, stages):
             print(printable(text), flush=True)
         return ExitCode.DONE
-    snapshot = stored_run(runs, name)
-    keys: dict[str, str] = {entry.name: entry.key for entry in snapshot.stages}
-    found = {}
-    for one in chosen:
-        text = _log(runs, place, name, one, keys.get(one))
-        if text:
-            found[one] = text
-    if not found:
+    keys: dict[str, str] = {entry.name: entry.key for entry in stored_run(runs, name).stages}
+    texts = {which: _log(runs, folder, name, which, keys.get(which)) for which in stages}
+    texts = {which: text for which, text in texts.items() if text}
+    if not texts:
         raise Gone(
-            f"no log of {' or '.join(chosen)} in run {name}, neither here nor in {runs.url}", reason="NoLog"
+            f"no log of {' or '.join(stages)} in run {name}, neither here nor in {runs.url}", reason="NoLog"
         )
-    for one, text in found.items():
-        if len(chosen) > 1:
-            print(f"==> {one} <==")
+    for which, text in texts.items():
+        if len(stages) > 1:
+            print(f"==> {which} <==")
         print("\n".join(printable(line) for line in text.splitlines()))
     return ExitCode.DONE
 
 
-def _log(runs: "RunStore", place: "RunPlace", run: str, stage: str, key: str | None) -> str:
-    if place.log(stage).exists():
-        return place.log(stage).read_text(encoding="utf-8", errors="replace")
+def _log(runs: "RunStore", folder: "RunFolder", run: str, stage: str, key: str | None) -> str:
+    """A stage's log: this machine's, else the store's; empty if there is none."""
+    if folder.log(stage).exists():
+        return folder.log(stage).read_text(encoding="utf-8", errors="replace")
     if key is None:
         return ""
     try:
@@ -83,21 +82,21 @@ def _log(runs: "RunStore", place: "RunPlace", run: str, stage: str, key: str | N
         return ""
 
 
-def _at_work(place: "RunPlace") -> bool:
+def _is_running(folder: "RunFolder") -> bool:
     from tunesmith_cli.local import lock
 
-    return lock.holder(place.lock) is not None
+    return lock.holder(folder.lock) is not None
 
 
-def _following(place: "RunPlace", stages: Sequence[str]) -> Iterator[str]:
-    """Lines of the logs, also of those that begin later, until the run is no longer at work."""
+def _following(folder: "RunFolder", stages: Sequence[str]) -> Iterator[str]:
+    """Lines of the logs, also of those that begin later, until the run has ended."""
     positions = dict.fromkeys(stages, 0)
-    at_work = True
-    while at_work:
-        at_work = _at_work(place)
+    running = True
+    while running:
+        running = _is_running(folder)
         for stage in stages:
             try:
-                with place.log(stage).open("rb") as file:
+                with folder.log(stage).open("rb") as file:
                     file.seek(positions[stage])
                     data = file.read()
             except FileNotFoundError:
@@ -106,5 +105,5 @@ def _following(place: "RunPlace", stages: Sequence[str]) -> Iterator[str]:
             positions[stage] += len(data)
             for line in data.decode("utf-8", "replace").splitlines():
                 yield f"{stage}| {line}" if len(stages) > 1 else line
-        if at_work:
+        if running:
             time.sleep(_POLL_SECONDS)

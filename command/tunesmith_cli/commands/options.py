@@ -38,7 +38,7 @@ class Listing(StrEnum):
 
 
 class Changed(StrEnum):
-    """Forms of what `submit` and the acts say."""
+    """Forms of what `submit` and the acts print."""
 
     TEXT = "text"
     NAME = "name"
@@ -47,7 +47,7 @@ class Changed(StrEnum):
 
 
 class Dry(StrEnum):
-    """Whether a change is only tried: here, or on the API server too."""
+    """Whether a change is only tried: on this machine, or by the API server too."""
 
     NONE = "none"
     CLIENT = "client"
@@ -56,23 +56,24 @@ class Dry(StrEnum):
 
 def run_names(context: typer.Context, incomplete: str) -> Sequence[str]:
     """Names of the runs in a store that is a folder, for completion."""
-    from tunesmith_cli.local.places import store_url
+    from tunesmith_cli.local.folders import store_url
 
     try:
         store = urlsplit(store_url(context.params.get("store"), os.environ))
-        names = (
-            [entry.name for entry in Path(unquote(store.path)).iterdir()] if store.scheme == "file" else []
-        )
+        if store.scheme != "file":
+            return []
+        folders = [entry.name for entry in Path(unquote(store.path)).iterdir()]
     except (OSError, TunesmithError):
         return []
-    return sorted(name for name in names if name.startswith(incomplete))
+    return sorted(name for name in folders if name.startswith(incomplete))
 
 
 def names(context: typer.Context, incomplete: str) -> Sequence[str]:
-    """Of runs or requests: of the place that the options so far mean."""
-    from tunesmith_cli.commands.place import request_names, where_of
+    """Names of the runs of a store, or of requests if the options so far mean the cluster, for completion."""
+    from tunesmith_cli.commands.target import request_names, target_of
 
-    return request_names(context, incomplete) if where_of(context).cluster else run_names(context, incomplete)
+    complete = request_names if target_of(context).cluster else run_names
+    return complete(context, incomplete)
 
 
 def preset_names(incomplete: str) -> Sequence[str]:
@@ -84,11 +85,10 @@ def preset_names(incomplete: str) -> Sequence[str]:
 
 def settings(incomplete: str) -> Sequence[str]:
     """Presets for `--set data.preset=` and `--set training.preset=`, for completion."""
-    fields = ("data.preset=", "training.preset=")
-    whole = [
-        f"{field}{name}" for field in fields if incomplete.startswith(field) for name in preset_names("")
-    ]
-    return [one for one in whole or fields if one.startswith(incomplete)]
+    fields = ["data.preset=", "training.preset="]
+    field = next((field for field in fields if incomplete.startswith(field)), None)
+    words = fields if field is None else [f"{field}{name}" for name in preset_names("")]
+    return [word for word in words if word.startswith(incomplete)]
 
 
 Files = Annotated[
@@ -108,7 +108,10 @@ Store = Annotated[
     typer.Option(
         envvar=STORE,
         metavar="URL",
-        help="Store of this machine: s3://bucket/prefix, file:///folder or a folder. Built-in: runs/ in the user's data folder.",
+        help=(
+            "Store of this machine: s3://bucket/prefix, file:///folder or a folder. "
+            "Built-in: runs/ in the user's data folder."
+        ),
         show_default=False,
     ),
 ]
@@ -124,7 +127,10 @@ DryRun = Annotated[
     Dry,
     typer.Option(
         "--dry-run",
-        help="Change nothing, and say which stages would run and why. --dry-run alone is `client`; `server` has the API server check it.",
+        help=(
+            "Change nothing, and say which stages would run and why. --dry-run alone is `client`; "
+            "`server` has the API server check it."
+        ),
         show_default=False,
     ),
 ]

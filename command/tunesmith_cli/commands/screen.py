@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Protocol, Self
 
 from tunesmith.events import Progress, Result
 from tunesmith_cli.commands.terminal import duration, fancy, printable
-from tunesmith_cli.local.events import Begun, Ended, Event, Line, Note, Started
+from tunesmith_cli.local.run_events import Begun, Ended, Event, Line, Note, Started
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -30,27 +30,25 @@ class Screen(Protocol):
 
 
 def screen(*, verbose: bool) -> Screen:
-    """The one for this terminal. `verbose`: also the stages' own lines."""
+    """The screen for this terminal. `verbose`: it shows the stages' own lines, too."""
     return BarScreen(verbose=verbose) if fancy(sys.stderr) else LineScreen(sys.stderr, verbose=verbose)
 
 
 def sentences(event: Event, *, verbose: bool) -> list[str]:
-    """What an event says in words, beside progress."""
+    """An event in words; progress has none."""
     match event:
         case Begun():
             lines = [f"run {event.run} in {event.store}"]
             if event.changes:
                 lines += ["changed since the last run:", *(f"  {change}" for change in event.changes)]
-            return lines + ([f"reused, finished earlier: {', '.join(event.reused)}"] if event.reused else [])
+            if event.reused:
+                lines.append(f"reused, finished earlier: {', '.join(event.reused)}")
+            return lines
         case Started():
-            return [
-                f"{event.stage}: started" if event.attempt == 1 else f"{event.stage}: try {event.attempt}"
-            ]
+            return [f"{event.stage}: {'started' if event.attempt == 1 else f'try {event.attempt}'}"]
         case Result(exit_code=0):
-            return [
-                f"{event.stage}: "
-                + ("already done" if event.adopted else f"done in {duration(event.seconds)}")
-            ]
+            end = "already done" if event.adopted else f"done in {duration(event.seconds)}"
+            return [f"{event.stage}: {end}"]
         case Line():
             return [f"{event.stage}| {event.text}"] if verbose else []
         case Note():
@@ -62,14 +60,13 @@ def sentences(event: Event, *, verbose: bool) -> list[str]:
 
 def progress_text(event: Progress) -> str:
     """`34/60 steps, loss 0.412`; of bytes `model 12.5/100.0 MiB, 3.1 MiB/s`."""
-    shown = [f"{name} {event.metrics[name]:.4g}" for name in SHOWN_METRICS if name in event.metrics]
     phase = f"{event.phase} " if event.phase else ""
     if event.unit == "bytes":
         rate = event.metrics.get("bytesPerSecond")
-        return f"{phase}{event.done / 2**20:.1f}/{event.total / 2**20:.1f} MiB" + (
-            f", {rate / 2**20:.1f} MiB/s" if rate else ""
-        )
-    return ", ".join([f"{phase}{event.done}/{event.total} {event.unit}", *shown])
+        speed = f", {rate / 2**20:.1f} MiB/s" if rate else ""
+        return f"{phase}{event.done / 2**20:.1f}/{event.total / 2**20:.1f} MiB{speed}"
+    metrics = [f"{name} {event.metrics[name]:.4g}" for name in SHOWN_METRICS if name in event.metrics]
+    return ", ".join([f"{phase}{event.done}/{event.total} {event.unit}", *metrics])
 
 
 def _failure(end: Ended, *, verbose: bool) -> list[str]:
@@ -93,7 +90,7 @@ class LineScreen:
         self._stream = stream
         self._verbose = verbose
         self._last: tuple[str, str] = ("", "")
-        self._said = 0.0
+        self._last_time = 0.0
 
     def __call__(self, event: Event) -> None:
         """Show one."""
@@ -102,13 +99,14 @@ class LineScreen:
         if isinstance(event, Progress):
             now = time.monotonic()
             new_phase = (event.stage, event.phase) != self._last
-            if new_phase or now - self._said >= PLAIN_SECONDS or event.done == event.total:
-                self._last, self._said = (event.stage, event.phase), now
+            if new_phase or now - self._last_time >= PLAIN_SECONDS or event.done == event.total:
+                self._last = (event.stage, event.phase)
+                self._last_time = now
                 eta = f", {duration(event.eta)} left" if event.eta and event.done < event.total else ""
                 self._print(f"{event.stage}: {progress_text(event)}{eta}")
 
     def _print(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # whoever listened has gone; the run goes on
+        with contextlib.suppress(OSError):  # the reader has gone; the run continues
             print(printable(text), file=self._stream, flush=True)
 
     def __enter__(self) -> Self:
@@ -120,8 +118,14 @@ class LineScreen:
         pass
 
 
+def _style(event: Event) -> str:
+    if isinstance(event, Ended):
+        return "red"
+    return "yellow" if isinstance(event, Note) else ""
+
+
 class BarScreen:
-    """A bar for the stage at work, and lines above it for what is over."""
+    """A bar for the stage that runs, and lines above it for what is over."""
 
     def __init__(self, *, verbose: bool) -> None:
         from rich.console import Console
@@ -146,10 +150,9 @@ class BarScreen:
 
         if isinstance(event, Started | Result | Ended):
             self._clear()
-        style = "red" if isinstance(event, Ended) else "yellow" if isinstance(event, Note) else ""
         in_bar = isinstance(event, Started) and event.attempt == 1
         for line in [] if in_bar else sentences(event, verbose=self._verbose):
-            self._bars.console.print(Text(printable(line), style=style))
+            self._bars.console.print(Text(printable(line), style=_style(event)))
         if isinstance(event, Started):
             self._task = self._bars.add_task("", total=None, stage=event.stage, words="starting", left="")
         if isinstance(event, Progress):

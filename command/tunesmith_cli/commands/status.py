@@ -1,4 +1,4 @@
-"""`status`: the runs of a store, or one run with its stages; on a cluster its requests (cluster_status.py)."""
+"""`status`: the runs of a store, or one run with its stages. On a cluster see cluster_status.py."""
 
 import os
 import sys
@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunesmith.errors import ExitCode, Usage
+from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_cli.commands.options import AsJson, AsListing, Listing, Store, names
-from tunesmith_cli.commands.place import Where, either_everywhere
-from tunesmith_cli.commands.running import open_runs, stored_run
+from tunesmith_cli.commands.stored_runs import open_runs, stored_run
+from tunesmith_cli.commands.target import Target, either_everywhere
 from tunesmith_cli.commands.terminal import age, duration, fitted, print_document, printable, table
 
 if TYPE_CHECKING:
+    from tunesmith.events import Progress
+    from tunesmith.gate import Verdict
+    from tunesmith.manifest import Manifest
+    from tunesmith.resolve import Snapshot
+    from tunesmith_cli.local.observe import Observed
     from tunesmith_cli.local.store import RunStore
 
 _LEAST = {"MODEL": 8, "NAME": 16}  # what may be cut for 80 columns, in this order, and to how much
@@ -32,13 +38,13 @@ def status(
         ),
     ] = "",
     *,
-    where: Where,
+    target: Target,
     watch: Annotated[
         bool,
         typer.Option("-w", "--watch", help="On the cluster: show each change; of one request to its end."),
     ] = False,
     exit_status: Annotated[
-        bool, typer.Option("--exit-status", help="On the cluster: end with 1 if the request has failed.")
+        bool, typer.Option("--exit-status", help="On the cluster: exit with 1 if the request has failed.")
     ] = False,
     store: Store = "",
     as_json: AsJson = False,
@@ -46,18 +52,18 @@ def status(
 ) -> int:
     """Show the runs of a store, or one run with its stages; on the cluster its requests."""
     form = Listing.JSON if as_json else output
-    if where.cluster:
+    if target.cluster:
         from tunesmith_cli.commands import cluster_status, cluster_watch
 
         if exit_status and not name:
             raise Usage("--exit-status is that of one request", remedy="give its NAME")
-        if name and where.everywhere:
+        if name and target.all_namespaces:
             raise Usage(
-                "-A lists the requests of all namespaces, and a NAME is of one",
-                remedy="leave out -A, and name the namespace by -n",
+                "-A lists the requests of all namespaces, and a NAME belongs to one",
+                remedy="leave out -A, and name the namespace with -n",
             )
         show = cluster_watch.show if watch else cluster_status.show
-        return show(where, name, form, exit_status=exit_status)
+        return show(target, name, form, exit_status=exit_status)
     if watch or exit_status:
         raise Usage(
             "-w and --exit-status follow a request on a cluster",
@@ -65,7 +71,13 @@ def status(
         )
     runs = open_runs(context, store)
     if name:
-        return _status_of(runs, name, form)
+        _show_run(runs, name, form)
+    else:
+        _list_runs(runs, form)
+    return ExitCode.DONE
+
+
+def _list_runs(runs: "RunStore", form: Listing) -> None:
     rows = [_row(runs, entry) for entry in runs.runs()]
     if form in (Listing.JSON, Listing.YAML):
         print_document({"format": 1, "store": runs.url, "runs": rows}, form)
@@ -76,27 +88,22 @@ def status(
     else:
         cells = [("NAME", "PHASE", "STAGE", "PROGRESS", "MODEL", "AGE"), *(_cells(row) for row in rows)]
         print(table(cells if form is Listing.WIDE else fitted(cells, _LEAST)))
-    return ExitCode.DONE
 
 
 def _row(runs: "RunStore", entry: dict[str, Any]) -> dict[str, Any]:
     """A run of the store's list, with what this machine knows about it."""
+    from tunesmith_cli.local.folders import run_folder
     from tunesmith_cli.local.observe import observe
-    from tunesmith_cli.local.places import run_place
 
     created = datetime.fromisoformat(entry["created"]).replace(tzinfo=UTC)
-    row = {name: entry[name] for name in ("run", "phase", "stage", "progress", "model")} | {
-        "created": created.isoformat()
-    }
-    seen = observe(run_place(runs.url, entry["run"], os.environ))
-    if seen.running:
-        return row | {
-            "phase": "Running",
-            "stage": seen.stage or row["stage"],
-            "progress": _progress(seen.progress),
-        }
-    failed = seen.ended.reason if seen.ended and not seen.ended.well else ""
-    if failed == "GateNotPassed" or (failed and row["phase"] != "Complete"):
+    row = {name: entry[name] for name in ("run", "phase", "stage", "progress", "model")}
+    row["created"] = created.isoformat()
+    observed = observe(run_folder(runs.url, entry["run"], os.environ))
+    if observed.running:
+        stage = observed.stage or row["stage"]
+        return row | {"phase": "Running", "stage": stage, "progress": _progress(observed.progress)}
+    failed = observed.ended.reason if observed.ended and not observed.ended.well else ""
+    if failed == GATE_NOT_PASSED or (failed and row["phase"] != "Complete"):
         return row | {"phase": "Stopped" if failed == "Stopped" else "Failed"}
     return row
 
@@ -107,65 +114,82 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (row["run"], row["phase"], row["stage"] or "<none>", row["progress"], model, age(seconds))
 
 
-def _status_of(runs: "RunStore", name: str, form: Listing) -> int:
+def _show_run(runs: "RunStore", name: str, form: Listing) -> None:
     from tunesmith import gate
-    from tunesmith_cli.commands.summary import end_json, figures, places, run_json, shown
+    from tunesmith_cli.commands.summary import end_json, run_json
+    from tunesmith_cli.local.folders import run_folder
     from tunesmith_cli.local.observe import observe
-    from tunesmith_cli.local.places import run_place
 
     snapshot = stored_run(runs, name)
     done = runs.manifests(snapshot)
-    seen = observe(run_place(runs.url, name, os.environ))
+    observed = observe(run_folder(runs.url, name, os.environ))
     verdict = gate.verdict(snapshot.spec, done)
-    reason = "GateNotPassed" if verdict and not verdict.passed else seen.ended.reason if seen.ended else ""
-    phase = _phase(complete=len(done) == len(snapshot.stages), running=seen.running, reason=reason)
+    phase = _phase(observed, verdict, complete=len(done) == len(snapshot.stages))
     if form is Listing.NAME:
         print(name)
-        return ExitCode.DONE
+        return
     if form in (Listing.JSON, Listing.YAML):
         document = run_json(runs, snapshot, done)
         document["phase"] = phase
         document["progress"] = (
-            seen.progress.model_dump(mode="json", by_alias=True, exclude={"event"})
-            if seen.running and seen.progress
+            observed.progress.model_dump(mode="json", by_alias=True, exclude={"event"})
+            if observed.running and observed.progress
             else None
         )
-        document["end"] = end_json(seen.ended) if seen.ended else None
+        document["end"] = end_json(observed.ended) if observed.ended else None
         print_document(document, form)
-        return ExitCode.DONE
-    print(f"run {name} in {shown(runs.url)}: {phase}, base {printable(snapshot.spec.model.base)}\n")
+        return
+    _print_run(runs, snapshot, done, observed, phase=phase, verdict=verdict)
+
+
+def _print_run(
+    runs: "RunStore",
+    snapshot: "Snapshot",
+    done: "dict[str, Manifest]",
+    observed: "Observed",
+    *,
+    phase: str,
+    verdict: "Verdict | None",
+) -> None:
+    from tunesmith.stages import JUDGED
+    from tunesmith_cli.commands.summary import figures, part_urls, shown
+
+    print(f"run {snapshot.run} in {shown(runs.url)}: {phase}, base {printable(snapshot.spec.model.base)}\n")
+    end = observed.ended
     rows = [("STAGE", "KEY", "PHASE", "TIME")]
     for entry in snapshot.stages:
         if entry.name in done:
             rows.append((entry.name, entry.key, "Done", duration(done[entry.name].seconds)))
-        elif seen.stage == entry.name and (seen.running or not seen.ended or not seen.ended.well):
-            rows.append((entry.name, entry.key, phase, _progress(seen.progress) if seen.running else ""))
+        elif observed.stage == entry.name and (observed.running or not end or not end.well):
+            progress = _progress(observed.progress) if observed.running else ""
+            rows.append((entry.name, entry.key, phase, progress))
         else:
             rows.append((entry.name, entry.key, "Waiting", ""))
     print(table(rows))
     if verdict:
         print(f"\n{verdict}")
-    elif seen.ended and not seen.ended.well and len(done) < len(snapshot.stages):
-        print(
-            f"\n{seen.ended.reason}: {printable(seen.ended.message)}\nWhat to do: {printable(seen.ended.remedy)}"
-        )
-    if "evaluate" in done:
-        print(f"\n{figures(done['evaluate'].metrics)}")
+    elif end and not end.well and len(done) < len(snapshot.stages):
+        print(f"\n{end.reason}: {printable(end.message)}\nWhat to do: {printable(end.remedy)}")
+    if JUDGED in done:
+        print(f"\n{figures(done[JUDGED].metrics)}")
     print()
-    for part, place in places(runs, done).items():
-        print(f"  {part:<8} {shown(place)}")
-    return ExitCode.DONE
+    for part, url in part_urls(runs, done).items():
+        print(f"  {part:<8} {shown(url)}")
 
 
-def _phase(*, complete: bool, running: bool, reason: str) -> str:
-    if running:
+def _phase(observed: "Observed", verdict: "Verdict | None", *, complete: bool) -> str:
+    """How a run stands, in one word. `complete`: all its stages are done."""
+    if observed.running:
         return "Running"
-    if complete and reason != "GateNotPassed":
+    if verdict is not None and not verdict.passed:
+        return "Failed"
+    reason = observed.ended.reason if observed.ended else ""
+    if complete and reason != GATE_NOT_PASSED:
         return "Complete"
     return {"": "Incomplete", "Done": "Incomplete", "Stopped": "Stopped"}.get(reason, "Failed")
 
 
-def _progress(event: Any) -> str:
+def _progress(event: "Progress | None") -> str:
     if event is None:
         return "starting"
     return f"{event.done}/{event.total} {event.unit}"

@@ -1,4 +1,4 @@
-"""What a run gave: for people after `run` and in `status` and `report`, and the same as JSON.
+"""The results of a run: for people after `run` and in `status` and `report`, and the same as JSON.
 
 The JSON is a contract: `format` rises when a member is renamed or dropped.
 """
@@ -13,15 +13,15 @@ from urllib.parse import unquote
 from tunesmith import gate
 from tunesmith.errors import TunesmithError
 from tunesmith.metrics import METRICS
-from tunesmith.stages import PARTS
+from tunesmith.stages import JUDGED, PARTS
 from tunesmith.wire import STORE
 from tunesmith_cli.commands.terminal import duration, fancy, own_command, printable, table, width
 
 if TYPE_CHECKING:
     from tunesmith.manifest import Manifest
     from tunesmith.resolve import Snapshot
-    from tunesmith_cli.cluster.data import Runs
-    from tunesmith_cli.local.events import Ended
+    from tunesmith_cli.cluster.runs import Runs
+    from tunesmith_cli.local.run_events import Ended
 
 FORMAT = 1
 SHOWN_ANSWERS = 3
@@ -29,13 +29,13 @@ SHOWN_CHARACTERS = 600  # of an answer
 SIDE_BY_SIDE = 80  # columns
 
 
-def places(runs: "Runs", done: "Mapping[str, Manifest]") -> dict[str, str]:
-    """Where dataset, adapter, model and report are, of those that are there."""
-    found: dict[str, str] = {}
+def part_urls(runs: "Runs", done: "Mapping[str, Manifest]") -> dict[str, str]:
+    """URLs of dataset, adapter, model and report, as far as they are done."""
+    urls: dict[str, str] = {}
     for name, (stage, part) in PARTS.items():
         if stage in done:
-            found[name] = "/".join(filter(None, (runs.url, done[stage].folder, part.place)))
-    return found
+            urls[name] = "/".join(filter(None, (runs.url, done[stage].folder, part.place)))
+    return urls
 
 
 def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]") -> dict[str, Any]:
@@ -47,19 +47,24 @@ def run_json(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]")
         "store": runs.url,
         "base": snapshot.spec.model.base,
         "stages": [
-            {
-                "name": entry.name,
-                "key": entry.key,
-                "done": entry.name in done,
-                "seconds": done[entry.name].seconds if entry.name in done else None,
-                "created": done[entry.name].created.isoformat() if entry.name in done else None,
-                "folder": f"{runs.url}/{done[entry.name].folder}" if entry.name in done else None,
-                "metrics": done[entry.name].metrics if entry.name in done else {},
-            }
+            {"name": entry.name, "key": entry.key, **_stage_json(runs, done.get(entry.name))}
             for entry in snapshot.stages
         ],
         "gate": {"passed": verdict.passed, "message": str(verdict)} if verdict else None,
-        "places": places(runs, done),
+        "places": part_urls(runs, done),
+    }
+
+
+def _stage_json(runs: "Runs", manifest: "Manifest | None") -> dict[str, Any]:
+    """What a stage's manifest says; `manifest`: None if it is not done."""
+    if manifest is None:
+        return {"done": False, "seconds": None, "created": None, "folder": None, "metrics": {}}
+    return {
+        "done": True,
+        "seconds": manifest.seconds,
+        "created": manifest.created.isoformat(),
+        "folder": f"{runs.url}/{manifest.folder}",
+        "metrics": manifest.metrics,
     }
 
 
@@ -70,7 +75,7 @@ def result_json(
     end: "Ended",
     reused: "tuple[str, ...]" = (),
 ) -> dict[str, Any]:
-    """How a `run` ended; of each stage also whether it was reused."""
+    """A run as `run` shows it: also how it ended, and which stages were reused."""
     result = run_json(runs, snapshot, done)
     for stage in result["stages"]:
         stage["reused"] = stage["name"] in reused
@@ -79,32 +84,32 @@ def result_json(
 
 def end_json(end: "Ended") -> dict[str, Any]:
     """How a command that runs stages ended."""
-    said = {
+    return {
         "exitCode": int(end.exit_code),
         "reason": end.reason,
         "message": end.message,
         "remedy": end.remedy,
+        "stage": end.stage,
+        "log": end.log,
     }
-    return said | {"stage": end.stage, "log": end.log}
 
 
 def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manifest]", end: "Ended") -> None:
-    """On standard output: places, figures, answers, and what to do next."""
-    spent = sum(manifest.seconds for manifest in done.values())
-    whole = all(entry.name in done for entry in snapshot.stages)
-    print(
-        f"\nRun {snapshot.run} {'is complete' if whole and end.well else 'so far'}: {duration(spent)} of work in {len(done)} stages.\n"
-    )
-    for name, place in places(runs, done).items():
-        print(f"  {name:<8} {shown(place)}")
+    """Print where the parts are, figures, answers, and what to do next."""
+    spent = duration(sum(manifest.seconds for manifest in done.values()))
+    complete = end.well and all(entry.name in done for entry in snapshot.stages)
+    state = "is complete" if complete else "so far"
+    print(f"\nRun {snapshot.run} {state}: {spent} of work in {len(done)} stages.\n")
+    for part, url in part_urls(runs, done).items():
+        print(f"  {part:<8} {shown(url)}")
     if "deliver" in done:
         print(f"  output   {shown(snapshot.spec.output)}")
-    if "evaluate" in done:
+    if JUDGED in done:
         print()
-        print(figures(done["evaluate"].metrics))
+        print(figures(done[JUDGED].metrics))
         if end.message and end.well:
             print(end.message)
-        _print_answers(runs, done["evaluate"])
+        _print_answers(runs, done[JUDGED])
     print("\nNext:")
     for command in next_commands(runs, snapshot, done):
         print(f"  {command}")
@@ -115,7 +120,7 @@ def next_commands(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manife
     """What a person may want to type now."""
     import os
 
-    from tunesmith_cli.local.places import store_url
+    from tunesmith_cli.local.folders import store_url
 
     try:
         usual = store_url(os.environ.get(STORE), os.environ) == runs.url
@@ -123,27 +128,31 @@ def next_commands(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manife
         usual = False
     store = "" if usual else f" --store {shlex.quote(shown(runs.url))}"
     commands = []
-    if "merge" in done:
+    if PARTS["model"][0] in done:
         commands.append(f"{own_command()} infer {snapshot.run} 'a prompt of yours' --compare{store}")
-    if "evaluate" in done:
+    if JUDGED in done:
         commands.append(f"{own_command()} report {snapshot.run} --open{store}")
     return [*commands, f"{own_command()} fetch {snapshot.run} --to DIR{store}"]
 
 
 def figures(metrics: Mapping[str, float]) -> str:
-    """Base beside merged for each figure that was measured."""
+    """A table of base and merged model, for each figure that was measured."""
     rows: list[tuple[str, ...]] = [("", "base", "merged", "gain", "gain at least (95 %)")]
-    for kind in METRICS.values():
-        values = [metrics.get(name) for name in (kind.base, kind.merged, kind.gain, kind.gain_low)]
-        if values[0] is None or values[1] is None:
+    for metric in METRICS.values():
+        values = [metrics.get(name) for name in (metric.base, metric.merged, metric.gain, metric.gain_low)]
+        base, merged, *_ = values
+        if base is None or merged is None:
             continue
-        form = "{:.0%}" if kind.unit == "share" else "{:.3f}"
-        rows.append((kind.title, *("" if value is None else form.format(value) for value in values)))
-    return table(rows) + f"\nn = {int(metrics.get('rows', 0))} test rows" if len(rows) > 1 else "no figures"
+        form = "{:.0%}" if metric.unit == "share" else "{:.3f}"
+        cells = ["" if value is None else form.format(value) for value in values]
+        rows.append((metric.title, *cells))
+    if len(rows) == 1:
+        return "no figures"
+    return f"{table(rows)}\nn = {int(metrics.get('rows', 0))} test rows"
 
 
 def shown(url: str) -> str:
-    """A place as people type it: a folder as a path."""
+    """A URL as people type it: a folder as a path."""
     return unquote(url.removeprefix("file://")) if url.startswith("file://") else url
 
 

@@ -1,4 +1,4 @@
-"""What the terminal can show, and text made fit for it."""
+"""What the terminal can show, and text that it can."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,7 +30,7 @@ def width() -> int:
 
 
 def printable(text: str) -> str:
-    """Text from models, data and libraries without what a terminal would obey."""
+    """Text from models, data and libraries without the codes that a terminal would obey."""
     return _CONTROL.sub("", _ESCAPES.sub("", text))
 
 
@@ -48,8 +49,13 @@ def age(seconds: float) -> str:
     return f"{int(max(0, seconds))}s"
 
 
+def age_of(stamp: str | None) -> str:
+    """The age of a time of the API server (RFC 3339)."""
+    return age((datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds()) if stamp else "<unknown>"
+
+
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns side by side, three blanks between, as kubectl prints them."""
+    """Columns with three blanks between them, as kubectl prints them."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "   ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -57,19 +63,19 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def fitted(rows: Sequence[tuple[str, ...]], least: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """Rows that, as a table, have as many columns as the terminal (80 at least), as far as it can be.
+    """Rows that, as a table, fit into the columns of the terminal (80 at least) where that is possible.
 
     `least`: titles of what may be cut, the first one first, and to how much.
     """
-    found = list(rows)
+    shortened = list(rows)
     room = max(_COLUMNS, width()) - 3 * (len(rows[0]) - 1)
     for title, fewest in least.items():
         if title in rows[0]:
             column = rows[0].index(title)
-            widths = [max(map(len, cells)) for cells in zip(*found, strict=True)]
+            widths = [max(map(len, cells)) for cells in zip(*shortened, strict=True)]
             size = max(fewest, room - sum(widths) + widths[column])
-            found = [(*row[:column], _cut(row[column], size), *row[column + 1 :]) for row in found]
-    return found
+            shortened = [(*row[:column], _cut(row[column], size), *row[column + 1 :]) for row in shortened]
+    return shortened
 
 
 def _cut(text: str, size: int) -> str:
@@ -77,20 +83,22 @@ def _cut(text: str, size: int) -> str:
 
 
 def own_command() -> str:
-    """How this command is called from here: its name if the PATH has it, else the path of the one that runs."""
-    beside = Path(sys.executable).parent / "tunesmith"
-    if shutil.which("tunesmith") or not beside.exists():
+    """How this command is called from here: by its name if the PATH has it, else by the path of the one that
+    runs.
+    """
+    path = Path(sys.executable).parent / "tunesmith"
+    if shutil.which("tunesmith") or not path.exists():
         return "tunesmith"
-    return shlex.quote(os.path.relpath(beside))
+    return shlex.quote(os.path.relpath(path))
 
 
 def tell(text: str) -> None:
-    """A line for people beside the result: on standard error."""
+    """Print a line for people that is not part of the result: on standard error."""
     print(printable(text), file=sys.stderr, flush=True)
 
 
 def print_document(document: Mapping[str, Any], form: Listing) -> None:
-    """A result for scripts on standard output, as JSON or YAML."""
+    """Print a result for scripts on standard output, as JSON or YAML."""
     if form is Listing.JSON:
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:

@@ -1,4 +1,4 @@
-"""YAML that Kubernetes' readers and ours take for what was meant: a text that go-yaml would read as a number or a truth is quoted."""
+"""YAML that Kubernetes and we read alike: a text that looks like a number or a boolean is quoted."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tunesmith.documents import scalar
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's own rules leave `y` and `2e-4` as they are."""
+    """Quotes more than PyYAML, whose rules leave `y` and `2e-4` as they are."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's own
         """No `*id001`: the same value twice is written twice."""
@@ -20,7 +20,9 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         plain = scalar(value) == value
     except ValueError:
         plain = False
-    style = "|" if "\n" in value else None if plain else '"'
+    style = None if plain else '"'
+    if "\n" in value:
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -28,5 +30,5 @@ _Dumper.add_representer(str, _text)
 
 
 def yaml_text(document: Any) -> str:
-    """One document, in the order it has."""
+    """One document, its members in their order."""
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))

@@ -1,1 +1,1 @@
-"""Runs requests on this machine: each stage a process, one run at a time for each run of a store."""
+"""Runs requests on this machine: each stage is a process, and a run of a store has one runner at a time."""

@@ -1,4 +1,4 @@
-"""One stage: tried, watched, stopped, tried again where that can help."""
+"""One stage on this machine: started, watched, stopped, and started again where that can help."""
 
 import collections
 import signal
@@ -11,19 +11,20 @@ from typing import IO
 from tunesmith import events
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result
-from tunesmith_cli.local.events import Ended, Line, Listener, Note, Started
 from tunesmith_cli.local.processes import StageProcess, start
+from tunesmith_cli.local.run_events import Ended, Line, Listener, Note, Started
 from tunesmith_cli.local.stopping import Stopping
 
 TAIL_LINES = 15
-GRACE_SECONDS = 60.0  # from the deadline until the process is ended
+GRACE_SECONDS = 60.0  # from the deadline until the process is killed
 _POLL_SECONDS = 0.2
 _CODES = frozenset(int(code) for code in ExitCode)
+_CONTINUE = "run the same command again to continue from there"
 
 
 @dataclass(frozen=True)
 class StageJob:
-    """What to start, and how often. `deadline`: seconds the stage may run in all, 0 for no limit."""
+    """What to start, and how often. `deadline`: seconds that the stage may run in all; 0 means no limit."""
 
     stage: str
     command: Sequence[str]
@@ -37,8 +38,8 @@ class StageJob:
 
 
 @dataclass
-class _Seen:
-    """What one attempt showed."""
+class AttemptEnd:
+    """How an attempt ended. `tail`: the last lines it printed; `late`: it ran beyond the deadline."""
 
     code: int
     result: Result | None
@@ -46,142 +47,161 @@ class _Seen:
     late: bool
 
 
-def work_off(job: StageJob, stopping: Stopping, tell: Listener) -> Ended | None:
+def run_stage(job: StageJob, stopping: Stopping, tell: Listener) -> Ended | None:
     """Run a stage until it is done (None) or there is nothing more to try (how it ended)."""
-    begun = time.monotonic()
-    attempt = kills = 0
+    deadline = time.monotonic() + job.deadline if job.deadline else None
+    number = kills = 0
     while True:
-        attempt += 1
-        tell(Started(stage=job.stage, attempt=attempt))
-        seen = _attempt(job, stopping, tell, begun + job.deadline if job.deadline else None, attempt)
-        if seen.code == ExitCode.DONE:
+        number += 1
+        tell(Started(stage=job.stage, attempt=number))
+        end = _Attempt(job, stopping, tell, deadline).run(number)
+        if end.code == ExitCode.DONE:
             return None
         if stopping.asked:
-            return _stopped(job, stopping, seen)
-        kills += seen.code == -signal.SIGKILL
-        if not _again(seen, kills) or attempt > job.retries:
-            return _ended(job, seen)
-        pause = job.backoff(attempt)
-        cause = seen.result.message if seen.result else _without_result(job.stage, seen.code)
-        tell(Note(text=f"{job.stage}: {cause}\ntry {attempt + 1} of {job.retries + 1} in {pause:.0f} s"))
+            return _stopped(job, stopping, end)
+        kills += end.code == -signal.SIGKILL
+        if not _may_help(end, kills) or number > job.retries:
+            return _failed(job, end)
+        pause = job.backoff(number)
+        cause = end.result.message if end.result else _without_result(job.stage, end.code)
+        tell(Note(text=f"{job.stage}: {cause}\ntry {number + 1} of {job.retries + 1} in {pause:.0f} s"))
         if stopping.wait(pause):
-            return _stopped(job, stopping, seen)
+            return _stopped(job, stopping, end)
 
 
-def _again(seen: _Seen, kills: int) -> bool:
-    """Whether another try can help: never for what ends the same way, and only once for a process that the system killed."""
-    if seen.late or seen.code == ExitCode.STOPPED or seen.code == -signal.SIGTERM:
+def _may_help(end: AttemptEnd, kills: int) -> bool:
+    """Whether another attempt can help.
+
+    Never where it would end the same way, and only once after the system killed the process.
+    """
+    if end.late or end.code in (ExitCode.STOPPED, -signal.SIGTERM):
         return False
-    if seen.code in _CODES and ExitCode(seen.code).final:
+    if end.code in _CODES and ExitCode(end.code).final:
         return False
     return kills <= 1
 
 
-def _attempt(
-    job: StageJob, stopping: Stopping, tell: Listener, deadline: float | None, attempt: int
-) -> _Seen:
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    job.work.mkdir(parents=True, exist_ok=True)
-    with job.log.open("a", encoding="utf-8") as log:
-        log.write(f"--- {time.strftime('%Y-%m-%dT%H:%M:%S%z')} {job.stage}, try {attempt}\n")
-        process = start(job.command, job.env, job.work, job.inherit)
-        try:
-            return _watch(process, job, stopping, tell, deadline, log)
-        finally:
-            process.close()
+class _Attempt:
+    """One process of a stage. `deadline`: a moment of the monotonic clock."""
 
+    def __init__(self, job: StageJob, stopping: Stopping, tell: Listener, deadline: float | None) -> None:
+        self._job = job
+        self._stopping = stopping
+        self._tell = tell
+        self._deadline = deadline
+        self._late = False
+        self._asked_to_stop: float | None = None  # when
+        self._result: Result | None = None
+        self._tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
 
-def _watch(
-    process: StageProcess,
-    job: StageJob,
-    stopping: Stopping,
-    tell: Listener,
-    deadline: float | None,
-    log: IO[str],
-) -> _Seen:
-    tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
-    result: Result | None = None
-    told: float | None = None
-    late = False
-    while not process.through:
+    def run(self, number: int) -> AttemptEnd:
+        """Start the process and watch it until it ends."""
+        job = self._job
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        job.work.mkdir(parents=True, exist_ok=True)
+        with job.log.open("a", encoding="utf-8") as log:
+            log.write(f"--- {time.strftime('%Y-%m-%dT%H:%M:%S%z')} {job.stage}, try {number}\n")
+            process = start(job.command, job.env, job.work, job.inherit)
+            try:
+                while not process.through:
+                    self._stop_if_needed(process)
+                    line = process.line(_POLL_SECONDS)
+                    if line is not None:
+                        self._pass_on(*line, log=log)
+            finally:
+                process.close()
+        if self._result is not None:
+            self._tell(self._result)
+        return AttemptEnd(process.popen.wait(), self._result, tuple(self._tail), self._late)
+
+    def _stop_if_needed(self, process: StageProcess) -> None:
+        """Ask the process to stop, or kill it, if the user or the deadline says so."""
         now = time.monotonic()
-        late = late or (deadline is not None and now > deadline)
-        if stopping.forced or (late and told is not None and now > told + GRACE_SECONDS):
+        self._late = self._late or (self._deadline is not None and now > self._deadline)
+        asked = self._asked_to_stop
+        if self._stopping.forced or (self._late and asked is not None and now > asked + GRACE_SECONDS):
             process.kill()
-        elif told is None and (stopping.asked or late):
-            told = now
+        elif asked is None and (self._stopping.asked or self._late):
+            self._asked_to_stop = now
             process.stop()
-            why = (
-                f"{job.stage} ran for {job.deadline:.0f} s, its activeDeadlineSeconds" if late else "stopping"
-            )
-            tell(Note(text=f"{why}: {job.stage} saves what it has … (Ctrl-C again ends it at once)"))
-        item = process.line(_POLL_SECONDS)
-        if item is None:
-            continue
-        is_stdout, text = item
+            stage, deadline = self._job.stage, self._job.deadline
+            why = f"{stage} ran for {deadline:.0f} s, its activeDeadlineSeconds" if self._late else "stopping"
+            self._tell(Note(text=f"{why}: {stage} is saving its state … (Ctrl-C again ends it at once)"))
+
+    def _pass_on(self, is_stdout: bool, text: str, *, log: IO[str]) -> None:  # noqa: FBT001 - of StageProcess.line
+        """Take up a line that the process printed."""
         event = events.parse(text) if is_stdout else None
         if isinstance(event, Result):
-            result = event
+            self._result = event
         elif event is not None:
-            tell(event)
+            self._tell(event)
         else:
-            tail.append(text)
+            self._tail.append(text)
             log.write(text + "\n")
             log.flush()
-            tell(Line(stage=job.stage, text=text))
-    if result is not None:
-        tell(result)
-    return _Seen(process.popen.wait(), result, tuple(tail), late)
+            self._tell(Line(stage=self._job.stage, text=text))
 
 
-def _stopped(job: StageJob, stopping: Stopping, seen: _Seen) -> Ended:
-    code = ExitCode.INTERRUPTED if stopping.code is None else stopping.code
+def _stopped(job: StageJob, stopping: Stopping, end: AttemptEnd) -> Ended:
+    message = f"{job.stage} has stopped"
     if stopping.forced:
         message = (
-            f"{job.stage} was ended before it had saved its state; what it had saved earlier is in the store"
+            f"{job.stage} was ended before it had saved its state; what it saved earlier is in the store"
         )
-    else:
-        message = seen.result.message if seen.result and seen.result.message else f"{job.stage} has stopped"
-    remedy = "run the same command again to go on from there"
+    elif end.result and end.result.message:
+        message = end.result.message
     return Ended(
-        exit_code=code, reason="Stopped", message=message, remedy=remedy, stage=job.stage, log=str(job.log)
+        exit_code=ExitCode.INTERRUPTED if stopping.code is None else stopping.code,
+        reason="Stopped",
+        message=message,
+        remedy=_CONTINUE,
+        stage=job.stage,
+        log=str(job.log),
     )
 
 
-def _ended(job: StageJob, seen: _Seen) -> Ended:
-    if seen.late:
+def _failed(job: StageJob, end: AttemptEnd) -> Ended:
+    if end.late:
+        field = f"stages.{job.stage}.activeDeadlineSeconds"
         return Ended(
             exit_code=ExitCode.TRY_AGAIN,
             reason="DeadlineExceeded",
-            message=f"{job.stage} ran longer than the {job.deadline:.0f} s of stages.{job.stage}.activeDeadlineSeconds",
-            remedy="run again to go on from what is saved, or raise the limit",
+            message=f"{job.stage} ran longer than the {job.deadline:.0f} s of {field}",
+            remedy="run again to continue from what is saved, or raise the limit",
             stage=job.stage,
             log=str(job.log),
-            tail=seen.tail,
+            tail=end.tail,
         )
-    code = (
-        seen.code
-        if seen.code in _CODES
-        else ExitCode.STOPPED
-        if seen.code == -signal.SIGTERM
-        else ExitCode.BUG
-    )
-    result = seen.result
+    if end.result is not None:
+        reason, message, remedy = end.result.reason, end.result.message, end.result.remedy
+    else:
+        reason = "Killed" if end.code < 0 else "NoResult"
+        message = _without_result(job.stage, end.code)
+        remedy = "see the log; run again to continue from what is saved"
     return Ended(
-        exit_code=code,
-        reason=result.reason if result else "Killed" if seen.code < 0 else "NoResult",
-        message=result.message if result else _without_result(job.stage, seen.code),
-        remedy=result.remedy if result else "see the log; run again to go on from what is saved",
+        exit_code=_exit_code(end.code),
+        reason=reason,
+        message=message,
+        remedy=remedy,
         stage=job.stage,
         log=str(job.log),
-        tail=_before_failure(job.stage, seen),
+        tail=_before_failure(job.stage, end),
     )
 
 
-def _before_failure(stage: str, seen: _Seen) -> tuple[str, ...]:
-    """The last lines, without those in which the stage itself says what its result says."""
-    said = f"{stage}: {seen.result.message.partition(chr(10))[0]}" if seen.result else None
-    return seen.tail[: seen.tail.index(said)] if said in seen.tail else seen.tail
+def _exit_code(code: int) -> int:
+    """The exit code of the command for that of a stage's process."""
+    if code in _CODES:
+        return code
+    return ExitCode.STOPPED if code == -signal.SIGTERM else ExitCode.BUG
+
+
+def _before_failure(stage: str, end: AttemptEnd) -> tuple[str, ...]:
+    """The last lines, up to the one in which the stage itself says what its result says."""
+    if end.result is None:
+        return end.tail
+    failure = f"{stage}: {end.result.message.partition(chr(10))[0]}"
+    return end.tail[: end.tail.index(failure)] if failure in end.tail else end.tail
 
 
 def _without_result(stage: str, code: int) -> str:
@@ -189,4 +209,4 @@ def _without_result(stage: str, code: int) -> str:
         return f"{stage} was killed by the system, most often because memory ran out"
     if code < 0:
         return f"{stage} was ended by signal {-code}"
-    return f"{stage} ended with exit code {code} and said no result"
+    return f"{stage} ended with exit code {code} and gave no result"

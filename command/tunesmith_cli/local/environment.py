@@ -1,7 +1,7 @@
 """The environment that a stage's process gets: what it needs, and no secret of another source. Pure.
 
-OPENAI_API_KEY goes to OpenAI, or to OPENAI_BASE_URL; a request that names its own endpoint names its own secret too, or none is sent
-(tunesmith.credentials).
+OPENAI_API_KEY goes to OpenAI, or to OPENAI_BASE_URL; a request that names its own endpoint names its own
+secret too, or none is sent (tunesmith.credentials).
 """
 
 import re
@@ -80,7 +80,8 @@ def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def stage_environment(stage: str, snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a stage.
 
-    Raises Refused if it lacks a secret that the stage needs, BadRequest for a variable that `stages.<name>.env` may not set.
+    Raises Refused if it lacks a secret that the stage needs, BadRequest for a variable that
+    `stages.<name>.env` may not set.
     """
     env = plain_environment(environ)
     prefixes = tracker_prefixes(snapshot.spec)
@@ -132,7 +133,10 @@ def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
     raise Refused(
         f"the teacher {data.teacher.model} needs an API key, and OPENAI_API_KEY is not set",
         reason="TeacherKeyMissing",
-        remedy="set OPENAI_API_KEY; or name another endpoint with data.teacher.baseURL, and its key with data.teacher.secret",
+        remedy=(
+            "set OPENAI_API_KEY; or name another endpoint with data.teacher.baseURL, "
+            "and its key with data.teacher.secret"
+        ),
     )
 
 

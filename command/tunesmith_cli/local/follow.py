@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 
 from tunesmith_cli.local import lock
-from tunesmith_cli.local.events import Begun, Ended, Event, Note, read_event
-from tunesmith_cli.local.places import RunPlace
+from tunesmith_cli.local.folders import RunFolder
+from tunesmith_cli.local.run_events import Begun, Ended, Event, Note, read_event
 from tunesmith_cli.local.runner import Runner
 from tunesmith_cli.local.stopping import Stopping
 
@@ -13,10 +13,10 @@ _POLL_SECONDS = 0.3
 
 
 def run_or_follow(runner: Runner, only: str | None = None) -> Ended:
-    """Run it, or follow who runs it already; the end either way."""
+    """Run it, or follow the process that runs it already; the end either way."""
     while True:
         try:
-            with lock.held(runner.place.lock) as descriptor:
+            with lock.held(runner.folder.lock) as descriptor:
                 return runner.run(descriptor, only)
         except lock.Busy as busy:
             end = _follow(runner, busy)
@@ -26,23 +26,25 @@ def run_or_follow(runner: Runner, only: str | None = None) -> Ended:
 
 
 def _follow(runner: Runner, busy: lock.Busy) -> Ended | None:
-    """How the other's run ended; None if this one is to run now: the other is gone, or did another version of the request."""
+    """How the other process's run ended.
+
+    None if this process is to run now: the other one is gone, or did another version of the request.
+    """
+    run = runner.snapshot.run
     if busy.runner_lives:
-        runner.tell(
-            Note(text=f"run {runner.snapshot.run} is at work already (process {busy.pid}); following it")
-        )
+        runner.tell(Note(text=f"run {run} is running already (process {busy.pid}); following it"))
     else:
-        runner.tell(Note(text=f"the runner {busy.pid} is gone; waiting for its stage to save what it has"))
-    mine = {entry.name: entry.key for entry in runner.snapshot.stages}
+        runner.tell(Note(text=f"the runner {busy.pid} is gone; waiting for its stage to save its state"))
+    keys = {entry.name: entry.key for entry in runner.snapshot.stages}
     same = True
     stopping = Stopping()
     with stopping.watching():
-        for event in _tail(runner.place, stopping):
+        for event in _events(runner.folder, stopping):
             if isinstance(event, Begun):
-                same = event.keys == mine
+                same = event.keys == keys
             if isinstance(event, Ended) and not same:
                 runner.tell(Note(text="that was another version of the request; now this one"))
-                return _wait_for_lock(runner.place, stopping)
+                return _wait_for_lock(runner.folder, stopping)
             runner.tell(event)
             if isinstance(event, Ended):
                 return event
@@ -50,16 +52,17 @@ def _follow(runner: Runner, busy: lock.Busy) -> Ended | None:
         end = Ended(
             exit_code=stopping.code,
             reason="Stopped",
-            message="no longer following; the other process goes on",
+            message="no longer following; the other process continues",
         )
         runner.tell(end)
         return end
-    runner.tell(Note(text="the process that was at work is gone; going on from what it saved"))
+    runner.tell(Note(text="the process that ran it is gone; continuing from what it saved"))
     return None
 
 
-def _wait_for_lock(place: RunPlace, stopping: Stopping) -> Ended | None:
-    while lock.holder(place.lock) is not None:
+def _wait_for_lock(folder: RunFolder, stopping: Stopping) -> Ended | None:
+    """None once the lock is free; how this process ends if it is told to stop before."""
+    while lock.holder(folder.lock) is not None:
         if stopping.code is not None:
             return Ended(
                 exit_code=stopping.code,
@@ -70,25 +73,24 @@ def _wait_for_lock(place: RunPlace, stopping: Stopping) -> Ended | None:
     return None
 
 
-def _tail(place: RunPlace, stopping: Stopping) -> Iterator[Event]:
-    """The events of the runner at work, until nobody holds the lock, or told to stop."""
+def _events(folder: RunFolder, stopping: Stopping) -> Iterator[Event]:
+    """The events of the process that runs it, until nobody holds the lock, or this one is told to stop."""
     position = 0
     while not stopping.asked:
-        stopping.wait(
-            _POLL_SECONDS
-        )  # before the first look too: who has just taken the lock begins a new file
-        held = lock.holder(place.lock) is not None
+        # Before the first look, too: a process that has just taken the lock begins a new file.
+        stopping.wait(_POLL_SECONDS)
+        locked = lock.holder(folder.lock) is not None
         try:
-            with place.events.open("rb") as file:
-                file.seek(position if place.events.stat().st_size >= position else 0)
+            with folder.events.open("rb") as file:
+                file.seek(position if folder.events.stat().st_size >= position else 0)
                 lines = file.readlines()
                 position = file.tell()
         except FileNotFoundError:
             lines = []
         for number, line in enumerate(lines):
             if not line.endswith(b"\n") and number == len(lines) - 1:
-                position -= len(line)  # still being written
+                position -= len(line)  # it is still being written
             elif (event := read_event(line.decode("utf-8", "replace"))) is not None:
                 yield event
-        if not held:
+        if not locked:
             return

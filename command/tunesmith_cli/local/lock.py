@@ -9,7 +9,10 @@ from pathlib import Path
 
 
 class Busy(Exception):
-    """Another process holds the lock. `pid`: the runner that took it (0: not known), which may be gone while its stage ends."""
+    """Another process holds the lock.
+
+    `pid`: the runner that took it (0: not known), which may be gone while its stage ends.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(f"held by process {pid}")
@@ -31,9 +34,9 @@ class Busy(Exception):
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[int]:
-    """Hold a lock; gives its file descriptor, which a child may inherit and so hold on to. Raises Busy.
+    """Hold a lock; gives its file descriptor, which a child may inherit to hold it too. Raises Busy.
 
-    The kernel lets go of it when the last holder ends, however it ends.
+    The kernel releases it when the last holder ends, however it ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -50,7 +53,7 @@ def held(path: Path) -> Iterator[int]:
 
 
 def holder(path: Path) -> Busy | None:
-    """Who holds the lock now, or None."""
+    """The process that holds the lock now, or None."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

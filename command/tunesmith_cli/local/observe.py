@@ -1,16 +1,16 @@
-"""What this machine knows about a run: whether it is at work now, how far, and how it last ended."""
+"""What this machine knows about a run: whether it is running, how far it is, and how it last ended."""
 
 from dataclasses import dataclass
 
 from tunesmith.events import Progress, Result
 from tunesmith_cli.local import lock
-from tunesmith_cli.local.events import Ended, Started, read_event
-from tunesmith_cli.local.places import RunPlace
+from tunesmith_cli.local.folders import RunFolder
+from tunesmith_cli.local.run_events import Ended, Started, read_event
 
 
 @dataclass(frozen=True)
-class Seen:
-    """`stage`: the one that was last at work; `progress`: its last; `ended`: how the last runner ended, if it did."""
+class Observed:
+    """`stage`: the latest one; `progress`: its latest; `ended`: how the last runner ended, if it did."""
 
     running: bool
     stage: str = ""
@@ -18,18 +18,21 @@ class Seen:
     ended: Ended | None = None
 
 
-def observe(place: RunPlace) -> Seen:
+def observe(folder: RunFolder) -> Observed:
     """Read lock and events of a run."""
-    running = lock.holder(place.lock) is not None
-    stage, progress, ended = "", None, None
+    running = lock.holder(folder.lock) is not None
+    stage = ""
+    progress: Progress | None = None
+    ended: Ended | None = None
     try:
-        lines = place.events.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = folder.events.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     for line in lines:
         match read_event(line):
             case Started(stage=name):
-                stage, progress = name, None
+                stage = name
+                progress = None
             case Progress() as event:
                 progress = event
             case Result():
@@ -38,4 +41,4 @@ def observe(place: RunPlace) -> Seen:
                 ended = event
             case _:
                 pass
-    return Seen(running, stage, progress, None if running else ended)
+    return Observed(running, stage, progress, None if running else ended)

@@ -1,4 +1,4 @@
-"""Stages and store queries as processes: started, read, stopped."""
+"""Stages and questions to the store as processes: started, read, stopped."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ def stage_command(stage: str, request: Path, store: str, work: Path) -> list[str
 
 
 def backoff(failures: int) -> float:
-    """Seconds to wait before the next try, after so many failures."""
+    """Seconds to wait before the next attempt, after so many failures."""
     return min(BACKOFF_SECONDS * 2.0 ** (failures - 1), BACKOFF_LONGEST_SECONDS)
 
 
@@ -41,21 +41,24 @@ class Toolbox:
     backoff: Callable[[int], float] = backoff
 
 
+Output = queue.SimpleQueue[tuple[bool, str]]  # whether a line is from stdout, and the line
+
+
 @dataclass
 class StageProcess:
-    """A stage that runs, in a process group of its own, so that a Ctrl-C reaches only the runner, which then asks it to stop.
+    """A stage that runs, in a process group of its own: a Ctrl-C reaches only the runner, which then asks it
+    to stop.
 
-    It inherits the lock: should the runner be killed, the run stays locked until the stage has saved its state and ended.
+    It inherits the lock: should the runner be killed, the run stays locked until the stage has saved its
+    state and ended.
     """
 
     popen: "subprocess.Popen[bytes]"
-    output: "queue.SimpleQueue[tuple[bool, str]]" = field(
-        default_factory=queue.SimpleQueue
-    )  # (is it stdout, line)
+    output: "Output" = field(default_factory=queue.SimpleQueue)
     readers: list[threading.Thread] = field(default_factory=list)
 
     def line(self, seconds: float) -> tuple[bool, str] | None:
-        """The next line of output, and whether it is one of stdout; None if there is none within the time."""
+        """Whether the next line is from stdout, and the line; None if none comes within the time."""
         try:
             return self.output.get(timeout=seconds)
         except queue.Empty:
@@ -63,7 +66,10 @@ class StageProcess:
 
     @property
     def through(self) -> bool:
-        """Whether it has ended and all its output was handed out (what a leftover child may still print is not waited for)."""
+        """Whether it has ended and all its output was handed out.
+
+        What a child that is left may still print is not waited for.
+        """
         if self.popen.poll() is None:
             return False
         for reader in self.readers:
@@ -112,7 +118,7 @@ def start(
     return process
 
 
-def _read(stream: IO[bytes], is_stdout: bool, output: "queue.SimpleQueue[tuple[bool, str]]") -> None:  # noqa: FBT001 - a thread's argument
+def _read(stream: IO[bytes], is_stdout: bool, output: "Output") -> None:  # noqa: FBT001 - a thread's argument
     for line in stream:
         text = line.decode("utf-8", "replace").rstrip("\r\n")
-        output.put((is_stdout, text.rsplit("\r", 1)[-1]))  # of a bar that redraws itself, the last state
+        output.put((is_stdout, text.rsplit("\r", 1)[-1]))  # the last state of a bar that redraws itself

@@ -1,6 +1,6 @@
 """Running finished stages again, by `rerun` in the run's snapshot. Pure.
 
-A later plain `tunesmith run` keeps the rerun, so that it does not go back to the results from before.
+A later plain `tunesmith run` keeps the rerun, so that it does not return to the earlier results.
 """
 
 from tunesmith.errors import Usage
@@ -13,7 +13,10 @@ AGAIN = "rerun"  # provenance
 
 
 def with_rerun(snapshot: Snapshot, stage: str, identity: str) -> Snapshot:
-    """The snapshot with new keys from a stage on; those before it stay, as an earlier rerun made them. Raises Usage."""
+    """The snapshot with new keys from a stage on; earlier keys stay, as an earlier rerun made them.
+
+    Raises Usage.
+    """
     if all(entry.name != stage for entry in snapshot.stages):
         raise Usage(
             f"run {snapshot.run} has no stage {stage}",
@@ -23,11 +26,18 @@ def with_rerun(snapshot: Snapshot, stage: str, identity: str) -> Snapshot:
 
 
 def keeping_rerun(snapshot: Snapshot, stored: Snapshot | None) -> Snapshot:
-    """The snapshot with the rerun that the run has already, unless the request says another one."""
-    own, there = snapshot.spec.rerun, stored.spec.rerun if stored else None
-    if there is None or (own is not None and (own.then or (own.from_, own.id) != (there.from_, there.id))):
+    """The snapshot with the rerun that the run has already, unless the request names another one."""
+    requested = snapshot.spec.rerun
+    kept = stored.spec.rerun if stored else None
+    if kept is None:
         return snapshot
-    return _set(snapshot, there)
+    if requested is not None and (requested.then or _first(requested) != _first(kept)):
+        return snapshot
+    return _set(snapshot, kept)
+
+
+def _first(rerun: Rerun) -> tuple[str, str]:
+    return rerun.from_, rerun.id
 
 
 def _set(snapshot: Snapshot, rerun: Rerun) -> Snapshot:

@@ -1,6 +1,7 @@
-"""Runs a plan as processes on this machine, until all its stages are done, one fails, or somebody says stop.
+"""Runs a plan as processes on this machine, until all its stages are done, one fails, or it is told to stop.
 
-The store says what is done; so a run that was stopped or killed goes on where it was, and what is finished is never run again.
+The store says what is done; so a run that was stopped or killed continues where it was, and a finished stage
+never runs again.
 """
 
 import contextlib
@@ -16,35 +17,44 @@ from tunesmith.errors import ExitCode, Gone, TunesmithError
 from tunesmith.manifest import Manifest
 from tunesmith.plan import next_stages
 from tunesmith.resolve import Snapshot, StageKey
-from tunesmith_cli.local.attempts import StageJob, work_off
+from tunesmith.stages import JUDGED, STAGES
+from tunesmith.wire import GATE_NOT_PASSED
+from tunesmith_cli.local.attempts import StageJob, run_stage
 from tunesmith_cli.local.environment import ENVIRONMENT, stage_environment
-from tunesmith_cli.local.events import Begun, Ended, Event, Line, Listener, event_line
-from tunesmith_cli.local.places import RunPlace
+from tunesmith_cli.local.folders import RunFolder
 from tunesmith_cli.local.processes import Toolbox
+from tunesmith_cli.local.run_events import Begun, Ended, Event, Line, Listener, event_line
 from tunesmith_cli.local.stopping import Stopping
 from tunesmith_cli.local.store import RunStore, snapshot_file
 
 
 @dataclass
 class Runner:
-    """One `tunesmith run`. `before`: what the run was last asked to do; `tell` hears what happens; `done`: the finished stages."""
+    """One `tunesmith run`.
+
+    `before`: what the run was last asked to do; `tell` hears what happens; `done`: the finished stages;
+    `followed`: another process ran it.
+    """
 
     snapshot: Snapshot
     before: Snapshot | None
     store: RunStore
-    place: RunPlace
+    folder: RunFolder
     environ: Mapping[str, str]
     toolbox: Toolbox
     tell: Listener
     done: dict[str, Manifest] = field(default_factory=dict)
     reused: tuple[str, ...] = ()
-    followed: bool = False  # another process ran it
+    followed: bool = False
 
     def run(self, lock: int, only: str | None = None) -> Ended:
-        """Run what is not done. `lock`: descriptor of the held lock. Known faults come back as the end, not as exceptions."""
+        """Run what is not done.
+
+        `lock`: descriptor of the held lock. Known failures are the end, not exceptions.
+        """
         stopping = Stopping()
         with (
-            self.place.events.open("w", encoding="utf-8") as journal,
+            self.folder.events.open("w", encoding="utf-8") as journal,
             stopping.watching(),
             snapshot_file(self.snapshot) as request,
         ):
@@ -66,112 +76,131 @@ class Runner:
                     remedy=error.remedy,
                 )
             finally:
-                shutil.rmtree(self.place.work, ignore_errors=True)
+                shutil.rmtree(self.folder.work, ignore_errors=True)
             tell(end)
         return end
 
     def _run(self, lock: int, only: str | None, stopping: Stopping, tell: Listener, request: Path) -> Ended:
         self.done = self.store.manifests(self.snapshot)
         self.reused = tuple(entry.name for entry in self.snapshot.stages if entry.name in self.done)
-        tell(
-            Begun(
-                run=self.snapshot.run,
-                store=self.store.url,
-                pid=os.getpid(),
-                keys={entry.name: entry.key for entry in self.snapshot.stages},
-                reused=self.reused,
-                changes=tuple(self._changes()),
-            )
-        )
+        tell(self._begun())
         environments = self._environments(only)
         if self.before != self.snapshot:
             self.store.keep(self.snapshot)
         finished = set(self.done)
-        while not isinstance(ready := self._ready(finished, only), Ended):
+        while True:
+            stage = self._next(finished, only)
+            if isinstance(stage, Ended):
+                return stage
             if stopping.code is not None:
                 return Ended(
                     exit_code=stopping.code,
                     reason="Stopped",
-                    message="stopped between two stages; all that is finished is in the store",
-                    remedy="run the same command again to go on from there",
+                    message="stopped between two stages; everything that is finished is in the store",
+                    remedy="run the same command again to continue from there",
                 )
-            end = work_off(self._job(ready.name, environments[ready.name], lock, request), stopping, tell)
+            end = run_stage(self._job(stage.name, environments[stage.name], lock, request), stopping, tell)
             if end is not None:
                 if finished.difference(self.done):
                     with contextlib.suppress(TunesmithError):  # how it ended counts more
                         self.done = self.store.manifests(self.snapshot)
                 return end
-            finished.add(ready.name)
-            if ready.name in ("evaluate", "deliver", only):  # its figures count, or it is the last
-                self._look_again(finished)
-        return ready
+            finished.add(stage.name)
+            if stage.name in (
+                JUDGED,
+                self.snapshot.stages[-1].name,
+                only,
+            ):  # its figures count, or it is the last
+                self._read_manifests(finished)
+
+    def _begun(self) -> Begun:
+        return Begun(
+            run=self.snapshot.run,
+            store=self.store.url,
+            pid=os.getpid(),
+            keys={entry.name: entry.key for entry in self.snapshot.stages},
+            reused=self.reused,
+            changes=tuple(self._changes()),
+        )
 
     def _changes(self) -> Iterator[str]:
-        """What differs from what the run was last asked; where the endpoint is that the environment names is not the request's."""
+        """What differs from what the run was last asked to do, but for an endpoint that the environment
+        names.
+        """
         for change in changes(self.before, self.snapshot) if self.before else ():
             if change.stage or self.snapshot.provenance.get(change.path) != ENVIRONMENT:
                 yield str(change)
 
     def _environments(self, only: str | None) -> dict[str, dict[str, str]]:
-        """Of every stage that is to run: whatever is missing is said before anything is spent."""
-        todo = [
+        """The environment of every stage that is to run: what is missing is said before anything is spent."""
+        names = [
             entry.name
             for entry in self.snapshot.stages
             if entry.name not in self.done and only in (None, entry.name)
         ]
-        return {name: stage_environment(name, self.snapshot, self.environ) for name in todo}
+        return {name: stage_environment(name, self.snapshot, self.environ) for name in names}
 
-    def _look_again(self, finished: set[str]) -> None:
-        """Take the finished stages' manifests from the store."""
+    def _read_manifests(self, finished: set[str]) -> None:
+        """Read the finished stages' manifests from the store."""
         self.done = self.store.manifests(self.snapshot)
         if missing := sorted(finished.difference(self.done)):
             raise TunesmithError(
                 f"{' and '.join(missing)} ended well, and the store {self.store.url} holds no manifest of it"
             )
 
-    def _ready(self, finished: Collection[str], only: str | None) -> StageKey | Ended:
-        """The next stage; or how the run ends, since there is none."""
-        ready = next_stages(
-            self.snapshot.stages,
-            [(entry.name, entry.key) for entry in self.snapshot.stages if entry.name in finished],
-        )
+    def _next(self, finished: Collection[str], only: str | None) -> StageKey | Ended:
+        """The next stage; or how the run ends, if there is none."""
         verdict = gate.verdict(self.snapshot.spec, self.done)
-        if only is not None and only in self.done and only != "evaluate":
+        if only is not None and only in self.done and only != JUDGED:
             return Ended(exit_code=ExitCode.DONE, message=f"{only} is done")
-        if verdict is not None and not verdict.passed and only in (None, "evaluate", "deliver"):
+        if verdict is not None and not verdict.passed and _needs_gate(only):
             remedy = "improve data or training; or lower evaluation.gate.leastGain, which runs nothing again"
             return Ended(
                 exit_code=ExitCode.BUG,
-                reason="GateNotPassed",
+                reason=GATE_NOT_PASSED,
                 message=str(verdict),
                 remedy=remedy,
-                stage="evaluate",
+                stage=JUDGED,
             )
+        done = [(entry.name, entry.key) for entry in self.snapshot.stages if entry.name in finished]
+        ready = next_stages(self.snapshot.stages, done)
         if only is not None and only not in self.done and all(entry.name != only for entry in ready):
-            raise Gone(
-                f"{only} reads the result of {ready[0].name}, which is not done"
-                if ready
-                else f"this request has no stage {only}",
-                reason="EarlierStageMissing",
-                remedy="run without --only, or give --only the earlier stage first"
-                if ready
-                else "set spec.output",
-            )
+            raise _cannot_run(only, ready)
         if not ready or only in self.done:
             return Ended(exit_code=ExitCode.DONE, message=str(verdict) if verdict else "")
         return ready[0]
 
     def _job(self, name: str, env: Mapping[str, str], lock: int, request: Path) -> StageJob:
         settings = getattr(self.snapshot.spec.stages, name)
-        shutil.rmtree(self.place.work, ignore_errors=True)  # what a killed stage left
+        shutil.rmtree(self.folder.work, ignore_errors=True)  # of a stage that was killed
         return StageJob(
             stage=name,
-            command=self.toolbox.stage_command(name, request, self.store.url, self.place.work),
+            command=self.toolbox.stage_command(name, request, self.store.url, self.folder.work),
             env=env,
-            work=self.place.work,
-            log=self.place.log(name),
+            work=self.folder.work,
+            log=self.folder.log(name),
             retries=settings.retries,
             deadline=settings.active_deadline_seconds,
             backoff=self.toolbox.backoff,
             inherit=(lock,),
         )
+
+
+def _needs_gate(only: str | None) -> bool:
+    """Whether a gate that was not passed ends a run of all stages (None) or of one."""
+    return only is None or only == JUDGED or STAGES[only].after_gate
+
+
+def _cannot_run(only: str, ready: list[StageKey]) -> Gone:
+    """Why one stage cannot run: an earlier one is missing, or the request does not have it."""
+    if ready:
+        return Gone(
+            f"{only} reads the result of {ready[0].name}, which is not done",
+            reason="EarlierStageMissing",
+            remedy="run without --only, or give --only the earlier stage first",
+        )
+    return Gone(
+        f"this request has no stage {only}",
+        reason="EarlierStageMissing",
+        remedy=f"set spec.{STAGES[only].asked_by}",
+    )

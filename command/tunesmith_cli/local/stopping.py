@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first asks the stage to stop, the second ends it."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first of them asks the stage to stop, the second kills it."""
 
 import contextlib
 import signal
@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopping:
-    """Whether somebody said stop. `code`: the exit code that follows from it; `forced`: said twice."""
+    """Whether the run is to stop. `code`: the exit code that follows; `forced`: it was asked for twice."""
 
     def __init__(self) -> None:
         self.code: ExitCode | None = None
@@ -25,7 +25,7 @@ class Stopping:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Within: the signals only set what is asked."""
+        """Within the block the signals only set what is asked."""
         nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         before = {
             number: signal.signal(number, self._signalled)
@@ -39,7 +39,7 @@ class Stopping:
                 signal.signal(number, handler)
 
     def wait(self, seconds: float) -> bool:
-        """Sleep, unless told to stop; whether one was."""
+        """Sleep until the time is over, or until it is to stop; whether it is."""
         end = time.monotonic() + seconds
         while not self.asked and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))

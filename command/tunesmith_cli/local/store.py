@@ -1,4 +1,6 @@
-"""The store, asked through a process of the jobs: the contract itself opens none, and starts without boto3."""
+"""The store, asked through a process of the jobs: the command line opens none itself, and starts without
+boto3.
+"""
 
 import json
 import subprocess
@@ -9,18 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Refused, TryAgain, TunesmithError, Usage
+from tunesmith.errors import ExitCode, Gone
 from tunesmith.events import parse
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith.wire import SNAPSHOT_FILE, STOP_ON_EOF
+from tunesmith_cli.job_errors import error_class, message_and_remedy
 from tunesmith_cli.local.environment import plain_environment
-from tunesmith_cli.local.events import Listener
 from tunesmith_cli.local.processes import Toolbox
-
-_CLASSES: Mapping[int, type[TunesmithError]] = {
-    kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)
-}
+from tunesmith_cli.local.run_events import Listener
 
 
 @dataclass(frozen=True)
@@ -34,20 +33,20 @@ class RunStore:
     def snapshot(self, run: str) -> Snapshot | None:
         """What the run was last asked to do, or None if there is no such run."""
         try:
-            return read_snapshot(self._ask("cat", "--path", f"{run}/{SNAPSHOT_FILE}").decode())
+            return read_snapshot(self.ask("cat", "--path", f"{run}/{SNAPSHOT_FILE}").decode())
         except Gone:
             return None
 
     def keep(self, snapshot: Snapshot) -> None:
         """Write down what the run is asked to do, so that its name is enough from now on."""
-        self._ask("write", "--path", f"{snapshot.run}/{SNAPSHOT_FILE}", data=snapshot.to_json().encode())
+        self.ask("write", "--path", f"{snapshot.run}/{SNAPSHOT_FILE}", data=snapshot.to_json().encode())
 
     def manifests(self, snapshot: Snapshot) -> dict[str, Manifest]:
         """The finished stages among those of the snapshot."""
         with snapshot_file(snapshot) as file:
-            answer = self._json("manifests", "--run", snapshot.run, "--snapshot", str(file))
-        found = (Manifest.model_validate(item) for item in answer)
-        by_key = {(manifest.stage, manifest.key): manifest for manifest in found}
+            answer = self.ask_json("manifests", "--run", snapshot.run, "--snapshot", str(file))
+        manifests = [Manifest.model_validate(item) for item in answer]
+        by_key = {(manifest.stage, manifest.key): manifest for manifest in manifests}
         return {
             entry.name: by_key[entry.name, entry.key]
             for entry in snapshot.stages
@@ -56,45 +55,42 @@ class RunStore:
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs: `run`, `phase`, `stage`, `progress`, `model`, `created` (UTC)."""
-        found: list[dict[str, Any]] = self._json("list")
-        return found
+        runs: list[dict[str, Any]] = self.ask_json("list")
+        return runs
 
     def read(self, path: str) -> bytes:
         """An object. Raises Gone."""
-        return self._ask("cat", "--path", path)
+        return self.ask("cat", "--path", path)
 
     def log(self, run: str, stage: str, key: str) -> str:
         """What a stage's attempts printed, as far as the store keeps it. Raises Gone."""
-        return self._ask("log", "--run", run, "--stage", stage, "--key", key).decode("utf-8", "replace")
+        return self.ask("log", "--run", run, "--stage", stage, "--key", key).decode("utf-8", "replace")
 
     def fetch(self, snapshot: Snapshot, to: Path, only: str, tell: Listener) -> Any:
-        """Copy results to a folder, each file checked; what is there already is kept. `tell` hears how far it is."""
+        """Copy results to a folder, each file checked; what is there already is kept.
+
+        `tell` hears of its progress.
+        """
         with snapshot_file(snapshot) as file:
-            more = ("--only", only) if only else ()
-            arguments = (
-                "fetch",
-                "--run",
-                snapshot.run,
-                "--snapshot",
-                str(file),
-                "--to",
-                str(to),
-                "--progress",
-                *more,
-            )
-            return json.loads(self._ask(*arguments, tell=tell))
+            arguments = ["--run", snapshot.run, "--snapshot", str(file), "--to", str(to), "--progress"]
+            arguments += ["--only", only] if only else []
+            return json.loads(self.ask("fetch", *arguments, tell=tell))
 
-    def _json(self, *arguments: str) -> Any:
-        return json.loads(self._ask(*arguments) or b"null")
+    def ask_json(self, *arguments: str) -> Any:
+        """The answer of the jobs, which is JSON."""
+        return json.loads(self.ask(*arguments) or b"null")
 
-    def _ask(self, *arguments: str, data: bytes = b"", tell: Listener | None = None) -> bytes:
-        """What the jobs answer. `tell` hears the progress lines before it."""
-        with tempfile.TemporaryFile() as said:
+    def ask(self, *arguments: str, data: bytes = b"", tell: Listener | None = None) -> bytes:
+        """The answer of the jobs.
+
+        `data`: for their standard input; `tell` hears the progress lines before the answer.
+        """
+        with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 self.toolbox.module_command("runs", "--store", self.url, *arguments),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=said,
+                stderr=errors,
                 env=plain_environment(self.environ) | {STOP_ON_EOF: "0"},
                 start_new_session=True,  # a Ctrl-C is the runner's
             )
@@ -104,16 +100,14 @@ class RunStore:
                 process.terminate()
                 process.wait()
                 raise
-            said.seek(0)
-            message, _, remedy = said.read().decode("utf-8", "replace").strip().partition("\nWhat to do: ")
+            errors.seek(0)
+            message, remedy = message_and_remedy(errors.read().decode("utf-8", "replace"))
         if process.returncode == ExitCode.DONE:
             return answer
-        kind = _CLASSES.get(process.returncode, TunesmithError)
-        raise kind(
-            message
-            or f"the store {self.url} cannot be asked: exit code {process.returncode} of {arguments[0]}",
-            remedy=remedy,
-        )
+        code = process.returncode
+        if not message:
+            message = f"the store {self.url} cannot be asked: exit code {code} of {arguments[0]}"
+        raise error_class(code)(message, remedy=remedy)
 
 
 def _answer(process: "subprocess.Popen[bytes]", data: bytes, tell: Listener | None) -> bytes:

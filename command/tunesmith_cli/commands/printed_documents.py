@@ -1,4 +1,4 @@
-"""`create`, `schema`, `crd`: what is printed to be kept, applied, or read by other programs."""
+"""`create`, `schema`, `crd`: documents that are printed to be kept, applied, or read by other programs."""
 
 import json
 from typing import Annotated, Any
@@ -28,24 +28,26 @@ def create(
     ] = "",
     output: AsDocument = Document.YAML,
 ) -> None:
-    """Print a request, to be kept in Git: `tunesmith create riddles --task "…" > riddles.yaml`. Nothing is run or sent."""
+    """Print a request, to be kept in Git: `tunesmith create riddles --task "…" > riddles.yaml`.
+
+    Nothing is run or sent.
+    """
     from tunesmith.request import parse
     from tunesmith.wire import API_VERSION, KIND
 
-    start = {"preset": preset} if preset else {}
-    spec = {
-        "task": task,
-        **({"data": start} if start else {}),
-        "model": {"base": base},
-        **({"training": start} if start else {}),
-    }
+    spec: dict[str, Any] = {"task": task, "model": {"base": base}}
+    if preset:
+        part = {"preset": preset}
+        spec = {"task": task, "data": part, "model": {"base": base}, "training": part}
     document = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}
     parse(document)
     _print(document, in_json=output is Document.JSON)
 
 
 def schema() -> None:
-    """Print the JSON Schema of a TrainingRequest, for editors (`# yaml-language-server: $schema=FILE` as a request's first line)."""
+    """Print the JSON Schema of a TrainingRequest, for editors (`# yaml-language-server: $schema=FILE` as a
+    request's first line).
+    """
     from tunesmith.json_schema import json_schema
 
     _print(json_schema(), in_json=True)

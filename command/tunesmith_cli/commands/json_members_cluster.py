@@ -1,4 +1,4 @@
-"""The JSON of commands on a cluster, member by member, and the words that members.py has in common with it.
+"""The JSON of commands on a cluster, member by member, and what json_members.py has in common with it.
 
 In a path `[]` means each in a list, `<…>` any name, and `?` that the member may be absent.
 """
@@ -10,7 +10,7 @@ Members = Mapping[str, str]
 
 
 class Document(NamedTuple):
-    """What a command prints. `title`: the commands; `members`: path -> meaning."""
+    """What a command prints. `title`: the commands; `members`: meanings by path."""
 
     title: str
     members: Members
@@ -41,15 +41,15 @@ _REQUEST: Members = {
     "created": "when it was created",
     "profile": "its profile",
     "base": "base model",
-    "suspended": "whether it is",
+    "suspended": "whether it is suspended",
     "phase": "in one word",
     "ended": "`Complete`, `Failed`, or empty",
-    "stage": "stage at work",
+    "stage": "stage that runs",
     "progress": "per cent of it",
     "eta": "when it will be done",
     "queuePlace": "place in the queue; 0: not waiting",
     "reason": "one CamelCase word",
-    "message": "what is going on, or what happened and what to do",
+    "message": "what happens now, or what happened and what to do",
     "run": "name of the run",
     "store": "URL that the run lies below",
     "startTime": "when the first stage started",
@@ -61,8 +61,8 @@ _REQUEST: Members = {
             "key": "its key",
             "phase": "how it stands",
             "job": "Job of the latest attempt",
-            "attempt": "how many there were",
-            "pod": "pod at work, or the last one",
+            "attempt": "number of its attempts",
+            "pod": "pod that runs, or the last one",
             "startTime": "when it started",
             "completionTime": "when it ended",
             "progress": "per cent done",
@@ -95,16 +95,19 @@ CLUSTER: Mapping[str, Document] = {
                 {
                     "name": "request",
                     "namespace": "its namespace",
-                    "result": "`created`, `configured`, `unchanged`, `suspended`, `resumed`, `retried`, `rerun`, `deleted`",
+                    "result": (
+                        "`created`, `configured`, `unchanged`, `suspended`, `resumed`, "
+                        "`retried`, `rerun`, `deleted`"
+                    ),
                     "uid": "its uid; empty if it is not there yet",
                     "patch?": "patch of the request; acts with `--dry-run`",
                     **each("stages?", STAGES | {"key": "its key; empty: only the controller can tell it"}),
                     **each("changes?", CHANGES),
-                    "run?": "place of its run; `delete`",
-                    "removed?": "objects removed there; null: kept; `delete`",
+                    "run?": "URL of its run; `delete`",
+                    "removed?": "number of objects removed there; null: kept; `delete`",
                 },
             ),
-            "failed.exitCode": "exit code of what ended it half-way; `failed` is null if nothing did",
+            "failed.exitCode": "exit code of a failure half-way; `failed` is null if there was none",
             "failed.reason": "one CamelCase word",
             "failed.message": "what happened",
             "failed.remedy": "what to do",

@@ -1,4 +1,5 @@
-"""What happens in a run, as the runner tells it: to the screen, and as lines of `events.jsonl`, which a second runner follows.
+"""What happens in a run, as the runner tells it: to the screen, and as lines of `events.jsonl`, which a
+second runner follows.
 
 A stage's own progress and result (tunesmith.events) pass through as they are.
 """
@@ -10,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from tunesmith import events
 from tunesmith.errors import ExitCode
 from tunesmith.events import Progress, Result
 
@@ -20,7 +22,10 @@ class _Event(BaseModel):
 
 
 class Begun(_Event):
-    """A runner took up the run. `reused`: stages whose result is in the store already; `changes`: what an edit moved."""
+    """A runner took up the run.
+
+    `reused`: stages whose result is in the store already; `changes`: what an edit moved.
+    """
 
     event: Literal["begun"] = "begun"
     run: str
@@ -48,14 +53,14 @@ class Line(_Event):
 
 
 class Note(_Event):
-    """Something the runner says, such as a retry or a stop."""
+    """A message of the runner, such as about a retry or a stop."""
 
     event: Literal["note"] = "note"
     text: str
 
 
 class Ended(_Event):
-    """The runner is through. `stage`: the one that failed or was stopped; `tail`: the last lines it printed."""
+    """The runner has ended. `stage`: the one that failed or was stopped; `tail`: its last lines."""
 
     event: Literal["ended"] = "ended"
     exit_code: int
@@ -68,19 +73,22 @@ class Ended(_Event):
 
     @property
     def well(self) -> bool:
-        """Whether all that was asked is done."""
+        """Whether everything that was asked is done."""
         return self.exit_code == ExitCode.DONE
 
 
-Event = Begun | Started | Line | Note | Ended | Progress | Result
+Own = Begun | Started | Line | Note | Ended
+Event = Own | Progress | Result
 Listener = Callable[[Event], None]
-_adapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+_own: TypeAdapter[Own] = TypeAdapter(Annotated[Own, Field(discriminator="event")])
 
 
 def read_event(line: str) -> Event | None:
-    """The event in a line of `events.jsonl`, or None for one that is cut off."""
+    """The event in a line of `events.jsonl`, or None for a line that is cut off."""
+    if event := events.parse(line):
+        return event
     try:
-        return _adapter.validate_python(json.loads(line))
+        return _own.validate_python(json.loads(line))
     except (ValueError, ValidationError):
         return None
 

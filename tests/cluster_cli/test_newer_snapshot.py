@@ -1,4 +1,6 @@
-"""A snapshot that a newer controller has frozen is read by an older command line, or said to be of another release."""
+"""A snapshot that a newer controller has frozen is read by an older command line, or said to be of another
+release.
+"""
 
 import json
 
@@ -8,7 +10,7 @@ from cluster_cli.test_api import ONE, request
 
 from tunesmith.errors import TunesmithError
 from tunesmith.profile import Profile
-from tunesmith_cli.cluster.lenient import frozen
+from tunesmith_cli.cluster.run_data import read_frozen
 
 PROFILE = Profile.model_validate(
     {
@@ -42,13 +44,17 @@ NEWER = {
 
 @pytest.mark.parametrize("data", NEWER.values(), ids=NEWER)
 def test_what_a_newer_controller_has_added_is_left_out(data):
-    snapshot, profile = frozen(data, "riddles")
+    snapshot, profile = read_frozen(data, "riddles")
     assert snapshot == MADE
     assert (profile.tracker_secrets, profile.defaults) == (PROFILE.tracker_secrets, PROFILE.defaults)
 
 
+def test_a_stage_that_only_a_newer_release_knows_is_kept():
+    snapshot, _ = read_frozen(written(stages=[{"name": "distil", "key": "k"}]), "riddles")
+    assert (snapshot.stages[:-1], snapshot.stages[-1].name) == (MADE.stages, "distil")
+
+
 OTHER = {
-    "a stage that is not known": written(stages=[{"name": "distil", "key": "k"}]),
     "a value that is not known": written(profile={"store": {"url": "s3://b", "addressingStyle": "novel"}}),
     "no profile": {"request.json": MADE.to_json()},
     "no JSON": written() | {"frozen.json": "{"},
@@ -58,7 +64,7 @@ OTHER = {
 @pytest.mark.parametrize("data", OTHER.values(), ids=OTHER)
 def test_what_cannot_be_read_is_of_another_release(data):
     with pytest.raises(TunesmithError) as caught:
-        frozen(data, "riddles")
+        read_frozen(data, "riddles")
     assert caught.value.reason == "OtherRelease"
 
 

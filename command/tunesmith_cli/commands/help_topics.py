@@ -1,4 +1,4 @@
-"""`help`: its topics."""
+"""`help`: its topics, exit codes and environment variables."""
 
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
@@ -9,7 +9,7 @@ from tunesmith.errors import ExitCode, Usage
 
 
 class Meaning(NamedTuple):
-    """What an exit code says. `retried`: whether runner and Job try a stage again that ended with it."""
+    """What an exit code means. `retried`: whether runner and Job try a stage again that ended with it."""
 
     text: str
     remedy: str
@@ -20,13 +20,13 @@ class Meaning(NamedTuple):
 EXIT_CODES: dict[ExitCode, Meaning] = {
     ExitCode.DONE: Meaning("done", "nothing"),
     ExitCode.BUG: Meaning(
-        "a fault of Tunesmith; a gate that was not passed; a request that has failed (wait, status --exit-status, submit --watch); "
-        "a field that somebody else set (submit)",
+        "a bug of Tunesmith; a gate that was not passed; a request that has failed "
+        "(wait, status --exit-status, submit --watch); a field that somebody else set (submit)",
         "the message says which; a gate can be lowered, nothing runs again; a field can be taken over",
         "yes, counted",
     ),
     ExitCode.USAGE: Meaning(
-        "the command line is wrong, or makes no sense as things stand (retry of what has not failed)",
+        "the command line is wrong, or makes no sense now (retry of a request that has not failed)",
         "see --help",
     ),
     ExitCode.BAD_DATA: Meaning(
@@ -38,7 +38,7 @@ EXIT_CODES: dict[ExitCode, Meaning] = {
         "run the stage named in the message again",
     ),
     ExitCode.TRY_AGAIN: Meaning(
-        "endpoint, store, cluster, GPU or disk space not there now; the time of wait --timeout is over",
+        "endpoint, store, cluster, GPU or disk space not available now; the time of wait --timeout is over",
         "run the same command again later",
         "yes, counted",
     ),
@@ -49,28 +49,31 @@ EXIT_CODES: dict[ExitCode, Meaning] = {
         "the request can never run as it is", "correct the fields named in the message"
     ),
     ExitCode.INTERRUPTED: Meaning(
-        "stopped by Ctrl-C; state saved, unless it was pressed twice", "run the same command again to go on"
+        "stopped by Ctrl-C; state saved, unless it was pressed twice",
+        "run the same command again to continue",
     ),
     ExitCode.STOPPED: Meaning(
-        "told to stop (SIGTERM); state saved", "run the same command again to go on", "yes, not counted"
+        "told to stop (SIGTERM); state saved", "run the same command again to continue", "yes, not counted"
     ),
 }
 
 _ENVIRONMENT = """\
 TUNESMITH_STORE                  the store, where --store is not given
-TUNESMITH_SECRET_<NAME>_<KEY>    the value of a secret that a request names (upper case, other characters as _)
+TUNESMITH_SECRET_<NAME>_<KEY>    a secret that a request names (upper case, other characters as _)
 OPENAI_API_KEY, OPENAI_BASE_URL  the teacher, where the request names neither endpoint nor secret
 HF_TOKEN                         token for hf:// models, where the request names no secret
-AWS_*                            credentials, region and endpoint of s3://, for the data of a cluster's runs too
+AWS_*                            credentials, region and endpoint of s3://, also for a cluster's runs
 KUBECONFIG                       the kubeconfig, where --kubeconfig is not given
-HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, AWS_CA_BUNDLE   reach every stage
+HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, AWS_CA_BUNDLE
+                                 passed to every stage
 XDG_DATA_HOME, XDG_STATE_HOME    where runs, and locks, logs and scratch, are kept
 NO_COLOR, TERM=dumb              no colour, no animation
 TUNESMITH_DEBUG=1                the traceback of a bug in tunesmith, to report it with
 
-There are no configuration files. An option is taken from the command line, else from its variable above, else it is the built-in one.
-A field of a request: from --set, then the request, its presets, the profile (on a cluster) or the environment, the built-in one;
-`tunesmith validate FILE --resolved` shows every value and where it comes from."""
+There are no configuration files. An option is taken from the command line, else from its variable above, else
+it has its built-in value. A field of a request is taken from --set, else from the request, its presets, the
+profile (on a cluster) or the environment, else it has its built-in value; `tunesmith validate FILE --resolved`
+shows every value and where it comes from."""
 
 
 def exit_codes() -> str:
@@ -82,7 +85,7 @@ def exit_codes() -> str:
 
 
 def environment() -> str:
-    """The variables that count."""
+    """The environment variables that Tunesmith reads."""
     return _ENVIRONMENT
 
 

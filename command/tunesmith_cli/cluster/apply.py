@@ -1,40 +1,40 @@
-"""Sending a request to the cluster: server-side apply, which changes nothing of what somebody else set."""
+"""Sending a request to the cluster: server-side apply, which changes nothing that somebody else set."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.errors import Gone
-from tunesmith_cli.cluster.api import Api, Query, absent
-from tunesmith_cli.cluster.faults import Conflict
+from tunesmith_cli.cluster.api import Api, Query
+from tunesmith_cli.cluster.faults import Conflict, NotFound
 from tunesmith_cli.cluster.manifests import Manifest
-from tunesmith_cli.cluster.ownership import applied, only_own, same_wish
+from tunesmith_cli.cluster.ownership import applied, is_unchanged, only_ours
 from tunesmith_cli.cluster.requests import path_of
 
 _STRICT: Query = [("fieldValidation", "Strict")]
 _TRIES = 5  # each write of the controller's status costs one
 
 
-def found(api: Api, namespace: str, name: str) -> dict[str, Any]:
+def current(api: Api, namespace: str, name: str) -> dict[str, Any]:
     """A request as it is now; empty if there is none."""
     try:
         return api.get(path_of(namespace, name))
-    except Gone as error:
-        if not absent(error):
-            raise
+    except NotFound:
         return {}
 
 
 def send(
     api: Api, manifest: Manifest, namespace: str, before: Mapping[str, Any], query: Query = ()
 ) -> dict[str, Any]:
-    """Apply it; the request as the API server then has it. Raises Conflict for what somebody else set."""
+    """Apply a request; the request as the API server then has it.
+
+    Raises Conflict for fields that somebody else set.
+    """
     name = manifest.request.metadata.name
-    path, document = path_of(namespace, name), _placed(manifest, namespace)
+    document = _placed(manifest, namespace)
     try:
-        return api.apply(path, document, [*_STRICT, *query])
+        return api.apply(path_of(namespace, name), document, [*_STRICT, *query])
     except Conflict as error:
-        if before and only_own(error):
-            return _over_own(api, namespace, name, document, query)
+        if before and only_ours(error):
+            return _over_our_acts(api, namespace, name, document, query)
         raise Conflict(
             f"{manifest.source}: somebody else set these fields of {name}",
             problems=error.problems,
@@ -43,8 +43,8 @@ def send(
         ) from error
 
 
-def foreseen(manifest: Manifest, namespace: str, before: Mapping[str, Any]) -> dict[str, Any]:
-    """What `send` would make of it, without asking the API server."""
+def expected(manifest: Manifest, namespace: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The request that `send` would give, found without asking the API server."""
     return applied(before, _placed(manifest, namespace))
 
 
@@ -52,20 +52,22 @@ def result(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """`created`, `configured` or `unchanged`."""
     if not before:
         return "created"
-    return "unchanged" if same_wish(before, after) else "configured"
+    return "unchanged" if is_unchanged(before, after) else "configured"
 
 
-def _over_own(
+def _over_our_acts(
     api: Api, namespace: str, name: str, document: Mapping[str, Any], query: Query
 ) -> dict[str, Any]:
-    """Take over what our own acts have set, and nothing that somebody else sets meanwhile: each try is of one version."""
+    """Take over what our own acts have set, and nothing that somebody else sets meanwhile: each try is for
+    one version.
+    """
     for _ in range(_TRIES):
-        version = found(api, namespace, name).get("metadata", {}).get("resourceVersion", "")
+        version = current(api, namespace, name).get("metadata", {}).get("resourceVersion", "")
         pinned = {**document, "metadata": {**document["metadata"], "resourceVersion": version}}
         try:
             return api.apply(path_of(namespace, name), pinned, [*_STRICT, *query])
         except Conflict as error:
-            if error.problems and not only_own(error):
+            if error.problems and not only_ours(error):
                 raise
             if error.problems:
                 forced = _forced(api, namespace, name, pinned, query)
@@ -75,7 +77,7 @@ def _over_own(
 
 
 def _forced(api: Api, namespace: str, name: str, pinned: Mapping[str, Any], query: Query) -> dict[str, Any]:
-    """Empty if it is no longer of that version."""
+    """The request after a forced apply; empty if it has another version by now."""
     try:
         return api.apply(path_of(namespace, name), pinned, [*_STRICT, ("force", "true"), *query])
     except Conflict:

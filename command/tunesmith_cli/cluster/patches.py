@@ -1,4 +1,6 @@
-"""What a person may do to a request: patches of its spec, and when they make no sense. Pure."""
+"""The acts on a request (suspend, resume, retry, rerun): patches of its spec, and when they make no sense.
+Pure.
+"""
 
 import json
 from collections.abc import Mapping
@@ -12,39 +14,41 @@ from tunesmith_cli.cluster.requests import ended
 
 Patch = dict[str, Any]
 
-# Why a Job's pod does not run yet though nothing is wrong: another attempt would replace the Job, and lose its place in Kueue's queue.
+# Why a Job's pod does not run yet though nothing is wrong: another attempt would replace the Job, and lose
+# its place in Kueue's queue.
 _ON_ITS_WAY = frozenset({"Starting", "WaitingForQueue"})
 
 
 def suspend(request: Mapping[str, Any], status: Status) -> Patch | None:
-    """Stop it for now; None if it is suspended already."""
+    """Pause it; None if it is suspended already."""
     name = request["metadata"]["name"]
     if request["spec"].get("suspend"):
         return None
     if end := ended(request, status):
         raise Usage(
-            f"{name} is at work no more: it is {'complete' if end == 'Complete' else 'failed'}",
+            f"{name} has ended: it {'is complete' if end == 'Complete' else 'has failed'}",
             remedy="nothing is left to suspend",
         )
     return {"spec": {"suspend": True}}
 
 
 def resume(request: Mapping[str, Any], _status: Status) -> Patch | None:
-    """Go on; None if it is not suspended."""
+    """Continue it; None if it is not suspended."""
     return {"spec": {"suspend": False}} if request["spec"].get("suspend") else None
 
 
 def retry(request: Mapping[str, Any], status: Status, identity: str) -> Patch:
-    """Another attempt for what failed, or for a Job whose pod cannot start. Raises Usage where nothing has failed."""
+    """Give another attempt to what failed, or to a Job whose pod cannot start.
+
+    Raises Usage if nothing has failed.
+    """
     name = request["metadata"]["name"]
     if request["spec"].get("suspend"):
-        raise Usage(f"{name} is suspended", remedy="`resume` goes on with it")
+        raise Usage(f"{name} is suspended", remedy="`resume` continues it")
     if ended(request, status) != "Failed" and status.phase != "Failed" and not stuck(status):
-        remedy = (
-            "`rerun --from STAGE` runs finished stages again"
-            if status.phase == "Succeeded"
-            else "`status` shows what it does"
-        )
+        remedy = "`status` shows what it does"
+        if status.phase == "Succeeded":
+            remedy = "`rerun --from STAGE` runs finished stages again"
         raise Usage(f"{name} has not failed: it is {status.phase}", reason="NotFailed", remedy=remedy)
     return {"spec": {"retry": identity}}
 
@@ -56,7 +60,10 @@ def stuck(status: Status) -> str:
 
 
 def rerun(request: Mapping[str, Any], status: Status, stage: str, identity: str) -> Patch:
-    """Run a stage and all later ones again; what earlier reruns made of the stages before it stays. Raises Usage."""
+    """Run a stage and all later ones again; the stages before it stay as earlier reruns made them.
+
+    Raises Usage.
+    """
     name = request["metadata"]["name"]
     if status.stages and all(row.name != stage for row in status.stages):
         raise Usage(
@@ -64,8 +71,7 @@ def rerun(request: Mapping[str, Any], status: Status, stage: str, identity: str)
         )
     now = request["spec"].get("rerun") or {}
     before = Rerun.model_validate_json(json.dumps(now)) if now else None
-    made = once_more(before, stage, identity).model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    gone = (
-        {"then": None} if now.get("then") and "then" not in made else {}
-    )  # else a merge patch would leave it there
-    return {"spec": {"rerun": made | gone}}
+    after = once_more(before, stage, identity).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if now.get("then"):
+        after.setdefault("then", None)  # else a merge patch would leave it there
+    return {"spec": {"rerun": after}}

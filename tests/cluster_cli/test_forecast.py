@@ -1,4 +1,4 @@
-"""A dry run on the cluster says what would really run: by the snapshot and profile that the controller froze."""
+"""A dry run on the cluster says what would really run, by the frozen snapshot and profile."""
 
 import json
 
@@ -9,7 +9,7 @@ from requests_for_tests import document
 
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
-from tunesmith_cli.cluster.foretell import after, readable
+from tunesmith_cli.cluster.forecast import after_change, without_status
 from tunesmith_cli.cluster.ownership import applied
 
 STAGES = ["generate", "train", "merge", "evaluate"]
@@ -68,7 +68,7 @@ def test_a_field_that_the_file_has_no_more_goes_and_its_stage_runs(cluster, how)
     cluster("submit", file)
     assert "training" not in cluster.get()["spec"] or cluster.get()["spec"]["training"] == {}
     [train] = [stage["key"] for stage in entry["stages"] if stage["name"] == "train"]
-    now = snapshot(parse(readable(cluster.get())), run=made.run, profile=PROFILE, cluster=True)
+    now = snapshot(parse(without_status(cluster.get())), run=made.run, profile=PROFILE, cluster=True)
     assert (train, made.key("train") != train) == (now.key("train"), True)
 
 
@@ -144,7 +144,7 @@ def would(changes, edited, runs=None):
     request, made = frozen(changes, runs or {})
     return [
         (key, what)
-        for _, key, what in after(request, document(edited, uid="1234-5678-9"), made, PROFILE).stages
+        for _, key, what in after_change(request, document(edited, uid="1234-5678-9"), made, PROFILE).stages
     ]
 
 

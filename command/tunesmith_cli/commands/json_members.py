@@ -1,8 +1,19 @@
-"""The JSON of every command, member by member: docs/reference/json.md is written from this, and golden tests hold the commands to it."""
+"""The JSON of every command, member by member.
+
+docs/reference/json.md is written from this, and tests hold the commands to it.
+"""
 
 from collections.abc import Mapping
 
-from tunesmith_cli.commands.members_cluster import CHANGES, CLUSTER, FORMAT, STAGES, Document, Members, each
+from tunesmith_cli.commands.json_members_cluster import (
+    CHANGES,
+    CLUSTER,
+    FORMAT,
+    STAGES,
+    Document,
+    Members,
+    each,
+)
 
 _RUN: Members = {
     **FORMAT,
@@ -25,7 +36,7 @@ _RUN: Members = {
     "gate.message": "the verdict in words",
     "places.<part>?": "URL of dataset, adapter, model and report, of those that are there",
 }
-_PROBLEM = {"path": "field", "why": "what is wrong", "value": "what was found", "remedy": "what to do"}
+_PROBLEM = {"path": "field", "why": "what is wrong", "value": "its value", "remedy": "what to do"}
 
 _REPORT: Members = {
     **FORMAT,
@@ -35,10 +46,10 @@ _REPORT: Members = {
     "created": "when the report was made",
     "task": "the task",
     "systemMessage": "system message",
-    "level": "how good it is, in one word",
+    "level": "how good the model is, in one word",
     "lead": "the verdict in a sentence",
     "detail": "why",
-    "notes": "what to bear in mind",
+    "notes": "points to bear in mind",
     "figures": "one of each measure: both models, gain, interval",
     "answers": "both models' answers",
     "curve": "training loss, step by step",
@@ -47,8 +58,8 @@ _REPORT: Members = {
     "training": "figures of the training",
     "merge": "figures of the merge",
     "settings": "every value, and where it came from",
-    "stages": "what each stage took",
-    "pins": "what was pinned",
+    "stages": "time that each stage took",
+    "pins": "what each stage pinned",
     "modelFiles": "files of the model",
     "device": "where it was evaluated",
     "maxNewTokens": "longest answer",
@@ -99,7 +110,7 @@ DOCUMENTS: Mapping[str, Document] = {
         {
             **_RUN,
             "phase": "as in the list",
-            "progress.stage": "stage at work; `progress` is null if none is",
+            "progress.stage": "stage that runs; `progress` is null if none does",
             "progress.phase": "what it does",
             "progress.done": "units done",
             "progress.total": "units in all",
@@ -134,11 +145,11 @@ DOCUMENTS: Mapping[str, Document] = {
         },
     ),
     "invalid": Document(
-        "`validate`, of what is wrong (exit code 78)",
+        "`validate`, if something is wrong (exit code 78)",
         {
             **FORMAT,
             "valid": "false",
-            "message": "in a line",
+            "message": "the problem in a line",
             "remedy": "what to do",
             **each("problems", _PROBLEM),
         },
@@ -149,15 +160,15 @@ DOCUMENTS: Mapping[str, Document] = {
             **FORMAT,
             "file": "file",
             "valid": "whether every row can be used",
-            "rows": "rows that can",
-            "kinds.<kind>?": "how many rows are bad in this way",
+            "rows": "rows that can be used",
+            "kinds.<kind>?": "number of rows that are bad in this way",
             "problems[].line": "line of a bad row",
             "problems[].kind": "in which way it is bad",
             "problems[].why": "in words",
         },
     ),
     "unreadable data": Document(
-        "`data check`, of a file that cannot be read",
+        "`data check`, for a file that cannot be read",
         {**FORMAT, "file": "file", "valid": "false", "message": "what is wrong"},
     ),
     "report": Document("`report`", _REPORT),
@@ -172,7 +183,7 @@ DOCUMENTS: Mapping[str, Document] = {
             "fetched.files[].path": "file, from the folder on",
             "fetched.files[].size": "bytes",
             "fetched.files[].sha256": "its checksum",
-            "fetched.kept": "how many files were there already",
+            "fetched.kept": "number of files that were there already",
         },
     ),
     "infer": Document(
@@ -204,10 +215,10 @@ DOCUMENTS: Mapping[str, Document] = {
             "platform": "system and machine",
             "libraries.<library>?": "version; null: not installed; not with `--client`",
             "cluster.server": "API server; `cluster` is null with `--client`, and without a kubeconfig",
-            "cluster.controller?.version": "version of the controller; what may not be read is `unknown`",
+            "cluster.controller?.version": "version of the controller; `unknown` where you may not read it",
             "cluster.controller?.namespace": "where it is",
             "cluster.controller?.image": "its image",
-            "cluster.images?.<stage>?": "image of each stage; `images` is null where it may not be read",
+            "cluster.images?.<stage>?": "image of each stage; `images` is null where you may not read it",
             "cluster.crd?.version": "version of the CustomResourceDefinition",
             "cluster.crd?.missingFields": "fields that only this command line knows",
             "cluster.crd?.newFields": "fields that only the CustomResourceDefinition has",

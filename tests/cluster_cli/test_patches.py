@@ -7,9 +7,9 @@ import yaml
 from cluster_cli.statuses import condition, row
 
 from tunesmith.errors import Usage
-from tunesmith_cli.cluster import acts
+from tunesmith_cli.cluster import patches
 from tunesmith_cli.cluster.requests import status_of
-from tunesmith_cli.commands.running import new_id
+from tunesmith_cli.commands.run import new_id
 
 COMPLETE = {"phase": "Succeeded", "conditions": [condition("Complete")]}
 FAILED = {"phase": "Failed", "conditions": [condition("Failed")]}
@@ -29,13 +29,13 @@ def seen(status, **spec):
 
 
 CASES = {  # act, status, spec -> the patch of the spec, or what it is refused with
-    "suspend before the start": (acts.suspend, NEW, {}, {"suspend": True}),
-    "suspend at work": (acts.suspend, RUNNING, {}, {"suspend": True}),
-    "suspend twice": (acts.suspend, RUNNING, {"suspend": True}, None),
-    "suspend what is complete": (acts.suspend, COMPLETE, {}, "at work no more: it is complete"),
-    "suspend what has failed": (acts.suspend, FAILED, {}, "at work no more: it is failed"),
-    "resume": (acts.resume, RUNNING, {"suspend": True}, {"suspend": False}),
-    "resume what is not suspended": (acts.resume, RUNNING, {}, None),
+    "suspend before the start": (patches.suspend, NEW, {}, {"suspend": True}),
+    "suspend at work": (patches.suspend, RUNNING, {}, {"suspend": True}),
+    "suspend twice": (patches.suspend, RUNNING, {"suspend": True}, None),
+    "suspend what is complete": (patches.suspend, COMPLETE, {}, "has ended: it is complete"),
+    "suspend what has failed": (patches.suspend, FAILED, {}, "has ended: it has failed"),
+    "resume": (patches.resume, RUNNING, {"suspend": True}, {"suspend": False}),
+    "resume what is not suspended": (patches.resume, RUNNING, {}, None),
     "retry what has failed": ("retry", FAILED, {}, {"retry": "id"}),
     "retry what cannot start": ("retry", STUCK, {}, {"retry": "id"}),
     "retry what is about to start": ("retry", STARTING, {}, "has not failed: it is Pending"),
@@ -70,8 +70,8 @@ CASES = {  # act, status, spec -> the patch of the spec, or what it is refused w
     ),
 }
 BY_NAME = {
-    "retry": lambda request, status: acts.retry(request, status, "id"),
-    "rerun": lambda request, status: acts.rerun(request, status, "train", "id"),
+    "retry": lambda request, status: patches.retry(request, status, "id"),
+    "rerun": lambda request, status: patches.rerun(request, status, "train", "id"),
 }
 
 
