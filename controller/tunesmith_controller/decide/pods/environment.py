@@ -1,6 +1,7 @@
 """The environment of a stage's container: what it needs, and only the secrets that it needs.
 
-In this order, where later ones win: built-in, the profile's `env`, the request's `env`, and what decides where secrets go or what is run.
+In this order, where later ones win: built-in, the profile's `env`, the request's `env`, and what decides
+where secrets go or what is run.
 """
 
 from collections.abc import Mapping
@@ -73,7 +74,7 @@ def _teacher(snapshot: Snapshot, profile: Profile) -> Values:
 
 
 def teacher_secret(snapshot: Snapshot, profile: Profile) -> SecretKey | None:
-    """The key that may go to the teacher's endpoint: the request's own, or the profile's if the endpoint is not the request's."""
+    """The key for the teacher's endpoint, from the request or the profile, whichever sets the endpoint."""
     data = snapshot.spec.data
     if data.from_ is not None:
         return None
