@@ -1,14 +1,14 @@
-"""A replica of the controller as the model has it: caches that lag, each kind for itself, and the executor's calls one by one."""
+"""A replica of the controller for the model: each cache lags on its own, and calls are made one by one."""
 
 import copy
 
 from small_cluster import Conflict
 
 from tunesmith import wire
+from tunesmith_controller.caches import pod_belongs
 from tunesmith_controller.decide.model import World
 from tunesmith_controller.decide.reconcile import read_map, reconcile
 from tunesmith_controller.executor import status_json
-from tunesmith_controller.trim import pod_belongs
 
 KINDS = ("request", "job", "pod")
 
@@ -58,7 +58,10 @@ class Leader:
             self._put(kind, name, thing, int(thing["metadata"]["resourceVersion"]))
 
     def world(self):
-        """What this replica believes; a Job that is said to run but is not in the cache is asked for, as gather.py does."""
+        """What this replica believes.
+
+        As in world.py, it asks for a Job that runs by the status but is not in the cache.
+        """
         request = copy.deepcopy(self.cache["request"].get(self.truth.name))
         if request is None:
             return None

@@ -1,7 +1,8 @@
-"""A cluster of one namespace in memory: what an API server, the Job controller and a kubelet do to a request's objects, step by step.
+"""A cluster of one namespace in memory: API server, Job controller and kubelet, step by step.
 
-It holds the rules that reconcile relies on: versions and 409, uids, status apart from spec, generations, children that go with their
-owner, Jobs that are deleted in the foreground (they stay until their pods are gone). Time is a number that only `later` moves.
+It holds the rules that reconcile relies on: versions and 409, uids, status apart from spec, generations,
+children that go with their owner, Jobs that are deleted in the foreground (they stay until their pods are
+gone). Time is a number that only `later` moves.
 """
 
 import copy
@@ -248,12 +249,13 @@ class Cluster:
         self.ends(0, result.termination_message() if said else None)
         self.condition("Complete", self.live())
 
-    def fail(self, code=78, reason="BadRequest", message="it is wrong", remedy="mend it"):
+    def fail(self, code=78, reason="BadRequest", message="it is wrong", remedy="fix it"):
         """The live Job's pod ends with a code that is not tried again."""
         job = self.live()
         labels = job["metadata"]["labels"]
-        self.run(job) if not any(pod["status"]["phase"] == "Running" for pod in self.pods()) else None
-        said = Result(
+        if not any(pod["status"]["phase"] == "Running" for pod in self.pods()):
+            self.run(job)
+        result = Result(
             stage=labels[wire.STAGE],
             key=labels[wire.KEY],
             exit_code=code,
@@ -261,7 +263,7 @@ class Cluster:
             message=message,
             remedy=remedy,
         )
-        self.ends(code, said.termination_message())
+        self.ends(code, result.termination_message())
         job = self.live()
         job["status"]["failed"] = job["status"].get("failed", 0) + 1
         self.put("job", job)
@@ -294,14 +296,14 @@ class Cluster:
         )
 
     def snapshot(self, request):
-        found = self.kept["map"].get(request["status"].get("snapshot", ""))
-        return read_map(found) if found else None
+        config_map = self.kept["map"].get(request["status"].get("snapshot", ""))
+        return read_map(config_map) if config_map else None
 
     def decide(self):
         return reconcile(self.world(), self.now, self.config)
 
     def carry_out(self, seen, decision):
-        """The calls of a decision, in the executor's order; each may raise Conflict, and a crash may come between any two."""
+        """The calls of a decision, in the executor's order; each may raise Conflict, any may be the last."""
         yield lambda: self.write_status(seen, decision.status)
         for delete in decision.deletes:
             yield lambda delete=delete: self.delete_job(delete.name, delete.uid)
@@ -313,7 +315,7 @@ class Cluster:
             yield self.delete_request
 
     def look(self):
-        """Reconcile once and carry it out; then a second look must change nothing, unless a Job was deleted."""
+        """Reconcile once and carry it out; a second look must change nothing, unless a Job was deleted."""
         decision = self.decide()
         for call in self.carry_out(self.request, decision):
             call()

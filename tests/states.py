@@ -1,7 +1,7 @@
-"""The states that a request can be in, played by reconcile: what GitOps tools and kubectl make of each is tested on them.
+"""The states of a request, played by reconcile: tests show what GitOps tools and kubectl make of them.
 
-`python tests/states.py` writes them into tests/contract/statuses again; `make docs` then writes Argo CD's test data. A test holds that the
-files are what reconcile says.
+`python tests/states.py` writes them into tests/contract/statuses again; `make docs` then writes Argo CD's
+test data. A test holds that the files are what reconcile says.
 """
 
 import json
@@ -79,47 +79,83 @@ STATES = {
     "not-seen": ("applied a moment ago; what the API server fills in", "InProgress", "Progressing", {}, []),
     "pending": ("the first pod does not start", "InProgress", "Progressing", {}, [look, no_image, look]),
     "queued": ("the limit of its profile is reached", "InProgress", "Progressing", {}, [QUEUED, look]),
-    "waiting": ("it waits for the dataset of another request", "InProgress", "Progressing", {"data.from": {"request": "base"}}, [look]),
+    "waiting": (
+        "it waits for the dataset of another request",
+        "InProgress",
+        "Progressing",
+        {"data.from": {"request": "base"}},
+        [look],
+    ),
     "refused": ("its profile does not allow what it sets", "Failed", "Degraded", ENV, [look]),
     "running-generate": (
-        "the first stage runs, so a new commit need not wait any longer", "Current", "Progressing", {},
+        "the first stage runs, so a new commit need not wait any longer",
+        "Current",
+        "Progressing",
+        {},
         [look, runs, look, later(60), told(done=42, total=100, unit="rows", eta=90.0), look],
     ),
     "running-train": ("training", "Current", "Progressing", {}, TRAINS),
     "running-again": (
-        "the retry runs; Stalled is over", "Current", "Progressing", {},
+        "the retry runs; Stalled is over",
+        "Current",
+        "Progressing",
+        {},
         [OUT_OF_MEMORY, edit(retry="1"), look, look, runs, look],
     ),
     "gpu-limit": (
-        "a later stage waits for a GPU of the profile's limit: the request has begun", "Current", "Progressing", {},
+        "a later stage waits for a GPU of the profile's limit: the request has begun",
+        "Current",
+        "Progressing",
+        {},
         [look, runs, look, GPU_LIMIT, done({"rows": 128.0}), look],
     ),
     "gpu-wait": (
-        "a later stage waits for a node with a GPU: the request has begun", "Current", "Progressing", {},
+        "a later stage waits for a node with a GPU: the request has begun",
+        "Current",
+        "Progressing",
+        {},
         [GENERATED, no_node, look],
     ),
     "queued-again": (
-        "it was resumed, and waits in the queue", "Current", "Progressing", {},
+        "it was resumed, and waits in the queue",
+        "Current",
+        "Progressing",
+        {},
         [GENERATED, edit(suspend=True), look, look, QUEUED, edit(suspend=False), look],
     ),
     "suspended": ("suspended before it began", "Current", "Suspended", {"suspend": True}, [look]),
     "suspended-later": (
-        "suspended while it trained; its state is saved", "Current", "Suspended", {},
+        "suspended while it trained; its state is saved",
+        "Current",
+        "Suspended",
+        {},
         [TRAINS, edit(suspend=True), look, lambda cluster: cluster.ends(143), look],
     ),
     "succeeded": ("all stages are done", "Current", "Healthy", {}, ALL),
     "failed": ("a stage has failed for good", "Failed", "Degraded", {}, OUT_OF_MEMORY),
-    "gate-not-passed": ("everything ran, and the model did not gain what the gate asks for", "Failed", "Degraded", GATE, ALL),
+    "gate-not-passed": (
+        "everything ran, and the model did not gain what the gate asks for",
+        "Failed",
+        "Degraded",
+        GATE,
+        ALL,
+    ),
     "edited": (
-        "edited after it was done; the controller has not seen it yet", "InProgress", "Progressing", {},
+        "edited after it was done; the controller has not seen it yet",
+        "InProgress",
+        "Progressing",
+        {},
         [ALL, edit(merge={"dtype": "float16"})],
     ),
     "retried": (
-        "it had failed, and spec.retry was set; the controller has not seen it yet", "InProgress", "Progressing", {},
+        "it had failed, and spec.retry was set; the controller has not seen it yet",
+        "InProgress",
+        "Progressing",
+        {},
         [OUT_OF_MEMORY, edit(retry="1")],
     ),
     "deleted": ("deleted while it trained", "Terminating", "Progressing", {}, [TRAINS, is_deleted]),
-}  # fmt: skip
+}
 
 
 def state(name):

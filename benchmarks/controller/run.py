@@ -1,8 +1,11 @@
-"""Many requests on a real control plane with kwok's pods: `python benchmarks/controller/run.py [--requests 500]`.
+"""Many requests on a real control plane with kwok's pods.
 
-Two replicas with leader election; the requests are applied by five users at once, one per namespace. Counted are the calls of the
-replica that leads, as its own metrics tell them. Needs the binaries of scripts/parts.sh. Prints what it found and writes it to results.md
-beside this file; exits with 1 if anything is not as it should be.
+    python benchmarks/controller/run.py [--requests 500]
+
+Two replicas with leader election; the requests are applied by five users at once, one per namespace. Counted
+are the calls of the replica that leads, as its own metrics tell them. Needs the binaries of scripts/parts.sh.
+Prints the results and writes them to results.md beside this file; exits with 1 if anything is not as it
+should be.
 """
 
 import argparse
@@ -32,12 +35,13 @@ STAGES = 4
 WRITTEN = 5.0  # seconds within which what was decided is written: so long a namespace may seem behind
 SECONDS = 5.0  # that each pod runs
 _CALL = re.compile(
-    r'tunesmith_api_requests_total\{code="(?P<code>\w+)",resource="(?P<resource>[^"]+)",verb="(?P<verb>\w+)"\} (?P<count>\S+)'
+    r'tunesmith_api_requests_total\{code="(?P<code>\w+)",resource="(?P<resource>[^"]+)",'
+    r'verb="(?P<verb>\w+)"\} (?P<count>\S+)'
 )
 
 
 @dataclass(frozen=True)
-class Found:
+class Results:
     """What was seen."""
 
     seen: Seen
@@ -76,11 +80,11 @@ def config(limit: int) -> str:
 
 def calls_of(replica: Replica) -> Counter[tuple[str, str]]:
     """Calls by verb and resource, without the lease's."""
-    found: Counter[tuple[str, str]] = Counter()
+    calls: Counter[tuple[str, str]] = Counter()
     for line in replica.get("/metrics")[1].splitlines():
         if (match := _CALL.match(line)) and match["resource"] != "leases":
-            found[match["verb"], match["resource"]] += int(float(match["count"]))
-    return found
+            calls[match["verb"], match["resource"]] += int(float(match["count"]))
+    return calls
 
 
 def looks_of(replica: Replica) -> Counter[str]:
@@ -107,14 +111,14 @@ def cpu_of(replica: Replica) -> float:
 
 def complaints(replicas: Replicas) -> Iterator[str]:
     """Errors and warnings in the logs."""
-    for one in replicas.all:
+    for replica in replicas.all:
         for level in ("error", "warning"):
-            yield from (f"{level}: {line}" for line in one.logged(level))
+            yield from (f"{level}: {line}" for line in replica.logged(level))
 
 
 def measure(
     plane: ControlPlane, folder: Path, requests: int, namespaces: int, limit: int, flags: list[str]
-) -> Found:
+) -> Results:
     """One run, to the last request."""
     real.install(plane)
     plane.kubectl("create", "-f", "-", stdin=json.dumps(node()))
@@ -126,8 +130,8 @@ def measure(
     path.write_text(config(limit))
     try:
         pair = [replicas.start(f"--config={path}", *flags) for _ in range(2)]
-        real.until("one leads", lambda: sum(one.metric("tunesmith_leader") for one in pair) == 1)
-        leader = max(pair, key=lambda one: one.metric("tunesmith_leader"))
+        real.until("one leads", lambda: sum(replica.metric("tunesmith_leader") for replica in pair) == 1)
+        leader = max(pair, key=lambda replica: replica.metric("tunesmith_leader"))
         spaces = [plane.namespace() for _ in range(namespaces)]
         idle, begun, loads = calls_of(leader), time.monotonic(), [os.getloadavg()[0]]
         with ThreadPoolExecutor(namespaces) as users:
@@ -153,21 +157,21 @@ def measure(
                 print(f"{time.monotonic() - begun:.0f} s: {seen.phases()}, load {loads[-1]:.1f}", flush=True)
         seconds = time.monotonic() - begun
         real.until("the last Events are written", lambda: _still(leader), 120)
-        return Found(
-            seen,
-            seconds,
-            calls_of(leader) - idle,
-            looks_of(leader),
-            peak_of(leader),
-            min(map(peak_of, pair)),
-            cpu_of(leader),
-            sum(loads) / len(loads),
-            list(complaints(replicas)),
-            sum(len(real.listed(plane, space, "jobs")) for space in spaces),
+        return Results(
+            seen=seen,
+            seconds=seconds,
+            calls=calls_of(leader) - idle,
+            looks=looks_of(leader),
+            peak=peak_of(leader),
+            standby=min(map(peak_of, pair)),
+            cpu=cpu_of(leader),
+            load=sum(loads) / len(loads),
+            complaints=list(complaints(replicas)),
+            jobs=sum(len(real.listed(plane, space, "jobs")) for space in spaces),
         )
     finally:
-        for one in replicas.all:
-            one.stop()
+        for replica in replicas.all:
+            replica.stop()
         nodes.stop()
 
 
@@ -177,57 +181,64 @@ def _still(leader: Replica) -> bool:
     return calls_of(leader) == before
 
 
-def wrong(found: Found, requests: int, limit: int) -> list[str]:
-    """What is not as it should be."""
+def wrong(results: Results, requests: int, limit: int) -> list[str]:
+    """What is not as it should be, as sentences."""
+    seen = results.seen
+    behind = "a namespace was more than one turn behind for"
     checks = {
-        f"not all Succeeded: {found.seen.phases()}": found.seen.phases() == {"Succeeded": requests},
-        f"{found.jobs} Jobs for {requests * STAGES} stages": found.jobs == requests * STAGES,
-        f"{found.seen.most_jobs} Jobs at once, limit {limit}": found.seen.most_jobs <= limit,
-        f"a namespace was more than one turn behind for {found.seen.longest_behind:.1f} s": found.seen.longest_behind
-        < WRITTEN,
-        f"a namespace stayed more than one turn behind: {found.seen.still_behind()}": not found.seen.still_behind(),
-        f"{found.peak:.0f} MiB": found.peak <= 300,
-        **dict.fromkeys(found.complaints, False),
+        f"not all Succeeded: {results.seen.phases()}": results.seen.phases() == {"Succeeded": requests},
+        f"{results.jobs} Jobs for {requests * STAGES} stages": results.jobs == requests * STAGES,
+        f"{results.seen.most_jobs} Jobs at once, limit {limit}": results.seen.most_jobs <= limit,
+        f"{behind} {seen.longest_behind:.1f} s": seen.longest_behind < WRITTEN,
+        f"a namespace stayed more than one turn behind: {seen.still_behind()}": not seen.still_behind(),
+        f"{results.peak:.0f} MiB": results.peak <= 300,
+        **dict.fromkeys(results.complaints, False),
     }
-    return [said for said, holds in checks.items() if not holds]
+    return [problem for problem, holds in checks.items() if not holds]
 
 
-def table(found: Found, requests: int, namespaces: int, limit: int, flags: list[str]) -> list[str]:
+def table(results: Results, requests: int, namespaces: int, limit: int, flags: list[str]) -> list[str]:
     """The page of results."""
-    total = found.calls.total()
+    total = results.calls.total()
     writes = sum(
-        count for (verb, _), count in found.calls.items() if verb in ("create", "patch", "update", "delete")
+        count for (verb, _), count in results.calls.items() if verb in ("create", "patch", "update", "delete")
     )
-    behind = found.seen.behind
+    behind = results.seen.behind
     return [
-        f"# Controller: {requests} requests in {namespaces} namespaces, {found.jobs} Jobs, at most {limit} requests at work",
+        f"# Controller: {requests} requests in {namespaces} namespaces, {results.jobs} Jobs, at most {limit} "
+        "requests at work",
         "",
-        f"Python {platform.python_version()}, {os.cpu_count()} CPUs that the control plane and others share, mean load {found.load:.1f}, "
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs that the control plane and others "
+        f"share, mean load {results.load:.1f}, "
         f"{time.strftime('%Y-%m-%d', time.gmtime())}. Two replicas, flags "
         f"{' '.join(flags) or 'as built in'}. kube-apiserver, etcd, controller-manager and "
         f"scheduler are real; kwok plays the pods, each {SECONDS:.0f} s long.",
         "",
         "| what | seen |",
         "| --- | --- |",
-        f"| requests at the end | {', '.join(f'{count} {name}' for name, count in sorted(found.seen.phases().items()))} |",
-        f"| seconds from the first to the last | {found.seconds:.0f} |",
-        f"| most Jobs at once | {found.seen.most_jobs} |",
-        f"| most requests at work at once, as their statuses say | {found.seen.most_requests} |",
-        "| starts while other namespaces waited, by how many requests fewer the last of them then had at work (1: it comes next) | "
+        "| requests at the end | "
+        f"{', '.join(f'{count} {name}' for name, count in sorted(results.seen.phases().items()))} |",
+        f"| seconds from the first to the last | {results.seconds:.0f} |",
+        f"| most Jobs at once | {results.seen.most_jobs} |",
+        f"| most requests at work at once, as their statuses say | {results.seen.most_requests} |",
+        "| starts while other namespaces waited, by how many requests fewer the last of them then had at "
+        "work (1: it comes next) | "
         f"{', '.join(f'{lag}: {behind[lag]}' for lag in sorted(behind))} |",
-        f"| longest that one was more than a turn behind (workers write at the same time) | {found.seen.longest_behind:.2f} s |",
+        "| longest that one was more than a turn behind (workers write at the same time) | "
+        f"{results.seen.longest_behind:.2f} s |",
         f"| API calls per request | {total / requests:.1f}, of which {writes / requests:.1f} writes |",
-        f"| API calls a second | {total / found.seconds:.0f} |",
-        f"| looks at a request | {', '.join(f'{count} {name}' for name, count in sorted(found.looks.items()))} |",
-        f"| peak memory of the leader, of the standby | {found.peak:.0f} MiB, {found.standby:.0f} MiB |",
-        f"| CPU of the leader | {found.cpu:.0f} s, {1000 * found.cpu / requests:.0f} ms per request |",
-        f"| errors and warnings in the logs | {len(found.complaints)} |",
+        f"| API calls a second | {total / results.seconds:.0f} |",
+        "| looks at a request | "
+        f"{', '.join(f'{count} {name}' for name, count in sorted(results.looks.items()))} |",
+        f"| peak memory of the leader, of the standby | {results.peak:.0f} MiB, {results.standby:.0f} MiB |",
+        f"| CPU of the leader | {results.cpu:.0f} s, {1000 * results.cpu / requests:.0f} ms per request |",
+        f"| errors and warnings in the logs | {len(results.complaints)} |",
         "",
         "| call | count | per request |",
         "| --- | --- | --- |",
         *(
             f"| {verb} {resource} | {count} | {count / requests:.2f} |"
-            for (verb, resource), count in found.calls.most_common()
+            for (verb, resource), count in results.calls.most_common()
         ),
     ]
 
@@ -242,14 +253,14 @@ def main() -> None:
     parser.add_argument("flags", nargs="*", help="more flags of the controller, after --")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as plane:
-        found = measure(
+        results = measure(
             plane, plane.folder, arguments.requests, arguments.namespaces, arguments.limit, arguments.flags
         )
-    lines = table(found, arguments.requests, arguments.namespaces, arguments.limit, arguments.flags)
+    lines = table(results, arguments.requests, arguments.namespaces, arguments.limit, arguments.flags)
     print("\n".join(lines))
     if not arguments.no_write:
         (HERE / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if problems := wrong(found, arguments.requests, arguments.limit):
+    if problems := wrong(results, arguments.requests, arguments.limit):
         sys.exit("\n".join(["", *problems]))
 
 

@@ -1,9 +1,10 @@
-"""Seconds a training step, alone and side by side on the same cores, by what a thread does while it waits for another.
+"""Seconds a training step, alone and side by side on the same cores, by how a thread waits for another.
 
     python benchmarks/threads/run.py examples/models/SmolLM2-135M-Instruct [--steps 5] [--rounds 2]
 
-A step is forward, backward and nothing else: 4 rows of 128 tokens, float32, gradients for all weights. Each process takes all cores, as
-pods without a CPU limit do. All in one run, in turn; the best of the rounds counts.
+A step is forward, backward and nothing else: 4 rows of 128 tokens, float32, gradients for all weights. Each
+process takes all cores, as pods without a CPU limit do. All in one run, in turn; the best of the rounds
+counts.
 """
 
 import argparse
@@ -18,9 +19,8 @@ WAITING = {
     "sleeps at once (OMP_WAIT_POLICY=passive)": {"OMP_WAIT_POLICY": "passive"},
     "sleeps soon (GOMP_SPINCOUNT=2000)": {"GOMP_SPINCOUNT": "2000"},
 }
-_DEMO_MODEL = (
-    Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"
-)  # `make demo` writes it
+# `make demo` writes it.
+_DEMO_MODEL = Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"
 
 
 def main() -> None:
@@ -29,14 +29,14 @@ def main() -> None:
     if arguments.one:
         print(_steps(arguments.model, arguments.steps))
         return
-    found: dict[tuple[str, int], list[float]] = {}
+    seconds: dict[tuple[str, int], list[float]] = {}
     for _ in range(arguments.rounds):
         for waiting in WAITING:
             for processes in (1, 2):
-                found.setdefault((waiting, processes), []).append(_side_by_side(waiting, processes))
+                seconds.setdefault((waiting, processes), []).append(_side_by_side(waiting, processes))
     print(f"{'a thread that waits':44}{'alone s':>10}{'two s':>10}{'two / alone':>14}")
     for waiting in WAITING:
-        alone, two = (min(found[waiting, processes]) for processes in (1, 2))
+        alone, two = (min(seconds[waiting, processes]) for processes in (1, 2))
         print(f"{waiting:44}{alone:10.2f}{two:10.2f}{two / alone:14.1f}")
 
 

@@ -1,7 +1,8 @@
 """The API server as the controller uses it: raw JSON over the official client's transport.
 
-A `Call` says what is asked; `Api.send` asks it. One class of error per answer that anybody handles differently. The client's generated
-models are not used: they cost six times the CPU and refuse fields that they don't know.
+A `Call` describes a request; `Api.send` sends it. There is one class of error for each answer that is handled
+differently. The client's generated models are not used: they cost six times the CPU and reject fields that
+they don't know.
 """
 
 import json
@@ -26,27 +27,39 @@ READ_SECONDS = 30.0
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 _METHODS: Mapping[Verb, str] = {
-    "get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE",
-}  # fmt: skip
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
 _ALLOWED = frozenset(right.key for right in RIGHTS)
 _TRIES = 5  # of a call that is answered 429 with Retry-After
-_PATIENCE = 30.0  # seconds that one Retry-After may ask for; a longer one is the caller's to handle
+_PATIENCE = 30.0  # seconds that one Retry-After may ask for; the caller handles a longer one
 
 
 class Unreachable(Exception):
-    """No answer, or half of one: the API server is away, or the network is. Whether a write took place is not known."""
+    """No answer, or half of one, from the API server. Whether a write took place is not known."""
 
 
 class ApiError(Exception):
-    """The API server refused. `reason` and `message` as in its Status object, the message cut to 1,000 characters."""
+    """The API server refused.
+
+    `reason` and `message`: of its Status object, the message cut to 1,000 characters.
+    """
 
     def __init__(self, status: int, reason: str = "", message: str = "", retry_after: float = 0.0) -> None:
         super().__init__(f"{status} {reason}: {message}" if message else f"{status} {reason}")
-        self.status, self.reason, self.message, self.retry_after = status, reason, message, retry_after
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
 
 
 class Forbidden(ApiError):
-    """403: a right is missing, a quota is used up, an admission plugin refused, or the namespace is being deleted."""
+    """403: a right is missing, a quota is used up, an admission plugin refused, or the namespace is going."""
 
 
 class NotFound(ApiError):
@@ -70,18 +83,16 @@ class Throttled(ApiError):
 
 
 def error_of(status: int, body: bytes, retry_after: str = "") -> ApiError:
-    """The error in an answer. Only a Status object's text is kept: another body could hold anything."""
+    """The error in an answer. Only the text of a Status object is kept: another body could hold anything."""
     try:
         parsed = json.loads(body)
     except ValueError:
         parsed = {}
     known = parsed if isinstance(parsed, dict) and parsed.get("kind") == "Status" else {}
-    reason, message = str(known.get("reason") or ""), str(known.get("message") or "")[:1000]
-    seconds = (
-        float(retry_after)
-        if retry_after.isdigit()
-        else float((known.get("details") or {}).get("retryAfterSeconds") or 0)
-    )
+    reason = str(known.get("reason") or "")
+    message = str(known.get("message") or "")[:1000]
+    details = known.get("details") or {}
+    seconds = float(retry_after if retry_after.isdigit() else details.get("retryAfterSeconds") or 0)
     if status == 409 and reason == "AlreadyExists":
         return AlreadyExists(status, reason, message)
     kind = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone, 429: Throttled}.get(status, ApiError)
@@ -113,7 +124,7 @@ Observe = Callable[[Verb, str, str], None]  # verb, resource, code of the answer
 
 
 class Api:
-    """Sends calls, within the rate that the API server is to be asked at. Threads share one."""
+    """Sends calls, within the allowed rate. Threads share one."""
 
     def __init__(
         self,
@@ -123,15 +134,20 @@ class Api:
         observe: Observe = lambda _verb, _resource, _code: None,
         stop: threading.Event | None = None,
     ) -> None:
-        self._transport, self._bucket, self._observe = transport, bucket, observe
+        self._transport = transport
+        self._bucket = bucket
+        self._observe = observe
         self._stop = stop or threading.Event()
 
     def send(self, call: Call, timeout: Timeout = Timeout(), *, urgent: bool = False) -> dict[str, Any]:
-        """The JSON that answers a call. Raises ApiError or Unreachable. `urgent`: neither rate nor 429 make it wait (the lease)."""
+        """The JSON that answers a call. Raises ApiError or Unreachable.
+
+        `urgent`: it waits neither for the rate nor after a 429 (the lease).
+        """
         try:
             answer: dict[str, Any] = json.loads(self._patiently(call, timeout, urgent=urgent).data or b"{}")
         except ValueError as error:
-            raise Unreachable(f"{call.verb} {call.resource.name}: the answer is no JSON") from error
+            raise Unreachable(f"{call.verb} {call.resource.name}: the answer is not JSON") from error
         return answer
 
     def text(self, call: Call, timeout: Timeout = Timeout()) -> str:
@@ -140,7 +156,7 @@ class Api:
         return data.decode("utf-8", "replace")
 
     def lines(self, call: Call, timeout: Timeout) -> Iterator[bytes]:
-        """The whole lines of an answer, as they come; what is cut off at its end is dropped."""
+        """The whole lines of an answer, as they come; one that is cut off at the end is dropped."""
         response = self._once(call, timeout)
         rest = b""
         try:
@@ -160,30 +176,21 @@ class Api:
             try:
                 return self._once(call, timeout, read=True)
             except Throttled as error:  # nothing was done: any call may be made again
-                if (
-                    urgent
-                    or not left
-                    or not 0 < error.retry_after <= _PATIENCE
-                    or self._stop.wait(error.retry_after)
-                ):
+                is_worth_waiting = not urgent and left > 0 and 0 < error.retry_after <= _PATIENCE
+                stopped = is_worth_waiting and self._stop.wait(error.retry_after)
+                if stopped or not is_worth_waiting:
                     raise
         raise AssertionError("the last try returns or raises")
 
     def _once(self, call: Call, timeout: Timeout, *, read: bool = False) -> urllib3.BaseHTTPResponse:
-        group_resource_verb = (call.resource.group, call.resource.name, call.verb)
-        if group_resource_verb not in _ALLOWED:
-            raise AssertionError(f"{group_resource_verb} is not in RIGHTS")
-        path, query = call.resource.path(call.namespace, call.name), [*call.query.items()]
-        headers = (
-            {"Accept": "application/json"} if call.resource.name != "pods/log" else {}
-        )  # a log answers 406 to JSON
-        if call.content_type or call.body is not None:
-            headers["Content-Type"] = call.content_type or "application/json"
-        method, url, sent, body, post = self._transport.param_serialize(
+        right = (call.resource.group, call.resource.name, call.verb)
+        if right not in _ALLOWED:
+            raise AssertionError(f"{right} is not in RIGHTS")
+        method, url, headers, body, post = self._transport.param_serialize(
             _METHODS[call.verb],
-            path,
-            query_params=query,
-            header_params=headers,
+            call.resource.path(call.namespace, call.name),
+            query_params=[*call.query.items()],
+            header_params=_headers(call),
             body=call.body,
             auth_settings=["BearerToken"],
         )
@@ -192,7 +199,7 @@ class Api:
             response = self._transport.call_api(
                 method,
                 url,
-                header_params=sent,
+                header_params=headers,
                 body=body,
                 post_params=post,
                 _request_timeout=(timeout.connect, timeout.read),
@@ -210,8 +217,20 @@ class Api:
         return response
 
 
+def _headers(call: Call) -> dict[str, str]:
+    headers = {}
+    if call.resource.name != "pods/log":  # a log answers 406 to JSON
+        headers["Accept"] = "application/json"
+    if call.content_type or call.body is not None:
+        headers["Content-Type"] = call.content_type or "application/json"
+    return headers
+
+
 def connect(kubeconfig: str = "", *, connections: int = 8, context: str = "") -> client.ApiClient:
-    """The official client's transport, from inside the cluster or by a kubeconfig. Raises kubernetes.config.ConfigException."""
+    """The official client's transport, from inside the cluster or by a kubeconfig.
+
+    Raises kubernetes.config.ConfigException.
+    """
     settings = client.Configuration()
     if kubeconfig:
         kube_config.load_kube_config(
@@ -219,8 +238,8 @@ def connect(kubeconfig: str = "", *, connections: int = 8, context: str = "") ->
         )
     else:
         kube_config.load_incluster_config(client_configuration=settings)
-    settings.keep_alive = True  # off by default; without it a half-open watch is never noticed
-    settings.retries = False  # urllib3 would repeat at once and unseen; whoever calls knows better
+    settings.keep_alive = True  # off by default, and then a half-open watch is never noticed
+    settings.retries = False  # urllib3 would repeat calls at once and unseen; the callers know better
     settings.connection_pool_maxsize = connections
     transport = client.ApiClient(settings)
     transport.user_agent = f"tunesmith-controller/{tunesmith.__version__}"

@@ -1,4 +1,7 @@
-"""The cache of one kind of object, with indexes. Threads share one; objects in it are never changed, only replaced."""
+"""The cache of one kind of object, with indexes.
+
+Threads share one; its objects are only ever replaced as a whole.
+"""
 
 import threading
 from collections import OrderedDict
@@ -6,11 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from tunesmith_controller.decide.model import Object
+from tunesmith_controller.decide.objects import uid_of
 
 Key = tuple[str, str]  # namespace, name
 Index = Callable[[Object], Iterable[str]]
 Changed = Callable[[Object | None, Object | None], None]  # before, after; None: not there
-_BURIED = 4096  # uids of objects that are gone; a late answer to a write must not bring them back
+_BURIED = 4096  # uids of deleted objects, which a late answer to a write must not bring back
 
 
 def key_of(item: Object) -> Key:
@@ -24,7 +28,8 @@ class Cache:
     def __init__(
         self, trim: Callable[[dict[str, Any]], Object], indexes: Mapping[str, Index] | None = None
     ) -> None:
-        self._trim, self._indexes = trim, dict(indexes or {})
+        self._trim = trim
+        self._indexes = dict(indexes or {})
         self._objects: dict[Key, Object] = {}
         self._by: dict[str, dict[str, set[Key]]] = {name: {} for name in self._indexes}
         self._buried: OrderedDict[str, None] = OrderedDict()
@@ -50,25 +55,27 @@ class Cache:
             return [self._objects[key] for key in sorted(self._by[index].get(value, ()))]
 
     def put(self, item: dict[str, Any]) -> None:
-        """What a list says: right, whatever was known (a restored server counts from before)."""
+        """Takes an object from a list, whatever was known: a restored server has lower versions."""
         with self._lock:
             self._replace(key_of(item), self._trim(item))
 
     def put_event(self, item: dict[str, Any]) -> None:
-        """What the watch says: kept unless the answer to a write was newer; going back to it would make the next write a conflict."""
+        """Takes an object from the watch, unless the answer to a write was newer.
+
+        Otherwise the next write would be a conflict.
+        """
         with self._lock:
             known = self._objects.get(key_of(item))
-            if (
-                known is not None
-                and known["metadata"]["uid"] == item["metadata"]["uid"]
-                and _newer(known, item)
-            ):
-                self.changed(known, known)  # what the answer brought was told to nobody
+            if known is not None and uid_of(known) == uid_of(item) and _newer(known, item):
+                self.changed(known, known)  # nobody was told of what the answer brought
                 return
             self._replace(key_of(item), self._trim(item))
 
     def put_answer(self, item: dict[str, Any], *, tell: bool = False) -> None:
-        """What a call answered: kept if it is newer than what is known and the object is not gone. `tell`: it may be news."""
+        """Takes the answer to a call, if it is newer than what is known and the object is not gone.
+
+        `tell`: it may be news.
+        """
         with self._lock:
             known = self._objects.get(key_of(item))
             if item["metadata"]["uid"] in self._buried or (known is not None and not _newer(item, known)):
@@ -76,24 +83,22 @@ class Cache:
             self._replace(key_of(item), self._trim(item), tell=tell)
 
     def remove(self, item: Object) -> None:
-        """What the watch says is gone."""
+        """Drops an object that is gone, as the watch says."""
         with self._lock:
             self._bury(key_of(item))
 
     def keep_only(self, namespace: str, keys: Collection[Key]) -> None:
-        """After a list: what is not in it is gone. `namespace`: what was listed; empty for all."""
+        """Drops the objects that a list lacks. `namespace`: the one that was listed; empty for all."""
         with self._lock:
             for key in [key for key in self._objects if key not in keys and namespace in ("", key[0])]:
                 self._bury(key)
 
     def _replace(self, key: Key, new: Object, *, tell: bool = True) -> None:
         old = self._objects.get(key)
-        if old is not None and old["metadata"].get("resourceVersion") == new["metadata"].get(
-            "resourceVersion"
-        ):
+        if old is not None and _version(old) == _version(new):
             return
-        if old is not None and old["metadata"]["uid"] != new["metadata"]["uid"]:
-            self._bury(key)  # deleted and made again while nobody looked
+        if old is not None and uid_of(old) != uid_of(new):
+            self._bury(key)  # deleted and created again while nobody looked
             old = None
         if old is not None:
             self._unindex(key, old)
@@ -123,8 +128,12 @@ class Cache:
                     self._by[name].pop(value, None)
 
 
+def _version(item: Object) -> str:
+    return str(item["metadata"].get("resourceVersion", ""))
+
+
 def _newer(item: Object, known: Object) -> bool:
-    try:  # Kubernetes says that these are numbers that grow (KEP-5504); any other server's are not compared
-        return int(item["metadata"]["resourceVersion"]) > int(known["metadata"]["resourceVersion"])
+    try:  # Kubernetes' versions are numbers that grow (KEP-5504); those of another server are not compared
+        return int(_version(item)) > int(_version(known))
     except ValueError:
         return False

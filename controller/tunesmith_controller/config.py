@@ -1,4 +1,4 @@
-"""The controller's configuration file: profiles, and what they fall back to. A ConfigMap of the chart, mounted.
+"""The controller's configuration file: profiles, and the images that they fall back to. The chart mounts it.
 
 images: {generate: …, train: …, merge: …, pullPolicy: …, pullSecrets: […]}
 profiles:
@@ -35,20 +35,19 @@ def read_config(file: Path) -> Config:
 
 
 def parse_config(document: Any, place: str) -> Config:
-    """Profiles with their names, and with the file's images where they have none of their own."""
+    """The configuration in a document: each profile with its name, and with the file's images by default."""
     if not isinstance(document, Mapping):
         raise BadRequest(
-            f"{place} holds no configuration", problems=[Problem("", "must be a mapping", document)]
+            f"{place} does not hold a configuration", problems=[Problem("", "must be a mapping", document)]
         )
     problems = [Problem(name, "unknown field") for name in document if name not in ("images", "profiles")]
     images = _read(Images, document.get("images") or {}, "images", problems)
     profiles: dict[str, Profile] = {}
     for name, values in (document.get("profiles") or {}).items():
-        own = dict(values or {})
-        own["images"] = (document.get("images") or {}) | {
-            key: image for key, image in (own.get("images") or {}).items() if image
-        }
-        profile = _read(Profile, own | {"name": name}, f"profiles.{name}", problems)
+        given = dict(values or {})
+        set_images = {key: image for key, image in (given.get("images") or {}).items() if image}
+        given["images"] = (document.get("images") or {}) | set_images
+        profile = _read(Profile, given | {"name": name}, f"profiles.{name}", problems)
         if profile is not None:
             _read(Spec, _spec_of(profile.defaults), f"profiles.{name}.defaults", problems)
             profiles[name] = profile
@@ -58,7 +57,10 @@ def parse_config(document: Any, place: str) -> Config:
 
 
 def _spec_of(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec that says no more than a profile's defaults. Each request of the profile would fail with what is wrong in them."""
+    """A spec with only a profile's defaults.
+
+    Any mistake in them would make each request of the profile fail.
+    """
     spec = {**LEAST, **defaults}
     if isinstance(model := spec["model"], Mapping):
         spec["model"] = {**LEAST["model"], **model}
@@ -70,7 +72,7 @@ def _read(model: type[Model], values: Any, path: str, problems: list[Problem]) -
         return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
         problems += [
-            Problem(f"{path}.{dotted(found['loc'])}", found["msg"], found["input"])
-            for found in error.errors(include_url=False)
+            Problem(f"{path}.{dotted(detail['loc'])}", detail["msg"], detail["input"])
+            for detail in error.errors(include_url=False)
         ]
         return None

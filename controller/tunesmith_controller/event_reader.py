@@ -1,4 +1,7 @@
-"""Events about Jobs and pods that do not get on. They alone say that a quota is used up or that a volume is missing."""
+"""Reads the Events about Jobs and pods that make no progress.
+
+Only they tell that a quota is used up or a volume is missing.
+"""
 
 import threading
 import time
@@ -8,103 +11,107 @@ from datetime import datetime
 
 from tunesmith_controller.api import Api, ApiError, Call, Unreachable
 from tunesmith_controller.decide.model import Event, Object
-from tunesmith_controller.decide.objects import unfinished
+from tunesmith_controller.decide.objects import (
+    created,
+    node_of,
+    owner_uids,
+    phase_of,
+    status_of,
+    terminating,
+    uid_of,
+    unfinished,
+)
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import EVENTS
 
-JOB_WITHOUT_POD = 5.0  # seconds until we ask why
+JOB_WITHOUT_POD = 5.0  # seconds after which the Events about a Job without a pod are read
 POD_NOT_STARTED = 20.0
-ASK_AGAIN = (
-    15.0,
-    60.0,
-)  # seconds between two looks at the same object: half of how long it has been stuck, within these
+ASK_AGAIN = (15.0, 60.0)  # least and most seconds between two reads about one object
 LOOKS_PER_SECOND = 5.0  # at most, over all requests
-KEPT = 10  # events of an object, the newest
+KEPT = 10  # Events of an object, the newest
 
 
 @dataclass(frozen=True)
 class Stuck:
-    """An object that does not get on, and for how many seconds."""
+    """An object that makes no progress, and for how many seconds."""
 
     uid: str
     seconds: float
 
 
 def stuck(jobs: Sequence[Object], pods: Sequence[Object], now: datetime) -> tuple[list[Stuck], float | None]:
-    """Objects whose events are worth reading now, and the seconds after which there may be more. Pure."""
-    found, again = [], None
-    for uid, age, least in _suspects(jobs, pods, now):
-        if age >= least:
-            found.append(Stuck(uid, age))
-            wait = min(max(age / 2, ASK_AGAIN[0]), ASK_AGAIN[1])
+    """Objects whose Events are worth reading now, and the seconds after which there may be more. Pure."""
+    objects: list[Stuck] = []
+    waits: list[float] = []
+    for uid, age, patience in _suspects(jobs, pods, now):
+        if age >= patience:
+            objects.append(Stuck(uid, age))
+            waits.append(_interval(age))
         else:
-            wait = least - age + 0.1
-        again = wait if again is None else min(again, wait)
-    return found, again
+            waits.append(patience - age + 0.1)
+    return objects, min(waits, default=None)
+
+
+def _interval(seconds: float) -> float:
+    """Seconds between two reads about an object: half of the time that it has been stuck, within limits."""
+    least, most = ASK_AGAIN
+    return min(max(seconds / 2, least), most)
 
 
 def _suspects(
     jobs: Sequence[Object], pods: Sequence[Object], now: datetime
 ) -> Iterator[tuple[str, float, float]]:
-    with_pods = {owner["uid"] for pod in pods for owner in pod["metadata"].get("ownerReferences", ())}
+    """Objects that may be stuck: uid, age, and the age from which they count as stuck."""
+    with_pods = {uid for pod in pods for uid in owner_uids(pod)}
     for job in jobs:
-        metadata = job["metadata"]
-        waits = job.get("spec", {}).get("suspend") or "deletionTimestamp" in metadata
-        if unfinished(job) and not waits and metadata["uid"] not in with_pods:
-            yield (
-                metadata["uid"],
-                _age(job.get("status", {}).get("startTime") or metadata["creationTimestamp"], now),
-                JOB_WITHOUT_POD,
-            )
+        waits = job.get("spec", {}).get("suspend") or terminating(job)
+        if unfinished(job) and not waits and uid_of(job) not in with_pods:
+            started = status_of(job).get("startTime") or created(job)
+            yield uid_of(job), _age(started, now), JOB_WITHOUT_POD
     for pod in pods:
-        # a pod without a node says why in its own condition PodScheduled
-        if pod.get("spec", {}).get("nodeName") and pod.get("status", {}).get("phase") == "Pending":
-            yield pod["metadata"]["uid"], _age(pod["metadata"]["creationTimestamp"], now), POD_NOT_STARTED
+        # The condition PodScheduled of a pod without a node says why it has none.
+        if node_of(pod) and phase_of(pod) == "Pending":
+            yield uid_of(pod), _age(created(pod), now), POD_NOT_STARTED
 
 
 class EventReader:
-    """Reads the events of what is stuck, within a rate; in between it gives what it read last."""
+    """Reads the Events about stuck objects, within a rate; in between it returns those that it read last."""
 
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
-        self._api, self._clock = api, clock
+        self._api = api
+        self._clock = clock
         self._bucket = TokenBucket(LOOKS_PER_SECOND, 2 * LOOKS_PER_SECOND, clock)
-        self._known: dict[str, tuple[float, tuple[Event, ...]]] = {}
+        self._known: dict[str, tuple[float, tuple[Event, ...]]] = {}  # by uid, with when they were read
         self._lock = threading.Lock()
 
     def events(self, namespace: str, objects: Sequence[Stuck]) -> Mapping[str, Sequence[Event]]:
-        """Events by uid. What cannot be read for now is left out: the next look has it."""
-        return {item.uid: events for item in objects if (events := self._of(namespace, item))}
+        """Events by uid. What cannot be read now is left out: the next look has it."""
+        events = {item.uid: self._of(namespace, item) for item in objects}
+        return {uid: about for uid, about in events.items() if about}
 
     def _of(self, namespace: str, item: Stuck) -> tuple[Event, ...]:
         with self._lock:
             read, known = self._known.get(item.uid, (float("-inf"), ()))
-        if (
-            self._clock() - read < min(max(item.seconds / 2, ASK_AGAIN[0]), ASK_AGAIN[1]) - 1
-            or not self._bucket.try_take()
-        ):
+        is_fresh = self._clock() - read < _interval(item.seconds) - 1
+        if is_fresh or not self._bucket.try_take():
             return known
+        query = {"fieldSelector": f"involvedObject.uid={item.uid}", "limit": "100"}
         try:
-            found = self._api.send(
-                Call(
-                    "list",
-                    EVENTS,
-                    namespace,
-                    query={"fieldSelector": f"involvedObject.uid={item.uid}", "limit": "100"},
-                )
-            )
+            answer = self._api.send(Call("list", EVENTS, namespace, query=query))
         except (ApiError, Unreachable):
             return known
-        items = sorted(found.get("items") or (), key=_when)
-        events = tuple(
-            Event(entry.get("reason") or "", entry.get("message") or "") for entry in items[-KEPT:]
-        )
-        with self._lock:
-            self._known[item.uid] = (self._clock(), events)
-            for uid in [
-                uid for uid, (at, _) in self._known.items() if self._clock() - at > 10 * ASK_AGAIN[1]
-            ]:
-                del self._known[uid]
+        newest = sorted(answer.get("items") or (), key=_when)[-KEPT:]
+        events = tuple(Event(entry.get("reason") or "", entry.get("message") or "") for entry in newest)
+        self._remember(item.uid, events)
         return events
+
+    def _remember(self, uid: str, events: tuple[Event, ...]) -> None:
+        now = self._clock()
+        with self._lock:
+            self._known[uid] = (now, events)
+            old = [other for other, (at, _) in self._known.items() if now - at > 10 * ASK_AGAIN[1]]
+            for other in old:
+                del self._known[other]
 
 
 def _when(event: Object) -> str:
@@ -117,5 +124,5 @@ def _when(event: Object) -> str:
     )
 
 
-def _age(created: str, now: datetime) -> float:
-    return (now - datetime.fromisoformat(created)).total_seconds()
+def _age(moment: str, now: datetime) -> float:
+    return (now - datetime.fromisoformat(moment)).total_seconds()

@@ -1,4 +1,7 @@
-"""Kubernetes Events about requests, for `kubectl describe`. Best effort: written by one thread of their own, within a rate, once each."""
+"""Writes Events about requests, for `kubectl describe`.
+
+Best effort: one thread writes each once, within a rate.
+"""
 
 import logging
 import queue
@@ -12,6 +15,7 @@ from uuid import uuid4
 
 from tunesmith_controller.api import Api, ApiError, Call, Unreachable
 from tunesmith_controller.decide.model import Note, Object
+from tunesmith_controller.decide.objects import uid_of
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import NEW_EVENTS
 
@@ -19,8 +23,8 @@ log = logging.getLogger(__name__)
 
 CONTROLLER = "tunesmith.dev/controller"
 NOTE_BYTES = 1024  # the API refuses longer ones
-WAITING = 1000  # Events that may wait to be written; more are dropped
-REMEMBERED = 4096  # what was said of whom, so that it is not said again
+WAITING = 1000  # Events that may wait to be written; further ones are dropped
+REMEMBERED = 4096  # Events that were written, so that they are not written again
 BURST = 50.0
 
 
@@ -54,37 +58,36 @@ class EventWriter(threading.Thread):
     def __init__(
         self, api: Api, instance: str, rate: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__(name="notes", daemon=True)
-        self._api, self._instance, self._clock = api, instance, clock
+        super().__init__(name="events", daemon=True)
+        self._api = api
+        self._instance = instance
+        self._clock = clock
         self._complained = float("-inf")
         self._bucket = TokenBucket(rate, BURST, clock)
         self._waiting: queue.Queue[dict[str, Any]] = queue.Queue(WAITING)
-        self._said: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def say(self, request: Object, note: Note) -> None:
-        """Writes an Event soon, unless the same was said before."""
-        what = (request["metadata"]["uid"], note.reason, note.message)
+    def write(self, request: Object, note: Note) -> None:
+        """Writes an Event soon, unless the same one was written before."""
+        key = (uid_of(request), note.reason, note.message)
         with self._lock:
-            if what in self._said:
-                self._said.move_to_end(what)
+            if key in self._known:
+                self._known.move_to_end(key)
                 return
-            self._said[what] = None
-            if len(self._said) > REMEMBERED:
-                self._said.popitem(last=False)
+            self._known[key] = None
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
         try:
             self._waiting.put_nowait(event(request, note, self._instance, datetime.now(UTC)))
         except queue.Full:
             if self._clock() - self._complained > 60.0:
                 self._complained = self._clock()
-                log.warning(
-                    "Events are dropped: %d wait already to be written, at %g a second",
-                    WAITING,
-                    self._bucket.rate,
-                )
+                text = "Events are dropped: %d wait already to be written, at %g a second"
+                log.warning(text, WAITING, self._bucket.rate)
 
     def run(self) -> None:
-        """For ever."""
+        """Runs until the process ends."""
         while True:
             body = self._waiting.get()
             time.sleep(self._bucket.reserve())

@@ -1,4 +1,4 @@
-"""Carries out a Decision, in the order that model.Decision gives. The status names a Job before it is made."""
+"""Carries out a Decision, in the order that its class gives."""
 
 import logging
 import time
@@ -19,29 +19,33 @@ from tunesmith_controller.api import (
     NotFound,
     Throttled,
 )
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Decision, Delete, Object, Share
+from tunesmith_controller.decide.objects import label, name_of, owner_uids, uid_of
 from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.rights import CONFIG_MAPS, JOBS, PODS, REQUEST_STATUS, REQUESTS, Resource
 from tunesmith_controller.snapshot_reader import SnapshotReader
-from tunesmith_controller.world import Caches
 
 log = logging.getLogger(__name__)
 
 MANAGER = "tunesmith-controller"
 _KINDS: Mapping[str, Resource] = {"Job": JOBS, "ConfigMap": CONFIG_MAPS}
-FIRST_RETRY, LAST_RETRY = (
-    5.0,
-    60.0,
-)  # seconds until a refused create is tried again: mending it shows within a minute
+# Seconds until a refused create is tried again, at first and at most: a fix shows within a minute.
+FIRST_RETRY = 5.0
+LAST_RETRY = 60.0
 
 
 class NotLeading(Exception):
-    """The lease is lost or about to be: nothing may be written any more."""
+    """The lease is lost or about to be, so nothing may be written any more."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What the API server said to a create. `until`: monotonic time before which it is not tried again, unless the request was edited."""
+    """Why the API server refused a create.
+
+    `until`: monotonic time before which it is not tried again, unless the request is edited; `count`:
+    refusals in a row.
+    """
 
     message: str
     generation: int
@@ -50,14 +54,17 @@ class Refusal:
 
 
 class Refusals:
-    """Refused creates by uid of the request, with a backoff of their own: events about a request must not make them come faster."""
+    """Refused creates by uid of the request.
+
+    Changes of the request's objects do not shorten their backoff.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, Refusal] = {}
 
     def message(self, uid: str) -> str:
-        """What was said to the last create, or nothing."""
+        """Why the last create was refused; empty if it was not."""
         known = self._known.get(uid)
         return known.message if known else ""
 
@@ -69,7 +76,7 @@ class Refusals:
         return max(0.0, known.until - self._clock())
 
     def add(self, request: Object, message: str) -> None:
-        """A create was refused."""
+        """Remembers that a create was refused."""
         uid = request["metadata"]["uid"]
         count = self._known[uid].count + 1 if uid in self._known else 1
         wait = min(LAST_RETRY, FIRST_RETRY * 2.0 ** (count - 1))
@@ -78,15 +85,17 @@ class Refusals:
         )
 
     def clear(self, uid: str) -> None:
-        """A create went through, nothing is to be made any more, or the request is gone."""
+        """Forgets a refusal: a create succeeded, there is nothing left to create, or the request is gone."""
         self._known.pop(uid, None)
 
 
 def applied(request: Object, status: Status) -> dict[str, Any]:
-    """What is applied: the whole status, bound to the version that the decision was made on. Pure.
+    """What is applied: the whole status, bound to the version of the request that the decision was made on.
 
-    The version guards a request that was made again under its name, too: versions are never used twice. A uid here would not: the
-    API server does not look at it in a status (tried with 1.36).
+    Pure.
+
+    The version also protects a request that was created again under its name, as versions are never used
+    twice. A uid would not: the API server ignores it in a status (tried with 1.36).
     """
     metadata = request["metadata"]
     return {
@@ -98,9 +107,12 @@ def applied(request: Object, status: Status) -> dict[str, Any]:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """A status as JSON, without what is empty: the API server keeps empty texts and lists, and people would read them. Pure."""
+    """A status as JSON, without empty texts and lists, which the API server would keep and people would read.
+
+    Pure.
+    """
     pruned: dict[str, Any] = _without_empty(status.model_dump(mode="json", by_alias=True))
-    if not status.queue_place:  # else `kubectl get -o wide` shows a place 0 to those that do not wait
+    if not status.queue_place:  # otherwise `kubectl get -o wide` shows place 0 for requests that do not wait
         del pruned["queuePlace"]
     return pruned
 
@@ -113,29 +125,28 @@ def _without_empty(value: Any) -> Any:
 
 
 class Executor:
-    """Sends what a decision says. `leading` is asked before each write."""
+    """Makes the calls of a decision. `leading` is asked before each write."""
 
     def __init__(
         self,
         api: Api,
         caches: Caches,
         snapshots: SnapshotReader,
-        notes: EventWriter,
+        events: EventWriter,
         leading: Callable[[], bool],
     ) -> None:
-        self._api, self._caches, self._snapshots, self._notes, self._leading = (
-            api,
-            caches,
-            snapshots,
-            notes,
-            leading,
-        )
+        self._api = api
+        self._caches = caches
+        self._snapshots = snapshots
+        self._events = events
+        self._leading = leading
         self.refusals = Refusals()
 
     def carry_out(self, request: Object, decision: Decision) -> float | None:
         """Returns the seconds after which a refused create is to be tried again.
 
-        Raises Conflict if the request has changed since it was read, NotFound if it is gone, NotLeading, other ApiErrors and Unreachable.
+        Raises Conflict if the request has changed since it was read, NotFound if it is gone; NotLeading;
+        other ApiErrors; and Unreachable.
         """
         maps = tuple(item for item in decision.creates if item["kind"] == "ConfigMap")
         jobs = tuple(item for item in decision.creates if item["kind"] == "Job")
@@ -153,20 +164,19 @@ class Executor:
         for share in decision.shares:
             self._share(request, share)
         for note in decision.notes:
-            self._notes.say(request, note)
+            self._events.write(request, note)
         if decision.delete_request:
-            metadata = request["metadata"]
-            options = _options(
-                {"uid": metadata["uid"], "resourceVersion": version}, "Background"
-            )  # an edit since then keeps it
-            self._write(Call("delete", REQUESTS, metadata["namespace"], metadata["name"], body=options))
+            self._delete_request(request, version)
         return again
 
     def _write_status(self, request: Object, status: Status, *, always: bool) -> str:
-        """Returns the request's version. `always`: write an equal one too, so that a replica with an old view fails here, before it
-        makes or deletes anything.
+        """Returns the request's version.
+
+        `always`: writes an equal status too, so that a replica with an old view fails here, before it creates
+        or deletes anything.
         """
-        body, metadata = applied(request, status), request["metadata"]
+        body = applied(request, status)
+        metadata = request["metadata"]
         if not always and body["status"] == _without_empty(request.get("status") or {}):
             return str(metadata["resourceVersion"])
         query = {"fieldManager": MANAGER, "force": "true"}
@@ -177,41 +187,36 @@ class Executor:
 
     def _delete(self, request: Object, delete: Delete) -> None:
         namespace = request["metadata"]["namespace"]
+        options = _options({"uid": delete.uid}, "Foreground")
         try:
-            answer = self._write(
-                Call("delete", JOBS, namespace, delete.name, body=_options({"uid": delete.uid}, "Foreground"))
-            )
+            answer = self._write(Call("delete", JOBS, namespace, delete.name, body=options))
         except NotFound:
             return
-        except Conflict:  # another Job has the name by now; the cache will show it
-            log.info("Job %s/%s is not deleted: it has another uid than it had", namespace, delete.name)
+        except Conflict:  # another Job has the name by now, and the cache will show it
+            log.info("Job %s/%s is not deleted: its uid has changed", namespace, delete.name)
             return
-        log.info("Job %s is deleted", delete.name, extra=said_of(request))
+        log.info("Job %s is deleted", delete.name, extra=log_keys(request))
         if answer.get("kind") == "Job":
             self._caches.jobs.put_answer(answer)
 
+    def _delete_request(self, request: Object, version: str) -> None:
+        metadata = request["metadata"]
+        # An edit since this version keeps the request.
+        options = _options({"uid": metadata["uid"], "resourceVersion": version}, "Background")
+        self._write(Call("delete", REQUESTS, metadata["namespace"], metadata["name"], body=options))
+
     def _share(self, request: Object, share: Share) -> None:
+        namespace = request["metadata"]["namespace"]
         body = {"metadata": {"uid": share.uid, "annotations": {TEACHER_RATE: str(share.rate)}}}
         try:
-            answer = self._write(
-                Call(
-                    "patch", PODS, request["metadata"]["namespace"], share.pod, body=body, content_type=MERGE
-                )
-            )
+            answer = self._write(Call("patch", PODS, namespace, share.pod, body=body, content_type=MERGE))
         except ApiError as error:
-            if error.status in (
-                404,
-                409,
-                422,
-            ):  # it is gone, or another one has its name: a patch of another uid is 422 for a pod
+            # It is gone, or another pod has its name: the patch of another uid is answered 422.
+            if error.status in (404, 409, 422):
                 return
             raise
-        log.info(
-            "pod %s may send %d requests a minute to the teacher",
-            share.pod,
-            share.rate,
-            extra=said_of(request),
-        )
+        text = "pod %s may send %d requests a minute to the teacher"
+        log.info(text, share.pod, share.rate, extra=log_keys(request))
         self._caches.pods.put_answer(answer)
 
     def _create_all(self, request: Object, creates: tuple[Object, ...]) -> float | None:
@@ -225,52 +230,52 @@ class Executor:
         for item in creates:
             refused = self._create(request, item)
             if refused:
-                log.warning(
-                    "%s %s cannot be made: %s",
-                    item["kind"],
-                    item["metadata"]["name"],
-                    refused,
-                    extra=said_of(request),
-                )
+                keys = log_keys(request)
+                log.warning("%s %s cannot be created: %s", item["kind"], name_of(item), refused, extra=keys)
                 self.refusals.add(request, refused)
-                return 0.0  # look again at once, so that the status says it; the wait above holds the next try back
+                return 0.0  # look again at once, for the status; the wait above delays the next try
         self.refusals.clear(uid)
         return None
 
     def _create(self, request: Object, item: Object) -> str:
-        """Makes an object; returns why it cannot be made, or nothing. An object of that name which is this request's is as good as made."""
-        resource, metadata, found = _KINDS[item["kind"]], request["metadata"], False
+        """Creates an object; returns why it cannot be created, or nothing.
+
+        If this request's object of that name exists already, all is well.
+        """
+        resource = _KINDS[item["kind"]]
+        namespace = request["metadata"]["namespace"]
+        existed = False
         try:
-            made = self._write(Call("create", resource, metadata["namespace"], body=item))
+            answer = self._write(Call("create", resource, namespace, body=item))
         except AlreadyExists:
-            made, found = self._there(resource, metadata["namespace"], item["metadata"]["name"]), True
-            if metadata["uid"] not in [owner["uid"] for owner in made["metadata"].get("ownerReferences", ())]:
+            existed = True
+            answer = self._existing(resource, namespace, name_of(item))
+            if uid_of(request) not in owner_uids(answer):
                 return (
-                    f"NameConflict: a {item['kind']} named {item['metadata']['name']} exists already and is not this request's; "
-                    "delete it, or apply the request under another name"
+                    f"NameConflict: a {item['kind']} named {name_of(item)} exists already and is not this "
+                    "request's; delete it, or apply the request under another name"
                 )
         except Throttled:
             raise
         except ApiError as error:
             return f"{error.reason or error.status}: {error.message}"
         if resource is JOBS:
-            log.info(
-                "Job %s is %s",
-                item["metadata"]["name"],
-                "there" if found else "made",
-                extra=said_of(request) | _labelled(item),
-            )
-            self._caches.jobs.put_answer(made, tell=found)  # one that was there may have ended long ago
+            state = "there" if existed else "made"
+            log.info("Job %s is %s", name_of(item), state, extra=log_keys(request) | _labelled(item))
+            self._caches.jobs.put_answer(answer, tell=existed)  # an existing one may have ended long ago
         else:
-            self._snapshots.remember(request, made)
+            self._snapshots.remember(request, answer)
         return ""
 
-    def _there(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-        """An object that was there a moment ago. Raises Conflict if it is not any more: it is looked at again soon."""
+    def _existing(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """An object that existed a moment ago.
+
+        Raises Conflict if it has gone, so that there is another look soon.
+        """
         try:
             return self._api.send(Call("get", resource, namespace, name))
         except NotFound as error:
-            raise Conflict(409, "Conflict", f"{name} went while it was looked at") from error
+            raise Conflict(409, "Conflict", f"{name} was deleted meanwhile") from error
 
     def _write(self, call: Call) -> dict[str, Any]:
         if not self._leading():
@@ -278,14 +283,14 @@ class Executor:
         return self._api.send(call)
 
 
-def said_of(request: Object) -> dict[str, str]:
+def log_keys(request: Object) -> dict[str, str]:
     """The keys that every log line about a request carries."""
     return {"namespace": request["metadata"].get("namespace", ""), "request": request["metadata"]["name"]}
 
 
 def _labelled(job: Object) -> dict[str, str]:
-    labels = job["metadata"].get("labels", {})
-    return {key: labels[label] for key, label in (("stage", STAGE), ("attempt", ATTEMPT)) if label in labels}
+    values = {"stage": label(job, STAGE), "attempt": label(job, ATTEMPT)}
+    return {key: value for key, value in values.items() if value}
 
 
 def _options(preconditions: Mapping[str, str], propagation: str) -> dict[str, Any]:

@@ -26,15 +26,18 @@ class _Server(ThreadingHTTPServer):
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """`host:port`, `[host]:port` or `:port`, which is every address of the machine. Raises ValueError."""
+    """Host and port in `host:port`, `[host]:port` or `:port` (every address of the machine).
+
+    Raises ValueError.
+    """
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
-        raise ValueError(f"{text!r} is no address; write host:port or :port")
+        raise ValueError(f"{text!r} is not an address; write host:port or :port")
     return host.strip("[]"), int(port)
 
 
 def serve(address: str, registry: CollectorRegistry, alive: Check, ready: Check) -> _Server:
-    """Serves in a thread until `shutdown`. An address of the machine that IPv6 is off on falls back to IPv4."""
+    """Serves in a thread until `shutdown`. `:port` falls back to IPv4 where IPv6 is off."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
@@ -44,12 +47,10 @@ def serve(address: str, registry: CollectorRegistry, alive: Check, ready: Check)
             if path == "/metrics":
                 self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
             elif path in ("/healthz", "/readyz"):
-                wrong = (alive if path == "/healthz" else ready)()
-                self._answer(
-                    503 if wrong else 200,
-                    ("\n".join(wrong) or "ok").encode() + b"\n",
-                    "text/plain; charset=utf-8",
-                )
+                check = alive if path == "/healthz" else ready
+                wrong = check()
+                text = "\n".join(wrong) or "ok"
+                self._answer(503 if wrong else 200, f"{text}\n".encode(), "text/plain; charset=utf-8")
             else:
                 self._answer(404, b"/metrics, /healthz, /readyz\n", "text/plain; charset=utf-8")
 
@@ -61,7 +62,7 @@ def serve(address: str, registry: CollectorRegistry, alive: Check, ready: Check)
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
-            """A probe each ten seconds is no news."""
+            """Nothing: a probe each ten seconds is not news."""
 
     host, port = parse_address(address)
     try:

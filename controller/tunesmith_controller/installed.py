@@ -1,4 +1,4 @@
-"""Compares the installed CustomResourceDefinition with the controller's own: an older one silently prunes what it does not know."""
+"""Compares the installed CustomResourceDefinition with the controller's: an older one drops new fields."""
 
 import logging
 from collections.abc import Mapping
@@ -12,37 +12,41 @@ log = logging.getLogger(__name__)
 
 
 def missing_fields(installed: Mapping[str, Any]) -> list[str]:
-    """Paths of fields (`spec.training.loraAlpha`) that our schema has and the installed one lacks. Pure."""
-    return sorted(
-        set(field_paths(schema_in(custom_resource_definition()))) - set(field_paths(schema_in(installed)))
-    )
+    """Paths of fields (`spec.training.loraAlpha`) that the controller's own schema has and another lacks.
+
+    Pure.
+    """
+    expected = set(field_paths(schema_in(custom_resource_definition())))
+    return sorted(expected - set(field_paths(schema_in(installed))))
 
 
 def check_installed(api: Api) -> int:
     """How many fields the installed definition lacks; logs their names, and what to do."""
-    own = custom_resource_definition()["metadata"]["name"]
+    name = custom_resource_definition()["metadata"]["name"]
     try:
-        installed = api.send(Call("get", DEFINITIONS, name=own))
+        installed = api.send(Call("get", DEFINITIONS, name=name))
     except NotFound:
-        text = "the CustomResourceDefinition %s is not installed: no request can be made; install it from the chart (crds.enabled)"
-        log.error(text, own)  # noqa: TRY400 (what to do is in the line)
+        text = (
+            "the CustomResourceDefinition %s is not installed, so no request can be created; "
+            "install it from the chart (crds.enabled)"
+        )
+        log.error(text, name)  # noqa: TRY400 (what to do is in the line)
         return 0
     except Forbidden:
-        log.warning(
-            "the CustomResourceDefinition %s may not be read, so it is not known whether it is this version's",
-            own,
+        text = (
+            "the CustomResourceDefinition %s may not be read, so it is not known whether it is this version's"
         )
+        log.warning(text, name)
         return 0
     except (ApiError, Unreachable) as error:
-        log.warning("the CustomResourceDefinition %s could not be compared: %s", own, error)
+        log.warning("the CustomResourceDefinition %s could not be compared: %s", name, error)
         return 0
     missing = missing_fields(installed)
     if missing:
-        log.warning(
-            "the installed CustomResourceDefinition %s is older than this controller and drops %d fields silently: %s; "
-            "install this version's, from the chart (crds.enabled) or with `make crd`",
-            own,
-            len(missing),
-            ", ".join(missing[:40]) + (" …" if len(missing) > 40 else ""),
+        text = (
+            "the installed CustomResourceDefinition %s is older than this controller and silently drops "
+            "%d fields: %s; install this version's, from the chart (crds.enabled) or with `make crd`"
         )
+        names = ", ".join(missing[:40]) + (" …" if len(missing) > 40 else "")
+        log.warning(text, name, len(missing), names)
     return len(missing)

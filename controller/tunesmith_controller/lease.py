@@ -1,8 +1,9 @@
-"""Leader election by a Lease. One replica works; the others keep their caches warm.
+"""Leader election by a Lease: one replica works, the others keep their caches warm.
 
-Times are our own: a lease of another replica has run out once it has not *changed* for its duration by our monotonic clock, whatever time
-stands in it. The leader gives up `renew` seconds after its last success, so there are `duration - renew` seconds to end in before anybody
-else may start; a thread of its own watches that, as a call can hang longer than its timeout (a name server that does not answer).
+Each replica goes by its own monotonic clock: another's lease has expired once it has not *changed* for its
+duration, whatever time is written in it. The leader gives up `renew` seconds after its last success, so it
+has `duration - renew` seconds to end before another replica may start. A thread of its own watches that,
+because a call can hang for longer than its timeout (a name server that does not answer).
 """
 
 import logging
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds: how long a lease holds, how long its holder tries to renew it, and how often; client-go's."""
+    """Seconds, as in client-go: how long a lease holds, how long its holder tries to renew it, how often."""
 
     duration: float = 15.0
     renew: float = 10.0
@@ -30,7 +31,7 @@ class Times:
 
 @dataclass
 class _Seen:
-    """The lease as we last saw it change, and when."""
+    """The lease as it last changed, and when this replica saw that."""
 
     version: str = ""
     at: float = 0.0
@@ -38,31 +39,41 @@ class _Seen:
 
 
 class Elector(threading.Thread):
-    """Holds or waits for a lease. `won` is called once, `lost` at most once after it, each from a thread of the elector."""
+    """Holds a lease or waits for it.
+
+    `won` is called once, `lost` at most once after it, each from a thread of the elector.
+    """
 
     def __init__(
         self,
         api: Api,
+        *,
         namespace: str,
         name: str,
         identity: str,
-        *,
         won: Callable[[], None],
         lost: Callable[[], None],
         times: Times = Times(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="elector", daemon=True)
-        self._api, self._namespace, self._name, self._identity = api, namespace, name, identity
-        self._won, self._lost, self._times, self._clock = won, lost, times, clock
+        self._api = api
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._won = won
+        self._lost = lost
+        self._times = times
+        self._clock = clock
         self._seen = _Seen()
         self._renewed = float("-inf")  # when the last call that succeeded was begun
         self._holds = False
-        self._stopped, self._over = threading.Event(), threading.Lock()
+        self._stopped = threading.Event()
+        self._over = threading.Lock()
 
     @property
     def leading(self) -> bool:
-        """Whether we may write: nobody else can hold the lease now."""
+        """Whether this replica may write: no other one can hold the lease now."""
         return self._holds and self._clock() < self._renewed + self._times.renew
 
     def run(self) -> None:
@@ -75,20 +86,20 @@ class Elector(threading.Thread):
             return
         log.info("leading as %s", self._identity)
         threading.Thread(target=self._watch_over, name="lease-watch", daemon=True).start()
-        threading.Thread(
-            target=self._won, name="won", daemon=True
-        ).start()  # it waits for the caches; the lease must not wait for it
+        # `won` waits for the caches, and the lease must not wait for it.
+        threading.Thread(target=self._won, name="won", daemon=True).start()
         while self._holds and not self._stopped.wait(self._times.retry):
             if not self._try() and self._taken():
                 self._lose("another replica holds the lease")
 
     def release(self) -> None:
-        """Stops, and lets another replica start at once. Nothing may be written after it."""
+        """Stops, and lets another replica start at once. Nothing may be written after this call."""
         self._stopped.set()
         if threading.current_thread() is not self and self.is_alive():
             self.join(self._times.renew)
         with self._over:
-            held, self._holds = self._holds, False
+            held = self._holds
+            self._holds = False
         if not held:
             return
         try:
@@ -98,9 +109,8 @@ class Elector(threading.Thread):
                 self._send(Call("update", LEASES, self._namespace, self._name, body={**lease, "spec": spec}))
                 log.info("the lease is released")
         except (ApiError, Unreachable) as error:
-            log.warning(
-                "the lease is not released, another replica starts in %d s: %s", self._times.duration, error
-            )
+            text = "the lease is not released, another replica starts in %d s: %s"
+            log.warning(text, self._times.duration, error)
 
     def _watch_over(self) -> None:
         while not self._stopped.is_set() and self._holds:
@@ -112,8 +122,9 @@ class Elector(threading.Thread):
 
     def _lose(self, why: str) -> None:
         with self._over:
-            held, self._holds = self._holds, False
-            self._stopped.set()  # a call under way that succeeds late does not bring it back
+            held = self._holds
+            self._holds = False
+            self._stopped.set()  # a call that has begun and succeeds late does not bring the lease back
         if held:
             log.error("the lease is lost: %s", why)
             self._lost()
@@ -123,30 +134,23 @@ class Elector(threading.Thread):
         return bool(holder) and holder != self._identity
 
     def _try(self) -> bool:
-        """Takes or renews the lease, if it is ours, free or run out."""
+        """Takes or renews the lease, if this replica holds it, or if it is free or has expired."""
         begun = self._clock()
         try:
             lease = self._send(Call("get", LEASES, self._namespace, self._name))
             self._look(lease, begun)
             if not self._free():
                 return False
-            lease = self._send(
-                Call(
-                    "update",
-                    LEASES,
-                    self._namespace,
-                    self._name,
-                    body={**lease, "spec": self._spec(lease["spec"])},
-                )
-            )
+            body = {**lease, "spec": self._spec(lease["spec"])}
+            lease = self._send(Call("update", LEASES, self._namespace, self._name, body=body))
         except NotFound:
-            lease = self._make()
+            lease = self._create()
         except AlreadyExists:
             return False
         except (ApiError, Unreachable) as error:
             log.info("the lease is neither taken nor renewed: %s", error)
             return False
-        except Exception:  # a token file that is empty for a moment, say: a standby must go on trying
+        except Exception:  # a token file that is empty for a moment, for example: a standby must keep trying
             log.exception("the lease is neither taken nor renewed")
             return False
         if not lease:
@@ -154,13 +158,13 @@ class Elector(threading.Thread):
         self._look(lease, begun)
         with self._over:
             self._renewed = begun
-            if (
-                not self._stopped.is_set()
-            ):  # else `release` is under way and has to know that we hold it, or it is lost for good
+            # Once stopped, `release` has to know whether this replica held the lease, or the lease is lost
+            # for good.
+            if not self._stopped.is_set():
                 self._holds = self._holds or self._clock() < begun + self._times.renew
             return self._holds
 
-    def _make(self) -> dict[str, Any]:
+    def _create(self) -> dict[str, Any]:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
@@ -170,7 +174,7 @@ class Elector(threading.Thread):
         try:
             return self._send(Call("create", LEASES, self._namespace, body=body))
         except (ApiError, Unreachable) as error:
-            log.info("the lease is not made: %s", error)
+            log.info("the lease is not created: %s", error)
             return {}
 
     def _look(self, lease: dict[str, Any], at: float) -> None:
@@ -181,24 +185,26 @@ class Elector(threading.Thread):
     def _free(self) -> bool:
         if not self._taken():
             return True
-        return self._clock() > self._seen.at + float(
-            self._seen.spec.get("leaseDurationSeconds") or self._times.duration
-        )
+        duration = float(self._seen.spec.get("leaseDurationSeconds") or self._times.duration)
+        return self._clock() > self._seen.at + duration
 
     def _spec(self, before: dict[str, Any]) -> dict[str, Any]:
-        ours = before.get("holderIdentity") == self._identity
+        now = _now()
+        renewed = before.get("holderIdentity") == self._identity
+        transitions = int(before.get("leaseTransitions") or 0)
+        if before and not renewed:
+            transitions += 1
         return {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": max(1, int(self._times.duration)),
-            "acquireTime": before["acquireTime"] if ours and "acquireTime" in before else _now(),
-            "renewTime": _now(),
-            "leaseTransitions": int(before.get("leaseTransitions") or 0) + (not ours and bool(before)),
+            "acquireTime": before.get("acquireTime", now) if renewed else now,
+            "renewTime": now,
+            "leaseTransitions": transitions,
         }
 
     def _send(self, call: Call) -> dict[str, Any]:
-        seconds = max(
-            0.1, self._times.renew / 4
-        )  # two calls, each connecting and reading, end before the lease is given up
+        # Two calls, each connecting and reading, end before the lease is given up.
+        seconds = max(0.1, self._times.renew / 4)
         return self._api.send(call, Timeout(seconds, seconds), urgent=True)
 
 

@@ -33,15 +33,17 @@ class TextLines(logging.Formatter):
         """The record as text."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         about = "/".join(str(getattr(record, key)) for key in KEYS if hasattr(record, key))
-        text = f"{at} {record.levelname} {about + ': ' if about else ''}{record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        prefix = f"{about}: " if about else ""
+        text = f"{at} {record.levelname} {prefix}{record.getMessage()}"
+        if record.exc_info:
+            text += f"\n{self.formatException(record.exc_info)}"
+        return text
 
 
 def set_up(form: str, level: str) -> None:
-    """Logs to stderr as `text` or `json`, from a level on."""
+    """Logs to stderr as `text` or `json`, from this level upwards."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.getLogger("urllib3").setLevel(
-        "ERROR"
-    )  # it warns of each connection that it drops; we count those
+    # It warns about each connection that it drops, and a metric counts those.
+    logging.getLogger("urllib3").setLevel("ERROR")

@@ -1,6 +1,5 @@
-"""`tunesmith-controller`: wires the parts together, and ends them in the right order."""
+"""`tunesmith-controller`: connects the parts, and ends them in the right order."""
 
-import argparse
 import logging
 import os
 import signal
@@ -9,8 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 from kubernetes.config import ConfigException
@@ -21,6 +18,7 @@ from tunesmith.wire import MANAGED_BY, MANAGER
 from tunesmith_controller import health, logs
 from tunesmith_controller.api import Api, connect
 from tunesmith_controller.cache import Cache, Key
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.config import read_config
 from tunesmith_controller.decide.model import Config
 from tunesmith_controller.decide.reconcile import reconcile
@@ -31,6 +29,7 @@ from tunesmith_controller.installed import check_installed
 from tunesmith_controller.lease import Elector
 from tunesmith_controller.loop import Loop, Parts, Reconcile
 from tunesmith_controller.metrics import Metrics
+from tunesmith_controller.options import Options, parse_options
 from tunesmith_controller.progress import ProgressReader
 from tunesmith_controller.queue import WorkQueue
 from tunesmith_controller.rate import TokenBucket
@@ -38,120 +37,24 @@ from tunesmith_controller.reflector import Observer, Reflector
 from tunesmith_controller.rights import JOBS, PODS, REQUESTS, Resource
 from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.turns import Turns
-from tunesmith_controller.world import Caches
+from tunesmith_controller.world import Sources
 
 log = logging.getLogger(__name__)
 
-_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-JOIN_SECONDS = 20.0  # that looks under way have after SIGTERM
-SILENT = 600.0  # seconds without a sign of life after which a watch counts as dead; without an API server it tries each 30 s
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line."""
-
-    config: Path
-    kubeconfig: str
-    namespaces: tuple[str, ...]
-    leader_election: bool
-    lease_name: str
-    lease_namespace: str
-    workers: int
-    qps: float
-    burst: int
-    metrics_address: str
-    log_format: str
-    log_level: str
-
-
-def parse_options(arguments: Sequence[str] | None = None) -> Options:
-    """The options of a command line; exits with 2 and a usage message if it is wrong."""
-    formatter = argparse.ArgumentDefaultsHelpFormatter
-    parser = argparse.ArgumentParser(
-        "tunesmith-controller", description="Turns TrainingRequests into Jobs.", formatter_class=formatter
-    )
-    add = parser.add_argument
-    add(
-        "--config",
-        type=Path,
-        default=Path("/etc/tunesmith/config.yaml"),
-        metavar="FILE",
-        help="profiles and images, read at start",
-    )
-    add(
-        "--kubeconfig",
-        default=os.environ.get("KUBECONFIG", ""),
-        metavar="FILE",
-        help="how to reach the API server; empty: from inside a pod",
-    )
-    add("--namespaces", default="", metavar="A,B", help="namespaces whose requests are worked on; empty: all")
-    add(
-        "--leader-election",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="work only while holding the lease",
-    )
-    add("--lease-name", default="tunesmith-controller", metavar="NAME", help="name of the lease")
-    add(
-        "--lease-namespace",
-        default=_own_namespace(),
-        metavar="NAME",
-        help="namespace of the lease; the pod's own",
-    )
-    add(
-        "--workers",
-        type=_positive,
-        default=8,
-        metavar="N",
-        help="requests that are looked at at the same time",
-    )
-    add(
-        "--qps",
-        type=_rate,
-        default=100.0,
-        metavar="N",
-        help="calls to the API server a second; half of it at most for progress",
-    )
-    add(
-        "--burst",
-        type=_positive,
-        default=200,
-        metavar="N",
-        help="calls to the API server at once, after a pause",
-    )
-    add(
-        "--metrics-address",
-        default=":8080",
-        metavar="HOST:PORT",
-        type=_address,
-        help="for /metrics, /healthz and /readyz; :PORT is every address",
-    )
-    add("--log-format", choices=("text", "json"), default="text", help="how log lines look")
-    add(
-        "--log-level",
-        choices=("debug", "info", "warning", "error"),
-        default="info",
-        help="least level that is logged",
-    )
-    add(
-        "--version",
-        action="version",
-        version=f"tunesmith-controller {tunesmith.__version__}",
-        help="prints the version",
-    )
-    found = vars(parser.parse_args(arguments))
-    found["namespaces"] = tuple(
-        name for name in (part.strip() for part in found["namespaces"].split(",")) if name
-    )
-    return Options(**found)
+JOIN_SECONDS = 20.0  # after SIGTERM, for the looks at requests that have begun
+# Seconds without a sign of life after which a watch counts as dead; without an API server it tries each 30 s.
+SILENT = 600.0
 
 
 class Process:
-    """One replica: its caches from the start, its workers while it leads. `stop` may be set by a signal."""
+    """One replica: its caches are kept from the start, its workers run while it leads.
+
+    A signal may set `stop`.
+    """
 
     def __init__(self, options: Options, config: Config, decide: Reconcile = reconcile) -> None:
-        self._options, self.stop = options, threading.Event()
+        self._options = options
+        self.stop = threading.Event()
         self.lost = threading.Event()
         identity = f"{socket.gethostname()}_{uuid4().hex[:8]}"
         self.metrics = metrics = Metrics()
@@ -161,32 +64,31 @@ class Process:
         self._api = api = Api(transport, bucket, observe=metrics.called, stop=self.stop)
         self.caches = caches = Caches()
         self.queue: WorkQueue[Key] = WorkQueue(waited=metrics.queue_latency.observe)
-        share = (
-            options.qps / 4
-        )  # each for Events, for reads of progress and for the writes that these lead to: the rest is for work
-        self._notes, snapshots = EventWriter(api, identity, share), SnapshotReader(api)
+        # A quarter each for Events, for reads of progress and for the writes that these lead to; the rest is
+        # for work.
+        share = options.qps / 4
+        self._events = EventWriter(api, identity, share)
+        snapshots = SnapshotReader(api)
         self._progress = ProgressReader(api, caches.pods, self.queue.add, rate=share)
         self._elector = Elector(
-            api, options.lease_namespace, options.lease_name, identity, won=self._lead, lost=self._lose
-        )  # fmt: skip
-        executor = Executor(api, caches, snapshots, self._notes, self._leading)
-        turns = Turns({name: profile.limits for name, profile in config.profiles.items()})
-        self.loop = Loop(
-            Parts(
-                api,
-                caches,
-                self.queue,
-                snapshots,
-                EventReader(api),
-                turns,
-                executor,
-                metrics,
-                self._progress.known,
-                config,
-                decide,
-            ),
-            options.workers,
+            api,
+            namespace=options.lease_namespace,
+            name=options.lease_name,
+            identity=identity,
+            won=self._lead,
+            lost=self._lose,
         )
+        executor = Executor(api, caches, snapshots, self._events, self._leading)
+        parts = Parts(
+            sources=Sources(api, caches, snapshots, EventReader(api), self._progress.known),
+            queue=self.queue,
+            turns=Turns({name: profile.limits for name, profile in config.profiles.items()}),
+            executor=executor,
+            metrics=metrics,
+            config=config,
+            reconcile=decide,
+        )
+        self.loop = Loop(parts, options.workers)
         self._reflectors = [
             self._reflector(resource, cache, namespace, selector)
             for namespace in namespaces
@@ -199,13 +101,13 @@ class Process:
         metrics.watch_caches(caches.requests, caches.jobs, caches.pods, self.queue.depth, config.profiles)
 
     def run(self) -> int:
-        """Until `stop`, or until the lease is lost. Returns the exit code."""
+        """Runs until `stop` is set or the lease is lost; returns the exit code."""
         server = health.serve(
             self._options.metrics_address, self.metrics.registry, self._dead, self._not_ready
         )
         self.metrics.crd_missing_fields.set(check_installed(self._api))
         self.loop.listen()
-        self._notes.start()
+        self._events.start()
         for reflector in self._reflectors:
             reflector.start()
         if self._options.leader_election:
@@ -221,7 +123,7 @@ class Process:
         self.metrics.leader.set(0)
         if ended:
             self._elector.release()
-        else:  # it may still write: the lease has to run out before anybody else works
+        else:  # a worker may still write, so the lease has to expire before another replica works
             log.warning("a look at a request did not end in %d s; the lease is not released", JOIN_SECONDS)
         for reflector in self._reflectors:
             reflector.stop()
@@ -237,11 +139,14 @@ class Process:
         )
 
     def _lead(self) -> None:
-        """Works. If it cannot begin, another replica may: a leader that does nothing would be the worst."""
+        """Starts to work.
+
+        If that fails, another replica takes over: a leader that does nothing would be the worst case.
+        """
         try:
             self._begin()
         except Exception:
-            log.exception("the work cannot begin")
+            log.exception("the controller cannot start its work")
             self._lose()
 
     def _begin(self) -> None:
@@ -257,7 +162,10 @@ class Process:
         self._progress.start()
 
     def _lose(self) -> None:
-        """Ends the process before anybody else can hold the lease. What is under way is cut off: no write starts any more."""
+        """Ends the process before another replica can hold the lease.
+
+        Looks that have begun are cut off: no write starts now.
+        """
         self.metrics.leader.set(0)
         self.lost.set()
         self.stop.set()
@@ -273,7 +181,7 @@ class Process:
             for reflector in self._reflectors
             if reflector.ident and (not reflector.is_alive() or now - reflector.beat > SILENT)
         ]
-        threads: tuple[threading.Thread, ...] = (self._elector, self._notes, self._progress)
+        threads: tuple[threading.Thread, ...] = (self._elector, self._events, self._progress)
         ended = [
             f"{thread.name} has ended"
             for thread in threads
@@ -308,38 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     code = process.run()
     logging.shutdown()
-    os._exit(code)  # watches that wait for the API server must not hold the process up
-
-
-def _own_namespace() -> str:
-    try:
-        return _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
-    except OSError:
-        return os.environ.get("POD_NAMESPACE", "default")
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text!r}")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
-    return rate
-
-
-def _address(text: str) -> str:
-    try:
-        health.parse_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return text
+    os._exit(code)  # watches that wait for the API server must not keep the process alive
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Metrics:
     """All metrics, in a registry of their own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, which nobody reads
         self.registry = registry = CollectorRegistry()
         self.reconcile = Counter(
             "tunesmith_reconcile", "Looks at a request, by how they ended.", ["result"], registry=registry
@@ -78,16 +78,19 @@ class Metrics:
     def watch_caches(
         self, requests: Cache, jobs: Cache, pods: Cache, depth: Callable[[], int], profiles: Collection[str]
     ) -> None:
-        """Gauges that are read from the caches when somebody asks. `profiles`: those that there are; users may write any name."""
+        """Adds gauges that are computed from the caches when they are read.
+
+        `profiles`: the existing ones; users may write any name.
+        """
         self.queue_depth.set_function(depth)
         self.registry.register(_Caches({PLURAL: requests, "jobs": jobs, "pods": pods}, requests, profiles))
 
     def called(self, verb: str, resource: str, code: str) -> None:
-        """A call to the API server."""
+        """Counts a call to the API server."""
         self.api_requests.labels(verb, resource, code).inc()
 
     def decided(self, request: Object, decision: Decision) -> None:
-        """A decision was carried out: what has newly finished, and what has newly failed."""
+        """Counts what has newly finished and newly failed, once a decision is carried out."""
         status = request.get("status") or {}
         known = {(row["stage"], row["key"]) for row in status.get("finished") or ()}
         for row in decision.status.finished:
@@ -105,14 +108,16 @@ class Metrics:
 
 class _Caches(Collector):
     def __init__(self, caches: dict[str, Cache], requests: Cache, profiles: Collection[str]) -> None:
-        self._stores, self._requests, self._profiles = caches, requests, profiles
+        self._caches = caches
+        self._requests = requests
+        self._profiles = profiles
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
     def collect(self) -> Iterator[Metric]:
         sizes = GaugeMetricFamily("tunesmith_cache_objects", "Objects in the cache.", labels=["kind"])
-        for kind, cache in self._stores.items():
+        for kind, cache in self._caches.items():
             sizes.add_metric([kind], len(cache))
         yield sizes
         tally = Tally(

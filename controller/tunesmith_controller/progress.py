@@ -1,8 +1,9 @@
-"""Progress of running stages, from the tails of their pods' logs. Only the leader reads them.
+"""Reads the progress of running stages from the tails of their pods' logs. Only the leader does.
 
-Each running pod is read every `interval(n, rate) = max(10 s, n / rate)`, n being the running pods. With the built-in 25 reads a second, 250
-pods are read every 10 s, 1,000 every 40 s. A read that shows something new leads to one write of a status at most, so progress never
-costs more than `rate` API writes a second. Where reads take long, the next ones wait: none are lined up that nobody will be in time for.
+Each running pod is read every `interval(n, rate) = max(10 s, n / rate)`, where n is the number of running
+pods. With the built-in 25 reads a second, 250 pods are read every 10 s and 1,000 every 40 s. A read that
+shows something new leads to at most one write of a status, so progress never costs more than `rate` API
+writes a second. While reads take long, no further ones are queued.
 """
 
 import heapq
@@ -17,31 +18,24 @@ from tunesmith.events import Progress, parse
 from tunesmith.wire import CONTAINER
 from tunesmith_controller.api import Api, ApiError, Call, Timeout, Unreachable
 from tunesmith_controller.cache import Cache, Key, key_of
+from tunesmith_controller.caches import request_name
 from tunesmith_controller.decide.model import Object
+from tunesmith_controller.decide.objects import running, terminating, uid_of
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import POD_LOGS
-from tunesmith_controller.trim import request_name
 
 log = logging.getLogger(__name__)
 
 LEAST_INTERVAL = 10.0  # seconds between two reads of one pod
 TAIL_LINES, LIMIT_BYTES = 20, 65_536  # of one read
 READERS = 4  # reads at once: a kubelet that hangs must not hold up the others
-RARER = 5  # a pod that does not answer is asked half as often after each failure, down to every 32nd time
+RARER = 5  # after each failed read, a pod is read half as often, down to every 32nd time
 READ = Timeout(2.0, 5.0)
 
 
 def interval(pods: int, rate: float) -> float:
     """Seconds between two reads of one pod, when so many run."""
     return max(LEAST_INTERVAL, pods / rate)
-
-
-def running(pod: Object) -> bool:
-    """Whether the stage's container runs."""
-    if "deletionTimestamp" in pod["metadata"]:
-        return False
-    statuses = pod.get("status", {}).get("containerStatuses") or ()
-    return any(status["name"] == CONTAINER and "running" in status.get("state", {}) for status in statuses)
 
 
 def last_progress(tail: str) -> Progress | None:
@@ -54,7 +48,7 @@ def last_progress(tail: str) -> Progress | None:
 
 
 class ProgressReader(threading.Thread):
-    """Reads running pods in turn. `known`: by pod's uid. `changed` is told the request of a pod that got on."""
+    """Reads running pods in turn. `changed` is called with the request of a pod that has made progress."""
 
     def __init__(
         self,
@@ -66,10 +60,14 @@ class ProgressReader(threading.Thread):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="progress", daemon=True)
-        self._api, self._pods, self._changed, self._rate, self._clock = api, pods, changed, rate, clock
+        self._api = api
+        self._pods = pods
+        self._changed = changed
+        self._rate = rate
+        self._clock = clock
         self._bucket = TokenBucket(rate, max(1.0, rate), clock)
         self._due: list[tuple[float, str, Key]] = []
-        self._planned: set[str] = set()  # uids in `_due` or being read
+        self._scheduled: set[str] = set()  # uids in `_due` or being read
         self._known: dict[str, Progress] = {}
         self._failed: dict[str, int] = {}  # reads in a row that failed, by uid
         self._stopped = threading.Event()
@@ -84,7 +82,7 @@ class ProgressReader(threading.Thread):
         self._stopped.set()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Runs until `stop`."""
         free = threading.Semaphore(READERS)
         with ThreadPoolExecutor(READERS, "progress") as readers:
             while not self._stopped.wait(1.0):
@@ -95,22 +93,24 @@ class ProgressReader(threading.Thread):
                     readers.submit(self.read, key).add_done_callback(lambda _: free.release())
 
     def take_due(self, now: float) -> list[Key]:
-        """Pods that are to be read now; plans those that have begun to run, and forgets those that have ended."""
-        pods = {pod["metadata"]["uid"]: key_of(pod) for pod in self._pods.all() if running(pod)}
+        """Pods that are to be read now.
+
+        Schedules those that have started, and forgets those that have ended.
+        """
+        pods = {uid_of(pod): key_of(pod) for pod in self._pods.all() if _is_read(pod)}
         for uid in (self._known.keys() | self._failed.keys()) - pods.keys():
             self._known.pop(uid, None)
             self._failed.pop(uid, None)
         every = interval(len(pods), self._rate)
-        for uid in pods.keys() - self._planned:
-            self._planned.add(uid)
-            heapq.heappush(
-                self._due, (now + random.uniform(0, 1), uid, pods[uid])
-            )  # soon: a first figure matters most
+        for uid in pods.keys() - self._scheduled:
+            self._scheduled.add(uid)
+            soon = now + random.uniform(0, 1)  # the first figure matters most
+            heapq.heappush(self._due, (soon, uid, pods[uid]))
         ready = []
         while self._due and self._due[0][0] <= now:
             _, uid, key = heapq.heappop(self._due)
             if uid not in pods:
-                self._planned.discard(uid)
+                self._scheduled.discard(uid)
                 continue
             heapq.heappush(self._due, (now + every * random.uniform(1.0, 1.1), uid, key))
             ready.append(key)
@@ -119,18 +119,17 @@ class ProgressReader(threading.Thread):
     def read(self, key: Key) -> None:
         """Reads one pod's tail."""
         pod = self._pods.get(key)
-        if pod is None or not running(pod) or self._stopped.is_set():
+        if pod is None or not _is_read(pod) or self._stopped.is_set():
             return
         query = {"container": CONTAINER, "tailLines": str(TAIL_LINES), "limitBytes": str(LIMIT_BYTES)}
-        uid = pod["metadata"]["uid"]
-        if random.random() > 2.0 ** -min(
-            RARER, self._failed.get(uid, 0)
-        ):  # pods of a dead node must not keep the readers
+        uid = uid_of(pod)
+        # The pods of a dead node must not keep the readers.
+        if random.random() > 2.0 ** -min(RARER, self._failed.get(uid, 0)):
             return
-        if uid in self._known:  # what is older than the last read says nothing new
-            query["sinceSeconds"] = str(int(2 * interval(len(self._planned), self._rate)) + 10)
+        if uid in self._known:  # lines from before the last read are not new
+            query["sinceSeconds"] = str(int(2 * interval(len(self._scheduled), self._rate)) + 10)
         try:
-            found = last_progress(self._api.text(Call("get", POD_LOGS, key[0], key[1], query=query), READ))
+            progress = last_progress(self._api.text(Call("get", POD_LOGS, key[0], key[1], query=query), READ))
         except (ApiError, Unreachable) as error:
             log.debug("no progress of pod %s/%s: %s", *key, error)
             self._failed[uid] = self._failed.get(uid, 0) + 1
@@ -139,6 +138,10 @@ class ProgressReader(threading.Thread):
             log.exception("no progress of pod %s/%s", *key)
             return
         self._failed.pop(uid, None)
-        if found is not None and found != self._known.get(uid):
-            self._known[uid] = found
+        if progress is not None and progress != self._known.get(uid):
+            self._known[uid] = progress
             self._changed((key[0], request_name(pod)))
+
+
+def _is_read(pod: Object) -> bool:
+    return running(pod) and not terminating(pod)

@@ -1,8 +1,9 @@
-"""Keeps a cache equal to what the API server holds: list once, then watch, and list again when the server has forgotten where we were.
+"""Keeps a cache equal to what the API server holds: lists once, then watches.
 
-Three layers, one kind of failure each. `_watch` is one HTTP request: it ends, or raises. `_follow` knows 410: the version is lost, list
-again. `run` knows the rest: wait, longer each time, and go on from the last version seen; the wait is reset by progress only, since a
-server that accepts and ends each watch at once would be asked thousands of times a second otherwise (seen with the client's informer).
+Three layers handle one kind of failure each. `_watch` is one HTTP request: it ends, or raises. `_follow`
+handles 410: the version has expired, so it lists again. `run` handles the rest: it waits, longer each time,
+and continues from the last version seen. Only progress resets the wait: a server that accepts each watch and
+ends it at once would otherwise be asked thousands of times a second (seen with the client's informer).
 """
 
 import json
@@ -25,9 +26,10 @@ PAGE = 500  # objects of a list at once; client-go's size
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds; tests use shorter ones. A server ends a watch after `watch`, drawn anew each time so that not all come back together.
+    """Seconds; tests use shorter ones.
 
-    The server sends a bookmark each minute, so a socket that is silent for `silence` is dead and is opened again.
+    The server ends a watch after `watch`, drawn anew each time so that not all of them come back together. It
+    sends a bookmark each minute, so a socket that is silent for `silence` is dead and is opened again.
     """
 
     watch: tuple[float, float] = (240.0, 480.0)
@@ -39,14 +41,18 @@ class Clock:
 
 @dataclass(frozen=True)
 class Observer:
-    """Who counts: `restarted(reason)` for each watch that ended, `listed()` for each list."""
+    """Counts: `restarted(reason)` is called for each watch that ended, `listed()` for each list."""
 
     restarted: Callable[[str], None] = lambda _reason: None
     listed: Callable[[], None] = lambda: None
 
 
 class Reflector(threading.Thread):
-    """One resource, in one namespace or in all (""), into a cache that others may fill too. `synced` is set after the first list."""
+    """One resource, in one namespace or in all (""), into a cache that is written by others too.
+
+    `synced` is set after the first list; `beat` is when the loop was last seen to move, for the liveness
+    probe.
+    """
 
     def __init__(
         self,
@@ -59,25 +65,31 @@ class Reflector(threading.Thread):
         clock: Clock = Clock(),
         observer: Observer = Observer(),
     ) -> None:
-        super().__init__(
-            name=f"reflector-{resource.plural}{'-' + namespace if namespace else ''}", daemon=True
-        )
-        self._api, self._resource, self._store = api, resource, cache
-        self._namespace, self._selector, self._clock, self._observer = namespace, selector, clock, observer
-        self._version = ""  # "" when the next step is a list
-        self.synced, self.stopped = threading.Event(), threading.Event()
-        self.beat = time.monotonic()  # when the loop was last seen to move, for the liveness probe
+        super().__init__(name="-".join(filter(None, ("reflector", resource.plural, namespace))), daemon=True)
+        self._api = api
+        self._resource = resource
+        self._cache = cache
+        self._namespace = namespace
+        self._selector = selector
+        self._clock = clock
+        self._observer = observer
+        self._version = ""  # empty when the next step is a list
+        self.synced = threading.Event()
+        self.stopped = threading.Event()
+        self.beat = time.monotonic()
 
     def stop(self) -> None:
-        """Ends the loop at its next step; a watch that waits ends with the process."""
+        """Ends the loop at its next step; a waiting watch ends with the process."""
         self.stopped.set()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Runs until `stop`."""
         failures = 0
         while not self.stopped.is_set():
             self.beat = started = time.monotonic()
-            progress, reason, least = False, "ended", 0.0
+            progress = False
+            reason = "ended"
+            least = 0.0
             try:
                 for _ in self._follow():
                     progress = True
@@ -85,15 +97,18 @@ class Reflector(threading.Thread):
                     if self.stopped.is_set():
                         return
             except Gone:
-                self._version, reason = "", "gone"
+                reason = "gone"
+                self._version = ""
             except Unreachable as error:
                 reason = "unreachable"
                 log.info("%s: %s", self.name, error)
             except ApiError as error:
-                reason, least = str(error.status), error.retry_after
+                reason = str(error.status)
+                least = error.retry_after
                 log.warning("%s: %s", self.name, error)
             except Exception:
-                reason, self._version = "error", ""  # a mistake of ours must not stop the cache for good
+                reason = "error"
+                self._version = ""  # a bug must not stop the cache for good
                 log.exception("%s: unexpected; lists again", self.name)
             self._observer.restarted(reason)
             if reason == "ended" and (progress or time.monotonic() - started > self._clock.healthy):
@@ -104,7 +119,7 @@ class Reflector(threading.Thread):
             self.stopped.wait(max(least, min(high, low * 2 ** (failures - 1)) * random.uniform(0.5, 1)))
 
     def _follow(self) -> Iterator[None]:
-        """Lists if need be, then one watch; yields at each sign of life."""
+        """Lists if necessary, then makes one watch; yields at each sign of life."""
         if not self._version:
             self._version = self._list()
             self.synced.set()
@@ -113,33 +128,36 @@ class Reflector(threading.Thread):
             item = event["object"]
             match event["type"]:
                 case "ADDED" | "MODIFIED":
-                    self._store.put_event(item)
+                    self._cache.put_event(item)
                 case "DELETED":
-                    self._store.remove(item)
+                    self._cache.remove(item)
                 case "ERROR":
                     raise error_of(int(item.get("code") or 500), json.dumps(item).encode())
                 case _:
-                    pass  # a BOOKMARK: nothing but a version
+                    pass  # a BOOKMARK, which only carries a version
             self._version = item["metadata"]["resourceVersion"]
             yield
 
     def _list(self) -> str:
-        """Fills the cache, removes from it what is gone, and returns the version to watch from. Raises Gone if a page has expired."""
+        """Fills the cache, removes what is gone, and returns the version to watch from.
+
+        Raises Gone if a page has expired.
+        """
         seen: set[Key] = set()
         token = ""
         while True:
             query = {"limit": str(PAGE)} | ({"continue": token} if token else {})
             page = self._api.send(self._call("list", query), Timeout(read=self._clock.list_read))
             for item in page.get("items") or ():
-                # the items of a list of a built-in kind carry neither
+                # The items in a list of a built-in kind lack both.
                 item.setdefault("apiVersion", page.get("apiVersion", ""))
                 item.setdefault("kind", self._resource.kind)
                 seen.add(key_of(item))
-                self._store.put(item)
+                self._cache.put(item)
             self.beat = time.monotonic()
             token = page["metadata"].get("continue") or ""
             if not token:
-                self._store.keep_only(self._namespace, seen)
+                self._cache.keep_only(self._namespace, seen)
                 return str(page["metadata"]["resourceVersion"])
 
     def _watch(self, version: str) -> Iterator[dict[str, Any]]:
@@ -157,7 +175,7 @@ class Reflector(threading.Thread):
             try:
                 event: dict[str, Any] = json.loads(line)
             except ValueError as error:
-                raise Unreachable(f"watch {self._resource.name}: a line is no JSON") from error
+                raise Unreachable(f"watch {self._resource.name}: a line is not JSON") from error
             yield event
 
     def _call(self, verb: Any, query: Mapping[str, str]) -> Call:

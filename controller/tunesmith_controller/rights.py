@@ -1,4 +1,7 @@
-"""What the controller asks of the API server: resources, and every verb it uses with its reason. Data; the chart's rules come from it."""
+"""What the controller may ask of the API server: every verb on every resource, with its reason.
+
+The chart's rules come from it.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,11 +32,10 @@ class Resource:
         """Path of an object, or of the collection without a name: of all namespaces without a namespace."""
         parts = [f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"]
         parts += ["namespaces", namespace] if self.namespaced and namespace else []
-        parts += (
-            [self.plural]
-            + ([name] if name else [])
-            + ([self.subresource] if name and self.subresource else [])
-        )
+        parts.append(self.plural)
+        if name:
+            parts.append(name)
+            parts += [self.subresource] if self.subresource else []
         return "/".join(parts)
 
 
@@ -54,13 +56,16 @@ DEFINITIONS = Resource(
 
 @dataclass(frozen=True)
 class Right:
-    """One verb on one resource, and what breaks without it. `scope`: `requests` is the watched namespaces, `lease` the controller's own."""
+    """One verb on one resource, and what it is for.
+
+    `scope`: `requests` is the watched namespaces, `lease` the controller's own; `names`: only these objects.
+    """
 
     resource: Resource
     verb: Verb
     why: str
     scope: Scope = "requests"
-    names: tuple[str, ...] = ()  # only these objects
+    names: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, Verb]:

@@ -1,4 +1,4 @@
-"""The World of a request: what the caches hold about it, and the little that has to be asked for."""
+"""Gathers the World of a request: what the caches hold about it, and the little that has to be asked for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,80 +8,58 @@ from typing import Any
 from tunesmith.events import Progress
 from tunesmith_controller.api import Api, Call, NotFound
 from tunesmith_controller.cache import Cache
+from tunesmith_controller.caches import Caches, referenced, run_of
 from tunesmith_controller.decide.admission import has_a_job
 from tunesmith_controller.decide.model import Object, Other, World
-from tunesmith_controller.decide.objects import read_status
+from tunesmith_controller.decide.objects import created, name_of, owner_uids, read_status, status_of, uid_of
 from tunesmith_controller.event_reader import EventReader, stuck
 from tunesmith_controller.rights import JOBS
 from tunesmith_controller.snapshot_reader import SnapshotReader
-from tunesmith_controller.trim import (
-    owners,
-    pod_belongs,
-    referenced,
-    references,
-    request_label,
-    run_of,
-    same_run,
-    trim_job,
-    trim_pod,
-    trim_request,
-)
+from tunesmith_controller.trim import trim_job
 
 
-class Caches:
-    """The three stores."""
+@dataclass(frozen=True)
+class Sources:
+    """What a World is gathered from. `progress`: by the uid of a pod."""
 
-    def __init__(self) -> None:
-        self.requests = Cache(trim_request, {"references": references, "run": same_run})
-        self.jobs = Cache(trim_job, {"owner": owners})
-        self.pods = Cache(trim_pod, {"request": request_label})
-
-    def jobs_of(self, request: Object) -> list[Object]:
-        """Jobs of a request, by its uid."""
-        return self.jobs.by("owner", request["metadata"]["uid"])
-
-    def pods_of(self, request: Object, jobs: list[Object]) -> list[Object]:
-        """Pods of a request, by its uid."""
-        metadata = request["metadata"]
-        found = self.pods.by("request", f"{metadata['namespace']}/{metadata['name']}")
-        return [pod for pod in found if pod_belongs(pod, request, jobs)]
+    api: Api
+    caches: Caches
+    snapshots: SnapshotReader
+    events: EventReader
+    progress: Mapping[str, Progress]
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """A World without its turn, and the seconds after which something that no watch tells may have changed."""
+    """A World without its turn.
+
+    `again`: seconds after which something that no watch reports may have changed.
+    """
 
     world: World
     again: float | None = None
 
 
-def gather(
-    api: Api,
-    caches: Caches,
-    snapshots: SnapshotReader,
-    troubles: EventReader,
-    request: Object,
-    now: datetime,
-    *,
-    progress: Mapping[str, Progress],
-    failed_to_create: str = "",
-) -> Gathered:
-    """Everything about a request. Raises ApiError or Unreachable if something that matters cannot be read for now."""
+def gather(sources: Sources, request: Object, now: datetime, *, failed_to_create: str = "") -> Gathered:
+    """Everything about a request.
+
+    Raises ApiError or Unreachable if something that matters cannot be read now.
+    """
+    caches = sources.caches
     jobs = caches.jobs_of(request)
-    jobs += _lost(api, caches, request, jobs)
+    jobs += _missing_jobs(sources, request, jobs)
     pods = caches.pods_of(request, jobs)
-    objects, again = stuck(jobs, pods, now)
+    suspects, again = stuck(jobs, pods, now)
+    uids = [uid_of(pod) for pod in pods]
     world = World(
         request=request,
         jobs=jobs,
         pods=pods,
-        snapshot=snapshots.of(request),
+        snapshot=sources.snapshots.of(request),
         others=others(caches.requests, request),
         run_taken_by=run_taken_by(caches.requests, request),
-        progress={
-            uid: told for pod in pods if (told := progress.get(uid := pod["metadata"]["uid"])) is not None
-        },
-        events=troubles.events(request["metadata"]["namespace"], objects),
+        progress={uid: sources.progress[uid] for uid in uids if uid in sources.progress},
+        events=sources.events.events(request["metadata"]["namespace"], suspects),
         failed_to_create=failed_to_create,
     )
     return Gathered(world, again)
@@ -89,62 +67,67 @@ def gather(
 
 def others(requests: Cache, request: Object) -> dict[str, Other]:
     """The requests that this one reads from, as far as they exist."""
-    found: dict[str, Other] = {}
+    existing: dict[str, Other] = {}
     for name in referenced(request):
         other = requests.get((request["metadata"]["namespace"], name))
-        if other is None:
-            continue
-        status: Mapping[str, Any] = other.get("status") or {}
-        current = status.get("observedGeneration") == other["metadata"].get("generation")
-        done = [
-            row["name"] for row in status.get("stages") or () if current and row.get("phase") == "Succeeded"
-        ]
-        found[name] = Other(
-            run=status.get("run") or "",
-            finished=frozenset(done),
-            failed=current and status.get("phase") == "Failed",
-        )
-    return found
+        if other is not None:
+            existing[name] = _other(other)
+    return existing
+
+
+def _other(request: Object) -> Other:
+    status = status_of(request)
+    if not _is_current(request):
+        return Other(run=status.get("run") or "")
+    rows: list[Mapping[str, Any]] = list(status.get("stages") or ())
+    return Other(
+        run=status.get("run") or "",
+        finished=frozenset(row["name"] for row in rows if row.get("phase") == "Succeeded"),
+        failed=status.get("phase") == "Failed",
+    )
 
 
 def run_taken_by(requests: Cache, request: Object) -> str:
-    """Name of a request that works on the same run, or of an older one that wants to. Empty if there is none."""
-    mine = _age_of(request)
-    for other in sorted(
-        requests.by("run", f"{request['metadata']['namespace']}/{run_of(request)}"), key=_age_of
-    ):
-        if other["metadata"]["uid"] == request["metadata"]["uid"]:
+    """Name of a request that works on the same run, or of an older one that wants to; empty without one."""
+    age = _age_of(request)
+    same_run = requests.by("run", f"{request['metadata']['namespace']}/{run_of(request)}")
+    for other in sorted(same_run, key=_age_of):
+        if uid_of(other) == uid_of(request):
             continue
-        status = other.get("status") or {}
-        over = status.get("phase") in ("Succeeded", "Failed") and status.get("observedGeneration") == other[
-            "metadata"
-        ].get("generation")
-        if has_a_job(read_status(other)) or (_age_of(other) < mine and not over):
-            return str(other["metadata"]["name"])
+        ended = _is_current(other) and status_of(other).get("phase") in ("Succeeded", "Failed")
+        if has_a_job(read_status(other)) or (_age_of(other) < age and not ended):
+            return name_of(other)
     return ""
 
 
-def _lost(api: Api, caches: Caches, request: Object, jobs: list[Object]) -> list[Object]:
-    """Asks for Jobs that the status says run, but that the cache lacks; those that there are.
+def _is_current(request: Object) -> bool:
+    """Whether the status is about the present generation."""
+    return bool(status_of(request).get("observedGeneration") == request["metadata"].get("generation"))
 
-    The caches are filled by watches of their own. That of Jobs may be behind that of requests, most of all in a new leader: such a Job
-    would be taken for lost, and its stage would get a second one.
+
+def _missing_jobs(sources: Sources, request: Object, jobs: list[Object]) -> list[Object]:
+    """The Jobs that run according to the status but are not in the cache, as far as the API server has them.
+
+    Each cache is filled by a watch of its own. The watch of Jobs may be behind that of requests, most of all
+    in a new leader: such a Job would be taken for lost, and its stage would get a second one.
     """
-    metadata, known = request["metadata"], {job["metadata"]["name"] for job in jobs}
-    found = []
-    for row in (request.get("status") or {}).get("stages") or ():
-        if row.get("phase") in ("Running", "Stopping") and row.get("job") and row["job"] not in known:
-            try:
-                job = api.send(Call("get", JOBS, metadata["namespace"], row["job"]))
-            except NotFound:
-                continue
-            if metadata["uid"] in owners(job):
-                caches.jobs.put_answer(
-                    job
-                )  # which a list that began before the Job was made may have taken for gone
-                found.append(trim_job(job))
-    return found
+    namespace = request["metadata"]["namespace"]
+    known = {name_of(job) for job in jobs}
+    missing = []
+    for row in status_of(request).get("stages") or ():
+        name = row.get("job")
+        if not name or name in known or row.get("phase") not in ("Running", "Stopping"):
+            continue
+        try:
+            job = sources.api.send(Call("get", JOBS, namespace, name))
+        except NotFound:
+            continue
+        if uid_of(request) in owner_uids(job):
+            # A list that began before the Job was created may have taken it for gone.
+            sources.caches.jobs.put_answer(job)
+            missing.append(trim_job(job))
+    return missing
 
 
 def _age_of(request: Object) -> tuple[str, str]:
-    return request["metadata"].get("creationTimestamp", ""), request["metadata"]["uid"]
+    return created(request), uid_of(request)

@@ -1,4 +1,4 @@
-"""A control plane with the CustomResourceDefinition, and a way to ask it about a request without storing it."""
+"""A control plane with the CustomResourceDefinition, and a way to validate a request without storing it."""
 
 import json
 import re
@@ -15,13 +15,14 @@ from tunesmith.wire import GROUP, PLURAL, VERSION
 
 __all__ = ["control_plane"]
 
-# What it says beside the faults: that rules come after fields, and a second time that a number is no whole one.
+# What it says beside the faults: that rules come after fields, and a second time that a number is no whole
+# one.
 _BESIDE = re.compile(r"some validation rules were not checked|Checked value must be of type integer")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that the API server refuses: the field's path, its word for the kind of fault, what it says."""
+    """One thing that the API server refuses: the field's path, the kind of fault, the message."""
 
     path: str
     kind: str

@@ -1,4 +1,4 @@
-"""The API server and `tunesmith.request.parse` refuse the same requests, at the same field, for the same reason."""
+"""The API server and `tunesmith.request.parse` refuse the same requests, at the same fields."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the one takes the other takes: the examples, and any value at, below and above every bound of the schema."""
+"""API server and parser accept the same: the examples, and values at, below and above every bound."""
 
 import copy
 import json
@@ -151,7 +151,7 @@ def test_both_agree_on_any_spec(spec, server):
 
 
 def _field(path):
-    """Without what is in a list: of a list that is too long and has a bad item, one names the list and the other the item."""
+    """Without the items of lists: of a list with two faults, one names the list, the other the item."""
     return path.partition("[")[0]
 
 

@@ -1,4 +1,4 @@
-"""What people see with kubectl: explain, get, wait; with each state of tests/contract/statuses written by a patch."""
+"""What people see with kubectl: explain, get, wait, with each state of tests/contract/statuses."""
 
 import json
 import os
@@ -123,7 +123,8 @@ def test_the_lines_of_the_page_on_gitops_end_on_success_and_on_failure(name, say
     [lines] = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     wrapper = tmp_path / "kubectl"
     wrapper.write_text(
-        f'#!/bin/sh\nexec {program("kubectl")} --kubeconfig={server.plane.kubeconfig} -n {states[name]} "$@"\n'
+        f"#!/bin/sh\nexec {program('kubectl')} --kubeconfig={server.plane.kubeconfig} -n {states[name]} "
+        '"$@"\n'
     )
     wrapper.chmod(0o755)
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}

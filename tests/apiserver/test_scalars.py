@@ -112,7 +112,7 @@ def test_a_scalar_reads_alike(number, text, as_kubernetes_reads_them):
 
 
 def _as_json_has_it(value):
-    """With its type; but beyond 2^53 JSON has no other numbers than floats, whether they are written with a point or not."""
+    """With its type; but beyond 2^53 every number of JSON is a float, with a point or without."""
     return (
         ("number", float(value))
         if type(value) in (int, float) and abs(value) >= 2**53

@@ -1,7 +1,9 @@
-"""Which requests may run: a profile's limits, in total and per namespace; namespaces take turns, and in each the oldest goes first.
+"""Which requests may run, by the limits of their profile.
 
-The answer holds for the candidates as they are. The caller books each one that it starts and asks again, so that no place is given away
-twice.
+The limits hold in total and per namespace. Namespaces take turns, and in each the oldest request goes first.
+
+The answer holds for the candidates as they are. The caller books each one that it starts and asks again, so
+that no place is given away twice.
 """
 
 from collections import Counter
@@ -18,8 +20,9 @@ from tunesmith_controller.decide.model import Turn
 class Candidate:
     """A request that has not ended, as admission sees it.
 
-    `created`: RFC 3339, which sorts by time. `at_work`: holds a place; `gpu`: has a live Job with a GPU; `generating`: has a live Job
-    that asks the teacher; `waits_for_gpu`: has a stage that a GPU limit holds back.
+    `created`: RFC 3339, which sorts by time. `at_work`: holds a place; `gpu`: has a live Job with a GPU;
+    `generating`: has a live Job that asks the teacher; `waits_for_gpu`: has a stage that a GPU limit holds
+    back.
     """
 
     uid: str
@@ -34,7 +37,7 @@ class Candidate:
 
 
 def turns(candidates: Sequence[Candidate], limits: Mapping[str, Limits]) -> dict[str, Turn]:
-    """For each candidate's uid: whether it may run, or else its place in the queue of its profile; and its share of the teacher."""
+    """For each candidate's uid: whether it may run, its place in the queue, and its share of the teacher."""
     turns: dict[str, Turn] = {}
     for profile in {candidate.profile for candidate in candidates}:
         of_profile = [candidate for candidate in candidates if candidate.profile == profile]
@@ -45,7 +48,8 @@ def turns(candidates: Sequence[Candidate], limits: Mapping[str, Limits]) -> dict
 def holds_a_place(status: Status) -> bool:
     """Whether a request counts as running though it may have no Job at this moment.
 
-    It keeps its place while it waits for a GPU between two stages; a suspended, refused or finished one has none.
+    It keeps its place while it waits for a GPU between two stages; a suspended, refused or finished one has
+    none.
     """
     if status.phase not in ("Pending", "Queued", "Running"):
         return False
@@ -86,9 +90,10 @@ def _of_profile(candidates: Sequence[Candidate], limits: Limits) -> dict[str, Tu
 def _take(
     waiting: Sequence[Candidate], at_work: Mapping[str, int], free: int | None, each: int
 ) -> list[Candidate]:
-    """The candidates that may start, in their order: each time the oldest of the namespace with the fewest running.
+    """The candidates that may start, in order: each time the oldest of the namespace with the fewest running.
 
     `free`: places in total, `each`: places of one namespace; None and 0 are unlimited.
+
     """
     counts = Counter(at_work)
     lines: dict[str, list[Candidate]] = {}
@@ -106,7 +111,10 @@ def _take(
 
 
 def _gpu_turns(candidates: Sequence[Candidate], limits: Limits) -> dict[str, str]:
-    """Why a candidate may not start a Job with a GPU; empty if it may. Free GPUs go to those that wait for one first."""
+    """Why a candidate may not start a Job with a GPU; empty if it may.
+
+    Free GPUs go to those that wait for one first.
+    """
     holders = [candidate for candidate in candidates if candidate.gpu]
     counts = Counter(candidate.namespace for candidate in holders)
     free = _free(limits.gpu_jobs, len(holders))
@@ -120,7 +128,8 @@ def _gpu_turns(candidates: Sequence[Candidate], limits: Limits) -> dict[str, str
         if candidate.gpu or candidate.uid in chosen:
             why = ""
         elif each and taken[space] >= each:
-            why = f"namespace {space} runs {counts[space]} of the {each} Jobs with a GPU that its profile allows at once"
+            running = f"{counts[space]} of the {each} Jobs with a GPU"
+            why = f"namespace {space} runs {running} that its profile allows at once"
         elif free is not None and len(chosen) >= free:
             why = f"profile {candidate.profile} runs {len(holders)} of its {limits.gpu_jobs} Jobs with a GPU"
         else:
@@ -132,7 +141,8 @@ def _gpu_turns(candidates: Sequence[Candidate], limits: Limits) -> dict[str, str
 def _why(candidate: Candidate, limits: Limits, in_namespace: int) -> str:
     each = limits.requests_per_namespace
     if each and in_namespace >= each:
-        return f"namespace {candidate.namespace} has reached the limit of profile {candidate.profile} (limits.requestsPerNamespace: {each})"
+        limit = f"the limit of profile {candidate.profile} (limits.requestsPerNamespace: {each})"
+        return f"namespace {candidate.namespace} has reached {limit}"
     return f"profile {candidate.profile} has reached its limit (limits.requests: {limits.requests})"
 
 

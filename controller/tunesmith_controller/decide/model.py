@@ -1,4 +1,7 @@
-"""What `reconcile` reads and what it returns: plain data. The shell gathers a `World` and carries out a `Decision`."""
+"""What `reconcile` reads and what it returns: plain data.
+
+The shell gathers a `World` and carries out a `Decision`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +19,7 @@ Object = Mapping[str, Any]  # a Kubernetes object as JSON
 
 
 class Frozen(Settings):
-    """What a request's ConfigMap holds in addition to the snapshot: the profile, and the state of the request when it was frozen."""
+    """What a request's ConfigMap holds in addition to the snapshot."""
 
     generation: int
     """Generation of the request."""
@@ -39,7 +42,10 @@ class SnapshotMap:
 
 @dataclass(frozen=True)
 class Event:
-    """A Kubernetes Event about a Job or pod, cut down. Only there does the Job controller report that a quota is used up."""
+    """A Kubernetes Event about a Job or pod, cut down.
+
+    Only there does the Job controller report that a quota is used up.
+    """
 
     reason: str
     message: str
@@ -49,8 +55,9 @@ class Event:
 class Turn:
     """What admission says about a request.
 
-    `place`: in the queue, 0 if it may run; `why`: the limit that it waits for. `gpu`: whether another Job with a GPU may start;
-    `gpu_why`: the limit otherwise. `teacher_rate`: requests a minute that its Job may send to the teacher; 0: unlimited.
+    `place`: in the queue, 0 if it may run; `why`: the limit that it waits for. `gpu`: whether another Job
+    with a GPU may start; `gpu_why`: the limit otherwise. `teacher_rate`: requests a minute that its Job may
+    send to the teacher; 0: unlimited.
     """
 
     place: int = 0
@@ -74,10 +81,13 @@ class Other:
 
 @dataclass(frozen=True)
 class World:
-    """Everything that one decision is made on. Jobs and pods are those of the request's uid only, cut down to what is read.
+    """Everything that one decision is made on.
 
-    `others`: by name, without those that do not exist; `run_taken_by`: another request that works on the same run; `progress`: by the uid
-    of a pod; `events`: by the uid of a Job or pod that makes no progress; `failed_to_create`: why the API server refused the last create.
+    Jobs and pods are those of the request's uid only, cut down to what is read.
+
+    `others`: by name, without those that do not exist; `run_taken_by`: another request that works on the same
+    run; `progress`: by the uid of a pod; `events`: by the uid of a Job or pod that makes no progress;
+    `failed_to_create`: why the API server refused the last create.
     """
 
     request: Object
@@ -102,7 +112,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Share:
-    """A running pod, with its uid as a precondition, and the requests a minute that it may send to the teacher from now on."""
+    """A running pod, with its uid as a precondition, and its new share of the teacher's requests a minute."""
 
     pod: str
     uid: str
@@ -122,12 +132,14 @@ class Note:
 class Decision:
     """What is to be done, in this order: the snapshot's ConfigMap, status, deletes, Jobs, shares, events.
 
-    The status comes before the Job, with the resourceVersion that was read, even if nothing in it has changed: it names the Job that is
-    about to be created. So a second leader that read the same status fails before it creates one, and a create that was lost is repeated
-    under the same name. The snapshot comes before the status that names it.
+    The status comes before the Job, with the resourceVersion that was read, even if nothing in it has
+    changed: it names the Job that is about to be created. So a second leader that read the same status fails
+    before it creates one, and a create that was lost is repeated under the same name. The snapshot comes
+    before the status that names it.
 
-    `creates`: the ConfigMap first; `requeue_after`: seconds; `delete_request`: it has expired. The rest is for admission: `at_work`, it
-    counts against the limits; `gpu` and `generating`, it has or is about to create a live Job with a GPU, or one that asks the teacher.
+    `creates`: the ConfigMap first; `requeue_after`: seconds; `delete_request`: it has expired. The rest is
+    for admission: `at_work`, it counts against the limits; `gpu` and `generating`, it has or is about to
+    create a live Job with a GPU, or one that asks the teacher.
     """
 
     status: Status

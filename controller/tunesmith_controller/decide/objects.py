@@ -1,4 +1,7 @@
-"""The readers of Kubernetes objects: what a request, its Jobs and its pods show. Everything else asks these."""
+"""The readers of Kubernetes objects: what a request, its Jobs and its pods show.
+
+Everything else asks these.
+"""
 
 import contextlib
 import json
@@ -116,7 +119,10 @@ def identity(request: Object) -> Identity:
 
 
 def read_status(request: Object) -> Status:
-    """The status as it was last written, without what only a newer controller knows. One that cannot be read is as good as none."""
+    """The status as it was last written, without what only a newer controller knows.
+
+    One that cannot be read is as good as none.
+    """
     written = request.get("status")
     if not written:
         return Status()
@@ -218,7 +224,7 @@ def terminated(pod: Object) -> Mapping[str, Any]:
 
 
 def result_of(pod: Object) -> Result | None:
-    """What the stage reported at its end, in its termination message or the end of its log; None if neither holds a result."""
+    """The result in the stage's termination message or the end of its log; None if there is none."""
     return result_in(str(terminated(pod).get("message") or ""))
 
 
@@ -246,7 +252,7 @@ def succeeded(pods: Sequence[Object]) -> bool:
 
 
 def fails_its_job(pods: Sequence[Object]) -> bool:
-    """Whether the newest pod has ended with a code on which its Job gives up by itself, as soon as it has seen it."""
+    """Whether the newest pod has ended with a code on which its Job gives up by itself in a moment."""
     return bool(pods) and terminated(pods[-1]).get("exitCode") in _GIVES_UP
 
 

@@ -1,4 +1,7 @@
-"""What is said of a Job that fails or does not get on. Inputs are statuses and events as Kubernetes writes them."""
+"""What is said of a Job that fails or does not get on.
+
+Inputs are statuses and events as Kubernetes writes them.
+"""
 
 from datetime import UTC, datetime
 
@@ -36,7 +39,8 @@ def gave_up(failed=4):
 
 
 def failed_at_once():
-    message = "Container stage for pod team/riddles-train-0a1b2c3d-x7k2p failed with exit code 78 matching FailJob rule at index 0"
+    pod = "team/riddles-train-0a1b2c3d-x7k2p"
+    message = f"Container stage for pod {pod} failed with exit code 78 matching FailJob rule at index 0"
     return job({"type": "Failed", "reason": "PodFailurePolicy", "message": message}, failed=1)
 
 
@@ -95,7 +99,10 @@ MEMORY = (
     "on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too"
 )
 SAVED = "a new pod continues from what is saved; there is nothing to do"
-GPU_NODES = "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` shows which nodes have any"
+GPU_NODES = (
+    "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` "
+    "shows which nodes have any"
+)
 FORBIDDEN = 'Error creating: pods "riddles-train-0a1b2c3d-" is forbidden: '
 
 PODS = {  # the Job's only pod, its events -> the finding of a Job that has not given up
@@ -138,7 +145,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "NoGPU",
             "training.device is cuda, and no GPU is visible",
-            "set spec.stages.train.resources.limits.nvidia.com/gpu to 1 (now it is 0), or spec.training.device to cpu",
+            "set spec.stages.train.resources.limits.nvidia.com/gpu to 1 (now it is 0), or "
+            "spec.training.device to cpu",
             POD,
         ),
     ),
@@ -157,7 +165,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         pod(
             **waiting(
                 "ErrImagePull",
-                'failed to pull and unpack image "registry.example/train:1": failed to resolve reference "registry.example/train:1": '
+                'failed to pull and unpack image "registry.example/train:1": failed to resolve reference '
+                '"registry.example/train:1": '
                 "rpc error: code = NotFound desc = registry.example/train:1: not found",
             )
         ),
@@ -173,7 +182,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         pod(
             **waiting(
                 "ImagePullBackOff",
-                'Back-off pulling image "registry.example/train:1": ErrImagePull: rpc error: code = NotFound desc = '
+                'Back-off pulling image "registry.example/train:1": ErrImagePull: rpc error: code = '
+                "NotFound desc = "
                 "registry.example/train:1: not found",
             )
         ),
@@ -191,7 +201,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
             Event("Pulling", 'Pulling image "registry.example/train:1"'),
             Event(
                 "Failed",
-                'Failed to pull image "registry.example/train:1": rpc error: code = Unknown desc = pull access denied',
+                'Failed to pull image "registry.example/train:1": rpc error: code = Unknown desc = pull '
+                "access denied",
             ),
             Event("Failed", "Error: ErrImagePull"),
         ),
@@ -222,7 +233,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "SecretMissing",
             "Secret store of namespace team does not exist",
-            "create it with `kubectl -n team create secret generic store --from-literal=KEY=…`; the pod then starts by itself",
+            "create it with `kubectl -n team create secret generic store --from-literal=KEY=…`; the pod "
+            "then starts by itself",
             POD,
         ),
     ),
@@ -249,20 +261,24 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding(
             "ContainerConfigInvalid",
-            "the container cannot be configured: container has runAsNonRoot and image has non-numeric user (me)",
+            "the container cannot be configured: container has runAsNonRoot and image has non-numeric user "
+            "(me)",
             f"see `kubectl -n team describe pod {POD}`",
             POD,
         ),
     ),
     "no GPU is free": (
         unscheduled(
-            "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient nvidia.com/gpu. "  # noqa: E501 - as Kubernetes writes it
-            "preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."  # noqa: E501 - as Kubernetes writes it
+            "0/3 nodes are available: 1 node(s) had untolerated taint "
+            "{node-role.kubernetes.io/control-plane: }, 2 Insufficient nvidia.com/gpu. "
+            "preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No "
+            "preemption victims found for incoming pod."
         ),
         (),
         Finding(
             "Unschedulable",
-            "no node takes the pod: 0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, "
+            "no node takes the pod: 0/3 nodes are available: 1 node(s) had untolerated taint "
+            "{node-role.kubernetes.io/control-plane: }, "
             "2 Insufficient nvidia.com/gpu",
             f"wait for a GPU, or lower spec.stages.train.resources.limits.nvidia.com/gpu; {GPU_NODES}",
             POD,
@@ -270,7 +286,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
     ),
     "memory that no node has": (
         unscheduled(
-            "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory. no new claims to deallocate, preemption: 0/1 nodes …"
+            "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory. no new claims to "
+            "deallocate, preemption: 0/1 nodes …"
         ),
         (),
         Finding(
@@ -285,7 +302,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding(
             "Unschedulable",
-            "no node takes the pod: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector",
+            "no node takes the pod: 0/1 nodes are available: 1 node(s) didn't match Pod's node "
+            "affinity/selector",
             "fix spec.stages.train.nodeSelector (or the profile's affinity): no node has these labels",
             POD,
         ),
@@ -295,7 +313,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding(
             "Unschedulable",
-            "no node takes the pod: 0/1 nodes are available: 1 node(s) had untolerated taint {nvidia.com/gpu: present}",
+            "no node takes the pod: 0/1 nodes are available: 1 node(s) had untolerated taint "
+            "{nvidia.com/gpu: present}",
             "add the taint's key to spec.stages.train.tolerations",
             POD,
         ),
@@ -316,7 +335,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "VolumeNotBound",
             "a volume of the pod is not bound yet",
-            "see `kubectl -n team get pvc`: the storage class must provide volumes (pods.train.scratch in the profile)",
+            "see `kubectl -n team get pvc`: the storage class must provide volumes (pods.train.scratch in "
+            "the profile)",
             POD,
         ),
     ),
@@ -339,7 +359,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "ConfigMapMissing",
             "ConfigMap corp-ca of namespace team does not exist",
-            "create it with `kubectl -n team create configmap corp-ca --from-literal=KEY=…`; the pod then starts by itself",
+            "create it with `kubectl -n team create configmap corp-ca --from-literal=KEY=…`; the pod then "
+            "starts by itself",
             POD,
         ),
     ),
@@ -348,7 +369,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (
             Event(
                 "FailedMount",
-                'MountVolume.SetUp failed for volume "ca" : configmap references non-existent config key: ca.crt',
+                'MountVolume.SetUp failed for volume "ca" : configmap references non-existent config key: '
+                "ca.crt",
             ),
         ),
         Finding(
@@ -368,7 +390,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
         Finding(
             "VolumeNotMounted",
-            'a volume of the pod cannot be mounted: Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other',
+            'a volume of the pod cannot be mounted: Multi-Attach error for volume "pvc-1" Volume is already '
+            "used by pod(s) other",
             f"see `kubectl -n team describe pod {POD}`",
             POD,
         ),
@@ -382,8 +405,10 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding(
             "StartError",
-            'the container could not be started: failed to create containerd task: exec: "python": executable file not found in $PATH: unknown',  # noqa: E501 - as Kubernetes writes it
-            "registry.example/train:1 is not an image of this stage: set images in the profile to those of this release",
+            'the container could not be started: failed to create containerd task: exec: "python": '
+            "executable file not found in $PATH: unknown",
+            "registry.example/train:1 is not an image of this stage: set images in the profile to those of "
+            "this release",
             POD,
         ),
     ),
@@ -410,7 +435,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding(
             "ScratchFull",
-            "the pod wrote more to its node's disk than it may use: Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.",  # noqa: E501 - as Kubernetes writes it
+            "the pod wrote more to its node's disk than it may use: Pod ephemeral local storage usage "
+            "exceeds the total limit of containers 1Gi.",
             "raise spec.stages.train.resources.limits.ephemeral-storage, or leave it out",
             POD,
         ),
@@ -433,12 +459,14 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         pod(
             phase="Failed",
             reason="UnexpectedAdmissionError",
-            message="Pod was rejected: Allocate failed due to no healthy devices present; cannot allocate unhealthy devices nvidia.com/gpu",
+            message="Pod was rejected: Allocate failed due to no healthy devices present; "
+            "cannot allocate unhealthy devices nvidia.com/gpu",
         ),
         (),
         Finding(
             "RejectedByNode",
-            "node gpu-1 rejected the pod: Pod was rejected: Allocate failed due to no healthy devices present; "
+            "node gpu-1 rejected the pod: Pod was rejected: Allocate failed due to no healthy devices "
+            "present; "
             "cannot allocate unhealthy devices nvidia.com/gpu",
             "look at the GPU device plugin of node gpu-1",
             POD,
@@ -472,7 +500,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         (),
         Finding(
             "Crashed",
-            "the process ended with exit code 1 and without a result; its log ends: Traceback (most recent call last): | "
+            "the process ended with exit code 1 and without a result; its log ends: Traceback (most recent "
+            "call last): | "
             'File "x.py", line 1 | ImportError: libcuda.so.1',
             f"see `kubectl -n team logs {POD}`",
             POD,
@@ -494,7 +523,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "Killed",
             "the process was killed (SIGKILL) and could not save its state",
-            f"raise pods.train.terminationGracePeriodSeconds in the profile if it was being stopped; else see `kubectl -n team logs {POD}`",
+            "raise pods.train.terminationGracePeriodSeconds in the profile if it was being stopped; else "
+            f"see `kubectl -n team logs {POD}`",
             POD,
         ),
     ),
@@ -518,21 +548,26 @@ def test_a_pod_that_does_not_get_on_says_why_and_what_to_do(one, events, expecte
 JOBS = {  # events of a Job without a pod -> reason, message, remedy
     "quota": (
         FORBIDDEN
-        + "exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: requests.nvidia.com/gpu=4, limited: requests.nvidia.com/gpu=4",
+        + "exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: requests.nvidia.com/gpu=4, "
+        "limited: requests.nvidia.com/gpu=4",
         "QuotaExceeded",
-        "quota gpus of namespace team is used up: requests.nvidia.com/gpu=1 asked for, requests.nvidia.com/gpu=4 used of requests.nvidia.com/gpu=4",  # noqa: E501 - as Kubernetes writes it
-        "wait for other pods to end (the Job tries again by itself), lower spec.stages.train.resources, or raise the quota",
+        "quota gpus of namespace team is used up: requests.nvidia.com/gpu=1 asked for, "
+        "requests.nvidia.com/gpu=4 used of requests.nvidia.com/gpu=4",
+        "wait for other pods to end (the Job tries again by itself), lower spec.stages.train.resources, or "
+        "raise the quota",
     ),
     "a quota that wants limits": (
         FORBIDDEN + "failed quota: all: must specify limits.cpu for: stage; limits.memory for: stage",
         "QuotaExceeded",
-        "quota all of namespace team requires every pod to set limits.cpu for: stage; limits.memory for: stage",
+        "quota all of namespace team requires every pod to set limits.cpu for: stage; limits.memory for: "
+        "stage",
         "set them in spec.stages.train.resources, or once for all in the profile's defaults",
     ),
     "Pod Security": (
         FORBIDDEN + 'violates PodSecurity "restricted:latest": hostPath volumes (volume "models")',
         "PodSecurity",
-        'Pod Security restricted:latest of namespace team refuses the pod: hostPath volumes (volume "models")',
+        "Pod Security restricted:latest of namespace team refuses the pod: hostPath volumes (volume "
+        '"models")',
         "the pod as Tunesmith makes it meets `restricted`: look for a webhook that changes pods",
     ),
     "a ServiceAccount": (
@@ -551,14 +586,16 @@ JOBS = {  # events of a Job without a pod -> reason, message, remedy
         FORBIDDEN + 'pod rejected: RuntimeClass "nvidia" not found',
         "RuntimeClassMissing",
         "the cluster has no RuntimeClass nvidia",
-        "set pods.train.runtimeClassName in the profile to one of `kubectl get runtimeclasses`, or leave it out",
+        "set pods.train.runtimeClassName in the profile to one of `kubectl get runtimeclasses`, or leave it "
+        "out",
     ),
     "a webhook": (
         'Error creating: admission webhook "policy.example.com" denied the request: images must be signed',
         "PodRefused",
         "the API server refuses the pod of Job riddles-train-0a1b2c3d: "
         'admission webhook "policy.example.com" denied the request: images must be signed',
-        "fix what it names; the Job tries again by itself (`kubectl -n team describe job riddles-train-0a1b2c3d`)",
+        "fix what it names; the Job tries again by itself (`kubectl -n team describe job "
+        "riddles-train-0a1b2c3d`)",
     ),
 }
 
@@ -665,9 +702,9 @@ HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the me
 
 @pytest.mark.parametrize(("one", "pods", "expected"), HISTORY.values(), ids=HISTORY)
 def test_several_tries_are_told_as_one_cause(one, pods, expected):
-    found = classify(one, pods, {}, NOW, stage="train")
-    assert (found.reason, found.final) == expected[:2]
-    assert expected[2] in found.message
+    finding = classify(one, pods, {}, NOW, stage="train")
+    assert (finding.reason, finding.final) == expected[:2]
+    assert expected[2] in finding.message
 
 
 def test_a_complete_job_has_no_cause_whatever_its_pods_went_through():
@@ -679,10 +716,10 @@ def test_a_complete_job_has_no_cause_whatever_its_pods_went_through():
 
 @pytest.mark.parametrize("code", [code for code in ExitCode if code.final])
 def test_a_final_exit_code_is_final_before_the_job_says_so(code):
-    found = classify(
+    finding = classify(
         job(), [ended(int(code), message=said(int(code), "Why", "what"))], {}, NOW, stage="train"
     )
-    assert found == Finding("Why", "what", "", POD, final=True)
+    assert finding == Finding("Why", "what", "", POD, final=True)
 
 
 def test_every_cause_says_what_to_do_in_few_words():

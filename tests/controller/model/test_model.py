@@ -1,8 +1,9 @@
 """Anything may happen, in any order: what must hold all the same.
 
-Users edit, suspend, retry, rerun, delete; Jobs start, end with each code, vanish; caches lag, each kind for itself; replicas crash
-between any two calls, overlap, and act on what they have. Only a call that was sent before the lease ended may land late: before any
-stage has had the time to end. A failure that hypothesis finds here becomes a row of a table in tests/controller/reconcile.
+Users edit, suspend, retry, rerun, delete; Jobs start, end with each code, vanish; caches lag, each kind for
+itself; replicas crash between any two calls, overlap, and act on what they have. Only a call that was sent
+before the lease ended may land late: before any stage has had the time to end. A failure that hypothesis
+finds here becomes a row of a table in tests/controller/reconcile.
 """
 
 import contextlib
@@ -88,7 +89,7 @@ class Anything(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 1))
     def all_goes_well(self, who):
-        """What runs ends well, one replica hears everything and acts, and a pod runs: so that all of a request's life is met."""
+        """What runs ends well, one replica hears everything and acts, a pod runs: so a request can end."""
         for pod in self._pods("Running")[:1]:
             self._pod_succeeds(pod, said=True)
         self._jobs_complete()
@@ -108,7 +109,10 @@ class Anything(RuleBasedStateMachine):
 
     @rule(calls=st.integers(0, 3))
     def loses_its_lease(self, calls):
-        """The first replica stops after some calls; the next one was sent and lands late. The other one takes over."""
+        """The first replica stops after some calls; the next one was sent and lands late.
+
+        The other one takes over.
+        """
         todo = list(self.leaders[0].calls())
         for call in todo[:calls]:
             try:
@@ -306,7 +310,10 @@ TestAnything.settings = settings(
 
 
 def test_a_replica_that_has_not_heard_of_a_running_job_makes_no_second_one():
-    """Seldom met by chance: without the question to the API server in `Leader.world` (gather.py's) this makes two."""
+    """Rare by chance.
+
+    Without the question to the API server in `Leader.world`, as in world.py, it makes two.
+    """
     truth = Truth()
     first, second = Leader(truth), Leader(truth)
     first.act()
@@ -319,7 +326,7 @@ def test_a_replica_that_has_not_heard_of_a_running_job_makes_no_second_one():
 
 
 def test_a_replica_with_an_old_status_does_not_make_a_finished_stage_again():
-    """Without the write of a status that has not changed, before a create, this makes the Job of generate again."""
+    """Without the write of an unchanged status before a create, this makes the Job of generate again."""
     truth = Truth()
     first, second = Leader(truth), Leader(truth)
     first.act(1)  # the status names the Job, then it crashes

@@ -42,13 +42,13 @@ def container_of(built):
 
 def env_of(built):
     """Variables by name: a text, or `Secret/key`, with ? at its end if it may be missing."""
-    found = {}
+    values = {}
     for entry in container_of(built)["env"]:
-        assert entry["name"] not in found, "a variable is set twice"
+        assert entry["name"] not in values, "a variable is set twice"
         reference = entry.get("valueFrom", {}).get("secretKeyRef")
-        found[entry["name"]] = (
+        values[entry["name"]] = (
             entry["value"]
             if reference is None
             else f"{reference['name']}/{reference['key']}{'?' if reference.get('optional') else ''}"
         )
-    return found
+    return values

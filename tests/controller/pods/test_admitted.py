@@ -1,4 +1,4 @@
-"""Jobs on a real API server, in a namespace that enforces Pod Security `restricted`: taken as they are, and their pods let in."""
+"""Jobs on a real API server, in a namespace that enforces Pod Security `restricted`, are admitted as is."""
 
 import json
 import time
@@ -88,7 +88,10 @@ def _get(control_plane, namespace, job):
 
 
 def _lost(sent, kept, path="spec"):
-    """What was sent and is not there as it was. The API server fills in others, and leaves out what is empty."""
+    """What was sent and is not there as it was.
+
+    The API server fills in others, and leaves out what is empty.
+    """
     if isinstance(sent, dict):
         for name, value in sent.items():
             if value not in ({}, [], "", False):
@@ -107,10 +110,10 @@ def _with_requests(resources):
 
 def _pod(control_plane, namespace, job):
     for _ in range(SECONDS * 2):
-        found = control_plane.kubectl(
+        listed = control_plane.kubectl(
             "get", "pods", "-n", namespace, "-l", f"batch.kubernetes.io/job-name={job}", "-o", "json"
         )
-        if items := json.loads(found.stdout)["items"]:
+        if items := json.loads(listed.stdout)["items"]:
             return items[0]
         time.sleep(0.5)
     events = control_plane.kubectl("get", "events", "-n", namespace).stdout

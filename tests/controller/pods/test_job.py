@@ -188,27 +188,65 @@ def test_each_stage_runs_its_module_in_its_image_on_its_namespaces_store(job, st
 
 GPUS = {  # stage, changes -> GPUs, processes
     "cuda": ("train", {"training.device": "cuda"}, 1, 1),
-    "cuda, four": ("train", {"training.device": "cuda", "stages.train": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}}, 4, 4),
+    "cuda, four": (
+        "train",
+        {"training.device": "cuda", "stages.train": {"resources": {"limits": {"nvidia.com/gpu": "4"}}}},
+        4,
+        4,
+    ),
     "asked for by the request's requests": (
-        "train", {"training.device": "cuda", "stages.train": {"resources": {"requests": {"nvidia.com/gpu": "2"}}}}, 2, 2
+        "train",
+        {"training.device": "cuda", "stages.train": {"resources": {"requests": {"nvidia.com/gpu": "2"}}}},
+        2,
+        2,
     ),
-    "none, said openly": ("train", {"training.device": "cuda", "stages.train": {"resources": {"limits": {"nvidia.com/gpu": "0"}}}}, 0, 1),
+    "none, said openly": (
+        "train",
+        {"training.device": "cuda", "stages.train": {"resources": {"limits": {"nvidia.com/gpu": "0"}}}},
+        0,
+        1,
+    ),
     "a slice of one": (
-        "train", {"training.device": "cuda", "stages.train": {"resources": {"limits": {"nvidia.com/mig-1g.10gb": "1"}}}}, 1, 1
+        "train",
+        {
+            "training.device": "cuda",
+            "stages.train": {"resources": {"limits": {"nvidia.com/mig-1g.10gb": "1"}}},
+        },
+        1,
+        1,
     ),
-    "another maker's": ("train", {"training.device": "cuda", "stages.train": {"resources": {"limits": {"amd.com/gpu": "1"}}}}, 1, 1),
+    "another maker's": (
+        "train",
+        {"training.device": "cuda", "stages.train": {"resources": {"limits": {"amd.com/gpu": "1"}}}},
+        1,
+        1,
+    ),
     "a share in time": (
-        "train", {"training.device": "cuda", "stages.train": {"resources": {"limits": {"nvidia.com/gpu.shared": "1"}}}}, 1, 1
+        "train",
+        {
+            "training.device": "cuda",
+            "stages.train": {"resources": {"limits": {"nvidia.com/gpu.shared": "1"}}},
+        },
+        1,
+        1,
     ),
     "on a CPU": ("train", {"training.device": "cpu"}, 0, 1),
-    "on a CPU, but held": ("train", {"training.device": "cpu", "stages.train": {"resources": {"limits": {"nvidia.com/gpu": "2"}}}}, 2, 1),
+    "on a CPU, but held": (
+        "train",
+        {"training.device": "cpu", "stages.train": {"resources": {"limits": {"nvidia.com/gpu": "2"}}}},
+        2,
+        1,
+    ),
     "evaluate": ("evaluate", {"training.device": "cuda"}, 1, 1),
     "evaluate has one process": (
-        "evaluate", {"training.device": "cuda", "stages.evaluate": {"resources": {"limits": {"nvidia.com/gpu": "2"}}}}, 2, 1
+        "evaluate",
+        {"training.device": "cuda", "stages.evaluate": {"resources": {"limits": {"nvidia.com/gpu": "2"}}}},
+        2,
+        1,
     ),
     "generate needs none": ("generate", {"training.device": "cuda"}, 0, 1),
     "merge needs none": ("merge", {"training.device": "cuda"}, 0, 1),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("stage", "spec", "count", "processes"), GPUS.values(), ids=GPUS)
@@ -226,7 +264,8 @@ def test_a_stage_asks_for_the_gpus_that_it_uses(job, stage, spec, count, process
 
 
 BASE = {"training.device": "cuda", "model.base": "hf://org/model@1"}
-EDITS = {  # changes of the spec, changes of the profile -> whether the pod of generate or train is another one
+# Changes of the spec, changes of the profile -> whether the pod of generate or train is another one
+EDITS = {
     "nothing": ("train", {}, {}, False),
     "more memory": ("train", {"stages.train": {"resources": {"limits": {"memory": "9Gi"}}}}, {}, True),
     "more memory for another stage": (

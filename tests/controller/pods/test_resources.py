@@ -30,39 +30,81 @@ def asking(**resources):
 
 
 CASES = {  # stage, spec, profile, bytes of the base model -> resources
-    "generate": ("generate", {}, {}, 0, {"requests": {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "2304Mi"}}),
+    "generate": (
+        "generate",
+        {},
+        {},
+        0,
+        {"requests": {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "2304Mi"}},
+    ),
     "merge of a model of 16 GiB": (
-        "merge", {}, {}, 16 * GIB, {"requests": {"cpu": "1", "memory": "256Mi", "ephemeral-storage": "20327Mi"}}
+        "merge",
+        {},
+        {},
+        16 * GIB,
+        {"requests": {"cpu": "1", "memory": "256Mi", "ephemeral-storage": "20327Mi"}},
     ),
     "train on a CPU": (
-        "train", {"training.device": "cpu"}, {}, GIB, {"requests": {"cpu": "1", "memory": "3584Mi", "ephemeral-storage": "3431Mi"}}
+        "train",
+        {"training.device": "cpu"},
+        {},
+        GIB,
+        {"requests": {"cpu": "1", "memory": "3584Mi", "ephemeral-storage": "3431Mi"}},
     ),
     "train on a GPU": (
-        "train", {"training.device": "cuda"}, {}, GIB,
-        {"requests": {"cpu": "1", "memory": "2560Mi", "ephemeral-storage": "3431Mi"}, "limits": {"nvidia.com/gpu": "1"}},
+        "train",
+        {"training.device": "cuda"},
+        {},
+        GIB,
+        {
+            "requests": {"cpu": "1", "memory": "2560Mi", "ephemeral-storage": "3431Mi"},
+            "limits": {"nvidia.com/gpu": "1"},
+        },
     ),
     "the base lies on a shared cache": (
-        "train", {"training.device": "cpu"}, {"cacheClaim": "models"}, GIB,
+        "train",
+        {"training.device": "cpu"},
+        {"cacheClaim": "models"},
+        GIB,
         {"requests": {"cpu": "1", "memory": "3584Mi", "ephemeral-storage": "2304Mi"}},
     ),
     "a limit alone is the request too": (
-        "train", asking(limits={"memory": "1Gi"}), {}, 0,
+        "train",
+        asking(limits={"memory": "1Gi"}),
+        {},
+        0,
         {"requests": {"cpu": "1", "ephemeral-storage": "2304Mi"}, "limits": {"memory": "1Gi"}},
     ),
     "the request's own": (
-        "train", asking(requests={"cpu": "3", "example.com/nic": "1"}, limits={"cpu": "4", "example.com/nic": "1"}), {}, 0,
-        {"requests": {"memory": "1536Mi", "ephemeral-storage": "2304Mi", "cpu": "3", "example.com/nic": "1"},
-         "limits": {"cpu": "4", "example.com/nic": "1"}},
+        "train",
+        asking(requests={"cpu": "3", "example.com/nic": "1"}, limits={"cpu": "4", "example.com/nic": "1"}),
+        {},
+        0,
+        {
+            "requests": {
+                "memory": "1536Mi",
+                "ephemeral-storage": "2304Mi",
+                "cpu": "3",
+                "example.com/nic": "1",
+            },
+            "limits": {"cpu": "4", "example.com/nic": "1"},
+        },
     ),
     "the profile says how large the volume is": (
-        "train", {}, {"pods": {"train": {"scratch": {"size": "30Gi"}}}}, 0,
+        "train",
+        {},
+        {"pods": {"train": {"scratch": {"size": "30Gi"}}}},
+        0,
         {"requests": {"cpu": "1", "memory": "1536Mi", "ephemeral-storage": "30976Mi"}},
     ),
     "a volume of its own takes nothing of the node's disk": (
-        "train", {}, {"pods": {"train": {"scratch": {"storageClassName": "fast"}}}}, GIB,
+        "train",
+        {},
+        {"pods": {"train": {"scratch": {"storageClassName": "fast"}}}},
+        GIB,
         {"requests": {"cpu": "1", "memory": "2560Mi", "ephemeral-storage": "256Mi"}},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("stage", "spec", "profile", "base", "expected"), CASES.values(), ids=CASES)

@@ -42,10 +42,10 @@ def at_work(candidates):
 
 
 def play(candidates, limits, draw_index, steps):
-    """Requests start when they may, in any order, and end in any order; yields the candidates after each step."""
+    """Requests start when they may and end, in any order; yields the candidates after each step."""
     for step in range(steps):
-        found = turns(candidates, {"default": limits})
-        ready = [one for one in candidates if not one.at_work and not found[one.uid].place]
+        answer = turns(candidates, {"default": limits})
+        ready = [one for one in candidates if not one.at_work and not answer[one.uid].place]
         ends = draw_index(step, 2) == 0 and at_work(candidates)
         if ends:
             gone = ends[draw_index(step, len(ends))]
@@ -55,7 +55,7 @@ def play(candidates, limits, draw_index, steps):
             candidates = [
                 replace(one, at_work=True) if one.uid == next_one.uid else one for one in candidates
             ]
-        yield candidates, found
+        yield candidates, answer
 
 
 @settings(deadline=None, max_examples=150)
@@ -68,10 +68,10 @@ def test_the_limits_are_never_passed_and_no_place_stays_empty(candidates, limits
         assert not limits.requests_per_namespace or all(
             count <= limits.requests_per_namespace for count in counts.values()
         )
-        found = turns(now, {"default": limits})
+        answer = turns(now, {"default": limits})
         for one in now:
-            if not one.at_work and found[one.uid].place:
-                admitted = [other for other in now if not other.at_work and not found[other.uid].place]
+            if not one.at_work and answer[one.uid].place:
+                admitted = [other for other in now if not other.at_work and not answer[other.uid].place]
                 total = len(busy) + len(admitted)
                 own = counts[one.namespace] + sum(other.namespace == one.namespace for other in admitted)
                 full = limits.requests and total >= limits.requests
@@ -84,21 +84,21 @@ def test_the_limits_are_never_passed_and_no_place_stays_empty(candidates, limits
 @given(candidates=waiting(), limit=st.integers(1, 6))
 def test_no_namespace_is_more_than_one_turn_behind(candidates, limit):
     """While a namespace waits, none has more than one more at work than it has."""
-    found = turns(candidates, {"default": Limits(requests=limit)})
-    counts = Counter(one.namespace for one in candidates if not found[one.uid].place)
+    answer = turns(candidates, {"default": Limits(requests=limit)})
+    counts = Counter(one.namespace for one in candidates if not answer[one.uid].place)
     for one in candidates:
-        if found[one.uid].place:
+        if answer[one.uid].place:
             assert max(counts.values()) - counts[one.namespace] <= 1
 
 
 @settings(deadline=None, max_examples=100)
 @given(candidates=waiting(), limits=LIMITS)
 def test_places_are_numbered_through_and_the_oldest_of_a_namespace_is_first(candidates, limits):
-    found = turns(candidates, {"default": limits})
-    places = sorted(turn.place for turn in found.values() if turn.place)
+    answer = turns(candidates, {"default": limits})
+    places = sorted(turn.place for turn in answer.values() if turn.place)
     assert places == list(range(1, len(places) + 1))
     for namespace in NAMESPACES:
-        mine = [found[one.uid].place for one in candidates if one.namespace == namespace]
+        mine = [answer[one.uid].place for one in candidates if one.namespace == namespace]
         assert mine == sorted(mine)
 
 
@@ -121,14 +121,14 @@ def test_places_are_numbered_through_and_the_oldest_of_a_namespace_is_first(cand
     gpu=st.integers(1, 4),
 )
 def test_free_gpus_go_to_those_who_wait_and_to_no_more_than_there_are(candidates, gpu):
-    found = turns(candidates, {"default": Limits(gpuJobs=gpu)})
+    answer = turns(candidates, {"default": Limits(gpuJobs=gpu)})
     holders = [one for one in candidates if one.gpu]
-    chosen = [one for one in candidates if one.waits_for_gpu and found[one.uid].gpu]
+    chosen = [one for one in candidates if one.waits_for_gpu and answer[one.uid].gpu]
     waiters = [one for one in candidates if one.waits_for_gpu]
     assert len(chosen) == min(len(waiters), max(0, gpu - len(holders)))
     spare = gpu - len(holders) - len(chosen)
     others = [one for one in candidates if not one.gpu and not one.waits_for_gpu]
-    assert all(found[one.uid].gpu == (spare > 0) for one in others)
+    assert all(answer[one.uid].gpu == (spare > 0) for one in others)
 
 
 WORDS = {
@@ -197,12 +197,12 @@ def test_a_turn(candidates, limits, uid, expected):
 
 def test_profiles_do_not_hold_each_other():
     others = [replace(candidate(number), profile="gold", at_work=True) for number in range(5)]
-    found = turns([*others, candidate(9)], {"gold": Limits(requests=5), "default": Limits(requests=1)})
-    assert found["uid-009"] == Turn()
+    answer = turns([*others, candidate(9)], {"gold": Limits(requests=5), "default": Limits(requests=1)})
+    assert answer["uid-009"] == Turn()
 
 
 def test_a_thousand_requests_are_sorted_in_a_moment():
     many = [candidate(number % 60, f"team-{number % 5}") for number in range(1000)]
     many = [replace(one, uid=f"uid-{number}") for number, one in enumerate(many)]
-    found = turns(many, {"default": Limits(requests=100)})
-    assert sum(not turn.place for turn in found.values()) == 100
+    answer = turns(many, {"default": Limits(requests=100)})
+    assert sum(not turn.place for turn in answer.values()) == 100

@@ -146,7 +146,7 @@ def test_a_request_whose_snapshot_is_lost_does_not_go_on_in_another_store():
 
 
 def test_a_suspended_request_takes_up_a_run_and_starts_nothing():
-    """So can a run be removed whose request is gone: it has a snapshot, a run and a store, which is what `delete --data` needs."""
+    """So the run of a deleted request can be removed: `delete --data` needs a snapshot, a run and a store."""
     _, decision = play([look], spec={"run": "old", "suspend": True})
     assert (decision.status.run, bool(decision.status.snapshot), bool(decision.status.store)) == (
         "old",
@@ -270,7 +270,8 @@ def changed_profile(cluster):
     cluster.config = config(default=new)
 
 
-# edit after the profile has changed -> train's image, store's URL, store's endpoint, keys of the first generation kept, default of loraR
+# edit after the profile has changed -> train's image, store's URL, store's endpoint, keys of the first
+# generation kept, default of loraR
 FROZEN = {
     "any edit: all as it was": (
         edit(ttlSecondsAfterFinished=9),

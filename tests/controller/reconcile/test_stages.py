@@ -1,4 +1,7 @@
-"""Which stage is at work, and which Job it gets: after what has happened, the last look decides. `look` also looks a second time."""
+"""Which stage is at work, and which Job it gets: after what has happened, the last look decides.
+
+`look` also looks a second time.
+"""
 
 import pytest
 from reconcile_steps import done, edit, fails, later, line, look, made, play, rows, runs, sets, stage_done

@@ -1,4 +1,4 @@
-"""What the status says: progress, results, conditions, the queue, the gate, Events, and when to look again."""
+"""The status: progress, results, conditions, the queue, the gate, Events, and when to look again."""
 
 import json
 from datetime import timedelta
@@ -258,7 +258,8 @@ def test_a_quota_that_is_used_up_is_said():
             uid: [
                 Event(
                     "FailedCreate",
-                    'pods "x" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods=4, limited: pods=4',
+                    'pods "x" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods=4, limited: '
+                    "pods=4",
                 )
             ]
         }

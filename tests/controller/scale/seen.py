@@ -1,4 +1,4 @@
-"""What anybody can see of many requests at work, from watches of requests and Jobs: starts in their order, and how many work at once."""
+"""What watches of requests and Jobs show of many running requests: the order of starts, and how many run."""
 
 import threading
 import time
@@ -27,25 +27,24 @@ def phase(request: Object) -> str:
 
 @dataclass
 class Start:
-    """A request of a namespace starts: how many that namespace then has at work, and how many each other one that has some waiting."""
+    """The start of a request: how many its namespace runs then, and the others that have requests waiting."""
 
     at: float  # monotonic seconds
-    mine: int
+    own: int
     others: dict[str, int]
-    made_good: float = float("inf")  # when no other one that waited was more than a turn behind
+    made_good: float = float("inf")  # when no other namespace that waited was more than a turn behind
 
     def behind(self) -> int:
         """How many more requests the namespace has at work than the last of the others: 1 is a turn."""
-        return max((self.mine - count for count in self.others.values()), default=0)
+        return max((self.own - count for count in self.others.values()), default=0)
 
 
 @dataclass
 class Seen:
     """What was seen so far."""
 
-    behind: Counter[int] = field(
-        default_factory=Counter
-    )  # starts while other namespaces waited, by how far these then were behind
+    # Starts while other namespaces waited, by how far behind these then were.
+    behind: Counter[int] = field(default_factory=Counter)
     longest_behind: float = 0.0  # seconds for which one was more than a turn behind
     most_jobs: int = 0  # live at once
     most_requests: int = 0  # at work at once
@@ -63,10 +62,10 @@ class Seen:
         requests, jobs = Cache(dict), Cache(_standing)
         requests.changed, jobs.changed = self.request_changed, self.job_changed
         watches = Reflector(api, REQUESTS, requests), Reflector(api, JOBS, jobs)
-        for one in watches:
-            one.start()
-        for one in watches:
-            assert one.synced.wait(30), f"{one.name} has not listed"
+        for reflector in watches:
+            reflector.start()
+        for reflector in watches:
+            assert reflector.synced.wait(30), f"{reflector.name} has not listed"
 
     def still_behind(self) -> list[Start]:
         """Starts that were never made good."""

@@ -1,4 +1,4 @@
-"""More requests than may be at work at once, on a real control plane. benchmarks/controller does the same with 500."""
+"""More requests than may run at once, on a real control plane. benchmarks/controller does it with 500."""
 
 import json
 import signal

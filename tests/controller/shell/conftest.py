@@ -1,4 +1,4 @@
-"""The control plane, for the tests that need a real API server, and its fake node, for those whose pods shall run."""
+"""The control plane for tests that need a real API server, and its fake node for those whose pods run."""
 
 from control_plane import control_plane
 from kwok import fake_nodes

@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback that plays an API server: each test says what it answers, and reads what it was asked."""
+"""A small HTTP server that plays an API server: a test says what it answers and reads what it was asked."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Requests on the real API server: the definition installed, requests applied, and their objects read back."""
+"""Requests on the real API server: installs the definition, applies requests, reads their objects back."""
 
 import json
 import time

@@ -121,7 +121,7 @@ def test_a_call_that_no_right_covers_is_a_mistake_of_ours() -> None:
 
 
 def test_every_right_is_used_by_a_call_in_the_code_and_says_why() -> None:
-    """`get` on requests is for people's tools; `finalizers` is checked by an admission plugin, never called."""
+    """`get` on requests is for people's tools; `finalizers` is checked by an admission plugin, not called."""
     folder = Path(inspect.getfile(tunesmith_controller)).parent
     used: set[tuple[str, str]] = set()
     for file in folder.glob("*.py"):
@@ -160,7 +160,8 @@ def test_a_client_of_ours_says_who_it_is(tmp_path: Path) -> None:
         file = tmp_path / "kubeconfig"
         file.write_text(
             "{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: '" + server.url + "'}}], "
-            "users: [{name: u, user: {token: t}}], contexts: [{name: c, context: {cluster: c, user: u}}], current-context: c}"
+            "users: [{name: u, user: {token: t}}], contexts: [{name: c, context: {cluster: c, user: u}}], "
+            "current-context: c}"
         )
         Api(connect(str(file)), TokenBucket(10, 10)).send(Call("get", JOBS, "a", "x"))
         assert server.asked[0].headers["User-Agent"].startswith("tunesmith-controller/")

@@ -4,7 +4,9 @@ from typing import Any
 
 from tunesmith.children import job_name
 from tunesmith_controller.cache import Cache
-from tunesmith_controller.trim import owners, pod_belongs, trim_job, trim_request
+from tunesmith_controller.caches import pod_belongs
+from tunesmith_controller.decide.objects import owner_uids
+from tunesmith_controller.trim import trim_job, trim_request
 
 
 def job(version: int, uid: str = "u1", owner: str = "r1") -> dict[str, Any]:
@@ -23,7 +25,7 @@ def job(version: int, uid: str = "u1", owner: str = "r1") -> dict[str, Any]:
 
 
 def cache() -> tuple[Cache, list[tuple[str | None, str | None]]]:
-    made, told = Cache(trim_job, {"owner": owners}), list[tuple[str | None, str | None]]()
+    made, told = Cache(trim_job, {"owner": owner_uids}), list[tuple[str | None, str | None]]()
 
     def name(item: Any) -> str | None:
         return None if item is None else f"{item['metadata']['uid']}@{item['metadata']['resourceVersion']}"
@@ -33,8 +35,8 @@ def cache() -> tuple[Cache, list[tuple[str | None, str | None]]]:
 
 
 def version(kept: Cache) -> str | None:
-    found = kept.get(("a", "j"))
-    return None if found is None else found["metadata"]["resourceVersion"]
+    job = kept.get(("a", "j"))
+    return None if job is None else job["metadata"]["resourceVersion"]
 
 
 def test_an_answer_is_kept_if_it_is_newer_and_tells_nobody() -> None:

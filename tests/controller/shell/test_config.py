@@ -1,4 +1,4 @@
-"""The controller's configuration file: what is wrong in it is said when the controller starts, not by each request."""
+"""The configuration file: its mistakes are reported when the controller starts, not by each request."""
 
 import pytest
 

@@ -12,12 +12,12 @@ from controller.shell import real
 from tunesmith.status import Condition, StageStatus, Status
 from tunesmith.wire import TEACHER_RATE
 from tunesmith_controller.api import AlreadyExists, Call, Conflict, NotFound
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Decision, Delete, Note, Share
 from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.executor import Executor, NotLeading
 from tunesmith_controller.rights import JOBS
 from tunesmith_controller.snapshot_reader import SnapshotReader
-from tunesmith_controller.world import Caches
 
 NOW = "2026-11-23T10:00:00Z"
 

@@ -11,11 +11,11 @@ from control_plane import free_ports
 from tunesmith.crd import custom_resource_definition
 from tunesmith.status import FinishedStage, StageStatus, Status
 from tunesmith_controller import health
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Decision
 from tunesmith_controller.installed import missing_fields
 from tunesmith_controller.logs import JsonLines, TextLines
 from tunesmith_controller.metrics import Metrics
-from tunesmith_controller.world import Caches
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -1,10 +1,9 @@
-"""Leader election: two replicas on one small server that keeps a Lease as the API server does, and goes away."""
+"""Leader election: two replicas, and a small server that keeps a Lease like the API server and goes away."""
 
 import threading
 import time
 from typing import Any
 
-import pytest
 from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith_controller.lease import Elector, Times
@@ -13,7 +12,10 @@ TIMES = Times(duration=3.0, renew=1.5, retry=0.2)
 
 
 class Leases:
-    """One Lease with optimistic concurrency. `down`: it answers nothing any more, and closes no connection either."""
+    """One Lease with optimistic concurrency.
+
+    `down`: it answers nothing any more, and closes no connection either.
+    """
 
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
@@ -52,13 +54,13 @@ class Leases:
 class Replica:
     """An elector with what it was told, and when."""
 
-    def __init__(self, server: Any, name: str) -> None:
+    def __init__(self, api: Any, name: str) -> None:
         self.told: list[tuple[str, float]] = []
         self.elector = Elector(
-            server.api(),
-            "ns",
-            "tunesmith-controller",
-            name,
+            api,
+            namespace="ns",
+            name="tunesmith-controller",
+            identity=name,
             won=lambda: self.told.append(("won", time.monotonic())),
             lost=lambda: self.told.append(("lost", time.monotonic())),
             times=TIMES,
@@ -72,9 +74,9 @@ class Replica:
 def test_one_of_two_replicas_leads_and_the_other_takes_over_at_once_after_a_release() -> None:
     leases = Leases()
     with playing(leases) as server:
-        first = Replica(server, "first")
+        first = Replica(server.api(), "first")
         until(lambda: first.when("won"))
-        second = Replica(server, "second")
+        second = Replica(server.api(), "second")
         time.sleep(TIMES.duration + 1)
         assert (first.elector.leading, second.elector.leading) == (True, False), (
             "a lease that is renewed is not taken"
@@ -93,7 +95,7 @@ def test_one_of_two_replicas_leads_and_the_other_takes_over_at_once_after_a_rele
 def test_a_leader_without_api_server_is_told_so_before_its_lease_ends() -> None:
     leases = Leases()
     with playing(leases) as server:
-        first = Replica(server, "first")
+        first = Replica(server.api(), "first")
         until(lambda: first.when("won"))
         time.sleep(0.5)
         renewals_until = [one.at for one in server.asked if one.method in ("PUT", "POST")][-1]
@@ -124,7 +126,7 @@ def test_the_lease_of_a_replica_that_died_is_taken_once_it_has_run_out_and_not_b
     }
     with playing(leases) as server:
         begun = time.monotonic()
-        second = Replica(server, "second")
+        second = Replica(server.api(), "second")
         won = until(lambda: second.when("won"))
         assert 3.0 <= won - begun < 4.5, "times in the lease are somebody else's clock"
         assert leases.lease["spec"]["leaseTransitions"] == 5
@@ -134,7 +136,7 @@ def test_the_lease_of_a_replica_that_died_is_taken_once_it_has_run_out_and_not_b
 def test_of_many_replicas_that_start_together_one_leads() -> None:
     leases = Leases()
     with playing(leases) as server:
-        replicas = [Replica(server, f"r{number}") for number in range(6)]
+        replicas = [Replica(server.api(), f"r{number}") for number in range(6)]
         until(lambda: any(one.elector.leading for one in replicas))
         time.sleep(1)
         assert sum(one.elector.leading for one in replicas) == 1
@@ -146,7 +148,7 @@ def test_of_many_replicas_that_start_together_one_leads() -> None:
 def test_a_leader_that_sees_another_holder_gives_up_at_once() -> None:
     leases = Leases()
     with playing(leases) as server:
-        first = Replica(server, "first")
+        first = Replica(server.api(), "first")
         until(lambda: first.when("won"))
         with leases.lock:
             assert leases.lease is not None
@@ -161,9 +163,9 @@ def test_a_leader_that_takes_long_to_begin_keeps_its_lease_meanwhile() -> None:
         begun, lost = threading.Event(), threading.Event()
         elector = Elector(
             server.api(),
-            "ns",
-            "lease",
-            "slow",
+            namespace="ns",
+            name="lease",
+            identity="slow",
             won=lambda: begun.wait(4) and None,
             lost=lost.set,
             times=TIMES,
@@ -176,22 +178,27 @@ def test_a_leader_that_takes_long_to_begin_keeps_its_lease_meanwhile() -> None:
         elector.release()
 
 
-def test_a_call_that_fails_in_our_own_code_ends_no_standby(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = threading.Event()
-    broken.set()
-    sent = Elector._send
+class BrokenApi:
+    """An API client with a fault of its own, as long as `broken` is set."""
 
-    def send(self: Elector, call: Any) -> Any:
-        if broken.is_set():
+    def __init__(self, api: Any) -> None:
+        self._api = api
+        self.broken = threading.Event()
+
+    def send(self, *arguments: Any, **options: Any) -> Any:
+        if self.broken.is_set():
             raise RuntimeError("the token file is empty")
-        return sent(self, call)
+        return self._api.send(*arguments, **options)
 
-    monkeypatch.setattr(Elector, "_send", send)
+
+def test_a_standby_outlives_a_call_that_fails_in_its_own_code() -> None:
     with playing(Leases()) as server:
-        standby = Replica(server, "standby")
+        api = BrokenApi(server.api())
+        api.broken.set()
+        standby = Replica(api, "standby")
         time.sleep(3 * TIMES.retry)
         assert standby.when("won") is None
-        broken.clear()
+        api.broken.clear()
         until(lambda: standby.when("won"))
         standby.elector.release()
 
@@ -206,7 +213,7 @@ def test_a_release_during_a_renewal_still_releases() -> None:
         leases(asked, answer)
 
     with playing(play) as server:
-        first = Replica(server, "first")
+        first = Replica(server.api(), "first")
         assert slow.wait(5)
         first.elector.release()
         assert leases.lease is not None

@@ -22,18 +22,19 @@ from tunesmith.profile import Limits
 from tunesmith.wire import API_VERSION
 from tunesmith_controller.api import Api
 from tunesmith_controller.cache import Key
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.reconcile import reconcile
 from tunesmith_controller.event_reader import EventReader
 from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.executor import Executor
 from tunesmith_controller.loop import Loop, Parts
-from tunesmith_controller.main import parse_options
 from tunesmith_controller.metrics import Metrics
+from tunesmith_controller.options import parse_options
 from tunesmith_controller.progress import ProgressReader
 from tunesmith_controller.queue import WorkQueue
 from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.turns import Turns
-from tunesmith_controller.world import Caches
+from tunesmith_controller.world import Sources
 
 LIMITS = Limits(requests=1)
 NOW = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -79,79 +80,81 @@ class Server:
 
 
 @contextmanager
-def shell(
-    progress: Mapping[str, Progress] | None = None, limits: Limits = LIMITS
-) -> Iterator[SimpleNamespace]:
-    """A loop, its parts and the server that it writes to."""
+def shell(limits: Limits = LIMITS, rate: float = 25.0) -> Iterator[SimpleNamespace]:
+    """A loop, its parts and the server that it writes to.
+
+    `rate`: of the reader of progress, which is not started.
+    """
     caches = Caches()
     server = Server(caches)
     play: Play = server.play
     with playing(play) as played:
-        yield _parts(caches, server, played, {} if progress is None else progress, limits)
+        yield _parts(caches, server, played, limits, rate)
 
 
 def _parts(
-    caches: Caches, server: Server, played: PlayedServer, progress: Mapping[str, Progress], limits: Limits
+    caches: Caches, server: Server, played: PlayedServer, limits: Limits, rate: float
 ) -> SimpleNamespace:
     api: Api = played.api()
     queue: WorkQueue[Key] = WorkQueue()
-    snapshots, turns = SnapshotReader(api), Turns({"default": limits})
-    executor = Executor(api, caches, snapshots, EventWriter(api, "test", rate=50.0), lambda: True)
-    settings = config(default=profile(limits=limits))
+    snapshots = SnapshotReader(api)
+    reader = ProgressReader(api, caches.pods, queue.add, rate=rate)
     parts = Parts(
-        api,
-        caches,
-        queue,
-        snapshots,
-        EventReader(api),
-        turns,
-        executor,
-        Metrics(),
-        progress,
-        settings,
-        reconcile,
+        sources=Sources(api, caches, snapshots, EventReader(api), reader.known),
+        queue=queue,
+        turns=Turns({"default": limits}),
+        executor=Executor(api, caches, snapshots, EventWriter(api, "test", rate=50.0), lambda: True),
+        metrics=Metrics(),
+        config=config(default=profile(limits=limits)),
+        reconcile=reconcile,
     )
     loop = Loop(parts, workers=8)
     loop.listen()
     return SimpleNamespace(
-        loop=loop, caches=caches, queue=queue, server=server, turns=turns, api=api, snapshots=snapshots
+        loop=loop,
+        caches=caches,
+        queue=queue,
+        server=server,
+        turns=parts.turns,
+        reader=reader,
+        snapshots=snapshots,
     )
 
 
 def test_a_request_that_goes_while_it_is_looked_at_leaves_its_place_to_the_next() -> None:
-    with shell() as one:
+    with shell() as parts:
         for name in ("first", "second"):
-            one.caches.requests.put(request(name))
-        one.loop.look(("a", "first"))
-        one.loop.look(("a", "second"))
-        assert one.caches.requests.get(("a", "second"))["status"]["queuePlace"] == 1
+            parts.caches.requests.put(request(name))
+        parts.loop.look(("a", "first"))
+        parts.loop.look(("a", "second"))
+        assert parts.caches.requests.get(("a", "second"))["status"]["queuePlace"] == 1
 
-        first = one.caches.requests.get(("a", "first"))
-        decide = one.turns.decide
+        first = parts.caches.requests.get(("a", "first"))
+        decide = parts.turns.decide
 
         def gone_just_then(*arguments: Any) -> Any:
-            one.caches.requests.remove(first)
+            parts.caches.requests.remove(first)
             return decide(*arguments)
 
-        one.turns.decide = gone_just_then
-        one.loop.look(("a", "first"))
-        one.turns.decide = decide
-        one.loop.look(("a", "second"))
-        assert one.caches.requests.get(("a", "second"))["status"]["phase"] == "Pending", "its Job is made"
+        parts.turns.decide = gone_just_then
+        parts.loop.look(("a", "first"))
+        parts.turns.decide = decide
+        parts.loop.look(("a", "second"))
+        assert parts.caches.requests.get(("a", "second"))["status"]["phase"] == "Pending", "its Job is made"
 
 
 def test_what_has_ended_is_not_looked_at_again_and_again() -> None:
-    with shell() as one:
+    with shell() as parts:
         for name, status in (
             ("works", {"phase": "Running", "observedGeneration": 1}),
             ("done", {"phase": "Succeeded", "observedGeneration": 1}),
             ("edited", {"phase": "Succeeded", "observedGeneration": 0}),
             ("new", {}),
         ):
-            one.caches.requests.put_answer(request(name) | {"status": status})
-        assert one.queue.idle(1000), "an answer asks for no look"
-        one.loop.resync()
-        asked = one.queue._schedule.due
+            parts.caches.requests.put_answer(request(name) | {"status": status})
+        assert parts.queue.idle(1000), "an answer asks for no look"
+        parts.loop.resync()
+        asked = parts.queue.schedule.due
         assert {name for _, name in asked} == {"works", "edited", "new"}
 
 
@@ -182,46 +185,40 @@ def renamed(item: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 def test_progress_of_a_thousand_running_requests_costs_at_most_fifty_writes_a_second() -> None:
     count, seconds, rate = 1000, 6.0, parse_options([]).qps / 4
-    known: dict[str, Progress] = {}
-    with shell(known, Limits()) as one:
-        one.caches.requests.put(request("zebra-0"))
-        one.loop.look(("a", "zebra-0"))
-        one.caches.pods.put(running_pod(one.caches.jobs.all()[0]))
-        one.loop.look(("a", "zebra-0"))
-        snapshot = next(asked.body for asked in one.server.writes if asked.path.endswith("/configmaps"))
-        for number in range(
-            1, count
-        ):  # as alike as two of them can be; a look at each would take half a minute
+    with shell(Limits(), rate) as parts:
+        parts.caches.requests.put(request("zebra-0"))
+        parts.loop.look(("a", "zebra-0"))
+        parts.caches.pods.put(running_pod(parts.caches.jobs.all()[0]))
+        parts.loop.look(("a", "zebra-0"))
+        snapshot = next(asked.body for asked in parts.server.writes if asked.path.endswith("/configmaps"))
+        # As alike as two of them can be; a look at each would take half a minute.
+        for number in range(1, count):
             again = functools.partial(renamed, number=number)
-            one.caches.jobs.put(again(one.caches.jobs.all()[0]))
-            one.caches.pods.put(again(one.caches.pods.all()[0]))
-            item, held = again(one.caches.requests.get(("a", "zebra-0"))), again(snapshot)
-            name, content = (
-                f"zebra-{number}",
-                held["data"][wire.SNAPSHOT_FILE] + held["data"][wire.FROZEN_FILE],
-            )
-            held["metadata"]["name"] = item["status"]["snapshot"] = children.snapshot_name(
-                name, f"uid-{name}", content
-            )
-            assert one.snapshots.remember(item, held)
-            one.caches.requests.put(item)
-        phases = Counter(item["status"]["phase"] for item in one.caches.requests.all())
+            parts.caches.jobs.put(again(parts.caches.jobs.all()[0]))
+            parts.caches.pods.put(again(parts.caches.pods.all()[0]))
+            item = again(parts.caches.requests.get(("a", "zebra-0")))
+            held = again(snapshot)
+            name = f"zebra-{number}"
+            content = held["data"][wire.SNAPSHOT_FILE] + held["data"][wire.FROZEN_FILE]
+            held["metadata"]["name"] = children.snapshot_name(name, f"uid-{name}", content)
+            item["status"]["snapshot"] = held["metadata"]["name"]
+            assert parts.snapshots.remember(item, held)
+            parts.caches.requests.put(item)
+        phases = Counter(item["status"]["phase"] for item in parts.caches.requests.all())
         assert phases == {"Running": count}
-        while not one.queue.idle():
-            one.queue.done(one.queue.get())
-        before = len(one.server.writes)
+        while not parts.queue.idle():
+            parts.queue.done(parts.queue.get())
+        before = len(parts.server.writes)
 
-        reader = ProgressReader(one.api, one.caches.pods, one.queue.add, rate=rate)
-        reader._known = known  # the loop was made before it
-        one.loop.start()
-        reader.start()
+        parts.loop.start()
+        parts.reader.start()
         time.sleep(seconds)
-        reader.stop()
-        assert one.loop.stop(10)
-        at = [asked.at for asked in one.server.writes[before:]]
+        parts.reader.stop()
+        assert parts.loop.stop(10)
+        at = [asked.at for asked in parts.server.writes[before:]]
         told = [
             item
-            for item in one.caches.requests.all()
+            for item in parts.caches.requests.all()
             if item["status"].get("progress") or "rows" in item["status"]["message"]
         ]
     busiest = max(bisect_left(at, start + 2) - place for place, start in enumerate(at))

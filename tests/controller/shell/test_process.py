@@ -73,21 +73,21 @@ class Replica:
 
     def calls(self) -> Counter[str]:
         """Calls to the API server by resource, and `all` but the lease's."""
-        found: Counter[str] = Counter()
+        calls: Counter[str] = Counter()
         for line in self.get("/metrics")[1].splitlines():
             if line.startswith("tunesmith_api_requests_total"):
                 labels, count = line.rsplit(" ", 1)
                 resource = labels.split('resource="')[1].split('"')[0]
-                found[resource] += int(float(count))
-                found["all"] += int(float(count)) if resource != "leases" else 0
-        return found
+                calls[resource] += int(float(count))
+                calls["all"] += int(float(count)) if resource != "leases" else 0
+        return calls
 
     def logged(self, level: str) -> list[dict[str, Any]]:
-        found = []
+        lines = []
         for line in self.log.read_text().splitlines():
             with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return [line for line in found if line["level"] == level]
+                lines.append(json.loads(line))
+        return [line for line in lines if line["level"] == level]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
@@ -130,8 +130,8 @@ def parked(plane: ControlPlane, namespace: str, name: str, **spec: Any) -> dict[
 
 def jobs_of(plane: ControlPlane, request: dict[str, Any]) -> list[str]:
     uid = request["metadata"]["uid"]
-    found = real.listed(plane, request["metadata"]["namespace"], "jobs")
-    return [job["metadata"]["name"] for job in found if job["metadata"]["ownerReferences"][0]["uid"] == uid]
+    jobs = real.listed(plane, request["metadata"]["namespace"], "jobs")
+    return [job["metadata"]["name"] for job in jobs if job["metadata"]["ownerReferences"][0]["uid"] == uid]
 
 
 def test_a_request_becomes_a_job_and_its_status_says_so(
@@ -263,7 +263,7 @@ def test_an_older_definition_is_named_at_start(replicas: Replicas, control_plane
         one = replicas.start()
         real.until("ready", lambda: one.get("/readyz")[0] == 200)
         (said,) = [line["message"] for line in one.logged("warning") if "silently" in line["message"]]
-        assert "drops 2 fields silently: spec.queueName, status.stages[].eta;" in said
+        assert "silently drops 2 fields: spec.queueName, status.stages[].eta;" in said
         assert one.metric("tunesmith_crd_missing_fields") == 2
     finally:
         real.install(control_plane)
@@ -287,19 +287,16 @@ def test_the_rights_that_it_names_are_all_that_it_needs(
     account = {"kind": "ServiceAccount", "name": "default", "namespace": home}
 
     def rules(*scopes: str) -> list[dict[str, Any]]:
-        found = []
-        for right in RIGHTS:
-            if right.scope in scopes:
-                names = {"resourceNames": list(right.names)} if right.names else {}
-                found.append(
-                    {
-                        "apiGroups": [right.resource.group],
-                        "resources": [right.resource.name],
-                        "verbs": [right.verb],
-                        **names,
-                    }
-                )
-        return found
+        return [
+            {
+                "apiGroups": [right.resource.group],
+                "resources": [right.resource.name],
+                "verbs": [right.verb],
+                **({"resourceNames": list(right.names)} if right.names else {}),
+            }
+            for right in RIGHTS
+            if right.scope in scopes
+        ]
 
     rbac = "rbac.authorization.k8s.io"
     for kind, where, scopes in (
@@ -344,7 +341,7 @@ WRONG = {
     "--config=/nowhere": "the configuration /nowhere cannot be read: No such file or directory",
     "--workers=0": "argument --workers: must be 1 or more, not '0'",
     "--qps=fast": "argument --qps: must be a number above 0, not 'fast'",
-    "--metrics-address=8080": "'8080' is no address; write host:port or :port",
+    "--metrics-address=8080": "'8080' is not an address; write host:port or :port",
 }
 
 

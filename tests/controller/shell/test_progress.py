@@ -63,9 +63,9 @@ def test_while_reads_hang_no_more_are_lined_up() -> None:
 
     class Hanging(ProgressReader):
         def take_due(self, now: float) -> list[Key]:
-            found = super().take_due(now)
-            batches.append(len(found))
-            return found
+            due = super().take_due(now)
+            batches.append(len(due))
+            return due
 
         def read(self, key: Key) -> None:
             hang.wait(20)
@@ -87,13 +87,7 @@ def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
     cache, told, logs = Cache(trim_pod), list[Key](), [line(1), line(1), line(2)]
 
     def play(_asked: Asked, answer: Answer) -> None:
-        answer.json(None) if not logs else None
-        data = (logs.pop(0) + "\n").encode()
-        handler = answer._handler
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(data)))
-        handler.end_headers()
-        handler.wfile.write(data)
+        answer.text(logs.pop(0) + "\n")
 
     cache.put(pod(1))
     with playing(play) as server:
@@ -101,7 +95,7 @@ def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
         for _ in range(3):
             reader.read(("a", "p1"))
         assert told == [("a", "r1"), ("a", "r1")], "the same again is no news"
-        assert {uid: found.done for uid, found in reader.known.items()} == {"u1": 2}
+        assert {uid: progress.done for uid, progress in reader.known.items()} == {"u1": 2}
         assert [(one.path, one.query.get("container")) for one in server.asked] == [
             ("/api/v1/namespaces/a/pods/p1/log", "stage")
         ] * 3

@@ -38,12 +38,12 @@ class ScheduleModel(RuleBasedStateMachine):
     @rule()
     def take(self) -> None:
         ready = {key: due for key, due in self.due.items() if key not in self.hand and due <= self.now}
-        found = self.schedule.take(self.now)
+        taken = self.schedule.take(self.now)
         if not ready:
-            assert found is None
+            assert taken is None
             return
-        assert found is not None, f"{ready} are due"
-        key, due = found
+        assert taken is not None, f"{ready} are due"
+        key, due = taken
         assert due == ready[key] == min(ready.values())
         del self.due[key]
         self.hand.add(key)
@@ -89,7 +89,7 @@ def test_the_heap_holds_no_more_void_entries_than_it_may() -> None:
         assert schedule.take(look) == (-1, look)
         schedule.ask(-1, 86_400.0 - look / 1000)
         schedule.give_back(-1, look)
-    assert len(schedule._heap) < 200
+    assert len(schedule.heap) < 200
 
 
 def test_no_key_is_ever_in_two_hands_and_none_is_lost() -> None:

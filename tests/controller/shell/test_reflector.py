@@ -1,4 +1,4 @@
-"""The reflector against a server that misbehaves: what it asks, how often, and what its cache holds in the end."""
+"""The reflector against a server that misbehaves: what it asks, how often, and what its cache then holds."""
 
 import threading
 import time
@@ -9,9 +9,10 @@ import pytest
 from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith_controller.cache import Cache
+from tunesmith_controller.decide.objects import owner_uids
 from tunesmith_controller.reflector import Clock, Observer, Reflector
 from tunesmith_controller.rights import JOBS
-from tunesmith_controller.trim import owners, trim_job
+from tunesmith_controller.trim import trim_job
 
 # A tenth of the built-in times (and less for silence), so that one second here is ten seconds there.
 FAST = Clock(watch=(2.0, 2.5), silence=0.4, list_read=0.5, backoff=(0.05, 3.0), healthy=0.5)
@@ -57,7 +58,7 @@ class Watched:
     """A reflector under way, what it told and what it counted."""
 
     def __init__(self, server: Any, clock: Clock = FAST) -> None:
-        self.cache = Cache(trim_job, {"owner": owners})
+        self.cache = Cache(trim_job, {"owner": owner_uids})
         self.told: list[tuple[str | None, str | None]] = []
         self.cache.changed = lambda before, after: self.told.append((_version(before), _version(after)))
         self.restarts: list[str] = []
@@ -134,7 +135,8 @@ def no_json(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
     answer.end()
 
 
-FAILURES = {  # what each watch is answered with -> reason that is counted, most requests in ten of its seconds
+# The answer to each watch -> reason that is counted, most requests in ten of its seconds
+FAILURES = {
     "403": (forbidden, "403"),
     "410 at once": (gone_at_once, "gone"),
     "410 in the stream": (gone_in_the_stream, "gone"),

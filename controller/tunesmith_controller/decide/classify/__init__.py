@@ -1,7 +1,8 @@
 """Why a stage makes no progress, or has failed: the most actionable cause first. An ordered table of rules.
 
-They are asked about every pod from the newest back: what its container ended with, what keeps it from starting, who took it away; and
-only then about the Job. The earlier pods of one that is running now do not matter, unless two of them ran out of memory.
+They are asked about every pod from the newest back: what its container ended with, what keeps it from
+starting, who took it away; and only then about the Job. The earlier pods of one that is running now do not
+matter, unless two of them ran out of memory.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,8 @@ from tunesmith_controller.decide.objects import oldest_first, uid_of
 
 __all__ = ["Finding", "classify", "lost_node"]
 
-# The order is the point: a cause that the reader can fix goes before one that only says that something went wrong.
+# The order is the point: a cause that the reader can fix goes before one that only says that something went
+# wrong.
 _POD_RULES: tuple[Callable[[PodFacts], Finding | None], ...] = (
     ended.out_of_memory,
     ended.no_gpu,
@@ -44,7 +46,10 @@ _JOB_RULES: tuple[Callable[[JobFacts], Finding | None], ...] = (
 def classify(
     job: Object, pods: Sequence[Object], events: Mapping[str, Sequence[Event]], now: datetime, *, stage: str
 ) -> Finding | None:
-    """The cause that helps most, of a Job that has failed or whose pod does not run; None if all is well. `events`: by uid."""
+    """The cause that helps most, of a Job that has failed or whose pod does not run; None if all is well.
+
+    `events`: by uid.
+    """
     facts = job_facts(job, stage, events.get(uid_of(job), ()))
     of_pods = [pod_facts(pod, stage, events.get(uid_of(pod), ())) for pod in oldest_first(pods)]
     if facts.complete:

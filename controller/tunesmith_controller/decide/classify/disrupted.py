@@ -1,4 +1,7 @@
-"""A pod that the cluster has taken away or rejected: eviction, drain, preemption, a lost node. The stage is rarely at fault."""
+"""A pod that the cluster has taken away or rejected: eviction, drain, preemption, a lost node.
+
+The stage is rarely at fault.
+"""
 
 import re
 from datetime import datetime, timedelta
@@ -13,13 +16,15 @@ _SAVED = "a new pod continues from what is saved; there is nothing to do"
 # Reason of the condition DisruptionTarget -> our reason, what happened, what to do
 DISRUPTIONS = {
     "PreemptionByScheduler": (
-        "Preempted", "the pod made room for one of higher priority", f"{_SAVED}, unless spec.stages.{{stage}}.priorityClassName is too low",
+        "Preempted",
+        "the pod made room for one of higher priority",
+        f"{_SAVED}, unless spec.stages.{{stage}}.priorityClassName is too low",
     ),
     "DeletionByTaintManager": ("NodeLost", "node {node} was tainted or could not be reached", _SAVED),
     "DeletionByPodGC": ("NodeLost", "node {node} is gone", _SAVED),
     "EvictionByEvictionAPI": ("Evicted", "node {node} was drained", _SAVED),
     "TerminationByKubelet": ("Evicted", "node {node} shut down or ran short of a resource", _SAVED),
-}  # fmt: skip
+}
 
 
 def node_lost(pod: PodFacts, now: datetime) -> Finding | None:
@@ -32,8 +37,8 @@ def node_lost(pod: PodFacts, now: datetime) -> Finding | None:
     if now < datetime.fromisoformat(pod.deleted) + _OVERDUE:
         return None
     remedy = (
-        f"if node {pod.node} is dead, `kubectl delete node {pod.node}`, or taint it `node.kubernetes.io/out-of-service`: "
-        "then a new pod continues from what is saved"
+        f"if node {pod.node} is dead, `kubectl delete node {pod.node}`, "
+        "or taint it `node.kubernetes.io/out-of-service`: then a new pod continues from what is saved"
     )
     return pod.finding(
         "NodeLost",
@@ -69,7 +74,8 @@ def evicted(pod: PodFacts) -> Finding | None:
         )
         return pod.finding("Evicted", f"node {pod.node} ran out of disk", remedy)
     if "memory" in why:
-        remedy = f"{_SAVED}; if it happens again, set spec.stages.{pod.stage}.resources.requests.memory to what it needs"
+        field = f"spec.stages.{pod.stage}.resources.requests.memory"
+        remedy = f"{_SAVED}; if it happens again, set {field} to what it needs"
         return pod.finding("Evicted", f"node {pod.node} ran out of memory", remedy)
     return pod.finding("Evicted", f"the pod was evicted: {shortened(why)}", _SAVED)
 

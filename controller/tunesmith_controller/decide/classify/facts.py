@@ -26,8 +26,9 @@ class Finding:
 class PodFacts:
     """A pod of a stage.
 
-    `status`: Kubernetes' status of the pod; `container`: the stage's container as the pod asks for it; `waiting` and `terminated`: its
-    state; `deleted`: when the pod was to be gone, as RFC 3339, if it was deleted; `events`: about the pod, the oldest first.
+    `status`: Kubernetes' status of the pod; `container`: the stage's container as the pod asks for it;
+    `waiting` and `terminated`: its state; `deleted`: when the pod was to be gone, as RFC 3339, if it was
+    deleted; `events`: about the pod, the oldest first.
     """
 
     name: str
@@ -82,8 +83,8 @@ def pod_facts(pod: Object, stage: str, events: Sequence[Event] = ()) -> PodFacts
 class JobFacts:
     """A Job of a stage.
 
-    `reason` and `message`: Kubernetes' own for why it has given up; `failures`: pods that failed and were counted; `events`: about the
-    Job, the oldest first.
+    `reason` and `message`: Kubernetes' own for why it has given up; `failures`: pods that failed and were
+    counted; `events`: about the Job, the oldest first.
     """
 
     name: str

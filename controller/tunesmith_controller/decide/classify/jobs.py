@@ -17,8 +17,12 @@ def quota(job: JobFacts) -> Finding | None:
     why = job.event("FailedCreate")
     if match := _QUOTA.search(why):
         name, asked, used, limited = match.groups()
-        message = f"quota {name} of namespace {job.namespace} is used up: {asked} asked for, {used} used of {limited}"
-        remedy = f"wait for other pods to end (the Job tries again by itself), lower spec.stages.{job.stage}.resources, or raise the quota"
+        amounts = f"{asked} asked for, {used} used of {limited}"
+        message = f"quota {name} of namespace {job.namespace} is used up: {amounts}"
+        remedy = (
+            "wait for other pods to end (the Job tries again by itself), "
+            f"lower spec.stages.{job.stage}.resources, or raise the quota"
+        )
         return Finding("QuotaExceeded", message, remedy)
     if match := _MUST_SPECIFY.search(why):
         name, what = match.groups()
@@ -32,7 +36,10 @@ def quota(job: JobFacts) -> Finding | None:
 
 
 def pod_security(job: JobFacts) -> Finding | None:
-    """Pod Security refuses the pod. The pod as it is built meets `restricted`, so something has changed it."""
+    """Pod Security refuses the pod.
+
+    The pod as it is built meets `restricted`, so something has changed it.
+    """
     match = _POD_SECURITY.search(job.event("FailedCreate"))
     if match is None:
         return None
@@ -47,7 +54,8 @@ def service_account(job: JobFacts) -> Finding | None:
     if match is None:
         return None
     message = f"ServiceAccount {match[1]} of namespace {job.namespace} does not exist"
-    remedy = f"create it with `kubectl -n {job.namespace} create serviceaccount {match[1]}`; the Job then continues by itself"
+    command = f"`kubectl -n {job.namespace} create serviceaccount {match[1]}`"
+    remedy = f"create it with {command}; the Job then continues by itself"
     return Finding("ServiceAccountMissing", message, remedy)
 
 
@@ -58,7 +66,10 @@ def classes(job: JobFacts) -> Finding | None:
         remedy = f"set spec.stages.{job.stage}.priorityClassName to one of `kubectl get priorityclasses`"
         return Finding("PriorityClassMissing", f"the cluster has no PriorityClass {match[1]}", remedy)
     if match := _RUNTIME_CLASS.search(why):
-        remedy = f"set pods.{job.stage}.runtimeClassName in the profile to one of `kubectl get runtimeclasses`, or leave it out"
+        remedy = (
+            f"set pods.{job.stage}.runtimeClassName in the profile to one of `kubectl get runtimeclasses`, "
+            "or leave it out"
+        )
         return Finding("RuntimeClassMissing", f"the cluster has no RuntimeClass {match[1]}", remedy)
     return None
 
@@ -69,7 +80,8 @@ def refused(job: JobFacts) -> Finding | None:
     if not why:
         return None
     text = why.removeprefix("Error creating: ")
-    remedy = f"fix what it names; the Job tries again by itself (`kubectl -n {job.namespace} describe job {job.name}`)"
+    command = f"`kubectl -n {job.namespace} describe job {job.name}`"
+    remedy = f"fix what it names; the Job tries again by itself ({command})"
     return Finding(
         "PodRefused", f"the API server refuses the pod of Job {job.name}: {shortened(text)}", remedy
     )

@@ -26,7 +26,8 @@ _SCHEDULING: tuple[tuple[str, str], ...] = (
     (
         "Insufficient nvidia.com/",
         "wait for a GPU, or lower spec.stages.{stage}.resources.limits.nvidia.com/gpu; "
-        "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` shows which nodes have any",
+        "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` "
+        "shows which nodes have any",
     ),
     (
         "Insufficient memory",
@@ -35,7 +36,8 @@ _SCHEDULING: tuple[tuple[str, str], ...] = (
     ("Insufficient cpu", "lower spec.stages.{stage}.resources.requests.cpu (or limits.cpu), or add a node"),
     (
         "Insufficient ephemeral-storage",
-        "let the profile's pods.{stage}.scratch name a storageClassName or a smaller size, or add a node with a larger disk",
+        "let the profile's pods.{stage}.scratch name a storageClassName or a smaller size, "
+        "or add a node with a larger disk",
     ),
     ("Insufficient ", "lower spec.stages.{stage}.resources, or add a node that has it"),
     (
@@ -88,7 +90,7 @@ def _image_remedy(why: str, pod: PodFacts) -> str:
 
 
 def _cause(why: str) -> str:
-    """The last part of the runtime's chain of errors, which says what happened; the others repeat the name of the image."""
+    """The last part of the runtime's chain of errors; the others repeat the image's name."""
     text = why.removeprefix("Back-off pulling image ")
     for mark in ("code = NotFound desc = ", "code = Unknown desc = ", "desc = ", "ErrImagePull: "):
         if mark in text:
@@ -131,7 +133,10 @@ def unschedulable(pod: PodFacts) -> Finding | None:
         return None
     why = str(pod.scheduling.get("message") or "")
     if claim := _CLAIM.search(why):
-        remedy = f"create the PersistentVolumeClaim in namespace {pod.namespace}, or take cacheClaim out of the profile"
+        remedy = (
+            f"create the PersistentVolumeClaim in namespace {pod.namespace}, "
+            "or take cacheClaim out of the profile"
+        )
         return pod.finding(
             "VolumeMissing",
             f"PersistentVolumeClaim {claim[1]} of namespace {pod.namespace} does not exist",

@@ -1,7 +1,8 @@
 """The Job of a stage, from the snapshot and its profile.
 
-One builder for all stages: what a pod runs is here; environment, volumes, resources and failures have modules of their own. What the
-profile or the request adds comes first and what the stage relies on comes last, so that it cannot be overridden.
+One builder for all stages: what a pod runs is here; environment, volumes, resources and failures have modules
+of their own. What the profile or the request adds comes first and what the stage relies on comes last, so
+that it cannot be overridden.
 """
 
 import hashlib
@@ -32,9 +33,12 @@ def build_job(
     base_bytes: int = 0,
     version: str,
 ) -> dict[str, Any]:
-    """The Job of an attempt. `base_bytes`: size of the base model, once it is known; the scratch volume is sized by it.
+    """The Job of an attempt.
 
-    `teacher_rate`: requests a minute that a stage may send to the teacher, in addition to the request's own limit; 0: unlimited.
+    `base_bytes`: size of the base model, once it is known; the scratch volume is sized by it.
+
+    `teacher_rate`: requests a minute that a stage may send to the teacher, in addition to the request's own
+    limit; 0: unlimited.
     """
     meta = request["metadata"]
     settings: StageSettings = getattr(snapshot.snapshot.spec.stages, stage)
@@ -159,7 +163,7 @@ def _hash(template: dict[str, Any], snapshot: SnapshotMap) -> str:
 
 
 def _without_what_varies(template: dict[str, Any]) -> dict[str, Any]:
-    """The template without attempt, teacher's rate, version and the snapshot's name, which any edit changes."""
+    """The template without what varies: attempt, teacher's rate, version, and the snapshot's name."""
     labels = template["metadata"]["labels"].items()
     annotations = template["metadata"]["annotations"].items()
     spec = template["spec"]

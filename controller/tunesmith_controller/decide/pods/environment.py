@@ -1,6 +1,7 @@
 """The environment of a stage's container: what it needs, and only the secrets that it needs.
 
-In this order, where later ones win: built-in, the profile's `env`, the request's `env`, and what decides where secrets go or what is run.
+In this order, where later ones win: built-in, the profile's `env`, the request's `env`, and what decides
+where secrets go or what is run.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a stage's container asks for: what the request and the profile set, and the built-in values for what they leave open."""
+"""What a stage's container asks for: what the request and the profile set, or else built-in values."""
 
 import math
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ MIB = 1 << 20
 class Usage:
     """What a stage uses when neither the request nor the profile says otherwise.
 
-    `cpu`: processor time when nothing else limits it; generate and deliver mostly wait for others.
-    `memory`: bytes in addition to the base model's weights.
-    `loads_base`: whether it holds the base model's weights in memory, on the GPU where there is one.
-    `copies`: of the base model on the scratch volume; evaluate reads the base model and the merged one.
-    `one_process_per_gpu`: whether it starts a process for each whole GPU, which exchange data through shared memory.
+    `cpu`: processor time when nothing else limits it; generate and deliver mostly wait for others. `memory`:
+    bytes in addition to the base model's weights. `loads_base`: whether it holds the base model's weights in
+    memory, on the GPU where there is one. `copies`: of the base model on the scratch volume; evaluate reads
+    the base model and the merged one. `one_process_per_gpu`: whether it starts a process for each whole GPU,
+    which exchange data through shared memory.
     """
 
     cpu: str
@@ -32,8 +32,9 @@ class Usage:
     one_process_per_gpu: bool = False
 
 
-# Peaks of memory that were measured (benchmarks/): generate 76 MiB for 200 rows; merge 68 MiB for a model of 13.5 GB, as it streams; on a
-# CPU, with a model whose weights take 513 MiB there, evaluate 1,562 MiB and train 2,001 MiB.
+# Peaks of memory that were measured (benchmarks/): generate 76 MiB for 200 rows; merge 68 MiB for a model of
+# 13.5 GB, as it streams; on a CPU, with a model whose weights take 513 MiB there, evaluate 1,562 MiB and
+# train 2,001 MiB.
 USAGE: Mapping[str, Usage] = {
     "generate": Usage(cpu="250m", memory=512 * MIB),
     "train": Usage(cpu="1", memory=3 * GIB // 2, loads_base=True, copies=1, one_process_per_gpu=True),
@@ -58,7 +59,11 @@ def container(
     *,
     cached: bool = False,
 ) -> dict[str, Any]:
-    """Requests and limits. `device`: training.device; `base_bytes`: size of the base model, 0 if not known; `cached`: it lies elsewhere."""
+    """Requests and limits.
+
+    `device`: training.device; `base_bytes`: size of the base model, 0 if not known; `cached`: it lies
+    elsewhere.
+    """
     usage = USAGE[stage]
     requests, limits = podspec.amounts(settings.resources, gpu=device == "cuda" and usage.loads_base)
     usual = {
@@ -86,7 +91,7 @@ def processes(stage: str, asked: Mapping[str, Any], device: str) -> int:
 
 
 def threads(asked: Mapping[str, Any], processes: int) -> int:
-    """Threads that one process may use, by the container's limit; 0 without a limit, so that libraries use the node's number."""
+    """Threads that one process may use, by the container's limit; 0 without one, for the node's number."""
     limit = (asked.get("limits") or {}).get("cpu")
     return max(1, math.ceil(quantity(limit) / processes)) if limit else 0
 
@@ -112,7 +117,7 @@ def _needed(stage: str, base_bytes: int, *, cached: bool) -> int:
 
 
 def _node_storage(stage: str, scratch: Scratch, base_bytes: int, *, cached: bool) -> int:
-    """What the pod is expected to use of its node's disk; the size of a volume is the most that it may hold."""
+    """What the pod is expected to use of its node's disk; a volume's size is the most that it may hold."""
     if scratch.storage_class_name:
         return _LOGS
     if quantity(scratch.size) > 0:

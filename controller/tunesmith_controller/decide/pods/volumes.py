@@ -1,4 +1,7 @@
-"""What a stage's pod mounts. Its root file system is read-only: it writes to the scratch volume, /tmp and, once, its result."""
+"""What a stage's pod mounts.
+
+Its root file system is read-only: it writes to the scratch volume, /tmp and, once, its result.
+"""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""The decision about one request: everything that it looks at is an argument, everything that is to be done is in the Decision.
+"""The decision about one request: what it looks at is an argument, what is to be done is in the Decision.
 
-Read `reconcile` from top to bottom. The other modules: case (what is decided on), accept, checks and snapshots (what the request asks
-for), finished, stages and rows (where its stages are), blocker (what keeps the next one from starting), job (the stage's Job), status and
-notes (what is told about it).
+Read `reconcile` from top to bottom. The other modules: case (what is decided on), accept, checks and
+snapshots (what the request asks for), finished, stages and rows (where its stages are), blocker (what keeps
+the next one from starting), job (the stage's Job), status and notes (what is told about it).
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,10 @@ def _not_begun(case: Case, blocker: Blocker | None) -> Decision:
 
 
 def _verdict(case: Case, snapshot: Snapshot) -> Verdict | None:
-    """The gate's verdict, once the stage that it judges is done. It is computed at each look, so a changed gate runs nothing."""
+    """The gate's verdict, once the stage that it judges is done.
+
+    It is computed at each look, so a changed gate runs nothing.
+    """
     stage = next(stage for stage in snapshot.stages if stage.name == JUDGED)
     rows = {(row.name, row.key): row for row in case.old.stages}
     key = (stage.name, stage.key)
@@ -137,7 +140,7 @@ def _requeue_after(world: World, status: Status, step: Step | None, blocker: Blo
 
 
 def _expired(case: Case, decision: Decision, snapshot: Snapshot) -> Decision:
-    """Adds what expires: after `ttlSecondsAfterFinished` the Jobs go, and the request itself only if it asks for that."""
+    """Adds what `ttlSecondsAfterFinished` deletes: the Jobs, and the request itself if it asks for that."""
     ttl = snapshot.spec.ttl_seconds_after_finished
     ended = objects.read_time(decision.status.completion_time)
     if ttl is None or ended is None:

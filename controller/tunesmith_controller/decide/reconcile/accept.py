@@ -12,7 +12,10 @@ from tunesmith_controller.decide.reconcile.checks import NotAccepted, Waiting
 
 @dataclass(frozen=True)
 class Acceptance:
-    """`request`: None if it cannot be read. `snapshot_map`: that of the present generation, or the one before and a blocker."""
+    """`request`: None if it cannot be read.
+
+    `snapshot_map`: that of the present generation, or the one before and a blocker.
+    """
 
     request: TrainingRequest | None
     snapshot_map: SnapshotMap | None
@@ -45,7 +48,10 @@ def _checked(case: Case) -> Acceptance:
 
 
 def _new_snapshot(case: Case, request: TrainingRequest) -> SnapshotMap:
-    """The snapshot of the present generation. Raises NotAccepted, or Waiting for the run of another request."""
+    """The snapshot of the present generation.
+
+    Raises NotAccepted, or Waiting for the run of another request.
+    """
     before = case.world.snapshot
     frozen = before.frozen if before is not None else None
     profile = checks.known(snapshots.profile_for(request, frozen, case.config), request, case.config)

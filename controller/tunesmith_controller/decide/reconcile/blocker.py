@@ -16,7 +16,10 @@ from tunesmith_controller.decide.reconcile.rows import Step
 
 @dataclass(frozen=True)
 class Blocker:
-    """Why nothing is started now. `refused`: the request itself is wrong; `outdated`: this generation has no snapshot yet."""
+    """Why nothing is started now.
+
+    `refused`: the request itself is wrong; `outdated`: this generation has no snapshot yet.
+    """
 
     phase: Phase
     reason: str
@@ -65,7 +68,10 @@ def _suspended(row: StageStatus) -> str:
 
 
 def _leftover(world: World, job: str) -> str:
-    """Another Job or pod of the request that still works; empty if none does. `job`: the one that is to be started."""
+    """Another Job or pod of the request that still works; empty if none does.
+
+    `job`: the one that is to be started.
+    """
     for other in world.jobs:
         if objects.unfinished(other) and name_of(other) != job:
             return f"Job {name_of(other)}"
@@ -95,8 +101,9 @@ def _unfinished(case: Case, name: str, stage: str, run: str) -> Blocker | None:
         return Blocker("Pending", "RequestNotFound", f"{subject} is gone; apply it again")
     if other.run != run:
         message = (
-            f"{subject} was created again and has another run ({other.run or 'none yet'}). What to do: set spec.retry to a new value "
-            f"to take that run; or replace the request's name by {field}.run: {run} to stay with the first one"
+            f"{subject} was created again and has another run ({other.run or 'none yet'}). "
+            "What to do: set spec.retry to a new value to take that run; "
+            f"or replace the request's name by {field}.run: {run} to stay with the first one"
         )
         return Blocker("Pending", "RequestReplaced", message)
     if stage in other.finished:

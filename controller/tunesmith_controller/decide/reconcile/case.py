@@ -12,7 +12,10 @@ from tunesmith_controller.decide.reconcile.finished import Finished, finished
 
 @dataclass(frozen=True)
 class Case:
-    """A request at one moment. `old`: its status as it was last written; `finished`: every key that is done."""
+    """A request at one moment.
+
+    `old`: its status as it was last written; `finished`: every key that is done.
+    """
 
     world: World
     config: Config

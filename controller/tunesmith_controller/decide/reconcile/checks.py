@@ -1,4 +1,7 @@
-"""The checks that a request must pass before it runs. They are made again at each look, so that it is enough to fix what is wrong."""
+"""The checks that a request must pass before it runs.
+
+They are made again at each look, so that it is enough to fix what is wrong.
+"""
 
 import difflib
 from collections.abc import Sequence
@@ -51,8 +54,8 @@ def known(profile: Profile | None, request: TrainingRequest, config: Config) -> 
         close = difflib.get_close_matches(name, config.profiles, 1)
         hint = f"did you mean {close[0]}? " if close else ""
         remedy = (
-            f"{hint}The profile of a request cannot be changed: delete the request and apply it with an available profile, "
-            "or ask the platform team for this one"
+            f"{hint}The profile of a request cannot be changed: delete the request and apply it with an "
+            "available profile, or ask the platform team for this one"
         )
         raise NotAccepted("UnknownProfile", [Problem("spec.profile", why, name, remedy)])
     if not profile.store.url:
@@ -72,7 +75,7 @@ def allowed(request: TrainingRequest, profile: Profile, config: Config) -> None:
 
 
 def same_run(run: str, before: str) -> None:
-    """Raises NotAccepted if a request that has started names another run: what it has finished lies in the first one."""
+    """Raises NotAccepted if a request that has started names another run than the one with its results."""
     if before and run != before:
         why = "the run of a request that has started cannot be changed"
         remedy = f"set it to {before} again, or apply a request with another name"
@@ -80,7 +83,7 @@ def same_run(run: str, before: str) -> None:
 
 
 def same_store(store: str, before: str) -> None:
-    """Raises NotAccepted if the snapshot of a request that has started is lost, and its profile now has another store."""
+    """Raises NotAccepted if a request has lost its snapshot, and its results lie in another store."""
     if before and store != before:
         why = (
             f"what this request has finished lies in {before}, but its snapshot is gone, "

@@ -19,7 +19,10 @@ Finished = dict[tuple[str, str], FinishedStage]  # by stage and key, the oldest 
 
 
 def finished(old: Status, jobs: Iterable[Object], pods: Sequence[Object]) -> Finished:
-    """Every key that is done. The status must hold it before its Job vanishes, so this comes before everything else."""
+    """Every key that is done.
+
+    The status must hold it before its Job vanishes, so this comes before everything else.
+    """
     entries: Finished = {(entry.stage, entry.key): entry for entry in old.finished}
     complete = [job for job in jobs if objects.complete(job)]
     for job in sorted(complete, key=lambda job: (_completed(job), name_of(job))):
@@ -35,7 +38,8 @@ def is_done(
 ) -> bool:
     """Whether a stage needs no Job.
 
-    A gate needs the metrics of the stage that it judges: without them, another Job finds its work and reports them.
+    A gate needs the metrics of the stage that it judges: without them, another Job finds its work and reports
+    them.
     """
     entry = done.get((stage.name, stage.key))
     if entry is None:
@@ -62,7 +66,10 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _entries(job: Object, pods: Sequence[Object]) -> list[FinishedStage]:
-    """What a complete Job has finished, and what its result says that the store holds already. The result may be lost."""
+    """What a complete Job has finished, and what its result says that the store holds already.
+
+    The result may be lost.
+    """
     result = objects.last_result(pods)
     if result is not None and result.exit_code == 0:
         return [_entry(job, pods, result), *_held(result)]

@@ -1,4 +1,7 @@
-"""The Job of the current stage: when it is out of date, the one to create, and what its pods are told. Its content is built in `pods`."""
+"""The Job of the current stage: when it is out of date, the one to create, and what its pods are told.
+
+Its content is built in `pods`.
+"""
 
 from tunesmith import wire
 from tunesmith.errors import BadRequest

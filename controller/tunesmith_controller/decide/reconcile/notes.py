@@ -1,7 +1,7 @@
 """The Kubernetes Events about a request: what has changed between two statuses, except for progress.
 
-They are few, since each is a write: one when a stage runs, which also says what is done before it, and one at the end. Which Job was
-created, and the place in the queue, are in the status.
+They are few, since each is a write: one when a stage runs, which also says what is done before it, and one at
+the end. Which Job was created, and the place in the queue, are in the status.
 """
 
 from collections.abc import Iterator

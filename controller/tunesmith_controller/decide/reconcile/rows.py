@@ -22,8 +22,8 @@ _LONGEST = 10 * 365 * 86_400  # seconds of an ETA
 class Step:
     """The next row of the current stage.
 
-    `start`: its Job is to be created, unless something blocks it; `lost`: a Job that vanished while it ran; `again`: seconds after which
-    to look again.
+    `start`: its Job is to be created, unless something blocks it; `lost`: a Job that vanished while it ran;
+    `again`: seconds after which to look again.
     """
 
     row: StageStatus
@@ -74,7 +74,10 @@ def fresh(row: StageStatus) -> StageStatus:
 
 
 def named(row: StageStatus, job: Object, refusal: str) -> StageStatus:
-    """The row with the Job that is about to be created. `refusal`: why the API server refused it the last time."""
+    """The row with the Job that is about to be created.
+
+    `refusal`: why the API server refused it the last time.
+    """
     name = name_of(job)
     if refusal:
         reason, message = "FailedToCreate", f"Job {name} cannot be created: {refusal}"
@@ -172,7 +175,10 @@ def _progressed(row: StageStatus, progress: Progress, now: datetime) -> Mapping[
 
 
 def _eta(row: StageStatus, progress: Progress, now: datetime) -> str:
-    """When the stage is done; the moment that the row has, as long as that is about right. NaN and what no calendar holds are left out."""
+    """When the stage is done; the moment that the row has, as long as that is about right.
+
+    NaN and what no calendar holds are left out.
+    """
     if progress.eta is None or not 0 <= progress.eta < _LONGEST:
         return ""
     moment = now + timedelta(seconds=progress.eta)

@@ -1,4 +1,4 @@
-"""The snapshot of a generation: the resolved request and its profile, frozen in an immutable ConfigMap that the stages mount."""
+"""The snapshot of a generation: the resolved request and its profile, in an immutable ConfigMap."""
 
 from collections.abc import Mapping
 from itertools import takewhile
@@ -25,11 +25,12 @@ LARGEST = 1_048_576 - 4_096  # bytes of a ConfigMap's data; Kubernetes refuses a
 
 
 def profile_for(request: TrainingRequest, frozen: Frozen | None, config: Config) -> Profile | None:
-    """The profile that a new generation resolves against: the frozen one, or today's as far as the request asks for it.
+    """The profile that a new generation resolves against: the frozen one, or today's if it asks for that.
 
-    A new `retry` takes today's, except for what would move a key. A new `rerun.id` takes all of it, unless that would move the key of a
-    stage before the one that is to run again: its result stays, and is not paid for twice. The URL of the store never changes, because
-    the run is there.
+    A new `retry` takes today's, except for what would move a key. A new `rerun.id` takes all of it, unless
+    that would move the key of a stage before the one that is to run again: its result stays, and is not paid
+    for twice. The URL of the store never changes, because the run is there.
+
     """
     spec = request.spec
     today = config.profiles.get(spec.profile)
@@ -50,7 +51,10 @@ def profile_for(request: TrainingRequest, frozen: Frozen | None, config: Config)
 
 
 def with_todays_rules(profile: Profile, config: Config) -> Profile:
-    """The profile with what it allows today, which holds for old requests too. A profile that is gone allows nothing."""
+    """The profile with what it allows today, which holds for old requests too.
+
+    A profile that is gone allows nothing.
+    """
     today = config.profiles.get(profile.name)
     return profile.model_copy(update={"allow": today.allow if today else Allow()})
 
@@ -76,7 +80,7 @@ def _rerun_id(rerun: Rerun | None) -> str:
 
 
 def _before(request: TrainingRequest, profile: Profile) -> list[StageKey] | None:
-    """The stages before the one that is to run again, as a profile resolves them; None if it leads to an invalid spec."""
+    """The stages before the one that is to run again, resolved by a profile; None if the spec is invalid."""
     again = latest(request.spec.rerun)
     try:
         spec, _ = resolve(request, profile, cluster=True)
@@ -90,7 +94,10 @@ def _before(request: TrainingRequest, profile: Profile) -> list[StageKey] | None
 def freeze(
     who: Identity, request: TrainingRequest, profile: Profile, others: Mapping[str, Other]
 ) -> SnapshotMap:
-    """The snapshot of the present generation. Raises NotAccepted, or Waiting for the run of another request."""
+    """The snapshot of the present generation.
+
+    Raises NotAccepted, or Waiting for the run of another request.
+    """
     runs = _runs(who, request, others)
     run = children.run_name(who.name, who.uid)
     try:
@@ -113,7 +120,10 @@ def freeze(
 
 
 def config_map(who: Identity, snapshot_map: SnapshotMap, version: str) -> Object:
-    """The ConfigMap of a snapshot. The same content always has the same name, so that a second write changes nothing."""
+    """The ConfigMap of a snapshot.
+
+    The same content always has the same name, so that a second write changes nothing.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -134,9 +144,10 @@ def config_map(who: Identity, snapshot_map: SnapshotMap, version: str) -> Object
 
 
 def read_map(item: Object) -> SnapshotMap:
-    """The snapshot in a ConfigMap, without what only a newer controller knows, so that it stays what it was after a rollback.
+    """The snapshot in a ConfigMap, without what only a newer controller knows: a rollback keeps it as it was.
 
     Raises KeyError or ValueError if the ConfigMap does not hold one.
+
     """
     data = item["data"]
     snapshot = read_pruned(Snapshot, data[wire.SNAPSHOT_FILE])

@@ -1,7 +1,8 @@
-"""Where the stages of a request are: their rows in the status and their Jobs -> their next rows, and whether a Job is to be created.
+"""Where the stages of a request are: their rows and Jobs -> their next rows, and whether to create a Job.
 
-At most one stage of a request works, and at most one Job of a key. A row names its Job before the Job is created. A Job that was seen and
-is gone gets a successor under the next attempt; one that was never seen is created again under the same name.
+At most one stage of a request works, and at most one Job of a key. A row names its Job before the Job is
+created. A Job that was seen and is gone gets a successor under the next attempt; one that was never seen is
+created again under the same name.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,10 @@ _UNNAMED = timedelta(seconds=10)
 def walk(
     case: Case, snapshot_map: SnapshotMap, verdict: Verdict | None
 ) -> tuple[list[StageStatus], Step | None]:
-    """A row for each stage, and the next step of the current one: the first that is not done. None if all are."""
+    """A row for each stage, and the next step of the current one: the first that is not done.
+
+    None if all are.
+    """
     snapshot = snapshot_map.snapshot
     store = snapshot_map.frozen.profile.store.of(case.who.namespace)
     before = {(row.name, row.key): row for row in case.old.stages}
@@ -99,7 +103,7 @@ def _advance(case: Case, snapshot_map: SnapshotMap, stage: StageKey, old: StageS
 
 
 def _taken_up(case: Case, row: StageStatus, jobs: Sequence[Object]) -> StageStatus:
-    """The row, once an edit has given a failed stage another try; with the live Job of its key, if it knows of none."""
+    """The row, reset if an edit gives a failed stage another try, and with the live Job of its key."""
     if row.phase == "Failed" and row.failed_generation < case.who.generation:
         row = StageStatus(name=row.name, key=row.key, attempt=row.attempt, job=row.job, phase="Stopping")
     live = [job for job in jobs if objects.unfinished(job) and not objects.terminating(job)]

@@ -1,4 +1,4 @@
-"""The status of the request as a whole: its phase, why, its conditions and results, from its rows and what blocks it."""
+"""The status of the whole request, from its rows and what blocks it: phase, reason, conditions, results."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ _LONGEST = 32_768  # characters of a condition's message
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was decided about the stages. `current`: the stage that is next or runs; empty if there is none."""
+    """What was decided about the stages.
+
+    `current`: the stage that is next or runs; empty if there is none.
+    """
 
     rows: Sequence[StageStatus] = ()
     current: str = ""
@@ -218,9 +221,10 @@ def _of_stage(conditions: _Conditions, stage: StageKind, row: StageStatus | None
 
 
 def _ends(conditions: _Conditions, outcome: Outcome, summary: Summary) -> tuple[Condition, ...]:
-    """Complete and Failed, and what kstatus reads: it takes the first of Reconciling and Stalled that is True.
+    """Complete, Failed, Reconciling and Stalled. kstatus takes the first of the last two that is True.
 
     Reconciling is True until the first stage has started, as a Job counts as current while it runs.
+
     """
     phase, reason, message = summary
     over = phase in FINAL

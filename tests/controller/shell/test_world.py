@@ -5,10 +5,11 @@ from typing import Any
 
 from controller.shell.played_server import Answer, Asked, playing
 
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Event, Other
 from tunesmith_controller.event_reader import EventReader
 from tunesmith_controller.snapshot_reader import SnapshotReader
-from tunesmith_controller.world import Caches, gather, others, run_taken_by
+from tunesmith_controller.world import Gathered, Sources, gather, others, run_taken_by
 
 NOW = datetime(2026, 11, 23, 10, 10, 0, tzinfo=UTC)
 VERSION = "tunesmith.dev/v1alpha1"
@@ -52,11 +53,17 @@ def job(name: str, owner: str) -> dict[str, Any]:
     }
 
 
-def look(caches: Caches, item: dict[str, Any], play: Any) -> tuple[Any, list[str]]:
+def look(caches: Caches, item: dict[str, Any], play: Any) -> tuple[Gathered, list[str]]:
+    """What is gathered about a request, and what the API server was asked for."""
     with playing(play) as server:
         api = server.api()
-        found = gather(api, caches, SnapshotReader(api), EventReader(api), item, NOW, progress={})
-        return found, [f"{one.method} {one.path}" for one in server.asked]
+        sources = Sources(api, caches, SnapshotReader(api), EventReader(api), progress={})
+        gathered = gather(sources, item, NOW)
+        return gathered, [f"{call.method} {call.path}" for call in server.asked]
+
+
+def jobs_in(gathered: Gathered) -> list[str]:
+    return [job["metadata"]["name"] for job in gathered.world.jobs]
 
 
 def test_a_job_that_the_status_says_runs_is_asked_for_before_it_is_taken_for_lost() -> None:
@@ -71,30 +78,20 @@ def test_a_job_that_the_status_says_runs_is_asked_for_before_it_is_taken_for_los
         if asked.path.endswith("/jobs/r-train-1"):
             answer.json(job("r-train-1", "r"))
         elif asked.path.endswith("/events"):
-            answer.json(
-                {
-                    "items": [
-                        {
-                            "metadata": {},
-                            "lastTimestamp": "2026-11-23T10:09:30Z",
-                            "reason": "FailedCreate",
-                            "message": "quota",
-                        }
-                    ]
-                }
-            )
+            event = {"metadata": {}, "reason": "FailedCreate", "message": "quota"}
+            answer.json({"items": [event | {"lastTimestamp": "2026-11-23T10:09:30Z"}]})
         else:
             answer.refuse(404, "NotFound")
 
-    found, asked = look(caches, item, play)
-    assert [one["metadata"]["name"] for one in found.world.jobs] == ["r-train-1"]
-    caches.jobs.remove(found.world.jobs[0])  # a list that began before it was made lacks it
-    assert [one["metadata"]["name"] for one in look(caches, item, play)[0].world.jobs] == ["r-train-1"]
+    gathered, asked = look(caches, item, play)
+    assert jobs_in(gathered) == ["r-train-1"]
+    caches.jobs.remove(gathered.world.jobs[0])  # a list that began before it was made lacks it
+    assert jobs_in(look(caches, item, play)[0]) == ["r-train-1"]
     assert asked == ["GET /apis/batch/v1/namespaces/a/jobs/r-train-1", "GET /api/v1/namespaces/a/events"], (
         "a Pending one is made again"
     )
-    assert found.world.events == {"job-r-train-1": (Event("FailedCreate", "quota"),)}
-    assert found.again == 30
+    assert gathered.world.events == {"job-r-train-1": (Event("FailedCreate", "quota"),)}
+    assert gathered.again == 30
 
 
 def test_nothing_is_asked_for_a_request_that_the_caches_know_all_about() -> None:
@@ -104,20 +101,20 @@ def test_nothing_is_asked_for_a_request_that_the_caches_know_all_about() -> None
     )
     caches.jobs.put(job("other-train-1", "other"))
     rows = [{"name": "train", "key": "k", "phase": "Running", "job": "r-train-1"}]
-    found, asked = look(caches, request("r", stages=rows), lambda _asked, answer: answer.refuse(500, "no"))
-    assert [one["metadata"]["name"] for one in found.world.jobs] == ["r-train-1"]
-    assert (asked, found.again) == ([], None)
+    gathered, asked = look(caches, request("r", stages=rows), lambda _asked, answer: answer.refuse(500, "no"))
+    assert jobs_in(gathered) == ["r-train-1"]
+    assert (asked, gathered.again) == ([], None)
 
 
-def test_a_snapshot_of_another_owner_is_none() -> None:
+def test_a_snapshot_of_another_owner_is_not_taken() -> None:
     def play(_asked: Asked, answer: Answer) -> None:
         owner = {"kind": "TrainingRequest", "name": "r", "uid": "somebody-else"}
         answer.json(
             {"metadata": {"name": "s", "namespace": "a", "uid": "c", "ownerReferences": [owner]}, "data": {}}
         )
 
-    found, asked = look(Caches(), request("r", snapshot="s"), play)
-    assert found.world.snapshot is None
+    gathered, asked = look(Caches(), request("r", snapshot="s"), play)
+    assert gathered.world.snapshot is None
     assert asked == ["GET /api/v1/namespaces/a/configmaps/s"]
 
 
@@ -163,4 +160,6 @@ def test_a_run_is_taken_by_a_younger_request_that_is_at_work_on_it() -> None:
     assert run_taken_by(caches.requests, elder) == "younger", "it was edited when the younger one had begun"
     refused = request("younger", 2, shared, stages=rows, phase="Failed", observedGeneration=2)
     caches.requests.put({**refused, "metadata": {**refused["metadata"], "resourceVersion": "2"}})
-    assert run_taken_by(caches.requests, elder) == "younger", "an edit of it was refused, and its Job goes on"
+    assert run_taken_by(caches.requests, elder) == "younger", (
+        "an edit of it was refused, and its Job still runs"
+    )

@@ -51,6 +51,6 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("jobs", "pods", "found", "again"), CASES.values(), ids=CASES)
-def test_stuck(jobs: list[Any], pods: list[Any], found: list[Stuck], again: float | None) -> None:
-    assert stuck(jobs, pods, NOW) == (found, again if again is None else pytest.approx(again))
+@pytest.mark.parametrize(("jobs", "pods", "expected", "again"), CASES.values(), ids=CASES)
+def test_stuck(jobs: list[Any], pods: list[Any], expected: list[Stuck], again: float | None) -> None:
+    assert stuck(jobs, pods, NOW) == (expected, again if again is None else pytest.approx(again))
