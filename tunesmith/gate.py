@@ -1,4 +1,5 @@
-"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; runner and controller judge by it.
+"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; runner and controller
+judge by it.
 
 The gate belongs to no key, so raising or lowering it runs nothing again.
 """
@@ -13,7 +14,10 @@ from tunesmith.settings import Gate
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's verdict. `low`: lower end of the gain's interval, never NaN; `rows`: how many test rows it rests on."""
+    """The gate's verdict.
+
+    `low`: lower end of the gain's interval, never NaN; `rows`: how many test rows it rests on.
+    """
 
     passed: bool
     metric: str
@@ -29,13 +33,14 @@ class Verdict:
         outcome = "passed" if self.passed else "not passed"
         compared = "≥" if self.passed else "<"
         return (
-            f"gate {outcome}: {words} gained {self.gain:.4g}, lower bound {self.low:.4g} {compared} {self.least:.4g}"
-            f" that the gate asks for (n = {self.rows})"
+            f"gate {outcome}: {words} gained {self.gain:.4g}, "
+            f"lower bound {self.low:.4g} {compared} {self.least:.4g} that the gate asks for (n = {self.rows})"
         )
 
 
 def judge(gate: Gate | None, metrics: Mapping[str, float]) -> Verdict | None:
-    """The verdict on evaluate's metrics (`lossGain`, `lossGainLow`, `exactMatchGain`, …, `rows`); None without a gate.
+    """The verdict on evaluate's metrics (`lossGain`, `lossGainLow`, `exactMatchGain`, …, `rows`); None
+    without a gate.
 
     A figure that is missing or NaN does not pass.
     """

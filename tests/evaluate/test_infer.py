@@ -1,4 +1,4 @@
-"""`python -m tunesmith_jobs.infer`: answers of the merged model on standard output, and nothing else there."""
+"""`python -m tunesmith_jobs.infer`: answers of the merged model, and nothing else, on standard output."""
 
 import json
 import subprocess

@@ -33,8 +33,8 @@ FLAGS = [
     "--enable-logging=stderr",
 ]
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-# The page is put into a frame of the wanted width, since a window can't be as narrow as a phone. What is measured
-# is the frame's document.
+# The page is put into a frame of the wanted width, since a window can't be as narrow as a phone. The frame's
+# document is what is measured.
 FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe id="f" style="border:0;width:{width}px;height:900px"></iframe>
 <script>
