@@ -1,4 +1,4 @@
-"""Answers and losses of one model on the test split: Tunesmith's evaluate beside the usual loop over
+"""Answers and losses of one model on the test split: Tunesmith's evaluate against the usual loop over
 transformers' pipeline.
 
     python benchmarks/evaluate/run.py examples/models/SmolLM2-135M-Instruct [--rows 13] [--new-tokens 48]

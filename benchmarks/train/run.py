@@ -3,7 +3,7 @@ Under five minutes.
 
     python benchmarks/train/run.py [--model examples/models/SmolLM2-135M-Instruct] [--steps 12]
 
-Writes results.md beside itself. The stage also stores checkpoints, measures the test loss twice, answers
+Writes results.md next to itself. The stage also stores checkpoints, measures the test loss twice, answers
 three prompts and hashes what it leaves; its total includes all of that.
 """
 

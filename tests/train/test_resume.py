@@ -74,9 +74,9 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before(training, capsys) ->
     data[len(data) // 2] ^= 1
     attempt.store.write(path, bytes(data))
     assert digests(damaged.run(attempt).manifest) == undisturbed
-    said = capsys.readouterr().out
-    assert "is incomplete or damaged and is skipped" in said
-    assert "resuming from the checkpoint of step 4" in said
+    printed = capsys.readouterr().out
+    assert "is incomplete or damaged and is skipped" in printed
+    assert "resuming from the checkpoint of step 4" in printed
 
 
 def test_early_stopping_takes_the_best_adapter_also_after_a_restart(training) -> None:

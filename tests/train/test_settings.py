@@ -194,7 +194,7 @@ def test_compute_dtype(device: Device, values, expected: str) -> None:
 
 
 LOADED = {
-    "beside 4-bit layers all is float32": (GPU, {}, "float32"),
+    "next to 4-bit layers all is float32": (GPU, {}, "float32"),
     "a whole model on a CPU is float32": (CPU, {"loadIn4bit": False}, "float32"),
     "a whole model on a GPU keeps its own type": (GPU, {"loadIn4bit": False}, "bfloat16"),
     "unless its own weights are trained": (

@@ -115,13 +115,13 @@ def test_two_processes_learn_what_one_learns_from_as_many_rows_a_step(pair, trai
     """Not to the bit: gradients are added in another order."""
     together, (code, lines, result) = pair
     assert (code, result.exit_code, result.reason) == (0, 0, "Done")
-    one = training(LONG | {"perDeviceTrainBatchSize": 4}, **DATA).run().manifest.metrics
-    two = finished(together).manifest.metrics
-    assert (two["steps"], two["rows"]) == (one["steps"], one["rows"]) == (9, 20)
-    assert two["tokens"] == one["tokens"]
-    assert two["testLossBefore"] == pytest.approx(one["testLossBefore"], rel=1e-6)
-    assert two["testLossAfter"] == pytest.approx(one["testLossAfter"], rel=1e-3)
-    assert two["testLossAfter"] < 0.9 * two["testLossBefore"]
+    alone = training(LONG | {"perDeviceTrainBatchSize": 4}, **DATA).run().manifest.metrics
+    both = finished(together).manifest.metrics
+    assert (both["steps"], both["rows"]) == (alone["steps"], alone["rows"]) == (9, 20)
+    assert both["tokens"] == alone["tokens"]
+    assert both["testLossBefore"] == pytest.approx(alone["testLossBefore"], rel=1e-6)
+    assert both["testLossAfter"] == pytest.approx(alone["testLossAfter"], rel=1e-3)
+    assert both["testLossAfter"] < 0.9 * both["testLossBefore"]
     assert any(line.startswith("training on 2 x CPU") for line in lines)
     report = json.loads(finished(together).read("report.json"))
     assert report["trainer"]["trainer"]["ddp_find_unused_parameters"] is False

@@ -1,4 +1,4 @@
-"""Which tokens a row becomes, which of them carry loss, and the numbers that are said about it."""
+"""Which tokens a row becomes, which of them carry loss, and the numbers of a split."""
 
 import pytest
 

@@ -97,7 +97,7 @@ def make(to: Path) -> bool:
 
 
 def packaged() -> Path:
-    """The package's weights file, found without importing the package.
+    """The package's weights file, located without importing the package.
 
     Raises Usage if it is not installed.
     """

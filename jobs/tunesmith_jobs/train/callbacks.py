@@ -20,7 +20,7 @@ _EPSILON = 1e-6  # of an epoch that is a sum of steps
 
 
 class Callbacks:
-    """All callbacks of one training. `patience`: of early stopping; 0 for none."""
+    """All callbacks of one training. `patience`: of early stopping, which 0 turns off."""
 
     def __init__(
         self, attempt: Attempt, device: Device, processes: Processes, checkpoints: Checkpoints, patience: int

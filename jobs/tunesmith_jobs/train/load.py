@@ -28,7 +28,7 @@ def load_tokenizer(folder: Path, settings: Training) -> Any:
 def load_model(folder: Path, settings: Training, device: Device, attempt: Attempt | None = None) -> Any:
     """The base model, frozen, in 4 bits if the request asks for that.
 
-    On a CPU its 4-bit values are unpacked where memory allows (fourbit.py). `attempt`: is told if they are
+    On a CPU its 4-bit values are unpacked where memory allows (fourbit.py). `attempt`: logs it if they are
     not.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig

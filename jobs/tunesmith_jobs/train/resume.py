@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith_jobs.train.history import Course
 
-BEST = "best.safetensors"  # the best adapter so far, beside the trainer's checkpoints and in them
+BEST = "best.safetensors"  # the best adapter so far, in the trainer's folder and in each checkpoint
 NOTES = (
     "notes.json"  # what was measured before the first step, so that a resumed run need not measure it again
 )
