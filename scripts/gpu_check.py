@@ -1,7 +1,10 @@
-"""What only a GPU can show about the training recipe, on this machine's card: `make gpu-check`. Offline, random models, under 8 minutes.
+"""What only a GPU can show about the training recipe, on this machine's card: `make gpu-check`.
 
-Writes docs/reference/gpu-check.md with date, card and results, and ends with 0 if all held, 1 if not. Without a GPU: one line, and 75.
-`--rehearse` runs on a CPU whatever can run there and writes nothing: it shows that the script works, not that a card does.
+It is offline, uses random models, and takes under 8 minutes. It writes docs/reference/gpu-check.md with date,
+card and results, and ends with 0 if all held, 1 if not. Without a GPU it prints one line and ends with 75.
+
+`--rehearse` runs on a CPU what can run there and writes nothing. It shows that the script works, not that a card
+does.
 """
 
 import argparse
@@ -10,8 +13,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,87 +22,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.stages import put_dataset, snapshot_for
+from scripts.gpu_bench import ROOT, Bench, Failed, plain_seconds
 from tests.tiny import tiny_model
 from tunesmith.errors import BadRequest, ExitCode
-from tunesmith.resolve import Snapshot
-from tunesmith_jobs.attempt import Attempt
-from tunesmith_jobs.chat import conversation
-from tunesmith_jobs.finished import Finished, read_manifest
-from tunesmith_jobs.storage import open_store
+from tunesmith_jobs import before_torch
+from tunesmith_jobs.finished import Finished
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/reference/gpu-check.md"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate")
-ROWS = [
-    {
-        "prompt": f"message {number} " + "and more " * (number % 9),
-        "response": json.dumps({"kind": number % 3}),
-    }
-    for number in range(64)
-]
-STEPS = 12
-# ~0.9e9 weights, as 4-bit layers of 2048 x 2048 and 2048 x 4096.
+# About 0.9e9 weights, as 4-bit layers of 2048 x 2048 and 2048 x 4096.
 LARGE = {"layers": 24, "hidden": 2048, "heads": 16, "context": 1024, "deviation": 0.02}
 SPEED_STEPS = 20
-
-
-class Failed(Exception):
-    """A check did not hold."""
+SLOWER_AT_MOST = 1.25  # than a plain trl script
 
 
 @dataclass(frozen=True)
 class Check:
-    """`claim` is what must hold; `run` shows it and returns what was seen, or raises Failed. `cpu`: can be rehearsed on one."""
+    """A claim and the function that shows it.
+
+    `run` returns what was seen, or raises Failed; `cpu`: whether it can be rehearsed on one.
+    """
 
     claim: str
     run: Callable[["Bench"], str]
     cpu: bool = True
-
-
-@dataclass
-class Bench:
-    """Where the checks work: a scratch folder, the device's name, and the tiny model."""
-
-    folder: Path
-    device: str
-    model: Path
-    count: int = 0
-
-    def training(
-        self, model: Path | None = None, rows: list[dict[str, str]] = ROWS, **settings: Any
-    ) -> tuple[Snapshot, str, Path]:
-        """A request with its dataset in a store of its own: snapshot, the store's URL, its folder."""
-        self.count += 1
-        folder = self.folder / f"run-{self.count}"
-        wish = {
-            "device": self.device,
-            "maxSteps": STEPS,
-            "saveSteps": 4,
-            "loggingSteps": 2,
-            "learningRate": 1e-3,
-            "deterministic": True,
-        }
-        snapshot = snapshot_for(
-            {
-                "model": {"base": f"file://{model or self.model}"},
-                "training": wish | settings,
-                "evaluation": {"maxNewTokens": 4},
-            }
-        )
-        url = f"file://{folder / 'store'}"
-        put_dataset(snapshot, url, folder / "data", train=rows, test=rows[:4], system="Sort it.")
-        return snapshot, url, folder
-
-    def run(self, snapshot: Snapshot, url: str, folder: Path) -> Finished:
-        """Run the train stage in this process, to its commit."""
-        from tunesmith_jobs.train.work import work
-
-        attempt = Attempt("train", snapshot, open_store(url), folder / "work", f"a{time.monotonic_ns()}")
-        attempt.work.mkdir(exist_ok=True)
-        manifest, _ = attempt.commit(work(attempt))
-        return Finished(attempt.store, manifest, folder / "read")
 
 
 def adapter_digest(finished: Finished) -> str:
@@ -132,25 +76,24 @@ def adapter_is_float32(bench: Bench) -> str:
     """In the file, and in the trainer after a resume, though trl casts it."""
     from safetensors.torch import load_file
 
-    snapshot, url, folder = bench.training()
-    kill(snapshot, url, folder)
-    finished = bench.run(snapshot, url, folder)
-    kinds = {
-        str(tensor.dtype) for tensor in load_file(finished.path("adapter/adapter_model.safetensors")).values()
-    }
-    kinds |= set(json.loads(finished.read("report.json"))["trainer"]["adapterDtype"])
-    if kinds != {"torch.float32"}:
-        raise Failed(f"found {', '.join(sorted(kinds))}")
+    training = bench.training()
+    training.kill()
+    finished = training.run()
+    tensors = load_file(finished.path("adapter/adapter_model.safetensors"))
+    dtypes = {str(tensor.dtype) for tensor in tensors.values()}
+    dtypes |= set(json.loads(finished.read("report.json"))["trainer"]["adapterDtype"])
+    if dtypes != {"torch.float32"}:
+        raise Failed(f"it is {', '.join(sorted(dtypes))}")
     return "float32 in the trainer after a resume and in the file"
 
 
 def resume_is_bitwise(bench: Bench) -> str:
-    """SIGKILL in the middle and again: the same bytes as undisturbed, with NF4, dropout and rows grouped by length."""
+    """SIGKILL in the middle, then run again: the same bytes as undisturbed, with dropout and grouped rows."""
     settings: dict[str, Any] = {"groupByLength": True, "loraDropout": 0.1}
-    undisturbed = adapter_digest(bench.run(*bench.training(**settings)))
-    snapshot, url, folder = bench.training(**settings)
-    kill(snapshot, url, folder)
-    resumed = adapter_digest(bench.run(snapshot, url, folder))
+    undisturbed = adapter_digest(bench.training(**settings).run())
+    training = bench.training(**settings)
+    training.kill()
+    resumed = adapter_digest(training.run())
     if resumed != undisturbed:
         raise Failed(f"sha256 {resumed[:12]} after a resume, {undisturbed[:12]} undisturbed")
     return f"sha256 {resumed[:12]} both times"
@@ -158,24 +101,24 @@ def resume_is_bitwise(bench: Bench) -> str:
 
 def paged_optimizer(bench: Bench) -> str:
     """The optimizer of the original preset trains: the test loss falls."""
-    finished = bench.run(*bench.training(optim="paged_adamw_32bit"))
-    metrics = finished.manifest.metrics
+    finished = bench.training(optim="paged_adamw_32bit").run()
     name = json.loads(finished.read("report.json"))["trainer"]["optimizer"]
-    if not metrics["testLossAfter"] < metrics["testLossBefore"]:
-        raise Failed(
-            f"{name}: test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after"
-        )
-    return f"{name}: test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after"
+    return f"{name}: {falling_loss(finished)}"
 
 
 def mixed_precision(bench: Bench) -> str:
     """bf16 outside the 4-bit layers trains too."""
-    metrics = bench.run(*bench.training(bf16=True)).manifest.metrics
-    if not metrics["testLossAfter"] < metrics["testLossBefore"]:
-        raise Failed(
-            f"test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after"
-        )
-    return f"test loss {metrics['testLossBefore']:.4f} before, {metrics['testLossAfter']:.4f} after"
+    return falling_loss(bench.training(bf16=True).run())
+
+
+def falling_loss(finished: Finished) -> str:
+    """The test loss before and after. Raises Failed if it has not fallen."""
+    metrics = finished.manifest.metrics
+    before, after = metrics["testLossBefore"], metrics["testLossAfter"]
+    losses = f"test loss {before:.4f} before, {after:.4f} after"
+    if not after < before:
+        raise Failed(losses)
+    return losses
 
 
 def out_of_memory(bench: Bench) -> str:
@@ -187,7 +130,7 @@ def out_of_memory(bench: Bench) -> str:
     torch.cuda.set_per_process_memory_fraction(64 * 2**20 / total)
     long = [{"prompt": "word " * 60, "response": "yes"}] * 256  # some 350 tokens each
     try:
-        bench.run(*bench.training(rows=long, perDeviceTrainBatchSize=256, gradientCheckpointing=False))
+        bench.training(rows=long, perDeviceTrainBatchSize=256, gradientCheckpointing=False).run()
     except BadRequest as error:
         if error.reason != "OutOfMemory":
             raise Failed(f"reason {error.reason}") from error
@@ -199,43 +142,14 @@ def out_of_memory(bench: Bench) -> str:
 
 
 def speed(bench: Bench) -> str:
-    """Seconds a step beside a plain trl script: same model (0.9e9 random weights), rows and settings."""
-    large = tiny_model(bench.folder / "large", **(LARGE if bench.device == "cuda" else {}))  # type: ignore[arg-type]  # numbers by name
+    """Seconds a step against a plain trl script: same model (0.9e9 random weights), rows and settings."""
+    on_gpu = bench.device == "cuda"
+    model = tiny_model(bench.folder / "large", **(LARGE if on_gpu else {}))  # type: ignore[arg-type]  # numbers by name
     rows = [{"prompt": "word " * 60, "response": "answer " * 10}] * 64  # some 400 tokens each
-    steps = SPEED_STEPS if bench.device == "cuda" else 3
-    trainer = {
-        "per_device_train_batch_size": 8,
-        "learning_rate": 1e-4,
-        "logging_steps": steps,
-        "bf16": False,
-        "seed": 42,
-    }
-    wish = {
-        "model": str(large),
-        "device": bench.device,
-        "steps": steps,
-        "folder": str(bench.folder / "plain"),
-        "rows": [
-            {"prompt": prompt, "completion": completion}
-            for prompt, completion in (conversation("Sort it.", row) for row in rows)
-        ],
-        "trainer": trainer,
-        "lora": {"r": 16, "lora_alpha": 32},
-    }
-    settings = bench.folder / "plain.json"
-    settings.write_text(json.dumps(wish))
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks/train/plain.py"), str(settings)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-    if done.returncode:
-        raise Failed(f"the plain script ended with {done.returncode}: {done.stderr.strip().splitlines()[-1]}")
-    plain = json.loads(done.stdout.splitlines()[-1])["secondsPerStep"]
-    snapshot, url, folder = bench.training(
-        large,
+    steps = SPEED_STEPS if on_gpu else 3
+    plain = plain_seconds(bench, model, rows, steps)
+    training = bench.training(
+        model,
         rows,
         maxSteps=steps,
         saveSteps=1000,
@@ -244,14 +158,12 @@ def speed(bench: Bench) -> str:
         learningRate=1e-4,
         deterministic=False,
     )
-    finished = bench.run(snapshot, url, folder)
-    last = json.loads(finished.read("history.jsonl").splitlines()[-1])
+    last = json.loads(training.run().read("history.jsonl").splitlines()[-1])
     ours = last["tokens"] / last["tokensPerSecond"] / last["step"]
-    if ours > 1.25 * plain:
-        raise Failed(f"{ours:.3f} s a step, the plain script {plain:.3f}")
-    return (
-        f"{ours:.3f} s a step, the plain script {plain:.3f}; peak {last['peakMemoryBytes'] / 2**30:.2f} GiB"
-    )
+    compared = f"{ours:.3f} s a step, the plain script {plain:.3f}"
+    if ours > SLOWER_AT_MOST * plain:
+        raise Failed(compared)
+    return f"{compared}; peak {last['peakMemoryBytes'] / 2**30:.2f} GiB"
 
 
 CHECKS = (
@@ -265,25 +177,12 @@ CHECKS = (
 )
 
 
-def kill(snapshot: Snapshot, url: str, folder: Path) -> None:
-    """Start the stage as a process and kill it once the log of step 6 is out; its checkpoint of step 4 is in the store then."""
-    request = folder / "snapshot.json"
-    request.write_text(snapshot.to_json(), encoding="utf-8")
-    command = [sys.executable, "-m", "tunesmith_jobs.train", "--request", str(request), "--store", url]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line.rstrip())
-        if line.startswith("step 6 of"):
-            process.send_signal(signal.SIGKILL)
-            break
-    process.wait()
-    attempt = Attempt("train", snapshot, open_store(url), folder, "reader")
-    if process.returncode != -signal.SIGKILL or read_manifest(
-        attempt.store, snapshot.run, "train", attempt.key
-    ):
-        raise Failed("\n".join(["the training could not be killed half-way:", *lines[-5:]]))
+HEAD = """\
+# GPU check
+
+`make gpu-check` shows on your own card what a CPU cannot show about the training recipe: offline, with random
+models, in under 8 minutes. It writes this page; without a visible GPU it says so and ends with exit code 75.
+"""
 
 
 def page(
@@ -291,15 +190,16 @@ def page(
 ) -> str:
     """The reference page, as Markdown. `results`: claim, whether it held, what was seen."""
     held = sum(ok for _, ok, _ in results)
+    libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
     rows = [
         f"| {claim} | {'held' if ok else '**did not hold**'} | {seen.splitlines()[0].replace('|', '/')} |"
         for claim, ok, seen in results
     ]
     return "\n".join(
         [
-            *HEAD,
+            HEAD,
             f"Last run: {today}, {card}, {held} of {len(results)} held, {seconds:.0f} s;",
-            ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
+            f"{libraries}.",
             "",
             "| claim | | seen |",
             "| --- | --- | --- |",
@@ -307,15 +207,6 @@ def page(
             "",
         ]
     )
-
-
-HEAD = (
-    "# GPU check",
-    "",
-    "`make gpu-check` shows on your own card what a CPU cannot show about the training recipe: offline, with random models, in under",
-    "8 minutes. It writes this page; without a visible GPU it says so and ends with exit code 75.",
-    "",
-)
 
 
 def main() -> int:
@@ -327,19 +218,26 @@ def main() -> int:
         "--rehearse", action="store_true", help="run on a CPU what can run there; writes no page"
     )
     rehearse = parser.parse_args().rehearse
-    os.environ |= OFFLINE
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # deterministic matrix products; read once, when CUDA starts
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.update(before_torch.missing_for_hub(os.environ))
+    os.environ.update(before_torch.missing_for_determinism(os.environ))
     import torch
 
     if not torch.cuda.is_available() and not rehearse:
         print("gpu-check: no GPU is visible to torch here, so there is nothing to check")
         return ExitCode.TRY_AGAIN
-    device = "cpu" if rehearse else "cuda"
     began = time.monotonic()
-    results: list[tuple[str, bool, str]] = []
+    results = run_checks(rehearse=rehearse)
+    if not rehearse:
+        write_page(torch.cuda.get_device_name(0), results, time.monotonic() - began)
+    return 0 if all(held for _, held, _ in results) else 1
+
+
+def run_checks(*, rehearse: bool) -> list[tuple[str, bool, str]]:
+    """Claim, whether it held, and what was seen, for each check; printed as they come."""
+    results = []
     with tempfile.TemporaryDirectory() as folder:
+        device = "cpu" if rehearse else "cuda"
         bench = Bench(Path(folder), device, tiny_model(Path(folder) / "tiny"))
         for check in CHECKS:
             if rehearse and not check.cpu:
@@ -347,15 +245,15 @@ def main() -> int:
             held, seen = attempt(check, bench)
             results.append((check.claim, held, seen))
             print(f"{'held' if held else 'DID NOT HOLD'}: {check.claim}: {seen}", flush=True)
-    if not rehearse:
-        card = torch.cuda.get_device_name(0)
-        versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(
-            page(card, results, time.monotonic() - began, f"{datetime.now(UTC):%Y-%m-%d}", versions),
-            encoding="utf-8",
-        )
-    return 0 if all(held for _, held, _ in results) else 1
+    return results
+
+
+def write_page(card: str, results: list[tuple[str, bool, str]], seconds: float) -> None:
+    """Write the reference page, with today's date and the libraries' versions."""
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    text = page(card, results, seconds, f"{datetime.now(UTC):%Y-%m-%d}", versions)
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def attempt(check: Check, bench: Bench) -> tuple[bool, str]:

@@ -1,5 +1,5 @@
-"""The gate: whether evaluate's figures show the gain that the request asks for. Pure; command line and
-controller judge by it.
+"""The gate: whether the figures of evaluate show the gain that the request asks for. Pure.
+
 
 The gate is not part of any key, so raising or lowering it runs nothing again.
 """

@@ -1,9 +1,11 @@
-"""Answers and losses of one model on the test split: Tunesmith's evaluate beside the usual loop over transformers' pipeline.
+"""Answers and losses of one model on the test split: Tunesmith's evaluate against the usual loop over
+transformers' pipeline.
 
     python benchmarks/evaluate/run.py examples/models/SmolLM2-135M-Instruct [--rows 13] [--new-tokens 48]
 
-Both in one run, each in a process of its own, start-up included and shown. The peer answers one prompt at a time with
-`pipeline("text-generation")` in the model's own type and computes no loss; evaluate computes both. A stage evaluates two models.
+Both in one run, each in a process of its own, start-up included and shown. The peer answers one prompt at a
+time with `pipeline("text-generation")` in the model's own type and computes no loss; evaluate computes both.
+A stage evaluates two models.
 """
 
 import argparse
@@ -30,26 +32,25 @@ def main() -> None:
         return
     print(f"{arguments.rows} rows, {arguments.new_tokens} new tokens at most")
     print(
-        f"{'':12}{'total s':>9}{'import s':>10}{'load s':>8}{'loss s':>8}{'answers s':>11}{'tokens/s':>10}{'peak MiB':>10}"
+        f"{'':12}{'total s':>9}{'import s':>10}{'load s':>8}{'loss s':>8}"
+        f"{'answers s':>11}{'tokens/s':>10}{'peak MiB':>10}"
     )
-    environment = os.environ | before_torch.missing(
-        os.environ
-    )  # as the stage; without it both are several times slower when busy
+    # As in the stage. Without it both are several times slower on a busy machine.
+    environment = os.environ | before_torch.missing(os.environ)
     for side in _SIDES:
         command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
         began = time.monotonic()
-        found = json.loads(
-            subprocess.run(
-                command, capture_output=True, text=True, check=True, env=environment
-            ).stdout.splitlines()[-1]
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         total = time.monotonic() - began
-        speed = found["tokens"] / found["answers"]
-        print(
-            f"{side:12}{total:9.1f}{found['import']:10.1f}{found['load']:8.1f}{found['loss']:8.1f}{found['answers']:11.1f}"
-            f"{speed:10.1f}{found['peak']:10.0f}",
-            flush=True,
-        )
+        print(_row(side, total, json.loads(done.stdout.splitlines()[-1])), flush=True)
+
+
+def _row(side: str, total: float, figures: dict[str, float]) -> str:
+    speed = figures["tokens"] / figures["answers"]
+    return (
+        f"{side:12}{total:9.1f}{figures['import']:10.1f}{figures['load']:8.1f}{figures['loss']:8.1f}"
+        f"{figures['answers']:11.1f}{speed:10.1f}{figures['peak']:10.0f}"
+    )
 
 
 def _prompts(rows: int) -> list[str]:
@@ -69,12 +70,14 @@ def _ours(folder: Path, rows: int, new_tokens: int) -> dict[str, float]:
     imported = time.monotonic()
     with LanguageModel(folder, torch.device("cpu")) as model:
         loaded = time.monotonic()
-        talks = [conversation(SYSTEM, {"prompt": prompt, "response": ANSWER}) for prompt in _prompts(rows)]
-        encoded = [model.row_tokens(asked, answer) for asked, answer in talks]
+        conversations = [
+            conversation(SYSTEM, {"prompt": prompt, "response": ANSWER}) for prompt in _prompts(rows)
+        ]
+        encoded = [model.row_tokens(asked, answer) for asked, answer in conversations]
         for batch in batches([len(tokens) for tokens, _ in encoded], 8):
             model.losses([encoded[row] for row in batch])
         lost = time.monotonic()
-        questions = [model.question_tokens(asked) for asked, _ in talks]
+        questions = [model.question_tokens(asked) for asked, _ in conversations]
         texts: list[str] = []
         for batch in batches([len(tokens) for tokens in questions], 8):
             texts += model.answers([questions[row] for row in batch], new_tokens)
@@ -107,9 +110,8 @@ def _figures(times: Sequence[float], tokens: int) -> dict[str, float]:
 _SIDES = {"tunesmith": _ours, "pipeline": _pipeline}
 
 
-_DEMO_MODEL = (
-    Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"
-)  # `make demo` writes it
+# `make demo` writes it.
+_DEMO_MODEL = Path(__file__).resolve().parents[2] / "examples/models/SmolLM2-135M-Instruct"
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,9 +1,10 @@
-"""The train stage against a plain trl script: same model, rows, settings and steps, in one run on a CPU. Under five minutes.
+"""The train stage against a plain trl script: same model, rows, settings and steps, in one run on a CPU.
+Under five minutes.
 
     python benchmarks/train/run.py [--model examples/models/SmolLM2-135M-Instruct] [--steps 12]
 
-Writes results.md beside itself. The stage also stores checkpoints, measures the test loss twice, answers three prompts and hashes
-what it leaves; its total includes all of that.
+Writes results.md next to itself. The stage also stores checkpoints, measures the test loss twice, answers
+three prompts and hashes what it leaves; its total includes all of that.
 """
 
 import argparse
@@ -35,11 +36,42 @@ TRAINER = {
     "seed": 42,
 }
 LORA = {"r": 32, "lora_alpha": 64}
+TEXTS = {
+    "billing": [
+        "I was charged twice for {}",
+        "My invoice for {} shows the wrong amount",
+        "Please refund my {} payment",
+    ],
+    "bug": [
+        "{} crashes when I click export",
+        "The {} page shows error 500",
+        "Search in {} returns nothing",
+    ],
+    "account": [
+        "I cannot log in to {}",
+        "How do I change the email of my {} account",
+        "Please delete my {} account",
+    ],
+    "feature": [
+        "Could {} support dark mode",
+        "Please add CSV import to {}",
+        "Can {} send weekly reports",
+    ],
+}
+MOODS = [
+    (" This is urgent, our team is blocked.", "high"),
+    (" Please look at it this week.", "medium"),
+    (" No rush at all.", "low"),
+]
+PRODUCTS = ["Atlas", "Beacon", "Cobalt", "Drift", "Ember"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished process: wall and CPU seconds from start to exit, largest resident size in MiB, and what it printed."""
+    """A finished process.
+
+    Wall and CPU seconds from start to exit, largest resident size in MiB, exit code, and what it printed.
+    """
 
     seconds: float
     cpu: float
@@ -51,47 +83,14 @@ class Run:
 def tickets(count: int, seed: int) -> list[dict[str, str]]:
     """Made-up support messages with the JSON object that sorts them."""
     draw = random.Random(seed)
-    texts = {
-        "billing": [
-            "I was charged twice for {}",
-            "My invoice for {} shows the wrong amount",
-            "Please refund my {} payment",
-        ],
-        "bug": [
-            "{} crashes when I click export",
-            "The {} page shows error 500",
-            "Search in {} returns nothing",
-        ],
-        "account": [
-            "I cannot log in to {}",
-            "How do I change the email of my {} account",
-            "Please delete my {} account",
-        ],
-        "feature": [
-            "Could {} support dark mode",
-            "Please add CSV import to {}",
-            "Can {} send weekly reports",
-        ],
-    }
-    moods = [
-        (" This is urgent, our team is blocked.", "high"),
-        (" Please look at it this week.", "medium"),
-        (" No rush at all.", "low"),
-    ]
     rows = []
     for _ in range(count):
-        category, product = (
-            draw.choice(list(texts)),
-            draw.choice(["Atlas", "Beacon", "Cobalt", "Drift", "Ember"]),
-        )
-        mood, priority = draw.choice(moods)
+        category = draw.choice(list(TEXTS))
+        product = draw.choice(PRODUCTS)
+        mood, priority = draw.choice(MOODS)
         answer = {"category": category, "priority": priority, "product": product}
-        rows.append(
-            {
-                "prompt": draw.choice(texts[category]).format(product) + "." + mood,
-                "response": json.dumps(answer),
-            }
-        )
+        prompt = draw.choice(TEXTS[category]).format(product) + "." + mood
+        rows.append({"prompt": prompt, "response": json.dumps(answer)})
     return rows
 
 
@@ -140,7 +139,8 @@ def stage(
             **training,
         },
     }
-    snapshot, folder = snapshot_for(spec), work / name
+    snapshot = snapshot_for(spec)
+    folder = work / name
     put_dataset(
         snapshot, f"file://{folder}", work / f"{name}-data", train=rows, test=tickets(12, 2), system=SYSTEM
     )
@@ -165,11 +165,45 @@ def digest(store: Path) -> str:
 
 def history(store: Path) -> tuple[float, float]:
     """Seconds per step, from the speed that the stage logged, and the last loss."""
-    entries = [
-        json.loads(line)
-        for line in next(store.glob("r/train/*/attempts/*/history.jsonl")).read_text().splitlines()
-    ]
-    return entries[-1]["tokens"] / entries[-1]["tokensPerSecond"] / entries[-1]["step"], entries[-1]["loss"]
+    file = next(store.glob("r/train/*/attempts/*/history.jsonl"))
+    last = json.loads(file.read_text().splitlines()[-1])
+    return last["tokens"] / last["tokensPerSecond"] / last["step"], last["loss"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table. `loss`: the last one logged."""
+
+    name: str
+    seconds_per_step: float
+    ran: Run
+    loss: float
+
+    def __str__(self) -> str:
+        ran = self.ran
+        return (
+            f"| {self.name} | {self.seconds_per_step:.2f} | {ran.seconds:.0f} | {ran.cpu:.0f} | {ran.memory} "
+            f"| {self.loss:.4f} |"
+        )
+
+
+def plain_row(work: Path, model: Path, rows: list[dict[str, str]], steps: int) -> Row:
+    """Run the plain script."""
+    messages = [conversation(SYSTEM, row) for row in rows]
+    settings = {
+        "model": str(model),
+        "device": "cpu",
+        "steps": steps,
+        "folder": str(work / "plain"),
+        "rows": [{"prompt": prompt, "completion": completion} for prompt, completion in messages],
+        "trainer": TRAINER,
+        "lora": LORA,
+    }
+    file = work / "plain.json"
+    file.write_text(json.dumps(settings))
+    ran = run([sys.executable, str(HERE / "plain.py"), str(file)])
+    printed = json.loads(ran.lines[-1])
+    return Row("plain trl script", printed["secondsPerStep"], ran, printed["loss"])
 
 
 def main() -> None:
@@ -180,71 +214,54 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("examples/models/SmolLM2-135M-Instruct"))
     parser.add_argument("--steps", type=int, default=12)
     arguments = parser.parse_args()
-    model = arguments.model.resolve()
+    model, steps = arguments.model.resolve(), arguments.steps
     rows = tickets(120, 1)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        messages = [conversation(SYSTEM, row) for row in rows]
-        wish = {
-            "model": str(model),
-            "device": "cpu",
-            "steps": arguments.steps,
-            "folder": str(work / "plain"),
-            "rows": [{"prompt": prompt, "completion": completion} for prompt, completion in messages],
-            "trainer": TRAINER,
-            "lora": LORA,
-        }
-        (work / "plain.json").write_text(json.dumps(wish))
-        plain = run([sys.executable, str(HERE / "plain.py"), str(work / "plain.json")])
-        said = json.loads(plain.lines[-1])
-        ours = {}
+        table = [plain_row(work, model, rows, steps)]
+        undisturbed = ""
         for name, checkpointing in (("same settings", True), ("gradientCheckpointing: false", False)):
             command, store = stage(
-                work,
-                f"ours-{checkpointing}",
-                model,
-                rows,
-                arguments.steps,
-                gradientCheckpointing=checkpointing,
+                work, f"ours-{checkpointing}", model, rows, steps, gradientCheckpointing=checkpointing
             )
-            ours[name] = (run(command), store)
-        command, store = stage(work, "killed", model, rows, arguments.steps, gradientCheckpointing=False)
+            ran = run(command)
+            seconds, loss = history(store)
+            table.append(Row(f"stage, {name}", seconds, ran, loss))
+            undisturbed = digest(store)
+        command, store = stage(work, "killed", model, rows, steps, gradientCheckpointing=False)
         killed = run(command, kill_at=f"step {TRAINER['logging_steps']} of")
         assert killed.code == -signal.SIGKILL, killed
         run(command)
-        same = digest(store) == digest(ours["gradientCheckpointing: false"][1])
-        read = {name: (ran, history(place)) for name, (ran, place) in ours.items()}
-    table = [
-        ("plain trl script", said["secondsPerStep"], plain.seconds, plain.cpu, plain.memory, said["loss"]),
-        *(
-            (f"stage, {name}", history_of[0], ran.seconds, ran.cpu, ran.memory, history_of[1])
-            for name, (ran, history_of) in read.items()
-        ),
-    ]
-    text = "\n".join(
-        [
-            "# Training: the stage against a plain trl script",
-            "",
-            f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.environ.get('OMP_NUM_THREADS') or os.cpu_count()} threads,",
-            f"{model.name}, {arguments.steps} steps of 4 rows,",
-            "NF4, r 32, all linear layers. Written by `python benchmarks/train/run.py`; other work on the machine makes it vary.",
-            "",
-            "| | seconds a step | seconds in all, with start-up | CPU seconds in all | peak memory (MiB) | last loss logged |",
-            "| --- | --- | --- | --- | --- | --- |",
-            *(
-                f"| {name} | {step:.2f} | {total:.0f} | {cpu:.0f} | {memory} | {loss:.4f} |"
-                for name, step, total, cpu, memory, loss in table
-            ),
-            "",
-            f"Killed with SIGKILL after its first log line and run again: the adapter's sha256 is "
-            f"{'the same as undisturbed' if same else 'ANOTHER one'}.",
-            "",
-        ]
-    )
+        same = digest(store) == undisturbed
+    text = page(model.name, steps, table, same=same)
     (HERE / "results.md").write_text(text, encoding="utf-8")
     print(text)
     if not same:
         sys.exit(1)
+
+
+def page(model: str, steps: int, table: list[Row], *, same: bool) -> str:
+    """results.md. `same`: whether the killed training ended with the bytes of the undisturbed one."""
+    threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
+    return "\n".join(
+        [
+            "# Training: the stage against a plain trl script",
+            "",
+            f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {threads} threads,",
+            f"{model}, {steps} steps of 4 rows,",
+            "NF4, r 32, all linear layers. Written by `python benchmarks/train/run.py`; "
+            "other work on the machine makes it vary.",
+            "",
+            "| | seconds a step | seconds in all, with start-up | CPU seconds in all | peak memory (MiB) "
+            "| last loss logged |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *map(str, table),
+            "",
+            "Killed with SIGKILL after its first log line and run again: the adapter's sha256 is "
+            f"{'the same as undisturbed' if same else 'ANOTHER one'}.",
+            "",
+        ]
+    )
 
 
 if __name__ == "__main__":

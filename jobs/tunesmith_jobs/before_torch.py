@@ -24,17 +24,20 @@ _SLEEP_SOON = {"GOMP_SPINCOUNT": "2000"}
 _FOR_DETERMINISM = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # `deterministic` on a GPU needs it
 
 
-def missing(environ: Mapping[str, str], *, trains: bool = False) -> dict[str, str]:
-    """What a process that imports torch still has to set. `trains`: also what reproducible training needs.
+def missing(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a process that imports torch still has to set.
 
     OMP_WAIT_POLICY says how threads wait, too; where it is set, it stands.
     """
     wanted = dict(_FOR_TORCH)
     if "OMP_WAIT_POLICY" not in environ:
         wanted |= _SLEEP_SOON
-    if trains:
-        wanted |= _FOR_DETERMINISM
     return _not_in(environ, wanted)
+
+
+def missing_for_determinism(environ: Mapping[str, str]) -> dict[str, str]:
+    """What reproducible training on a GPU still needs; cuBLAS reads it when CUDA starts."""
+    return _not_in(environ, _FOR_DETERMINISM)
 
 
 def missing_for_hub(environ: Mapping[str, str]) -> dict[str, str]:

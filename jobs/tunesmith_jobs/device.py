@@ -3,6 +3,7 @@
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,10 @@ class Device:
 
 
 def find_device(setting: str) -> Device:
-    """The device for `auto`, `cuda` or `cpu`. Raises TryAgain (NoGPU) with the driver's facts if `cuda` has none."""
+    """The device for `auto`, `cuda` or `cpu`.
+
+    Raises TryAgain (NoGPU) with the driver's facts if `cuda` has none.
+    """
     if setting != "cpu" and torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
         supports_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -73,7 +77,7 @@ def _driver_facts() -> Iterator[str]:
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take: what the system has free, or what the container's limit leaves."""
+    """Bytes that this process may still take: what is free on the system, or within the container's limit."""
     free = 2**63
     if _MEMINFO.exists():
         fields = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
@@ -135,6 +139,15 @@ def out_of_memory(device: Device, error: BaseException) -> BadRequest:
         f"{device.name} ran out of memory ({device.memory / 2**30:.1f} GiB): {str(error).splitlines()[0]}",
         reason="OutOfMemory",
         remedy="lower perDeviceTrainBatchSize and raise gradientAccumulationSteps by the same factor, "
-        "set gradientCheckpointing, lower maxLength, set loadIn4bit and a paged optimizer, or take a larger GPU; "
-        "the checkpoints so far are kept",
+        "set gradientCheckpointing, lower maxLength, set loadIn4bit and a paged optimizer, "
+        "or take a larger GPU; the checkpoints so far are kept",
     )
+
+
+@contextmanager
+def named_out_of_memory(device: Device) -> Iterator[None]:
+    """A block of training that turns a GPU's out-of-memory error into one that says what to do."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise out_of_memory(device, error) from error

@@ -66,8 +66,8 @@ class TrainingMemory:
 def teacher_use(task: str, data: Data) -> TeacherUse:
     """One call for each `pairsPerCall` examples, and two for system message and plan.
 
-    A call sends the task, the system message and the instructions; with `chain` it also repeats up to `feedback`
-    earlier pairs.
+    A call sends the task, the system message and the instructions; with `chain` it also repeats up to
+    `feedback` earlier pairs.
     """
     if data.source is not None or data.from_ is not None:
         return TeacherUse(0, 0, 0)
@@ -85,7 +85,7 @@ def teacher_use(task: str, data: Data) -> TeacherUse:
 
 
 def trained_elements(facts: BaseFacts, training: Training) -> int:
-    """Number of values that training changes: r·(in + out) per target module, and the modules stored whole."""
+    """Number of values that training changes: r·(in + out) a target module, and the modules stored whole."""
     targets = target_modules(facts, training.lora_target_modules)
     shapes = (facts.tensors[f"{name}.weight"].shape for name in targets)
     adapter = sum(training.lora_r * (shape[0] + shape[1]) for shape in shapes)
@@ -102,11 +102,12 @@ def training_bytes(
 ) -> TrainingMemory:
     """Memory for training. `row_tokens`: length of the longest rows, if it is known.
 
-    - Base: 4-bit layers at half a byte a weight and their constants; all else at 2 bytes (float32 on a CPU: 4).
+    - Base: 4-bit layers at half a byte a weight and their constants; all else at 2 bytes (float32 on a CPU:
+      4).
     - Adapter, gradients: 4 bytes a trained value; optimizer: 8, or 2 in 8 bits, none for sgd and adafactor.
     - Activations: for each token of a batch 2 bytes times (16 hidden + 6 inner) values a layer, or, with
-      gradient checkpointing, the hidden values of every layer and one layer in full; and logits in float32 with
-      their gradients, a tile at a time.
+      gradient checkpointing, the hidden values of every layer and one layer in full; and logits in float32
+      with their gradients, a tile at a time.
     """
     width = 2 if gpu else 4
     linear = sum(facts.tensors[f"{name}.weight"].elements for name in facts.linear_modules)
@@ -155,7 +156,7 @@ def check_fits(facts: BaseFacts, training: Training, memory: int, device: str, *
 
 
 def store_bytes(facts: BaseFacts, data: Data, training: Training, merged_dtype: str) -> int:
-    """Bytes in the store: dataset, adapter, merged model, and the checkpoints that stay until training is done."""
+    """Bytes in the store: dataset, adapter, merged model, and checkpoints until training is done."""
     width = {"float32": 4, "float16": 2, "bfloat16": 2}.get(merged_dtype)
     model = facts.parameters * width if width else sum(tensor.bytes for tensor in facts.tensors.values())
     trained = trained_elements(facts, training)

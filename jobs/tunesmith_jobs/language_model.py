@@ -1,4 +1,5 @@
-"""A model folder, loaded and run: its loss on responses, and its greedy answers. Shared by evaluate and infer.
+"""A model folder, loaded and run: its loss on responses, and its greedy answers. Shared by evaluate and
+infer.
 
 Base and merged model see a row through the template of the folder that they come from, which for the merged
 model is the base's own. On a CPU the weights are read as float32, whatever their stored type: float32 holds
@@ -106,7 +107,7 @@ class LanguageModel:
         return list(encoded["input_ids"])
 
     def _stop_tokens(self) -> list[int]:
-        """What ends an answer: what the folder says, and the special tokens with which its template closes one."""
+        """The tokens that end an answer: those that the folder states, and those in its template."""
         stated = self._model.generation_config.eos_token_id
         if isinstance(stated, list):
             stop_tokens = list(stated)
@@ -173,8 +174,8 @@ class LanguageModel:
     ) -> list[str]:
         """Greedy answers to a batch of questions (`question_tokens`), of at most `new_tokens` tokens each.
 
-        The batch is padded on the left and ends when all its answers have. If `stopping` turns true meanwhile,
-        the answers come back as far as they have got.
+        The batch is padded on the left and ends when all its answers have. If `stopping` turns true
+        meanwhile, the answers come back as far as they have got.
         """
         longest = max(len(tokens) for tokens in questions)
         ids, attention = self._padded(questions, longest, left=True)

@@ -1,7 +1,8 @@
-"""The model card that lies beside the weights: a README.md with metadata as the Hugging Face hub reads it. Pure.
+"""The model card next to the weights: a README.md with metadata as the Hugging Face hub reads it. Pure.
 
-merge writes it without a table and leaves the facts in its manifest's details (`modelCard`); evaluate renders the same facts with the
-base-versus-tuned table: `render(Facts.model_validate(manifest.details["modelCard"]), table)`.
+merge writes it without a table and leaves the facts in its manifest's details (`modelCard`). evaluate
+renders the same facts with the base-versus-tuned table:
+`render(Facts.model_validate(manifest.details["modelCard"]), table)`.
 """
 
 import re
@@ -23,7 +24,9 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map="auto")
 system = Path(folder, "system_message.txt").read_text(encoding="utf-8")
 MESSAGES
-inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True).to(model.device)
+inputs = tokenizer.apply_chat_template(
+    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+).to(model.device)
 answer = model.generate(**inputs, max_new_tokens=200, do_sample=False)
 print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))"""
 _WITH_SYSTEM_ROLE = 'messages = [{"role": "system", "content": system}, {"role": "user", "content": "..."}]'
@@ -32,16 +35,18 @@ _WITHOUT_SYSTEM_ROLE = (
     'messages = [{"role": "user", "content": f"{system}\\n\\n..."}]'
 )
 
-# The hub's identifiers of licences; another one is `other` with a name.
+# The hub's identifiers of licenses; any other is `other` with a name.
 HUB_LICENSES = frozenset(
     """
-    afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0 bigscience-openrail-m bsd
-    bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0
-    cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0
-    cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m deepfloyd-if-license ecl-2.0 epl-1.0 epl-2.0
-    etalab-2.0 eupl-1.1 eupl-1.2 fair-noncommercial-research-license gemma gfdl gpl gpl-2.0 gpl-3.0 h-research intel-research isc lgpl
-    lgpl-2.1 lgpl-3.0 lgpl-lr llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1
-    openrail openrail++ osl-3.0 pddl postgresql unknown unlicense wtfpl zlib
+    afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m
+    bigscience-bloom-rail-1.0 bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0
+    c-uda cc cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0
+    cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0
+    cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m
+    deepfloyd-if-license ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2
+    fair-noncommercial-research-license gemma gfdl gpl gpl-2.0 gpl-3.0 h-research intel-research isc lgpl
+    lgpl-2.1 lgpl-3.0 lgpl-lr llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 lppl-1.3c mit mpl-2.0 ms-pl
+    ncsa odbl odc-by ofl-1.1 openrail openrail++ osl-3.0 pddl postgresql unknown unlicense wtfpl zlib
     """.split()  # noqa: SIM905 a list would take a hundred lines
 )
 
@@ -57,30 +62,32 @@ class _Facts(BaseModel):
 
 
 class License(_Facts):
-    """What the base model says about its use. `name`: as its card says it (`apache-2.0`), empty if it does not say."""
+    """The terms of the base model. `name`: as its own card states it (`apache-2.0`), empty if it does not."""
 
     name: str = ""
     link: str = ""
-    files: tuple[str, ...] = ()  # licence texts and notices beside the weights
+    files: tuple[str, ...] = ()  # license texts and notices next to the weights
 
     @property
     def id(self) -> str:
-        """The hub's identifier: `unknown` if there is no name, `other` for a licence of its own."""
-        return (self.name if self.name in HUB_LICENSES else "other") if self.name else "unknown"
+        """The hub's identifier: `unknown` without a name, `other` for a name that the hub does not know."""
+        if not self.name:
+            return "unknown"
+        return self.name if self.name in HUB_LICENSES else "other"
 
 
 class Dataset(_Facts):
-    """Where the examples come from. `teacher` is empty where nobody was asked for them."""
+    """Where the examples come from. `teacher` is empty where none was asked."""
 
     origin: str = ""  # own data's uri, or the run they were taken from
     teacher: str = ""
     endpoint: str = ""  # of the teacher; empty: OpenAI's own
-    scripted: bool = False  # answers by rule, for trying out: no language model
+    scripted: bool = False  # answers by rule, for trying out: not a language model
     rows: dict[str, int] = Field(default_factory=dict)  # split -> rows
 
 
 class Facts(_Facts):
-    """Everything the card says but the table."""
+    """Everything in the card except the table."""
 
     name: str
     run: str
@@ -94,16 +101,15 @@ class Facts(_Facts):
     merge: dict[str, JsonValue] = Field(default_factory=dict)
     keys: dict[str, str] = Field(default_factory=dict)  # stage -> key
     versions: dict[str, str] = Field(default_factory=dict)
-    chat_template: str = ""  # Jinja source, from which the Modelfile's template is told
-    system_role: bool = (
-        True  # whether the template has one; if not, the system message opens the first prompt
-    )
+    chat_template: str = ""  # Jinja source, by which the Modelfile's template is chosen
+    # Whether the template has one; if not, the system message opens the first prompt.
+    system_role: bool = True
     end_token: str = ""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A line of the base-versus-tuned table. `low`, `high`: the interval of the gain, None if there is none."""
+    """A row of the base-versus-tuned table. `low`, `high`: the gain's interval, None without one."""
 
     metric: str
     rows: int
@@ -121,13 +127,17 @@ def render(facts: Facts, table: Sequence[Comparison] | None = None) -> str:
 
 
 def metadata(facts: Facts) -> dict[str, Any]:
-    """The card's metadata. A language is not known, so none is claimed; a base that is not on the hub can't be linked."""
-    licence = facts.license
-    head: dict[str, Any] = {"license": licence.id}
-    if licence.id == "other":
-        head["license_name"] = re.sub(r"[^a-z0-9.]+", "-", licence.name.lower()).strip("-")
-        head["license_link"] = licence.link or next(iter(licence.files), "LICENSE")
-    if repo := hub_repo(facts.base_uri):
+    """The card's metadata.
+
+    The language is unknown, so none is claimed; only a base on the hub can be linked.
+    """
+    license_ = facts.license
+    head: dict[str, Any] = {"license": license_.id}
+    if license_.id == "other":
+        head["license_name"] = re.sub(r"[^a-z0-9.]+", "-", license_.name.lower()).strip("-")
+        head["license_link"] = license_.link or next(iter(license_.files), "LICENSE")
+    repo = hub_repo(facts.base_uri)
+    if repo:
         head |= {"base_model": repo, "base_model_relation": "finetune"}
     return head | {
         "library_name": "transformers",
@@ -137,55 +147,67 @@ def metadata(facts: Facts) -> dict[str, Any]:
 
 
 def hub_repo(uri: str) -> str:
-    """`org/name` of a model on the hub, or nothing."""
-    found = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)(@[^/]*)?(/.*)?", uri)
-    return found[1] if found else ""
+    """`org/name` of a model on the hub; empty for any other."""
+    match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)(@[^/]*)?(/.*)?", uri)
+    return match[1] if match else ""
 
 
-def license_warning(licence: License) -> str:
-    """What somebody must know before using the model, or nothing."""
-    if licence.id == "unknown":
-        return "The base model does not say under which licence it stands. Find that out before you use or pass on this model."
-    words = set(re.split(r"[^a-z]+", licence.name.lower()))
+def license_warning(license_: License) -> str:
+    """What one must know before using the model; empty if there is nothing."""
+    if license_.id == "unknown":
+        return (
+            "The base model does not say under which license it is published. "
+            "Find out before you use this model or pass it on."
+        )
+    words = set(re.split(r"[^a-z]+", license_.name.lower()))
     if words & {"nc", "noncommercial", "research", "amlr"} or {"non", "commercial"} <= words:
-        return f"The base model's licence ({licence.name}) does not allow commercial use; that holds for this model too."
-    if licence.id == "other" and licence.name == "other":
-        return "The base model has a licence of its own. Read it before you use or pass on this model."
+        return (
+            f"The base model's license ({license_.name}) does not allow commercial use; "
+            "that applies to this model too."
+        )
+    if license_.id == "other" and license_.name == "other":
+        return "The base model has a license of its own. Read it before you use this model or pass it on."
     return ""
 
 
 def _parts(facts: Facts, table: Sequence[Comparison] | None) -> Iterator[str]:
     base = hub_repo(facts.base_uri)
     shown = f"[{base}](https://huggingface.co/{base})" if base else f"`{facts.base_uri}`"
-    yield f"# {facts.name}\n"
     kind = "QLoRA" if facts.training.get("loadIn4bit") else "LoRA"
+    settings = facts.training | {f"merge.{name}": value for name, value in facts.merge.items()}
+    yield f"# {facts.name}\n"
     yield f"{shown}, fine-tuned for one task with {kind} and merged.\n"
-    if warning := license_warning(facts.license):
+    warning = license_warning(facts.license)
+    if warning:
         yield f"> [!WARNING]\n> {warning}\n"
     yield f"## Task\n\n{_quoted(facts.task)}\n"
-    yield f"The model was trained with this system message (`system_message.txt`); use it as it is:\n\n{_fenced(facts.system_message)}\n"
+    yield (
+        "The model was trained with this system message (`system_message.txt`); use it as it is:\n\n"
+        f"{_fenced(facts.system_message)}\n"
+    )
     if table:
         yield f"## Base against tuned\n\n{_table(table)}\n"
     yield f"## How to use it\n\n{_usage(facts)}\n"
     yield f"## Base model\n\n- {shown}, revision `{facts.base_revision}`\n{_license(facts.license)}\n"
     yield f"## Data\n\n{_data(facts.dataset)}\n"
-    yield f"## Settings\n\n{_settings({**facts.training, **{f'merge.{name}': value for name, value in facts.merge.items()}})}\n"
+    yield f"## Settings\n\n{_settings(settings)}\n"
     yield f"## Provenance\n\nMade by Tunesmith, run `{facts.run}`.\n"
-    yield (
-        "| stage | key |\n| --- | --- |\n"
-        + "\n".join(f"| {stage} | `{key}` |" for stage, key in facts.keys.items())
-        + "\n"
-    )
+    yield f"{_keys(facts.keys)}\n"
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(facts.versions.items()))
 
 
-def _license(licence: License) -> str:
-    name = licence.name or "not stated"
-    lines = [f"- Licence: {f'[{name}]({licence.link})' if licence.link else name}"]
-    if licence.files:
-        lines.append(
-            "- Its licence files lie beside the weights: " + ", ".join(f"`{file}`" for file in licence.files)
-        )
+def _keys(keys: dict[str, str]) -> str:
+    return "\n".join(
+        ["| stage | key |", "| --- | --- |", *(f"| {stage} | `{key}` |" for stage, key in keys.items())]
+    )
+
+
+def _license(license_: License) -> str:
+    name = license_.name or "not stated"
+    lines = [f"- License: {f'[{name}]({license_.link})' if license_.link else name}"]
+    if license_.files:
+        files = ", ".join(f"`{file}`" for file in license_.files)
+        lines.append(f"- Its license files are next to the weights: {files}")
     return "\n".join(lines)
 
 
@@ -196,13 +218,14 @@ def _data(dataset: Dataset) -> str:
         lines.append(f"- Source: `{dataset.origin}`")
     if dataset.scripted:
         lines.append(
-            f"- Written by `{dataset.teacher}`, a scripted teacher: it composes examples by rule and is **not a language model**."
+            f"- Written by `{dataset.teacher}`, a scripted teacher: it composes examples by rule and is "
+            "**not a language model**."
         )
     elif dataset.teacher:
         where = f" at `{dataset.endpoint}`" if dataset.endpoint else ""
         lines.append(
-            f"- Written by `{dataset.teacher}`{where}. Outputs of {dataset.teacher} are subject to its provider's terms of use,"
-            " which may limit what a model trained on them is used for."
+            f"- Written by `{dataset.teacher}`{where}. Outputs of {dataset.teacher} are subject to its "
+            "provider's terms of use, which may limit what a model trained on them is used for."
         )
     return "\n".join(lines) or "Not stated."
 
@@ -211,10 +234,15 @@ def _usage(facts: Facts) -> str:
     python = _PYTHON.replace("MESSAGES", _WITH_SYSTEM_ROLE if facts.system_role else _WITHOUT_SYSTEM_ROLE)
     serve = f"vllm serve . --served-model-name {facts.name}"
     ollama = modelfile(facts.system_message, facts.chat_template, facts.end_token)
-    return (
-        f"{_fenced(python, 'python')}\n\nServed with an OpenAI-compatible API; send the system message with each conversation:\n\n"
-        f"{_fenced(serve, 'sh')}\n\nWith Ollama: put this into a file `Modelfile` beside the weights and `ollama create {facts.name}`:\n\n"
-        f"{_fenced(ollama)}"
+    return "\n\n".join(
+        (
+            _fenced(python, "python"),
+            "Served with an OpenAI-compatible API; send the system message with each conversation:",
+            _fenced(serve, "sh"),
+            "With Ollama: put this into a file `Modelfile` next to the weights and run "
+            f"`ollama create {facts.name}`:",
+            _fenced(ollama),
+        )
     )
 
 
@@ -226,16 +254,19 @@ def _settings(settings: dict[str, JsonValue]) -> str:
 
 def _table(table: Sequence[Comparison]) -> str:
     lines = [
-        "| measure | rows | base | tuned | gain | interval of the gain |",
+        "| metric | rows | base | tuned | gain | interval of the gain |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
-    for line in table:
-        interval = (
-            "" if line.low is None or line.high is None else f"{_number(line.low)} to {_number(line.high)}"
-        )
-        numbers = " | ".join(_number(value) for value in (line.base, line.tuned, line.gain))
-        lines.append(f"| {line.metric} | {line.rows} | {numbers} | {interval} |")
+    for row in table:
+        numbers = " | ".join(_number(value) for value in (row.base, row.tuned, row.gain))
+        lines.append(f"| {row.metric} | {row.rows} | {numbers} | {_interval(row)} |")
     return "\n".join(lines)
+
+
+def _interval(row: Comparison) -> str:
+    if row.low is None or row.high is None:
+        return ""
+    return f"{_number(row.low)} to {_number(row.high)}"
 
 
 def _number(value: float | None) -> str:

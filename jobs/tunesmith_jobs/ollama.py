@@ -1,7 +1,7 @@
-"""An Ollama Modelfile for a merged model: weights, template, stop tokens and system message.
+"""An Ollama Modelfile for a merged model: weights, template, stop tokens and system message. Pure.
 
-Ollama's templates are Go's, a chat template is Jinja, and nothing translates one into the other. So the common families are told by
-their marks; for another one Ollama is left to find its template by itself.
+Ollama's templates are Go's, a chat template is Jinja, and nothing translates one into the other. So the
+common families are recognised by their marks; for others, Ollama finds the template by itself.
 """
 
 from typing import NamedTuple
@@ -16,19 +16,21 @@ class _Family(NamedTuple):
 _FAMILIES = (
     _Family(
         ("<|start_header_id|>", "<|eot_id|>"),
-        "{{- range .Messages }}<|start_header_id|>{{ .Role }}<|end_header_id|>\n\n{{ .Content }}<|eot_id|>{{ end }}"
-        "<|start_header_id|>assistant<|end_header_id|>\n\n",
+        "{{- range .Messages }}"
+        "<|start_header_id|>{{ .Role }}<|end_header_id|>\n\n{{ .Content }}<|eot_id|>"
+        "{{ end }}<|start_header_id|>assistant<|end_header_id|>\n\n",
         ("<|eot_id|>",),
     ),
     _Family(
         ("<|im_start|>", "<|im_end|>"),
-        "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n",
+        "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}"
+        "<|im_start|>assistant\n",
         ("<|im_end|>",),
     ),
     _Family(
         ("<start_of_turn>", "<end_of_turn>"),
-        "<start_of_turn>user\n{{ if .System }}{{ .System }}\n\n{{ end }}{{ .Prompt }}<end_of_turn>\n<start_of_turn>model\n"
-        "{{ .Response }}<end_of_turn>\n",
+        "<start_of_turn>user\n{{ if .System }}{{ .System }}\n\n{{ end }}{{ .Prompt }}<end_of_turn>\n"
+        "<start_of_turn>model\n{{ .Response }}<end_of_turn>\n",
         ("<end_of_turn>",),
     ),
     _Family(
@@ -38,7 +40,8 @@ _FAMILIES = (
     ),
     _Family(
         ("[INST]", "<<SYS>>"),
-        "[INST] {{ if .System }}<<SYS>>\n{{ .System }}\n<</SYS>>\n\n{{ end }}{{ .Prompt }} [/INST] {{ .Response }}",
+        "[INST] {{ if .System }}<<SYS>>\n{{ .System }}\n<</SYS>>\n\n{{ end }}{{ .Prompt }} [/INST] "
+        "{{ .Response }}",
         ("[INST]", "[/INST]"),
     ),
 )
@@ -47,22 +50,31 @@ _FAMILIES = (
 def modelfile(system_message: str, chat_template: str, end_token: str = "") -> str:
     """The Modelfile's text. `chat_template`: the Jinja source; `end_token`: ends an answer."""
     lines = ["FROM ."]
-    family = next(
-        (family for family in _FAMILIES if all(mark in chat_template for mark in family.marks)), None
-    )
+    stops: list[str] = []
+    family = _family(chat_template)
     if family is None:
         lines.append(
             "# No TEMPLATE here: check the one that Ollama finds against the chat template of this folder."
         )
     else:
         lines.append(f'TEMPLATE """{family.template}"""')
-    stops = dict.fromkeys((*(family.stops if family else ()), *([end_token] if end_token else ())))
-    lines += [f'PARAMETER stop "{stop}"' for stop in stops if '"' not in stop]
+        stops += family.stops
+    if end_token:
+        stops.append(end_token)
+    lines += [f'PARAMETER stop "{stop}"' for stop in dict.fromkeys(stops) if '"' not in stop]
     lines.append("PARAMETER temperature 0")
     if '"""' in system_message:
         lines.append(
-            '# The system message holds """, which a Modelfile cannot: send it with each conversation.'
+            '# The system message contains """, which a Modelfile cannot hold: '
+            "send it with each conversation."
         )
     else:
         lines.append(f'SYSTEM """{system_message}"""')
     return "\n".join(lines)
+
+
+def _family(chat_template: str) -> _Family | None:
+    for family in _FAMILIES:
+        if all(mark in chat_template for mark in family.marks):
+            return family
+    return None

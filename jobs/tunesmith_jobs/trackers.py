@@ -1,7 +1,7 @@
 """Experiment trackers of `training.reportTo`: whether they are installed here, and which files they leave.
 
-The release's train image has tensorboard. A profile that allows another tracker (`allow.trackers`) states that
-its own train image has it: on a cluster the preflight runs in generate's image, which cannot know.
+The release's train image has tensorboard. A profile that allows another tracker (`allow.trackers`) states
+that its own train image has it: on a cluster the preflight runs in generate's image, which cannot know.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,12 +24,15 @@ def check_trackers(wanted: Iterable[TrackerName]) -> None:
 
 def _missing(name: TrackerName) -> Problem:
     other = f", or use {_TENSORBOARD.name}" if find_spec(_TENSORBOARD.module) is not None else ""
-    remedy = f"leave it out{other}; or install {name} where train runs (on a cluster: in a train image of your own)"
+    remedy = (
+        f"leave it out{other}; or install {name} where train runs "
+        "(on a cluster: in a train image of your own)"
+    )
     return Problem("spec.training.reportTo", "is not installed where train runs", name, remedy)
 
 
 def check_trackers_if_this_trains(wanted: Iterable[TrackerName]) -> None:
-    """Check, before anything is spent, if train would run in this environment too, as it does on one machine."""
+    """Check before anything is spent, if train would run here too, as it does on one machine."""
     if find_spec("transformers") is not None:
         check_trackers(wanted)
 

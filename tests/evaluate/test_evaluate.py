@@ -93,7 +93,7 @@ def test_told_to_stop_it_ends_with_143_and_a_restart_asks_nothing_twice(models, 
         began = time.monotonic()
         rest, _ = process.communicate(timeout=60)
     assert process.returncode == 143, rest
-    assert time.monotonic() - began < 10, "it goes on to the end of an answer, or longer"
+    assert time.monotonic() - began < 10, "it ran to the end of an answer, or longer"
     store = open_store(url)
     partial = [entry.path for entry in store.list(f"{shot.run}/evaluate/") if "/partial/" in entry.path]
     kept = [json.loads(line) for path in partial for line in store.read(path).splitlines()]

@@ -1,4 +1,4 @@
-"""`python -m tunesmith_jobs.infer`: answers of the merged model on standard output, and nothing else there."""
+"""`python -m tunesmith_jobs.infer`: answers of the merged model, and nothing else, on standard output."""
 
 import json
 import subprocess
@@ -95,18 +95,18 @@ def test_without_the_system_message_the_model_is_asked_otherwise(infer, run):
     assert document["systemMessage"] == ""
 
 
-WRONG = {  # arguments after the run's -> exit code, what is said
+WRONG = {  # arguments after the run's -> exit code, part of the message
     "no tokens": (["--prompt", "x", "--max-new-tokens", "0"], 64, "must be at least 1"),
     "a prompt longer than the context": (["--prompt", "word " * 600], 64, "the model looks at 512"),
     "no prompt": ([], 64, "--prompt"),
 }
 
 
-@pytest.mark.parametrize(("more", "code", "said"), WRONG.values(), ids=WRONG)
-def test_it_says_what_is_wrong(infer, more, code, said, run):
+@pytest.mark.parametrize(("more", "code", "part"), WRONG.values(), ids=WRONG)
+def test_it_says_what_is_wrong(infer, more, code, part, run):
     done = infer(*run, *more)
     assert done.returncode == code
-    assert said in done.stderr
+    assert part in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 

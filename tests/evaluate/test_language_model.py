@@ -1,4 +1,4 @@
-"""A model folder, loaded and run: the figures against transformers' own, and a batch against its rows one by one."""
+"""A loaded model: the figures against transformers' own, and a batch against its rows one by one."""
 
 import json
 import shutil

@@ -101,9 +101,9 @@ COSTS = {  # teacher -> what was paid
 }
 
 
-@pytest.mark.parametrize(("teacher", "said"), COSTS.values(), ids=COSTS)
-def test_what_was_paid(teacher, said):
-    assert said in words(render(report(teacher=teacher)))
+@pytest.mark.parametrize(("teacher", "text"), COSTS.values(), ids=COSTS)
+def test_what_was_paid(teacher, text):
+    assert text in words(render(report(teacher=teacher)))
 
 
 def test_a_scripted_teacher_is_called_scripted():

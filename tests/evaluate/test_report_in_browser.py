@@ -33,8 +33,8 @@ FLAGS = [
     "--enable-logging=stderr",
 ]
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-# The page is put into a frame of the wanted width, since a window can't be as narrow as a phone. What is measured
-# is the frame's document.
+# The page is put into a frame of the wanted width, since a window can't be as narrow as a phone. The frame's
+# document is what is measured.
 FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe id="f" style="border:0;width:{width}px;height:900px"></iframe>
 <script>
@@ -135,8 +135,10 @@ def test_dark_is_dark(tmp_path):
 def test_it_connects_to_nothing_and_logs_no_error(tmp_path):
     page, log = tmp_path / "report.html", tmp_path / "net.json"
     page.write_text(render(ODD), encoding="utf-8")
-    _, said = run_browser(page, "--dump-dom", f"--log-net-log={log}", "--host-resolver-rules=MAP * ~NOTFOUND")
-    assert [line for line in said.splitlines() if "CONSOLE" in line] == []
+    _, logged = run_browser(
+        page, "--dump-dom", f"--log-net-log={log}", "--host-resolver-rules=MAP * ~NOTFOUND"
+    )
+    assert [line for line in logged.splitlines() if "CONSOLE" in line] == []
     urls = set(re.findall(r'"url":"((?:https?|wss?):[^"]*)"', log.read_text(encoding="utf-8")))
     of_browser = {url for url in urls if "google" in url or "gstatic" in url}
     assert urls - of_browser == set()

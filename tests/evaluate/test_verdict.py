@@ -18,7 +18,7 @@ def loss(base, merged, low, high, n=12):
 FELL, SAME_LOSS, ROSE = loss(1.49, 0.41, 0.9, 1.2), loss(1.49, 1.48, -0.05, 0.07), loss(1.0, 1.5, -0.7, -0.3)
 ALL, SOME, NONE = figure(0, 1, 1, 1), figure(0, 0.5, 0.2, 0.8), figure(0, 0, 0, 0)
 
-CASES = {  # loss, exact, valid -> level, what is said
+CASES = {  # loss, exact, valid -> level, parts of the text
     "all right": (
         (FELL, ALL, ALL),
         "better",
@@ -56,9 +56,9 @@ CASES = {  # loss, exact, valid -> level, what is said
 }
 
 
-@pytest.mark.parametrize(("figures", "level", "said"), CASES.values(), ids=CASES)
-def test_verdict(figures, level, said):
+@pytest.mark.parametrize(("figures", "level", "parts"), CASES.values(), ids=CASES)
+def test_verdict(figures, level, parts):
     verdict = verdict_on(dict(zip(("loss", "exactMatch", "formatValid"), figures, strict=True)))
     whole = " ".join([verdict.sentence, *verdict.notes])
     assert verdict.level == level, whole
-    assert [text for text in said if text not in whole] == [], whole
+    assert [text for text in parts if text not in whole] == [], whole

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tiny import CHATML
 from tunesmith.errors import BadRequest
-from tunesmith_jobs.chat import conversation, takes_system_role, template_renderer
+from tunesmith_jobs.chat import answer_start, conversation, takes_system_role, template_renderer
 
 SYSTEM, USER, ANSWER = (
     {"role": role, "content": text} for role, text in (("system", "S"), ("user", "p"), ("assistant", "r"))
@@ -40,15 +40,18 @@ def test_conversation(system, row, role, expected) -> None:
 
 
 LLAMA2 = (
-    "{% if messages[0]['role'] == 'system' %}{% set rest = messages[1:] %}{% set s = messages[0]['content'] %}{% else %}"
-    "{% set rest = messages %}{% set s = false %}{% endif %}{% for m in rest %}{% if loop.index0 == 0 and s %}"
+    "{% if messages[0]['role'] == 'system' %}"
+    "{% set rest = messages[1:] %}{% set s = messages[0]['content'] %}"
+    "{% else %}{% set rest = messages %}{% set s = false %}{% endif %}"
+    "{% for m in rest %}{% if loop.index0 == 0 and s %}"
     "{{ bos_token + '[INST] <<SYS>>\\n' + s + '\\n<</SYS>>\\n\\n' + m['content'] + ' [/INST]' }}{% else %}"
     "{{ m['content'] }}{% endif %}{% endfor %}"
 )
 TEMPLATES = {
     "ChatML": CHATML,
     "Llama 2": LLAMA2,
-    "JSON, loop controls and generation marks": "{% for m in messages %}{% if loop.last %}{% break %}{% endif %}{% endfor %}"
+    "JSON, loop controls and generation marks": "{% for m in messages %}"
+    "{% if loop.last %}{% break %}{% endif %}{% endfor %}"
     "{% generation %}{{ messages | tojson }}{% endgeneration %}",
 }
 
@@ -86,3 +89,17 @@ def test_a_broken_template_is_refused() -> None:
 def test_a_template_reaches_nothing_outside() -> None:
     with pytest.raises(Exception, match="unsafe"):
         template_renderer("{{ messages.__class__.__mro__ }}", {})([])
+
+
+STARTS = {  # tokens of the question, tokens of the whole row -> where the answer begins
+    "the row begins with the question": ([1, 2], [1, 2, 3, 4], 2),
+    "the template ends a question otherwise once it is answered": ([1, 2, 9], [1, 2, 3, 4], 2),
+    "nothing is answered": ([1, 2], [1, 2], 2),
+    "the row is shorter": ([1, 2, 3], [1, 2], 2),
+    "nothing is shared": ([5], [1, 2], 0),
+}
+
+
+@pytest.mark.parametrize(("question", "row", "start"), STARTS.values(), ids=STARTS)
+def test_the_answer_begins_where_a_row_parts_from_its_question(question, row, start: int) -> None:
+    assert answer_start(question, row) == start

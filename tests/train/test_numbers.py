@@ -6,8 +6,10 @@ import torch
 
 from tests.stages import snapshot_for
 from tunesmith_jobs.device import Device
-from tunesmith_jobs.train import adapter, fourbit, head, tokens, work
+from tunesmith_jobs.train import adapter, fourbit, head, load, tokens
 from tunesmith_jobs.train.batches import GroupedByLength
+from tunesmith_jobs.train.build import build_trainer
+from tunesmith_jobs.train.loss import mean_loss
 from tunesmith_jobs.train.splits import Splits
 
 CPU = Device("cpu", "CPU", 2**34, supports_bf16=False)
@@ -50,20 +52,20 @@ def _output_and_gradient(layer: torch.nn.Module, given: torch.Tensor) -> tuple[t
 @pytest.fixture
 def trainer(model, tmp_path):
     def make(rows=None, **values):
-        wish = settings(**values)
-        tokenizer = work.load_tokenizer(model, wish)
+        chosen = settings(**values)
+        tokenizer = load.load_tokenizer(model, chosen)
         rows = rows or [
             tokens.Encoded(str(n), [1, *range(5, 8 + n), 2], [-100, -100, *range(6, 8 + n), 2], 4 + n)
             for n in range(8)
         ]
-        return work.build_trainer(
-            work.add_adapter(work.load_model(model, wish, CPU), wish),
+        return build_trainer(
+            load.add_adapter(load.load_model(model, chosen, CPU), chosen),
             tokenizer,
             Splits(rows, [], rows, [], "", True, {}, []),
-            wish,
-            CPU,
-            tmp_path,
-            64,
+            chosen,
+            device="cpu",
+            folder=tmp_path,
+            max_length=64,
         )
 
     return make
@@ -74,9 +76,9 @@ def test_leaving_out_positions_without_loss_changes_no_loss(trainer, monkeypatch
 
     built = trainer()
     rows = [tokens.Encoded("a", list(range(3, 40)), [-100] * 20 + list(range(23, 40)), 37)]
-    short = work.test_loss(built, rows)
+    short = mean_loss(built, rows)
     monkeypatch.setattr(utils, "_use_triton", lambda device: False)
-    assert work.test_loss(built, rows) == pytest.approx(short, rel=1e-6)
+    assert mean_loss(built, rows) == pytest.approx(short, rel=1e-6)
     logits = built.model(input_ids=torch.tensor([rows[0].ids])).logits[0, :-1]
     plain = torch.nn.functional.cross_entropy(logits, torch.tensor(rows[0].labels[1:]))
     assert short == pytest.approx(plain.item(), rel=1e-6)
@@ -84,9 +86,9 @@ def test_leaving_out_positions_without_loss_changes_no_loss(trainer, monkeypatch
 
 
 def test_the_test_loss_weighs_tokens_alike_whatever_the_batches(trainer) -> None:
-    one = work.test_loss(trainer(perDeviceEvalBatchSize=1), _rows())
-    assert work.test_loss(trainer(perDeviceEvalBatchSize=3), _rows()) == pytest.approx(one, rel=1e-6)
-    assert work.test_loss(trainer(paddingSide="left"), _rows()) == pytest.approx(one, rel=1e-6)
+    row_by_row = mean_loss(trainer(perDeviceEvalBatchSize=1), _rows())
+    assert mean_loss(trainer(perDeviceEvalBatchSize=3), _rows()) == pytest.approx(row_by_row, rel=1e-6)
+    assert mean_loss(trainer(paddingSide="left"), _rows()) == pytest.approx(row_by_row, rel=1e-6)
 
 
 def _rows() -> list[tokens.Encoded]:
@@ -103,7 +105,7 @@ def test_packed_rows_do_not_see_each_other(trainer) -> None:
     packed.model.eval()
     with torch.no_grad():
         together = packed.model(**batch, fused_lm_head=True)
-    apart = work.test_loss(trainer(), _rows())
+    apart = mean_loss(trainer(), _rows())
     assert together.label_mask.sum() == sum(row.trained for row in _rows())
     assert float(-together.log_probs.sum() / together.label_mask.sum()) == pytest.approx(apart, rel=1e-5)
 

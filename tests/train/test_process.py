@@ -15,7 +15,7 @@ def test_the_collector_pauses_for_imports():
     assert gc.isenabled()
 
 
-def test_an_import_that_fails_leaves_it_at_work():
+def test_an_import_that_fails_leaves_it_running():
     with pytest.raises(ImportError), collector_paused():
         raise ImportError("no such module")
     assert gc.isenabled()
@@ -28,7 +28,10 @@ def left(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_process_leaves_with_its_code_its_output_and_its_exit_functions():
     done = left(
-        "atexit.register(print, 'last', end='')\nprint('first', end=' ')\nsys.stderr.write('error')\nleave(75)"
+        "atexit.register(print, 'last', end='')\n"
+        "print('first', end=' ')\n"
+        "sys.stderr.write('error')\n"
+        "leave(75)"
     )
     assert (done.returncode, done.stdout, done.stderr) == (75, "first last", "error")
 

@@ -47,7 +47,7 @@ def test_killed_trainings_give_the_bytes_of_an_undisturbed_one(settings, trainin
         assert disturbed.checkpoints() == [], "checkpoints of a finished key are left behind"
 
 
-def test_a_training_told_to_stop_saves_that_step_and_goes_on_from_it(training, capsys) -> None:
+def test_a_training_told_to_stop_saves_that_step_and_resumes_from_it(training, capsys) -> None:
     undisturbed = digests(training(LONG).run().manifest)
     stopped = training(LONG)
     attempt = stopped.attempt()
@@ -57,11 +57,11 @@ def test_a_training_told_to_stop_saves_that_step_and_goes_on_from_it(training, c
     assert any(name.startswith("5-") for name in stopped.checkpoints())
     finished = stopped.run()
     assert digests(finished.manifest) == undisturbed
-    assert "going on from the checkpoint of step 5" in capsys.readouterr().out
+    assert "resuming from the checkpoint of step 5" in capsys.readouterr().out
     assert [entry["step"] for entry in read_jsonl(finished.read("history.jsonl"))] == [2, 4, 6, 8]
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(training, capsys) -> None:
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before(training, capsys) -> None:
     undisturbed = digests(training(LONG).run().manifest)
     damaged = training(LONG)
     damaged.kill(7)
@@ -74,9 +74,9 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(training, capsys
     data[len(data) // 2] ^= 1
     attempt.store.write(path, bytes(data))
     assert digests(damaged.run(attempt).manifest) == undisturbed
-    said = capsys.readouterr().out
-    assert "is not whole and is passed over" in said
-    assert "going on from the checkpoint of step 4" in said
+    printed = capsys.readouterr().out
+    assert "is incomplete or damaged and is skipped" in printed
+    assert "resuming from the checkpoint of step 4" in printed
 
 
 def test_early_stopping_takes_the_best_adapter_also_after_a_restart(training) -> None:
@@ -127,7 +127,7 @@ def test_kill_9_and_sigterm_of_the_process(training) -> None:
 
 
 def signalled(real: Training, at: str, number: signal.Signals, *, returncode: int) -> list[str]:
-    """Start the stage as a process, send it a signal when it logs a line that begins with `at`; its lines until its end."""
+    """The lines of the stage as a process, which gets a signal when it logs a line that begins with `at`."""
     with start_module(
         "tunesmith_jobs.train", real.snapshot, real.url, real.folder, {"OMP_NUM_THREADS": "1"}
     ) as process:

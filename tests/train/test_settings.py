@@ -7,7 +7,7 @@ import pytest
 from tests.stages import snapshot_for
 from tunesmith.presets import TRAINING
 from tunesmith.settings import Training
-from tunesmith_jobs.device import Device, problems
+from tunesmith_jobs.device import Device, setting_problems
 from tunesmith_jobs.train import arguments
 
 CPU = Device("cpu", "CPU", 2**34, supports_bf16=False)
@@ -63,7 +63,8 @@ EFFECTS = {
     "saveTotalLimit": (3, "trainer.save_total_limit", 3),
     "seed": (7, "trainer.seed", 7),
 }
-# Read elsewhere: device (test_device), deterministic and fp16 (a GPU's), earlyStoppingPatience (test_resume), from (test_from).
+# Read elsewhere: device and from (test_work), deterministic and fp16 (on a GPU),
+# earlyStoppingPatience (test_resume).
 ELSEWHERE = {
     "preset",
     "device",
@@ -85,36 +86,44 @@ def test_the_table_names_every_setting() -> None:
 @pytest.fixture(scope="module")
 def read_back(model: Path, tmp_path_factory):
     """Builds a trainer from settings and flattens what it says of itself to dotted names."""
-    from tunesmith_jobs.train import tokens, work
+    from tunesmith_jobs.train import load, tokens
+    from tunesmith_jobs.train.build import build_trainer
     from tunesmith_jobs.train.report import settings_read_back
     from tunesmith_jobs.train.splits import Splits
 
     def build(**values):
-        wish = settings(**values)
-        tokenizer = work.load_tokenizer(model, wish)
+        chosen = settings(**values)
+        tokenizer = load.load_tokenizer(model, chosen)
         rows = [tokens.Encoded("a", [1, 5, 6, 2], [-100, -100, 6, 2], 4)]
         splits = Splits(rows, rows, rows, [], "", True, {}, [])
-        peft_model = work.add_adapter(work.load_model(model, wish, CPU), wish)
-        folder = tmp_path_factory.mktemp("trainer")
-        trainer = work.build_trainer(peft_model, tokenizer, splits, wish, CPU, folder, wish.max_length or 512)
-        found = settings_read_back(trainer)
+        peft_model = load.add_adapter(load.load_model(model, chosen, CPU), chosen)
+        trainer = build_trainer(
+            peft_model,
+            tokenizer,
+            splits,
+            chosen,
+            device="cpu",
+            folder=tmp_path_factory.mktemp("trainer"),
+            max_length=chosen.max_length or 512,
+        )
+        in_use = settings_read_back(trainer)
         batch = trainer.data_collator(
             [{"input_ids": [5], "labels": [5]}, {"input_ids": [5, 6], "labels": [5, 6]}]
         )["input_ids"].tolist()
         side = "left" if batch[0][0] != 5 else "right"
-        found["padding"] = {"token": tokenizer.pad_token, "side": side}
-        found["attention"] = peft_model.config._attn_implementation
+        in_use["padding"] = {"token": tokenizer.pad_token, "side": side}
+        in_use["attention"] = peft_model.config._attn_implementation
         trainer.create_optimizer()
-        found["built"] = trainer
-        return found
+        in_use["built"] = trainer
+        return in_use
 
     return build
 
 
-def look_up(found, path: str):
-    for step in path.split("."):
-        found = None if found is None else found.get(step)
-    return found
+def look_up(tree, path: str):
+    for member in path.split("."):
+        tree = None if tree is None else tree.get(member)
+    return tree
 
 
 # A trainer is built for a handful of groups of settings, not for each of forty.
@@ -133,13 +142,13 @@ GROUPS = [tuple(name for name in EFFECTS if name not in APART), *((name,) for na
 @pytest.mark.parametrize("names", GROUPS, ids=lambda names: names[0] if len(names) == 1 else "all others")
 def test_settings_are_read_back_from_what_they_built(names, read_back) -> None:
     built_in = look_up_defaults(read_back)
-    found = read_back(**{name: EFFECTS[name][0] for name in names})
+    in_use = read_back(**{name: EFFECTS[name][0] for name in names})
     for name in names:
         _, path, expected = EFFECTS[name]
-        assert look_up(found, path) == expected, name
+        assert look_up(in_use, path) == expected, name
         if name != "packing":
             assert look_up(built_in, path) != expected, f"{name}: the built-in value would pass too"
-    assert found["adapterDtype"] == ["torch.float32"]
+    assert in_use["adapterDtype"] == ["torch.float32"]
 
 
 _defaults: dict = {}
@@ -152,13 +161,13 @@ def look_up_defaults(read_back) -> dict:
 
 
 def test_the_original_preset_reaches_the_trainer(read_back) -> None:
-    found = read_back(**{**TRAINING["original"], "loraTargetModules": ["q_proj", "v_proj"]})
-    trainer = found["built"]
+    in_use = read_back(**{**TRAINING["original"], "loraTargetModules": ["q_proj", "v_proj"]})
+    trainer = in_use["built"]
     assert type(trainer.optimizer).__name__ == "AdamW"
     assert type(trainer.optimizer).__module__.startswith("bitsandbytes")
-    assert found["trainer"]["lr_scheduler_type"] == "constant"
-    assert found["quantization"]["bnb_4bit_compute_dtype"] == "float16"
-    assert found["quantization"]["bnb_4bit_use_double_quant"] is False
+    assert in_use["trainer"]["lr_scheduler_type"] == "constant"
+    assert in_use["quantization"]["bnb_4bit_compute_dtype"] == "float16"
+    assert in_use["quantization"]["bnb_4bit_use_double_quant"] is False
     assert arguments.warmup_is_ignored(settings(**TRAINING["original"]))
 
 
@@ -178,11 +187,14 @@ COMPUTE = {
 
 @pytest.mark.parametrize(("device", "values", "expected"), COMPUTE.values(), ids=COMPUTE)
 def test_compute_dtype(device: Device, values, expected: str) -> None:
-    assert arguments.compute_dtype(settings(**values), device.kind, bf16_supported=device.bf16) == expected
+    assert (
+        arguments.compute_dtype(settings(**values), device.kind, supports_bf16=device.supports_bf16)
+        == expected
+    )
 
 
 LOADED = {
-    "beside 4-bit layers all is float32": (GPU, {}, "float32"),
+    "next to 4-bit layers all is float32": (GPU, {}, "float32"),
     "a whole model on a CPU is float32": (CPU, {"loadIn4bit": False}, "float32"),
     "a whole model on a GPU keeps its own type": (GPU, {"loadIn4bit": False}, "bfloat16"),
     "unless its own weights are trained": (
@@ -213,4 +225,4 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize(("device", "values", "paths"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_settings_that_a_device_cannot_do_are_named(device: Device, values, paths: list[str]) -> None:
-    assert [problem.path for problem in problems(settings(**values), device)] == paths
+    assert [problem.path for problem in setting_problems(settings(**values), device)] == paths

@@ -1,4 +1,7 @@
-"""Training as several processes, one for each GPU: here two on a CPU. What it computes, who writes, and how it ends."""
+"""Training as several processes, one for each GPU: here two on a CPU.
+
+What it computes, which process writes, and how it ends.
+"""
 
 import json
 import os
@@ -15,7 +18,8 @@ from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.storage import open_store
 from tunesmith_jobs.train.launch import decides, environment
 
-# 20 rows, 2 processes x 2 a batch x 2 batches a step: 3 steps an epoch, 9 in all. The same rows a step as one process with 4 a batch.
+# 20 rows, 2 processes x 2 a batch x 2 batches a step: 3 steps an epoch, 9 in all.
+# One process with 4 a batch has the same rows in a step.
 DATA = {"train": ROWS[:20]}
 LONG = {
     "groupByLength": True,
@@ -64,7 +68,7 @@ def test_a_launcher_without_a_number_says_how_it_is_used(arguments, capfd) -> No
 def launch(
     training: Training, *, at: str = "", number: signal.Signals = signal.SIGTERM, environ=()
 ) -> tuple[int, list[str], Result]:
-    """Run the launcher, with a signal when a line begins with `at`; its exit code, its lines, and its termination message."""
+    """Exit code, lines and result of the launcher, which gets a signal when a line begins with `at`."""
     request, message = training.folder / "request.json", training.folder / "termination-log"
     request.write_text(training.snapshot.to_json(), encoding="utf-8")
     message.write_text("")
@@ -111,23 +115,16 @@ def test_two_processes_learn_what_one_learns_from_as_many_rows_a_step(pair, trai
     """Not to the bit: gradients are added in another order."""
     together, (code, lines, result) = pair
     assert (code, result.exit_code, result.reason) == (0, 0, "Done")
-    one, two = (
-        training(LONG | {"perDeviceTrainBatchSize": 4}, **DATA).run().manifest.metrics,
-        finished(together).manifest.metrics,
-    )
-    assert (
-        (two["steps"], two["tokens"], two["rows"])
-        == (one["steps"], one["tokens"], one["rows"])
-        == (9, one["tokens"], 20)
-    )
-    assert two["testLossBefore"] == pytest.approx(one["testLossBefore"], rel=1e-6)
-    assert two["testLossAfter"] == pytest.approx(one["testLossAfter"], rel=1e-3)
-    assert two["testLossAfter"] < 0.9 * two["testLossBefore"]
+    alone = training(LONG | {"perDeviceTrainBatchSize": 4}, **DATA).run().manifest.metrics
+    both = finished(together).manifest.metrics
+    assert (both["steps"], both["rows"]) == (alone["steps"], alone["rows"]) == (9, 20)
+    assert both["tokens"] == alone["tokens"]
+    assert both["testLossBefore"] == pytest.approx(alone["testLossBefore"], rel=1e-6)
+    assert both["testLossAfter"] == pytest.approx(alone["testLossAfter"], rel=1e-3)
+    assert both["testLossAfter"] < 0.9 * both["testLossBefore"]
     assert any(line.startswith("training on 2 x CPU") for line in lines)
-    assert (
-        json.loads(finished(together).read("report.json"))["trainer"]["trainer"]["ddp_find_unused_parameters"]
-        is False
-    )
+    report = json.loads(finished(together).read("report.json"))
+    assert report["trainer"]["trainer"]["ddp_find_unused_parameters"] is False
 
 
 def test_the_leader_alone_prints_and_writes(pair) -> None:
@@ -140,7 +137,7 @@ def test_the_leader_alone_prints_and_writes(pair) -> None:
     assert len([path for path in paths if "/logs/" in path]) == 1
 
 
-def test_two_processes_told_to_stop_save_once_and_go_on_to_the_same_bytes(pair, training) -> None:
+def test_two_processes_told_to_stop_save_once_and_resume_to_the_same_bytes(pair, training) -> None:
     stopped = training(LONG, **DATA)
     code, lines, result = launch(stopped, at="step 4 of")
     assert (code, result.exit_code, result.reason) == (ExitCode.STOPPED, ExitCode.STOPPED, "Stopped"), lines
@@ -158,7 +155,7 @@ def test_two_processes_told_to_stop_save_once_and_go_on_to_the_same_bytes(pair, 
     assert states == {"rng_state_0.pth", "rng_state_1.pth"}
     code, lines, _ = launch(stopped)
     assert code == 0
-    assert f"going on from the checkpoint of step {newest}" in lines
+    assert f"resuming from the checkpoint of step {newest}" in lines
     assert digests(finished(stopped).manifest) == digests(finished(pair[0]).manifest)
     assert [entry["step"] for entry in read_jsonl(finished(stopped).read("history.jsonl"))] == list(
         range(1, 10)

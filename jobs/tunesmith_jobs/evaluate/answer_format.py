@@ -15,7 +15,10 @@ FormatCheck = Callable[[str], str]  # answer -> what is wrong with its form; emp
 
 
 def format_check(wanted: Format | None) -> FormatCheck | None:
-    """The check of an answer's form; None if no form is asked for. Raises BadRequest for an invalid schema."""
+    """The check of an answer's form; None if no form is asked for.
+
+    Raises BadRequest for an invalid schema.
+    """
     if wanted is None:
         return None
     if wanted.regex is not None:

@@ -28,7 +28,10 @@ class Asking:
     device: str
 
     def ask(self, name: ModelName, folder: Callable[[], Path]) -> None:
-        """Get every missing result of one model. `folder`: opens the model; not called if nothing is missing."""
+        """Get every missing result of one model.
+
+        `folder`: opens the model; not called if nothing is missing.
+        """
         if not any(self.missing(name, kind) for kind in KINDS):
             return
         title = _TITLES[name]
@@ -105,7 +108,8 @@ class Asking:
         raise BadData(
             f"the {name} model's loss on test row {self.questions.rows[row].id} is {loss.nats}",
             reason="LossNotFinite",
-            remedy="look at train's loss curve; a lower training.learningRate or merge.dtype float32 may help",
+            remedy="look at train's loss curve; "
+            "a lower training.learningRate or merge.dtype float32 may help",
         )
 
 

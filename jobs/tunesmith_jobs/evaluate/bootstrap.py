@@ -1,7 +1,7 @@
 """How certain a gain is: paired percentile bootstrap over test rows. Pure.
 
-Rows are drawn with replacement, and each draw keeps a row's base and merged result together, since the same row
-is easy or hard for both models. The interval is that of the percentile method (Efron and Tibshirani, An
+Rows are drawn with replacement, and each draw keeps a row's base and merged result together, since the same
+row is easy or hard for both models. The interval is that of the percentile method (Efron and Tibshirani, An
 Introduction to the Bootstrap, 1993, §13.3).
 """
 
@@ -66,7 +66,7 @@ def gain(differences: Sequence[float], weights: Sequence[float] | None = None, *
 def all_right_lower_bound(n: int) -> float:
     """Lower end of the exact two-sided 95 % interval of a share when all `n` rows are right.
 
-    (Clopper and Pearson, 1934.) Where all rows agree, the bootstrap shows no spread at all. This says what `n`
-    rows can really show: 12 of 12 is at least 74 %.
+    (Clopper and Pearson, 1934.) Where all rows agree, the bootstrap shows no spread at all. This says what
+    `n` rows can really show: 12 of 12 is at least 74 %.
     """
     return float(((1 - LEVEL) / 2) ** (1 / n))

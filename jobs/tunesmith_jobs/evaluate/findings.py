@@ -1,4 +1,7 @@
-"""From the results of both models to what evaluate found: answers side by side, comparisons, verdict. Pure."""
+"""From the results of both models to what evaluate found: answers side by side, comparisons, verdict.
+
+Pure.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +29,10 @@ class Findings:
 def conclude(
     questions: Questions, results: PartialResults, check: FormatCheck | None, *, seed: int
 ) -> Findings:
-    """Everything that the results show. `check`: of an answer's form, if one is asked for; `seed`: of the bootstrap."""
+    """Everything that the results show.
+
+    `check`: of an answer's form, if one is asked for; `seed`: of the bootstrap.
+    """
     rows = compared_rows(questions, results, check)
     comparisons = compare(rows, seed=seed)
     answers = (
@@ -74,7 +80,8 @@ def compare(rows: Sequence[ComparedRow], *, seed: int) -> dict[str, Comparison |
 
 
 def manifest_metrics(comparisons: Mapping[str, Comparison | None]) -> dict[str, float]:
-    """The figures by the names that the gate and `status` know: `lossBase`, `lossMerged`, `lossGain`, `lossGainLow`, …
+    """The figures by the names that the gate and `status` know: `lossBase`, `lossMerged`, `lossGain`,
+    `lossGainLow`, …
 
     Without rows a figure is left out; with one row its interval is, since one row can't show a spread.
     """

@@ -1,7 +1,8 @@
 """Evaluate: the merged model, loaded back from the store, against its base model, from top to bottom.
 
-Both answer the test split and the request's own prompts. Who is asked what: questions.py and ask.py; how answers
-become figures: metrics/, bootstrap.py and findings.py; the words: verdict.py; the report: compose.py and page.py.
+Both answer the test split and the request's own prompts. Who is asked what: questions.py and ask.py; how
+answers become figures: metrics/, bootstrap.py and findings.py; the words: verdict.py; the report: compose.py
+and page.py.
 """
 
 import os

@@ -3,8 +3,8 @@
     python -m tunesmith_jobs.infer --request SNAPSHOT --store URL --prompt TEXT [--prompt TEXT …]
         --max-new-tokens N [--compare] [--json]
 
-Answers are greedy, under the run's system message, and go to standard output as they come; everything else goes
-to standard error.
+Answers are greedy, under the run's system message, and go to standard output as they come; everything else
+goes to standard error.
 """
 
 import argparse

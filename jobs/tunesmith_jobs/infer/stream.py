@@ -6,7 +6,10 @@ from transformers import TextStreamer
 
 
 class PrintedStream(TextStreamer):  # type: ignore[misc] # transformers ships no types
-    """Prints whole words as they come, or whole characters in a script without spaces, and a newline at the end."""
+    """Prints whole words as they come, and a newline at the end.
+
+    In a script without spaces it prints whole characters.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
         super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)

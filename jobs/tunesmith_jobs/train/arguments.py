@@ -1,7 +1,8 @@
-"""Settings of a request -> keyword arguments of trl, peft and bitsandbytes. Pure: no torch here, types by name.
+"""Maps a request's settings to keyword arguments of trl, peft and bitsandbytes. Pure: no torch, types by
+name.
 
-Where a name or a meaning moved since the settings were named: evaluation_strategy is eval_strategy; group_by_length is
-train_sampling_strategy; a warmup_steps below 1 is a ratio; max_seq_length is max_length.
+Names and meanings that trl and transformers have changed since the settings were named: evaluation_strategy is eval_strategy;
+group_by_length is train_sampling_strategy; a warmup_steps below 1 is a ratio; max_seq_length is max_length.
 """
 
 from collections.abc import Mapping
@@ -9,30 +10,33 @@ from typing import Any
 
 from tunesmith.settings import Training
 
-IGNORE_WARMUP = ("constant",)  # schedules that transformers gives no warmup
+IGNORE_WARMUP = ("constant",)  # schedules that have no warmup in transformers
 
 
-def compute_dtype(settings: Training, device: str, *, bf16_supported: bool) -> str:
+def compute_dtype(settings: Training, device: str, *, supports_bf16: bool) -> str:
     """Name of the torch type in which 4-bit weights are multiplied. `device`: cuda or cpu."""
     if settings.bnb_4bit_compute_dtype != "auto":
         return settings.bnb_4bit_compute_dtype
     if device == "cpu":
         return "float32"
-    return "bfloat16" if bf16_supported else "float16"
+    return "bfloat16" if supports_bf16 else "float16"
 
 
-def load_dtype(settings: Training, device: str, own: str) -> str:
-    """Name of the torch type of weights that are not quantised. `own`: the base model's.
+def load_dtype(settings: Training, device: str, stored_as: str) -> str:
+    """Name of the torch type of weights that are not quantised. `stored_as`: the base model's.
 
-    Beside 4-bit layers it is float32, as peft's preparation for k-bit training makes it; whole models keep their own on a GPU,
-    for memory, unless some of their own weights are trained. Whatever is trained is float32 in any case.
+    Next to 4-bit layers it is float32, as in peft's preparation for k-bit training. On a GPU a whole model
+    keeps its own type, to save memory, unless some of its own weights are trained: what is trained is always
+    float32.
     """
-    trains_own = bool(settings.lora_modules_to_save) or settings.lora_bias != "none"
-    return "float32" if settings.load_in_4bit or device == "cpu" or trains_own else own
+    trains_base_weights = bool(settings.lora_modules_to_save) or settings.lora_bias != "none"
+    if settings.load_in_4bit or device == "cpu" or trains_base_weights:
+        return "float32"
+    return stored_as
 
 
 def quantization(settings: Training, dtype: str) -> dict[str, Any] | None:
-    """For BitsAndBytesConfig (`bnb_4bit_compute_dtype` by name, which it takes), or None."""
+    """For BitsAndBytesConfig, which takes `bnb_4bit_compute_dtype` by name; None without quantisation."""
     if not settings.load_in_4bit:
         return None
     return {
@@ -62,8 +66,11 @@ def lora(settings: Training) -> dict[str, Any]:
 def trainer(
     settings: Training, *, device: str, folder: str, max_length: int, validates: bool
 ) -> dict[str, Any]:
-    """For SFTConfig. `folder`: for checkpoints; `max_length`: tokens of a row at most, already found; `validates`: is there a
-    validation split."""
+    """For SFTConfig.
+
+    `folder`: for checkpoints; `max_length`: tokens of a row at most; `validates`: whether there is a
+    validation split.
+    """
     return {
         "output_dir": folder,
         # what is trained on
@@ -96,7 +103,7 @@ def trainer(
         "dataloader_pin_memory": device != "cpu",
         # several processes: every trained weight is used in every step
         "ddp_find_unused_parameters": False,
-        # what it says and keeps
+        # what it logs and keeps
         "logging_strategy": "steps",
         "logging_steps": settings.logging_steps,
         "logging_first_step": False,
@@ -108,10 +115,10 @@ def trainer(
         "save_steps": settings.save_steps,
         "save_total_limit": settings.save_total_limit,
         **_evaluation(settings, validates=validates),
-        # that it repeats
+        # reproducibility
         "seed": settings.seed,
         "data_seed": settings.seed,
-        "full_determinism": False,  # it also seeds anew; `deterministic` is switched on by the recipe
+        "full_determinism": False,  # it also seeds anew; libraries.py sees to `deterministic`
         "remove_unused_columns": True,
         "dataset_num_proc": None,
     }
@@ -130,5 +137,5 @@ def _evaluation(settings: Training, *, validates: bool) -> Mapping[str, Any]:
 
 
 def warmup_is_ignored(settings: Training) -> bool:
-    """Whether a warmup was asked for that the schedule does not do."""
+    """Whether the request asks for a warmup that the schedule does not have."""
     return settings.lr_scheduler_type in IGNORE_WARMUP and warmup(settings) > 0

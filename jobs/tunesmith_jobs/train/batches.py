@@ -1,4 +1,4 @@
-"""Which rows are trained on together, in which order and padded how."""
+"""Batches: which rows are trained on together, in which order, and how they are padded."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,10 +11,10 @@ from tunesmith_jobs.train.tokens import IGNORED
 
 
 class GroupedByLength(Sampler[int]):
-    """Rows of like length together, shuffled anew each epoch from seed and epoch alone.
+    """Rows of similar length together, shuffled anew each epoch from seed and epoch alone.
 
-    transformers' own sampler draws from the process's global generator, which a restart in a later epoch does not have in that
-    state: its rows come in another order then.
+    transformers' own sampler draws from the process's global generator. After a restart in a later epoch,
+    that is in another state, and the rows would come in another order.
     """
 
     def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
@@ -24,7 +24,7 @@ class GroupedByLength(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the data loader."""
+        """Begin an epoch; the data loader calls it."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class LeftPadded:
         self.pad_token_id = pad_token_id
 
     def __call__(self, rows: Sequence[Mapping[str, list[int]]]) -> dict[str, torch.Tensor]:
-        """int64 tensors of shape (rows, longest row)."""
+        """The batch as int64 tensors of shape (rows, longest row)."""
         ids = [torch.tensor(row["input_ids"]) for row in rows]
         labels = [torch.tensor(row["labels"]) for row in rows]
         return {

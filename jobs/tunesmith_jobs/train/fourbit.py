@@ -1,9 +1,10 @@
-"""4-bit layers on a CPU: the NF4 values, unpacked once.
+"""4-bit layers on a CPU: their values, unpacked once.
 
-bitsandbytes unpacks a layer's weights in every forward and backward pass. On a CPU that costs time and saves nothing that a machine
-with enough memory lacks; and its layers repack themselves for AVX-512 the first time they are asked without gradients, after which
-they multiply otherwise than before. So each 4-bit layer gives its values, dequantised by bitsandbytes, to a plain linear layer that
-computes the same: bitwise the same output and gradient, whatever was asked in between. On a GPU the layers stay as they are.
+bitsandbytes unpacks a layer's weights in every forward and backward pass. On a CPU with enough memory that
+costs time for nothing. Its layers also repack themselves for AVX-512 the first time they compute without
+gradients, and then give slightly different products. So each 4-bit layer hands its values, dequantised by
+bitsandbytes, to a plain linear layer with bitwise the same output and gradient, whatever ran in between. On
+a GPU the layers stay as they are.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from torch import nn
 
 
 class Unpacked(nn.Linear):
-    """A frozen linear layer whose weights are the values of a 4-bit layer, multiplied in their own type as bitsandbytes does."""
+    """A frozen linear layer with a 4-bit layer's values, multiplied in their own type as in bitsandbytes."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         super().__init__(weight.shape[1], weight.shape[0], bias=False, device="meta")
@@ -22,9 +23,9 @@ class Unpacked(nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 the name in torch's signature
         """Shape (…, in) -> (…, out), in the type of `input`."""
-        kind = self.weight.dtype
-        bias = None if self.bias is None else self.bias.to(kind)
-        return nn.functional.linear(input.to(kind), self.weight, bias).to(input.dtype)
+        dtype = self.weight.dtype
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return nn.functional.linear(input.to(dtype), self.weight, bias).to(input.dtype)
 
 
 def unpacked_bytes(model: nn.Module) -> int:
@@ -39,7 +40,7 @@ def unpacked_bytes(model: nn.Module) -> int:
 
 
 def unpack(model: nn.Module) -> None:
-    """Replace all 4-bit layers by Unpacked ones. Only weights on a CPU, before an adapter is added."""
+    """Replace all 4-bit layers by Unpacked ones. For weights on a CPU, before an adapter is added."""
     import bitsandbytes
 
     for name, module in list(model.named_modules()):
@@ -51,13 +52,16 @@ def unpack(model: nn.Module) -> None:
 def _unpacked(layer: Any) -> Unpacked:
     from bitsandbytes.functional import dequantize_4bit
 
-    kind = layer.compute_dtype or torch.float32
-    weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(kind)
+    dtype = layer.compute_dtype or torch.float32
+    weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(dtype)
     return Unpacked(weight, None if layer.bias is None else layer.bias.data)
 
 
 def keep_packed(model: nn.Module) -> None:
-    """Where memory does not allow unpacking: no repacking either, so that training computes the same before and after an evaluation."""
+    """Keep all 4-bit layers as they are, where memory does not allow unpacking.
+
+    They do not repack themselves either, so that training computes the same before and after an evaluation.
+    """
     import bitsandbytes
 
     for module in model.modules():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 _FIELDS = {
@@ -21,26 +22,40 @@ _FIELDS = {
 Log = Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Course:
+    """How far training is, and the trainer's log on the way there."""
+
+    step: int
+    log: Log
+
+
 def entries(log: Log) -> list[dict[str, float]]:
     """The trainer's log as it is stored: one object per entry, only what is a number."""
-    renamed = [
-        {ours: entry[theirs] for theirs, ours in _FIELDS.items() if _number(entry.get(theirs))}
-        for entry in log
-    ]
+    renamed = [_renamed(entry) for entry in log]
     return [entry for entry in renamed if "loss" in entry or "evalLoss" in entry]
 
 
-def _number(value: object) -> bool:
+def _renamed(entry: Mapping[str, Any]) -> dict[str, float]:
+    return {ours: entry[theirs] for theirs, ours in _FIELDS.items() if _is_number(entry.get(theirs))}
+
+
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def best_step(log: Log) -> int | None:
     """The step with the least validation loss (the first of equals), or None before any evaluation."""
-    evaluated = [entry for entry in log if _number(entry.get("eval_loss"))]
-    return min(evaluated, key=lambda entry: entry["eval_loss"])["step"] if evaluated else None
+    evaluated = [entry for entry in log if _is_number(entry.get("eval_loss"))]
+    if not evaluated:
+        return None
+    best = min(evaluated, key=lambda entry: entry["eval_loss"])
+    return int(best["step"])
 
 
 def patience_is_over(log: Log, patience: int) -> bool:
     """Whether the last `patience` evaluations brought nothing better than the best one before. 0: never."""
-    losses = [entry["eval_loss"] for entry in log if _number(entry.get("eval_loss"))]
-    return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
+    losses = [entry["eval_loss"] for entry in log if _is_number(entry.get("eval_loss"))]
+    if not 0 < patience < len(losses):
+        return False
+    return bool(min(losses[-patience:]) >= min(losses[:-patience]))

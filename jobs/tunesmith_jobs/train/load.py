@@ -19,30 +19,36 @@ def load_tokenizer(folder: Path, settings: Training) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    if settings.pad_token == "eos" or tokenizer.pad_token is None:  # noqa: S105 no secret
+    if settings.pad_token == "eos" or tokenizer.pad_token is None:  # noqa: S105 not a secret
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = settings.padding_side
     return tokenizer
 
 
 def load_model(folder: Path, settings: Training, device: Device, attempt: Attempt | None = None) -> Any:
-    """The base model, frozen, in 4 bits if asked for; on a CPU with its 4-bit values unpacked where memory allows (fourbit.py)."""
+    """The base model, frozen, in 4 bits if the request asks for that.
+
+    On a CPU its 4-bit values are unpacked where memory allows (fourbit.py). `attempt`: logs it if they are
+    not.
+    """
     from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    own = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
-    kind = arguments.load_dtype(settings, device.kind, own)
-    four = arguments.quantization(
-        settings, arguments.compute_dtype(settings, device.kind, bf16_supported=device.supports_bf16)
-    )
-    options: dict[str, Any] = {"quantization_config": BitsAndBytesConfig(**four)} if four else {}
+    stored_as = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
+    dtype = arguments.load_dtype(settings, device.kind, stored_as)
+    compute_dtype = arguments.compute_dtype(settings, device.kind, supports_bf16=device.supports_bf16)
+    quantization = arguments.quantization(settings, compute_dtype)
+    options: dict[str, Any] = {}
+    if quantization is not None:
+        options["quantization_config"] = BitsAndBytesConfig(**quantization)
     if settings.attn_implementation != "auto":
         options["attn_implementation"] = settings.attn_implementation
+    place = f"cuda:{torch.cuda.current_device()}" if device.kind == "cuda" else "cpu"
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=getattr(torch, kind),
-            device_map={"": f"cuda:{torch.cuda.current_device()}" if device.kind == "cuda" else "cpu"},
+            dtype=getattr(torch, dtype),
+            device_map={"": place},
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -53,17 +59,20 @@ def load_model(folder: Path, settings: Training, device: Device, attempt: Attemp
             str(error).splitlines()[0], reason="NotInstalled", remedy="leave training.attnImplementation out"
         ) from error
     model.config.use_cache = False
-    if four and device.kind == "cpu":
-        needed, free = fourbit.unpacked_bytes(model), free_memory()
-        if needed <= free * _UNPACKED_SHARE:
-            fourbit.unpack(model)
-        else:
-            fourbit.keep_packed(model)
-            if attempt:
-                attempt.say(
-                    f"4-bit weights stay packed ({needed / 2**30:.1f} GiB unpacked, {free / 2**30:.1f} GiB free): slower steps"
-                )
+    if quantization is not None and device.kind == "cpu":
+        _unpack_if_it_fits(model, attempt)
     return model
+
+
+def _unpack_if_it_fits(model: Any, attempt: Attempt | None) -> None:
+    needed, free = fourbit.unpacked_bytes(model), free_memory()
+    if needed <= free * _UNPACKED_SHARE:
+        fourbit.unpack(model)
+        return
+    fourbit.keep_packed(model)
+    if attempt is not None:
+        sizes = f"{needed / 2**30:.1f} GiB unpacked, {free / 2**30:.1f} GiB free"
+        attempt.say(f"4-bit weights stay packed ({sizes}): slower steps")
 
 
 def add_adapter(model: Any, settings: Training) -> Any:
@@ -77,13 +86,6 @@ def add_adapter(model: Any, settings: Training) -> Any:
     except ValueError as error:
         if "arget modules" not in str(error) and "odules_to_save" not in str(error):
             raise
-        linear = sorted(
-            {
-                name.rpartition(".")[2]
-                for name, module in model.named_modules()
-                if isinstance(module, torch.nn.Linear)
-            }
-        )
         raise BadRequest(
             "the base model lacks the modules that an adapter was asked for",
             reason="UnknownTargetModules",
@@ -92,7 +94,18 @@ def add_adapter(model: Any, settings: Training) -> Any:
                     "spec.training.loraTargetModules",
                     "not in the model",
                     list(settings.lora_target_modules),
-                    f"it has {', '.join(linear)}",
+                    f"it has {', '.join(_linear_names(model))}",
                 )
             ],
         ) from error
+
+
+def _linear_names(model: Any) -> list[str]:
+    """Last parts of the names of all linear modules."""
+    return sorted(
+        {
+            name.rpartition(".")[2]
+            for name, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear)
+        }
+    )

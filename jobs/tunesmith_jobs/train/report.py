@@ -1,61 +1,77 @@
-"""What training reports about itself."""
+"""What training reports about itself: numbers for the manifest, and the settings that took effect."""
 
 import math
 from typing import Any
 
 from tunesmith.manifest import Pin
 from tunesmith_jobs.train import adapter
+from tunesmith_jobs.train.history import Course
 from tunesmith_jobs.train.splits import Splits
 
 
-def metrics(
-    done: dict[str, Any], before: float, after: float, trainer: Any, splits: Splits
-) -> dict[str, float]:
-    """Numbers for the manifest; those that are none are left out. `done`: the trainer's state."""
-    log = [entry for entry in done["log_history"] if "loss" in entry]
-    found = {
-        "steps": float(done["global_step"]),
+def finite(number: float) -> float | None:
+    """The number, or None for one that JSON does not have."""
+    return number if math.isfinite(number) else None
+
+
+def metrics(course: Course, before: float, after: float, trainer: Any, splits: Splits) -> dict[str, float]:
+    """Numbers for the manifest; those that are not finite are left out.
+
+    `before`, `after`: loss on the test split.
+    """
+    logged = [entry for entry in course.log if "loss" in entry]
+    last = logged[-1] if logged else {}
+    trained = sum(value.numel() for value in trainer.model.parameters() if value.requires_grad)
+    numbers = {
+        "steps": float(course.step),
         "rows": float(len(splits.train)),
-        "tokens": float(log[-1].get("num_input_tokens_seen", 0)) if log else 0.0,
-        "loss": float(log[-1]["loss"]) if log else math.nan,
+        "tokens": float(last.get("num_input_tokens_seen", 0)),
+        "loss": float(last.get("loss", math.nan)),
         "testLossBefore": before,
         "testLossAfter": after,
-        "trainableParameters": float(
-            sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
-        ),
+        "trainableParameters": float(trained),
         "truncated": float(splits.statistics["train"]["truncated"]),
         "masked": float(splits.statistics["train"]["masked"]),
     }
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def settings_read_back(trainer: Any) -> dict[str, Any]:
-    """What the built trainer, adapter and model say their settings are: for the report, and for tests that each one took effect."""
-    args, config = trainer.args, trainer.model.peft_config["default"]
+    """What the built trainer, adapter and model say that their settings are.
+
+    It is for the report, and for tests that each setting took effect.
+    """
+    optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)
     quantization = getattr(trainer.model.config, "quantization_config", None)
-    plain = {
+    trained = [value for value in trainer.model.parameters() if value.requires_grad]
+    return {
+        "trainer": _trainer_settings(trainer.args.to_dict()),
+        "optimizer": type(optimizer).__name__,
+        "adapter": _adapter_settings(trainer.model.peft_config["default"].to_dict()),
+        "quantization": None if quantization is None else _quantization_settings(quantization.to_dict()),
+        "adapterDtype": sorted({str(value.dtype) for value in trained}),
+    }
+
+
+def _trainer_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Plain values, without folders and tokens."""
+    return {
         name: value
-        for name, value in args.to_dict().items()
-        if isinstance(value, str | int | float | bool | None)
-    }
-    return {
-        "trainer": {
-            name: value for name, value in sorted(plain.items()) if not name.endswith(("_dir", "_token"))
-        },
-        "optimizer": type(getattr(trainer.optimizer, "optimizer", trainer.optimizer)).__name__,
-        "adapter": {
-            name: sorted(value) if isinstance(value, set | list) else value
-            for name, value in adapter.clean_config(config.to_dict(), Pin(uri="", revision="")).items()
-            if isinstance(value, str | int | float | bool | set | list)
-        },
-        "quantization": _plain(quantization.to_dict()) if quantization is not None else None,
-        "adapterDtype": sorted(
-            {str(value.dtype) for value in trainer.model.parameters() if value.requires_grad}
-        ),
+        for name, value in sorted(settings.items())
+        if isinstance(value, str | int | float | bool | None) and not name.endswith(("_dir", "_token"))
     }
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def _adapter_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    cleaned = adapter.clean_config(settings, Pin(uri="", revision=""))
     return {
-        name: value for name, value in sorted(values.items()) if isinstance(value, str | int | float | bool)
+        name: sorted(value) if isinstance(value, set | list) else value
+        for name, value in cleaned.items()
+        if isinstance(value, str | int | float | bool | set | list)
+    }
+
+
+def _quantization_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in sorted(settings.items()) if isinstance(value, str | int | float | bool)
     }

@@ -1,11 +1,14 @@
-"""The dataset as tokens, with what is to be said about it."""
+"""The dataset as tokens, and what the log says about it."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.rows import Row, read_rows
 from tunesmith_jobs.train import tokens
+
+_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -23,32 +26,46 @@ class Splits:
 
 
 def read_splits(attempt: Attempt, tokenizer: Any, max_length: int) -> Splits:
-    """Encode generate's rows, and say in numbers what was cut or left out. Raises BadData if nothing can be trained on."""
+    """Encode generate's rows, and log how many were cut or left out.
+
+    Raises BadData if nothing can be trained on.
+    """
     dataset = attempt.finished("generate")
     system = dataset.read("system_message.txt").decode()
-    role = tokens.has_system_role(tokenizer)
-    found: dict[str, list[Row]] = {}
-    for split in ("train", "validation", "test"):
-        name = f"{split}.jsonl"
-        found[split] = read_rows(dataset.read(name), name) if name in dataset.names() else []
+    system_role = tokens.has_system_role(tokenizer)
+    rows = {split: _rows(dataset, split) for split in _SPLITS}
     encoded = {
         split: [
-            tokens.encode(tokenizer, system, row, system_role=role, max_length=max_length) for row in rows
+            tokens.encode(tokenizer, system, row, system_role=system_role, max_length=max_length)
+            for row in rows[split]
         ]
-        for split, rows in found.items()
+        for split in _SPLITS
     }
-    statistics = {split: tokens.statistics(rows) for split, rows in encoded.items() if rows}
+    statistics = {split: tokens.statistics(encoded[split]) for split in _SPLITS if encoded[split]}
     for split, numbers in statistics.items():
-        cut = f", {numbers['truncated']} cut at {max_length}" if numbers["truncated"] else ""
-        left = (
-            f", {numbers['masked']} left out (no token of the answer within the limit)"
-            if numbers["masked"]
-            else ""
-        )
-        attempt.say(
-            f"{split}: {numbers['rows']} rows, {numbers['total']} tokens, longest {numbers['max']}{cut}{left}"
-        )
+        attempt.say(_in_words(split, numbers, max_length))
     train = tokens.usable(encoded["train"], "train", max_length)
-    kept = {split: [row for row in rows if row.trained] for split, rows in encoded.items()}
-    preview = tokens.preview(tokenizer, train[0])
-    return Splits(train, kept["validation"], kept["test"], found["test"], system, role, statistics, preview)
+    return Splits(
+        train=train,
+        validation=[row for row in encoded["validation"] if row.trained],
+        test=[row for row in encoded["test"] if row.trained],
+        test_rows=rows["test"],
+        system=system,
+        system_role=system_role,
+        statistics=statistics,
+        preview=tokens.preview(tokenizer, train[0]),
+    )
+
+
+def _rows(dataset: Finished, split: str) -> list[Row]:
+    name = f"{split}.jsonl"
+    return read_rows(dataset.read(name), name) if name in dataset.names() else []
+
+
+def _in_words(split: str, numbers: dict[str, int], max_length: int) -> str:
+    text = f"{split}: {numbers['rows']} rows, {numbers['total']} tokens, longest {numbers['max']}"
+    if numbers["truncated"]:
+        text += f", {numbers['truncated']} cut at {max_length}"
+    if numbers["masked"]:
+        text += f", {numbers['masked']} left out (no token of the answer within the limit)"
+    return text

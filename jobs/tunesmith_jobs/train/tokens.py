@@ -1,16 +1,16 @@
-"""Rows -> token ids and labels, and what becomes of them in numbers. Pure but for the tokenizer that is handed in."""
+"""Turns rows into token ids and labels, and counts them. Pure but for the tokenizer that is handed in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tunesmith.errors import BadData, BadRequest, Problem
-from tunesmith_jobs.chat import Message, conversation, takes_system_role
+from tunesmith_jobs.chat import Message, answer_start, conversation, takes_system_role
 from tunesmith_jobs.rows import Row
 
 IGNORED = -100  # label of a token that carries no loss
-UNLIMITED = 10**9  # tokenizers without a limit of their own say 10**30
-_SHOWN = 10
+UNLIMITED = 10**9  # tokenizers without a limit of their own state 10**30
+_SHOWN = 10  # rows in an error at most
 
 
 class Tokenizer(Protocol):
@@ -25,7 +25,10 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Encoded:
-    """A row as the trainer takes it. `labels` are `ids` where the loss is taken and IGNORED elsewhere; `whole`: tokens before cutting."""
+    """A row as the trainer takes it.
+
+    `labels`: the `ids` where the loss is taken, IGNORED elsewhere; `whole`: number of tokens before cutting.
+    """
 
     row: str
     ids: list[int]
@@ -44,12 +47,16 @@ class Encoded:
 
 
 def has_system_role(tokenizer: Tokenizer) -> bool:
-    """Whether the tokenizer's chat template shows a system message. Raises BadRequest if it has no template."""
+    """Whether the tokenizer's chat template shows a system message.
+
+    Raises BadRequest if it has no template.
+    """
     if not tokenizer.chat_template:
         raise BadRequest(
-            "the base model has no chat template, so it is unknown how it is asked",
+            "the base model has no chat template, so it is unknown how to ask it",
             reason="NoChatTemplate",
-            remedy="choose the instruct or chat version of the model, or put a chat_template.jinja beside its weights",
+            remedy="choose the instruct or chat version of the model, "
+            "or put a chat_template.jinja next to its weights",
         )
     return takes_system_role(
         lambda messages: str(
@@ -59,17 +66,14 @@ def has_system_role(tokenizer: Tokenizer) -> bool:
 
 
 def encode(tokenizer: Tokenizer, system: str, row: Row, *, system_role: bool, max_length: int) -> Encoded:
-    """A row through the chat template. The loss is on what follows the prompt: the answer and the end of the turn.
+    """A row as the chat template renders it. The loss is on what follows the prompt: answer and end of the
+    turn.
 
-    The answer begins where prompt and whole conversation part, as in trl's own preparation. `max_length`: cut at the end; 0: never.
+    `max_length`: longer rows lose their end; 0 for no limit.
     """
     prompt, completion = conversation(system, row.to_json(), system_role=system_role)
-    asked = _ids(tokenizer, prompt, add_generation_prompt=True)
     ids = _ids(tokenizer, prompt + completion)
-    start = next(
-        (index for index, (one, other) in enumerate(zip(asked, ids, strict=False)) if one != other),
-        min(len(asked), len(ids)),
-    )
+    start = answer_start(_ids(tokenizer, prompt, add_generation_prompt=True), ids)
     labels = [IGNORED] * start + ids[start:]
     keep = max_length or len(ids)
     return Encoded(row.id, ids[:keep], labels[:keep], len(ids))
@@ -82,8 +86,10 @@ def _ids(tokenizer: Tokenizer, messages: list[Message], **options: Any) -> list[
 
 
 def longest(settings_length: int, tokenizer_limit: int, context: int | None) -> int:
-    """Tokens of a row at most: what the request says, else the model's context. 0 if neither says. Raises BadRequest above the context."""
-    limit = min((number for number in (context, tokenizer_limit) if number and number < UNLIMITED), default=0)
+    """Tokens of a row at most: as the request says, else the model's context; 0 if neither gives a number.
+
+    Raises BadRequest above the context.
+    """
     if settings_length and context and settings_length > context:
         raise BadRequest(
             "rows cannot be longer than the base model's context",
@@ -97,17 +103,23 @@ def longest(settings_length: int, tokenizer_limit: int, context: int | None) -> 
                 )
             ],
         )
-    return settings_length or limit
+    if settings_length:
+        return settings_length
+    return min((limit for limit in (context, tokenizer_limit) if limit and limit < UNLIMITED), default=0)
 
 
 def statistics(rows: Sequence[Encoded]) -> dict[str, int]:
-    """Of a split: rows, tokens in all and in a row (p50, p95, max; before cutting), tokens with loss, cut rows, rows left without loss."""
+    """Numbers of a split: rows, tokens in all, tokens of a row (p50, p95, max), and the rest by name.
+
+    Tokens are counted before cutting. `trained`: tokens with loss; `truncated`: rows that were cut;
+    `masked`: rows that are left without loss.
+    """
     lengths = sorted(row.whole for row in rows)
     return {
         "rows": len(rows),
         "total": sum(lengths),
-        "p50": _quantile(lengths, 0.5),
-        "p95": _quantile(lengths, 0.95),
+        "p50": quantile(lengths, 0.5),
+        "p95": quantile(lengths, 0.95),
         "max": lengths[-1] if lengths else 0,
         "trained": sum(row.trained for row in rows),
         "truncated": sum(row.truncated for row in rows),
@@ -115,13 +127,16 @@ def statistics(rows: Sequence[Encoded]) -> dict[str, int]:
     }
 
 
-def _quantile(ordered: Sequence[int], share: float) -> int:
-    """The smallest value that at least this share does not pass."""
-    return ordered[max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1)] if ordered else 0
+def quantile(ordered: Sequence[int], share: float) -> int:
+    """The smallest value that is not below this share of the values; 0 without values."""
+    if not ordered:
+        return 0
+    rank = -(-int(share * 1000) * len(ordered) // 1000)  # rounded up
+    return ordered[max(0, rank - 1)]
 
 
 def usable(rows: Sequence[Encoded], split: str, max_length: int) -> list[Encoded]:
-    """The rows that carry loss. Raises BadData, in numbers, if there is none."""
+    """The rows that carry loss. Raises BadData, with numbers, if there are none."""
     kept = [row for row in rows if row.trained]
     if kept:
         return kept
@@ -131,7 +146,7 @@ def usable(rows: Sequence[Encoded], split: str, max_length: int) -> list[Encoded
             reason="NoRows",
             remedy="give more data, or a smaller test share",
         )
-    found = [
+    problems = [
         Problem(f"row {row.row}", f"has {row.whole} tokens, its prompt alone fills {max_length}")
         for row in rows[:_SHOWN]
     ]
@@ -139,12 +154,12 @@ def usable(rows: Sequence[Encoded], split: str, max_length: int) -> list[Encoded
         f"none of the {len(rows)} rows of the {split} split has an answer within {max_length} tokens",
         reason="RowsTooLong",
         remedy="raise training.maxLength, choose a model with a longer context, or shorten the prompts",
-        problems=found,
+        problems=problems,
     )
 
 
 def preview(tokenizer: Tokenizer, row: Encoded) -> list[dict[str, str | bool]]:
-    """A row as the model sees it, special tokens visible, in runs: `text`, and whether its tokens carry `loss`."""
+    """A row as the model sees it, special tokens visible, in runs of tokens that do or do not carry loss."""
     runs: list[tuple[bool, list[int]]] = []
     for token, label in zip(row.ids, row.labels, strict=True):
         loss = label != IGNORED

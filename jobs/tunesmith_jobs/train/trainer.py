@@ -1,4 +1,4 @@
-"""trl's trainer with the two things that it does otherwise than a resumable recipe needs."""
+"""trl's trainer, changed in the two points where a resumable recipe needs something else."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tunesmith_jobs.train.batches import GroupedByLength
 
 
 class RecipeTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
-    """SFTTrainer that stops at a loss that is no number, and groups rows by length from seed and epoch alone."""
+    """SFTTrainer that stops at a loss that is not finite, and groups rows by seed and epoch alone."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if self.args.train_sampling_strategy != "group_by_length":
@@ -26,6 +26,7 @@ class RecipeTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
             raise BadData(
                 f"the loss at step {self.state.global_step + 1} is not a number ({float(loss)})",
                 reason="LossNotFinite",
-                remedy="lower learningRate, set maxGradNorm, or use bf16 instead of fp16; the last checkpoint is kept",
+                remedy="lower learningRate, set maxGradNorm, or use bf16 instead of fp16; "
+                "the last checkpoint is kept",
             )
         return loss

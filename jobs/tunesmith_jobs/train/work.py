@@ -1,333 +1,291 @@
-"""QLoRA with trl, peft and bitsandbytes, from top to bottom: load, prepare, train, test, save.
+"""Train: QLoRA with trl, peft and bitsandbytes, from top to bottom: load, prepare, train, test, save.
 
-What it leaves: `adapter/`, `history.jsonl`, `samples.json`, `report.json`, and the pin `base` that merge and evaluate read.
-Arithmetic and mappings are in the modules beside it; what trl, peft and transformers do otherwise than one would think, and what is
-done about it, is said where it is done.
+It leaves `adapter/`, `history.jsonl`, `samples.json`, `report.json`, and the pin `base` that merge and
+evaluate read. Arithmetic and mappings are in the modules next to this one. Where trl, peft and transformers
+do something other than one would expect, the code that deals with it says so.
 """
 
 import json
-import logging
-import math
 import os
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.manifest import Pin
 from tunesmith.settings import Training
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import find_base, inspect_base, open_base
-from tunesmith_jobs.device import Device, check_settings, find_device, out_of_memory
+from tunesmith_jobs.device import Device, check_settings, find_device, named_out_of_memory
 from tunesmith_jobs.estimate import check_fits
 from tunesmith_jobs.finished import Finished
 from tunesmith_jobs.process import collector_paused
 from tunesmith_jobs.trackers import check_trackers, event_files
-from tunesmith_jobs.train import adapter, arguments, history, tokens
+from tunesmith_jobs.train import adapter, arguments, history, libraries, resume, tokens
+from tunesmith_jobs.train.build import build_trainer
 from tunesmith_jobs.train.checkpoints import Checkpoints
+from tunesmith_jobs.train.distributed import Processes, joined_processes
+from tunesmith_jobs.train.history import Course
 from tunesmith_jobs.train.load import add_adapter, load_model, load_tokenizer
-from tunesmith_jobs.train.report import metrics, settings_read_back
+from tunesmith_jobs.train.loss import mean_loss
+from tunesmith_jobs.train.report import finite, metrics, settings_read_back
+from tunesmith_jobs.train.samples import samples
 from tunesmith_jobs.train.splits import Splits, read_splits
 from tunesmith_jobs.train.start import adapter_to_start_from, load_start
-from tunesmith_jobs.train.together import Together, together
+
+if TYPE_CHECKING:
+    from tunesmith_jobs.train.callbacks import Callbacks
 
 
 def work(attempt: Attempt) -> Outcome:
     """The stage: see the module's docstring."""
+    with joined_processes(attempt.spec.training.device) as processes:
+        setup = set_up(attempt, processes)
+        with named_out_of_memory(setup.device):
+            return _work(setup)
+
+
+def _work(setup: "Setup") -> Outcome:
+    with collector_paused():
+        libraries.quiet()
+        from tunesmith_jobs.train.callbacks import Callbacks  # with transformers' trainer
+
+    checkpoints = Checkpoints(setup.attempt, setup.settings.save_total_limit)
+    patience = setup.settings.early_stopping_patience
+    callbacks = Callbacks(setup.attempt, setup.device, setup.processes, checkpoints, patience)
+    loaded = load(setup)
+    prepared = prepare(setup, loaded, callbacks)
+    trained = train(setup, prepared, callbacks, checkpoints)
+    if not setup.processes.leads:
+        return Outcome()
+    tested = test(setup, prepared, trained)
+    return save(setup, prepared, trained, tested)
+
+
+# Before anything large is loaded
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all steps share.
+
+    `folder`: the base model's; `start`: the training that this one starts from, if any.
+    """
+
+    attempt: Attempt
+    settings: Training
+    device: Device
+    processes: Processes
+    base: Pin
+    folder: Path
+    start: Finished | None
+
+
+def set_up(attempt: Attempt, processes: Processes) -> Setup:
+    """Check that training can work here, pin the base model and fetch it."""
     settings = attempt.spec.training
-    with together(settings.device) as all_of_us:
-        return _work(attempt, settings, all_of_us)
-
-
-def _work(attempt: Attempt, settings: Training, us: Together) -> Outcome:
     check_trackers(settings.report_to)
     device = find_device(settings.device)
     check_settings(settings, device)
-    attempt.say(f"training on {f'{us.processes} x ' if us.processes > 1 else ''}{device.name}")
+    several = f"{processes.count} x " if processes.count > 1 else ""
+    attempt.say(f"training on {several}{device.name}")
     token = os.environ.get("HF_TOKEN") or None
-    pin = us.share(lambda: attempt.pin("base", lambda: find_base(attempt.spec.model.base, token=token)))
+    base = processes.from_leader(
+        lambda: attempt.pin("base", lambda: find_base(attempt.spec.model.base, token=token))
+    )
     if device.kind == "cuda":
-        check_fits(inspect_base(pin, token=token), settings, device.memory, device.name)
-    folder = us.share(lambda: open_base(pin, attempt.work, token=token))
-    with us.leader_first():
-        start = adapter_to_start_from(attempt, pin)
+        check_fits(inspect_base(base, token=token), settings, device.memory, device.name)
+    folder = processes.from_leader(lambda: open_base(base, attempt.work, token=token))
+    with processes.leader_first():
+        start = adapter_to_start_from(attempt, base)
     attempt.check_stop()
-    with _out_of_memory_has_a_name(device):
-        return _train(attempt, settings, device, us, pin, folder, start)
+    return Setup(attempt, settings, device, processes, base, folder, start)
 
 
-def _train(
-    attempt: Attempt,
-    settings: Training,
-    device: Device,
-    us: Together,
-    pin: Pin,
-    folder: Path,
-    start: Finished | None,
-) -> Outcome:
-    with collector_paused():
-        _quiet()
-        from tunesmith_jobs.train.callbacks import (
-            BEST,
-            KeepCheckpoints,
-            SameOrder,
-            ShowProgress,
-            StopEarly,
-            StopWhenTold,
-        )
-        from tunesmith_jobs.train.samples import samples
+# Load
 
-    # Load
-    _repeatable(settings, device)
-    tokenizer = load_tokenizer(folder, settings)
-    model = load_model(folder, settings, device, attempt)
+
+@dataclass(frozen=True)
+class Loaded:
+    """The frozen base model with its tokenizer. `max_length`: tokens of a row at most."""
+
+    tokenizer: Any
+    model: Any
+    max_length: int
+
+
+def load(setup: Setup) -> Loaded:
+    """Load the base model and its tokenizer."""
+    settings = setup.settings
+    libraries.repeatable(settings, setup.device)
+    tokenizer = load_tokenizer(setup.folder, settings)
+    model = load_model(setup.folder, settings, setup.device, setup.attempt)
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     max_length = tokens.longest(settings.max_length, tokenizer.model_max_length, context)
-
-    # Prepare
-    splits = read_splits(attempt, tokenizer, max_length)
-    model = add_adapter(model, settings)
-    if start is not None:
-        load_start(model, start)
-    output = us.share(lambda: _emptied(attempt.work / "trainer"))
-    trainer = build_trainer(model, tokenizer, splits, settings, device, output, max_length)
-    if arguments.warmup_is_ignored(settings):
-        attempt.say(
-            f"lrSchedulerType {settings.lr_scheduler_type} does no warmup; constant_with_warmup would"
-        )
-    progress, stop, early = (
-        ShowProgress(attempt, device),
-        StopWhenTold(attempt, us),
-        StopEarly(attempt, settings.early_stopping_patience, us),
-    )
-    checkpoints = Checkpoints(attempt, settings.save_total_limit)
-    for callback in (SameOrder(), progress, early, stop, KeepCheckpoints(checkpoints, stop, us)):
-        if callback is not early or settings.early_stopping_patience:
-            trainer.add_callback(callback)
-
-    # Train, from the newest checkpoint if there is one
-    checkpoint = us.share(lambda: checkpoints.restore(output))
-    done = _state(checkpoint)
-    loss_before = us.share(lambda: _loss_before(trainer, splits, output, checkpoint))
-    if checkpoint is not None:
-        attempt.say(f"going on from the checkpoint of step {done['global_step']}")
-    if not history.patience_is_over(done["log_history"], settings.early_stopping_patience):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        done = {"global_step": trainer.state.global_step, "log_history": trainer.state.log_history}
-    if stop.stopped and not early.stopped:
-        attempt.check_stop()
-    if not us.leads:
-        return Outcome()
-    best = history.best_step(done["log_history"]) if settings.early_stopping_patience else None
-    if best is not None:
-        adapter.load(trainer.model, output / BEST)
-        attempt.say(f"taking the adapter of step {best}, the best on the validation split")
-
-    # Test
-    if splits.validation and settings.eval_steps == 0:
-        at_the_end = {"step": done["global_step"], "eval_loss": test_loss(trainer, splits.validation)}
-        done = {**done, "log_history": [*done["log_history"], at_the_end]}
-    loss_after = test_loss(trainer, splits.test)
-    numbers = metrics(done, loss_before, loss_after, trainer, splits)
-    attempt.say(
-        f"loss on the test split: {loss_before:.4f} before, {loss_after:.4f} after"
-        if splits.test
-        else "no test split, no test loss"
-    )
-    shown = samples(
-        trainer.model,
-        tokenizer,
-        splits.system,
-        splits.test_rows,
-        system_role=splits.system_role,
-        max_new_tokens=attempt.spec.evaluation.max_new_tokens,
-    )
-
-    # Save
-    _put_adapter(attempt, trainer.model, pin)
-    lines = [json.dumps(entry) for entry in history.entries(done["log_history"])]
-    attempt.put_bytes("history.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    attempt.put_bytes("samples.json", _json(shown))
-    for name, file in event_files(output):
-        attempt.put_file(name, file)
-    report = {
-        "device": device.name,
-        "base": pin.model_dump(mode="json", by_alias=True),
-        "tokens": splits.statistics,
-        "preview": splits.preview,
-        "testLossBefore": _finite(loss_before),
-        "testLossAfter": _finite(loss_after),
-        "steps": done["global_step"],
-        "bestStep": best,
-        "trainer": settings_read_back(trainer),
-    }
-    attempt.put_bytes("report.json", _json(report))
-    return Outcome(
-        metrics=numbers, details={"device": device.name, "maxLength": max_length, "bestStep": best}
-    )
+    return Loaded(tokenizer, model, max_length)
 
 
 # Prepare
 
 
-def build_trainer(
-    model: Any,
-    tokenizer: Any,
-    splits: Splits,
-    settings: Training,
-    device: Device,
-    output: Path,
-    max_length: int,
-) -> Any:
-    """trl's trainer over our tokens, its adapter in float32."""
-    with collector_paused():
-        from transformers import PrinterCallback
-        from trl import SFTConfig
+@dataclass(frozen=True)
+class Prepared:
+    """Trainer and data. `folder`: the trainer's; `max_length`: tokens of a row at most."""
 
-        from tunesmith_jobs.train.batches import LeftPadded
-        from tunesmith_jobs.train.head import skip_positions_without_loss
-        from tunesmith_jobs.train.trainer import RecipeTrainer
+    trainer: Any
+    tokenizer: Any
+    splits: Splits
+    folder: Path
+    max_length: int
 
-    skip_positions_without_loss()
-    config = SFTConfig(
-        **arguments.trainer(
-            settings,
-            device=device.kind,
-            folder=str(output),
-            max_length=max_length,
-            validates=bool(splits.validation),
-        )
+
+def prepare(setup: Setup, loaded: Loaded, callbacks: "Callbacks") -> Prepared:
+    """Encode the data, add the adapter, and build the trainer with its callbacks."""
+    attempt, settings, processes = setup.attempt, setup.settings, setup.processes
+    splits = read_splits(attempt, loaded.tokenizer, loaded.max_length)
+    model = add_adapter(loaded.model, settings)
+    if setup.start is not None:
+        load_start(model, setup.start)
+    folder = processes.from_leader(lambda: _emptied(attempt.work / "trainer"))
+    trainer = build_trainer(
+        model,
+        loaded.tokenizer,
+        splits,
+        settings,
+        device=setup.device.kind,
+        folder=folder,
+        max_length=loaded.max_length,
     )
-    if config.n_gpu > 1:
-        config._n_gpu = 1  # noqa: SLF001 with more cards visible, transformers would wrap the model in DataParallel, which trl refuses
-    before = adapter.trainable(model)
-    trainer = RecipeTrainer(
-        model=model,
-        args=config,
-        train_dataset=_dataset(splits.train),
-        eval_dataset=_dataset(splits.validation) if splits.validation else None,
-        processing_class=tokenizer,
-        data_collator=LeftPadded(tokenizer.pad_token_id)
-        if settings.padding_side == "left" and not settings.packing
-        else None,
-    )
-    trainer.remove_callback(PrinterCallback)
-    adapter.restore(trainer.model, before)
-    return trainer
+    if arguments.warmup_is_ignored(settings):
+        schedule = settings.lr_scheduler_type
+        attempt.say(f"lrSchedulerType {schedule} does no warmup; constant_with_warmup would")
+    callbacks.add_to(trainer)
+    return Prepared(trainer, loaded.tokenizer, splits, folder, loaded.max_length)
 
 
 def _emptied(folder: Path) -> Path:
-    """The folder without what an earlier attempt left in a kept scratch folder; what counts is in the store."""
+    """The folder without what an earlier attempt left in a kept scratch folder; the store has what counts."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
 
 
-def _dataset(rows: Sequence[tokens.Encoded]) -> Any:
-    from datasets import Dataset
-
-    return Dataset.from_dict({"input_ids": [row.ids for row in rows], "labels": [row.labels for row in rows]})
-
-
 # Train
 
 
-def _state(checkpoint: Path | None) -> dict[str, Any]:
-    """The part of a checkpoint's trainer state that is read here."""
-    if checkpoint is None:
-        return {"global_step": 0, "log_history": []}
-    found: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text())
-    return found
+@dataclass(frozen=True)
+class Trained:
+    """The course of the training.
+
+    `loss_before`: on the test split, before the first step.
+    `best_step`: the step whose adapter is taken, if one was chosen.
+    """
+
+    course: Course
+    loss_before: float
+    best_step: int | None
 
 
-def _loss_before(trainer: Any, splits: Splits, output: Path, checkpoint: Path | None) -> float:
-    """The test loss before the first step: computed once, then taken from the checkpoint. Puts the checkpoint's extras in place."""
-    from tunesmith_jobs.train.callbacks import BEST, NOTES
+def train(setup: Setup, prepared: Prepared, callbacks: "Callbacks", checkpoints: Checkpoints) -> Trained:
+    """Train, from the newest checkpoint if there is one. Raises Stopped if told to stop."""
+    attempt, processes, trainer = setup.attempt, setup.processes, prepared.trainer
+    patience = setup.settings.early_stopping_patience
+    checkpoint = processes.from_leader(lambda: checkpoints.restore(prepared.folder))
+    course = resume.course_of(checkpoint)
+    loss_before = processes.from_leader(lambda: _loss_before(prepared, checkpoint))
+    if checkpoint is not None:
+        attempt.say(f"resuming from the checkpoint of step {course.step}")
+    if not history.patience_is_over(course.log, patience):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        course = Course(trainer.state.global_step, tuple(trainer.state.log_history))
+    if callbacks.cut_short:
+        attempt.check_stop()
+    best_step = history.best_step(course.log) if patience else None
+    if best_step is not None and processes.leads:
+        adapter.load(trainer.model, prepared.folder / resume.BEST)
+        attempt.say(f"taking the adapter of step {best_step}, the best on the validation split")
+    return Trained(course, loss_before, best_step)
 
-    for name in (BEST, NOTES):
-        if checkpoint is not None and (checkpoint / name).exists():
-            (output / name).write_bytes((checkpoint / name).read_bytes())
-    notes = output / NOTES
-    if not notes.exists() or checkpoint is None:
-        notes.write_text(json.dumps({"testLossBefore": test_loss(trainer, splits.test)}))
-    return float(json.loads(notes.read_text())["testLossBefore"])
+
+def _loss_before(prepared: Prepared, checkpoint: Path | None) -> float:
+    if checkpoint is not None:
+        resume.restore_extras(prepared.folder, checkpoint)
+    return resume.loss_before(
+        prepared.folder, checkpoint, lambda: mean_loss(prepared.trainer, prepared.splits.test)
+    )
 
 
 # Test
 
 
-@torch.no_grad()
-def test_loss(trainer: Any, rows: Sequence[tokens.Encoded]) -> float:
-    """Mean loss in nats per token of the answers, over all rows alike; NaN without rows. Leaves no trace in the trainer."""
-    trainer.model.eval()
-    size = trainer.args.per_device_eval_batch_size
-    total, count = 0.0, 0
-    ordered = sorted(rows, key=lambda row: len(row.ids))  # less padding
-    for first in range(0, len(ordered), size):
-        batch = [{"input_ids": row.ids, "labels": row.labels} for row in ordered[first : first + size]]
-        inputs = {
-            name: value.to(trainer.args.device)
-            for name, value in trainer.data_collator(batch).items()
-            if torch.is_tensor(value)
-        }
-        with trainer.compute_loss_context_manager():
-            outputs = trainer.model(**inputs, fused_lm_head=True)
-        total -= float(outputs.log_probs.double().sum())
-        count += int(outputs.label_mask.sum())
-    trainer.model.train()
-    return total / count if count else math.nan
+@dataclass(frozen=True)
+class Tested:
+    """`log`: the trainer's, to its end; `loss_after`: on the test split; `samples`: a few answers."""
+
+    log: history.Log
+    loss_after: float
+    samples: list[dict[str, Any]]
+
+
+def test(setup: Setup, prepared: Prepared, trained: Trained) -> Tested:
+    """Measure the loss on the test split, and take a few answers. Nothing is chosen by them."""
+    trainer, splits, course = prepared.trainer, prepared.splits, trained.course
+    log = list(course.log)
+    if splits.validation and setup.settings.eval_steps == 0:
+        log.append({"step": course.step, "eval_loss": mean_loss(trainer, splits.validation)})
+    loss_after = mean_loss(trainer, splits.test)
+    if splits.test:
+        setup.attempt.say(f"loss on the test split: {trained.loss_before:.4f} before, {loss_after:.4f} after")
+    else:
+        setup.attempt.say("no test split, no test loss")
+    answers = samples(
+        trainer.model,
+        prepared.tokenizer,
+        splits.system,
+        splits.test_rows,
+        system_role=splits.system_role,
+        max_new_tokens=setup.attempt.spec.evaluation.max_new_tokens,
+    )
+    return Tested(log, loss_after, answers)
 
 
 # Save
 
 
-def _put_adapter(attempt: Attempt, model: Any, pin: Pin) -> None:
-    folder = adapter.save(model, attempt.work / "adapter", pin)
+def save(setup: Setup, prepared: Prepared, trained: Trained, tested: Tested) -> Outcome:
+    """Store the adapter, the course of the training, and the report."""
+    attempt, trainer, splits = setup.attempt, prepared.trainer, prepared.splits
+    course = Course(trained.course.step, tested.log)
+    outcome = Outcome(
+        metrics=metrics(course, trained.loss_before, tested.loss_after, trainer, splits),
+        details={
+            "device": setup.device.name,
+            "maxLength": prepared.max_length,
+            "bestStep": trained.best_step,
+        },
+    )
+    folder = adapter.save(trainer.model, attempt.work / "adapter", setup.base)
     for name in (adapter.CONFIG, adapter.WEIGHTS):
         attempt.put_file(f"adapter/{name}", folder / name)
+    lines = [json.dumps(entry) for entry in history.entries(course.log)]
+    attempt.put_bytes("history.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    attempt.put_bytes("samples.json", _json(tested.samples))
+    for name, path in event_files(prepared.folder):
+        attempt.put_file(name, path)
+    report = {
+        "device": setup.device.name,
+        "base": setup.base.model_dump(mode="json", by_alias=True),
+        "tokens": splits.statistics,
+        "preview": splits.preview,
+        "testLossBefore": finite(trained.loss_before),
+        "testLossAfter": finite(tested.loss_after),
+        "steps": course.step,
+        "bestStep": trained.best_step,
+        "trainer": settings_read_back(trainer),
+    }
+    attempt.put_bytes("report.json", _json(report))
+    return outcome
 
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
-# Around it
-
-
-def _quiet() -> None:
-    """The libraries' own bars and notices off: what matters is said by the stage."""
-    import datasets
-    import transformers
-
-    datasets.disable_progress_bars()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(
-        logging.ERROR
-    )  # it offers kernels from the hub, which would be remote code
-    warnings.filterwarnings("ignore", category=FutureWarning)  # for authors of libraries; versions are pinned
-    warnings.filterwarnings("ignore", message=".*[Pp]aged optimizers are not supported on CPU.*")
-
-
-def _repeatable(settings: Training, device: Device) -> None:
-    if settings.deterministic and device.kind == "cuda":
-        torch.use_deterministic_algorithms(
-            mode=True, warn_only=True
-        )  # an operation that has no such kernel is named on stderr
-        torch.backends.cudnn.benchmark = False
-
-
-@contextmanager
-def _out_of_memory_has_a_name(device: Device) -> Iterator[None]:
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise out_of_memory(device, error) from error

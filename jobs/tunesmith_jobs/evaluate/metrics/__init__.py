@@ -1,6 +1,7 @@
 """The metrics that evaluate measures, one file each.
 
-A new one needs three edits: its file here, its name in the table below, and its row in `tunesmith/metrics.py`.
+A new one needs three edits: its file here, its name in the table below, and its row in
+`tunesmith/metrics.py`.
 """
 
 from collections.abc import Mapping

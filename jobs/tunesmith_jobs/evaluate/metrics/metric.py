@@ -1,4 +1,7 @@
-"""What a metric is: how a row of both models is measured, how rows are compared, and how the result reads. Pure."""
+"""What a metric is: how a row of both models is measured, how rows are compared, and how the result reads.
+
+Pure.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
