@@ -76,13 +76,13 @@ def test_a_certificate_that_no_stage_would_know_either_is_a_failure_that_names_t
 
 def test_a_store_behind_a_proxy_is_asked_through_it(check, server):
     proxy = f"http://127.0.0.1:{server.server_port}"
-    assert check.store_answers("http://store.invalid", {"http": proxy}).endswith("answers 403")
+    assert check.store_answers("http://store.invalid", proxy={"http": proxy}).endswith("answers 403")
     assert server.asked == ["http://store.invalid"]
 
 
 def test_a_store_that_the_proxy_is_not_for_is_asked_directly(check, server):
     url = f"http://127.0.0.1:{server.server_port}"
-    assert check.store_answers(url, {"http": "http://proxy.invalid:3128", "noProxy": "127.0.0.1"}).endswith(
+    assert check.store_answers(url, proxy={"http": "http://proxy.invalid:3128", "noProxy": "127.0.0.1"}).endswith(
         "answers 403"
     )
 
