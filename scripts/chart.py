@@ -1,11 +1,12 @@
 """Writes the generated files of the chart: `python scripts/chart.py [--check]`.
 
-values.schema.json and README.md come from the comments of values.yaml, templates/rbac/_rights.tpl from the rights
-that the controller says it needs, files/crd.yaml from the models. --check writes nothing and exits with 1, naming
-the files, if any is stale.
+values.schema.json and README.md come from the comments of values.yaml, templates/rbac/_rights.tpl from the
+rights that the controller says it needs, files/crd.yaml from the models. --check writes nothing and exits
+with 1, naming the files, if any is stale.
 
-A value is described by the comment right above it. A last line `schema: {…}` there narrows what it may be (JSON
-Schema, in YAML); without one the type is that of the default, and a mapping takes exactly the keys that it has.
+A value is described by the comment right above it. A last line `schema: {…}` there narrows what it may be
+(JSON Schema, in YAML); without one the type is that of the default, and a mapping takes exactly the keys that
+it has.
 """
 
 import json
@@ -34,11 +35,12 @@ INTRO = """\
 <!-- Written by scripts/chart.py; `make chart` writes it again. -->
 # The Tunesmith chart
 
-Controller, CustomResourceDefinition, roles and profiles; and with one switch a tryout that needs no account: an S3
-server with a small model in its bucket, and a scripted teacher. Kubernetes 1.31 or newer.
+Controller, CustomResourceDefinition, roles and profiles; and with one switch a tryout that needs no account:
+an S3 server with a small model in its bucket, and a scripted teacher. Kubernetes 1.31 or newer.
 
 ```sh
-helm install tunesmith helm/tunesmith --namespace tunesmith --create-namespace --set tryout.enabled=true --wait
+helm install tunesmith helm/tunesmith --namespace tunesmith --create-namespace \\
+  --set tryout.enabled=true --wait
 helm test tunesmith --namespace tunesmith
 kubectl apply -f examples/quickstart.yaml
 ```
@@ -179,7 +181,7 @@ def _described(model: Any, template: str) -> dict[str, Any]:
 
 
 def _untitled(schema: Any) -> Any:
-    """A schema without pydantic's titles, which repeat the names. A property called `title` stays: it is not a text."""
+    """A schema without pydantic's titles, which repeat the names. A property called `title` stays."""
     if isinstance(schema, list):
         return [_untitled(part) for part in schema]
     if isinstance(schema, dict):
@@ -231,7 +233,8 @@ def rights_template() -> str:
         if right.scope == "requests":
             verbs.setdefault(right.key[:2], []).append(right)
     lines = [
-        "{{/* Written by scripts/chart.py from tunesmith_controller/rights.py; `make chart` writes it again. */}}",
+        "{{/* Written by scripts/chart.py from tunesmith_controller/rights.py; "
+        "`make chart` writes it again. */}}",
         '{{- define "tunesmith.rights" -}}',
     ]
     for (group, resource), rights in verbs.items():

@@ -1,4 +1,4 @@
-"""What `helm test` says of a store (files/check.py): by the way that stages take, through the profile's proxy, with its certificates."""
+"""What `helm test` says of a store (files/check.py), reached by the profile's proxy and certificates."""
 
 import http.server
 import importlib.util
@@ -82,9 +82,9 @@ def test_a_store_behind_a_proxy_is_asked_through_it(check, server):
 
 def test_a_store_that_the_proxy_is_not_for_is_asked_directly(check, server):
     url = f"http://127.0.0.1:{server.server_port}"
-    assert check.store_answers(url, proxy={"http": "http://proxy.invalid:3128", "noProxy": "127.0.0.1"}).endswith(
-        "answers 403"
-    )
+    assert check.store_answers(
+        url, proxy={"http": "http://proxy.invalid:3128", "noProxy": "127.0.0.1"}
+    ).endswith("answers 403")
 
 
 def test_proxy_and_certificates_of_each_profile_reach_the_check():

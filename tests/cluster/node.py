@@ -1,7 +1,8 @@
-"""The inside of the cluster: process 1 of namespaces of its own, which starts all programs and starts again what ends.
+"""The inside of the cluster: process 1 of its namespaces, which starts all programs and restarts them.
 
-It has its own mounts, network, processes and host name, so that everything here vanishes with this process, however it ends: no mount,
-bridge, rule or process can be left behind on the machine. Started by machine.py: `python node.py FOLDER`.
+It has its own mounts, network, processes and host name, so that everything here vanishes with this process,
+however it ends: no mount, bridge, rule or process can be left behind on the machine. Started by machine.py:
+`python node.py FOLDER`.
 """
 
 import os
@@ -53,7 +54,7 @@ def node_programs(folder: Path) -> dict[str, list[str]]:
 
 
 def mount(folder: Path) -> None:
-    """Give the programs their usual folders: below `folder` what should outlive them, in memory what shouldn't."""
+    """Give the programs their usual folders: below `folder` what should outlive them, in memory the rest."""
     _do(
         "mount", "--make-rshared", "/"
     )  # pods' volumes are mounted by the kubelet and must be seen by containerd

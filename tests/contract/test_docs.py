@@ -91,11 +91,11 @@ def _words(node: ast.AST | None) -> set[str]:
     if node is None or isinstance(node, ast.JoinedStr):
         return set()
     parts = {part for child in ast.walk(node) if isinstance(child, ast.JoinedStr) for part in ast.walk(child)}
-    found = {
+    words = {
         child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and child not in parts
     }
-    found |= {getattr(wire, child.id, None) for child in ast.walk(node) if isinstance(child, ast.Name)}
-    return {value for value in found if isinstance(value, str) and WORD.fullmatch(value)}
+    words |= {getattr(wire, child.id, None) for child in ast.walk(node) if isinstance(child, ast.Name)}
+    return {value for value in words if isinstance(value, str) and WORD.fullmatch(value)}
 
 
 def _reasons_of(node: ast.AST) -> set[str]:
@@ -135,9 +135,9 @@ def _reasons_of_the_controller() -> Iterator[str]:
 
 
 def test_the_reasons_of_the_controller_are_found_in_its_code():
-    found = set(_reasons_of_the_controller())
-    # one of each form: Finding(), pod.finding(), Refused(), Waiting(), Hold(), a dict, a pair, a returned phase,
-    # a table
+    reasons = set(_reasons_of_the_controller())
+    # one of each form: Finding(), pod.finding(), Refused(), Waiting(), Hold(), a dict, a pair,
+    # a returned phase, a table
     forms = {
         "OOMKilled",
         "StartError",
@@ -147,8 +147,8 @@ def test_the_reasons_of_the_controller_are_found_in_its_code():
         "FailedToCreate",
         "WaitingForQueue",
     }
-    assert forms | {"GateNotPassed", "Preempted", "JobFailed"} <= found
-    assert len(found) > 45
+    assert forms | {"GateNotPassed", "Preempted", "JobFailed"} <= reasons
+    assert len(reasons) > 45
 
 
 def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_way_round():
@@ -202,7 +202,7 @@ def _metrics() -> set[tuple[str, str, str]]:
     """Name, type and labels of every metric that the controller has, as Prometheus shows them."""
     metrics = Metrics()
     metrics.watch_caches(Store(dict), Store(dict), Store(dict), lambda: 0, ["default"])
-    found = set()
+    rows = set()
     for family in metrics.registry.collect():
         collector = metrics.registry._names_to_collectors.get(family.name)
         labels = (
@@ -211,10 +211,10 @@ def _metrics() -> set[tuple[str, str, str]]:
             else OF_CACHES.get(family.name) or getattr(collector, "_labelnames", ())
         )
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-        found.add(
+        rows.add(
             (f"`{family.name}{suffix}`", family.type, ", ".join(f"`{label}`" for label in labels) or "–")
         )
-    return found
+    return rows
 
 
 def test_the_page_of_metrics_has_every_metric_with_its_type_and_labels_and_no_other():

@@ -1,4 +1,4 @@
-"""What dies or changes while a request runs: train's pod, the controller, the API server, the chart. Nothing is lost or runs twice."""
+"""Train's pod, the controller, the API server or the chart dies or changes: nothing is lost or runs twice."""
 
 import json
 import random
@@ -79,7 +79,7 @@ def test_a_controller_killed_ten_times_runs_no_stage_twice(tryout):
 
 
 def kill_a_controller(tryout, draw: random.Random) -> None:
-    """SIGKILL: the container's own process 1 cannot be killed from inside, so the pod goes without any grace."""
+    """SIGKILL: process 1 of the container cannot be killed from inside, so the pod goes without any grace."""
     selector = "app.kubernetes.io/name=tunesmith,app.kubernetes.io/component=controller"
     pods = json.loads(tryout.kubectl("get", "pods", "-n", NAMESPACE, "-l", selector, "-o", "json").stdout)[
         "items"

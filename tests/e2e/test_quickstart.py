@@ -111,10 +111,10 @@ def test_nothing_phones_home(tryout, done, asked_before):
 
 
 def test_no_pod_of_the_command_line_is_left(tryout, done):
-    found = tryout.kubectl("get", "pods", "-A", "-l", "tunesmith.dev/session", "-o", "name").stdout.split()
+    pods = tryout.kubectl("get", "pods", "-A", "-l", "tunesmith.dev/session", "-o", "name").stdout.split()
     tryout.until(
         "session pods are gone",
-        lambda: not tryout.kubectl("get", *found, "--ignore-not-found").stdout if found else True,
+        lambda: not tryout.kubectl("get", *pods, "--ignore-not-found").stdout if pods else True,
     )
 
 
