@@ -128,8 +128,8 @@ def test_helm_makes_the_pods_waits_for_them_and_takes_their_rights_away_again(in
             (installed.team, "tunesmith-test-secrets"),
         ):
             installed.end(namespace, pod)
-        said = testing.result()
-    assert said.count("Succeeded") >= 2, said
+        printed = testing.result()
+    assert printed.count("Succeeded") >= 2, printed
     left = installed.kubectl("get", "serviceaccounts,roles,rolebindings", "-o", "name").stdout
     assert "tunesmith-test" not in left
     assert (

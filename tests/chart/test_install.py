@@ -310,7 +310,7 @@ def test_the_controller_may_not(verb, resource, answers):
 
 
 def test_in_one_namespace_the_controller_may_nothing_elsewhere(control_plane, installed, team, tmp_path):
-    """A second release beside the first, whose CRD and users' roles it shares."""
+    """A second release next to the first, whose CRD and users' roles it shares."""
     other = Release(control_plane, tmp_path)
     other.helm(
         "install",

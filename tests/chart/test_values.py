@@ -46,7 +46,7 @@ WRONG = {
     "half a digest": ({"images": {"train": {"digest": "sha256:123"}}}, "/images/train/digest"),
     "a namespace that is a number": ({"scope": {"namespaces": [5]}}, "/scope/namespaces/0"),
     "one namespace twice": ({"scope": {"namespaces": ["a", "a"]}}, "/scope/namespaces"),
-    "a store that is no URL": (
+    "a store that is not a URL": (
         {"profiles": {"default": {"store": {"url": "bucket/prefix"}}}},
         "/profiles/default/store/url",
     ),
@@ -119,9 +119,9 @@ TOGETHER = {
 
 @pytest.mark.parametrize(("values", "why", "remedy"), TOGETHER.values(), ids=TOGETHER)
 def test_values_that_cannot_work_together_are_refused_with_a_remedy(values, why, remedy):
-    said = refusal(values)
-    assert why in said
-    assert remedy in said
+    printed = refusal(values)
+    assert why in printed
+    assert remedy in printed
 
 
 def test_every_value_of_the_schema_is_described():
@@ -191,7 +191,7 @@ def test_what_is_kubernetes_own_may_be_taken_away():
 
 @pytest.fixture(scope="module")
 def umbrella(tmp_path_factory):
-    """A chart that has this one as a dependency, with a condition, beside values for all of its charts."""
+    """A chart that has this one as a dependency, with a condition, and values for all of its charts."""
     folder = tmp_path_factory.mktemp("umbrella")
     shutil.copytree(CHART, folder / "charts" / "tunesmith")
     version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
@@ -379,11 +379,11 @@ REAL = {  # settings -> profile and base model of the request that the notes sho
 @pytest.mark.parametrize(("arguments", "name", "base"), REAL.values(), ids=REAL)
 def test_notes_of_a_real_installation_show_a_request_that_its_profile_takes(arguments, name, base):
     store = [] if name == "gold" else ["--set", "profiles.default.store.url=s3://b"]
-    said = next_steps(*store, *arguments)
+    printed = next_steps(*store, *arguments)
     namespace = " -n a" if "scope" in str(arguments) else ""
-    assert said.startswith("helm test tunesmith -n tunesmith\n")
-    assert said.endswith(f"kubectl get treq{namespace} -w")
-    command, _, rest = said.partition("<<'END'\n")
+    assert printed.startswith("helm test tunesmith -n tunesmith\n")
+    assert printed.endswith(f"kubectl get treq{namespace} -w")
+    command, _, rest = printed.partition("<<'END'\n")
     assert command.splitlines()[-1].strip() == f"kubectl apply{namespace} -f -"
     request = parse(read_documents(rest.partition("\n  END\n")[0])[0])
     assert (request.spec.profile, request.spec.model.base.startswith(base)) == (name, True)

@@ -1,4 +1,4 @@
-"""The inside of the cluster: process 1 of its namespaces, which starts all programs and restarts them.
+"""The inside of the cluster: process 1 of its namespaces, which starts all programs, and restarts them.
 
 It has its own mounts, network, processes and host name, so that everything here vanishes with this process,
 however it ends: no mount, bridge, rule or process can be left behind on the machine. Started by machine.py:

@@ -69,7 +69,7 @@ ENDS = {
         "Completed",
         '{"a": "ä`\\"{{"}',
     ),
-    "an empty message is none": (
+    "an empty message counts as no message": (
         job("j", stage="train", exit_code="137", reason="OOMKilled", message=""),
         137,
         "OOMKilled",

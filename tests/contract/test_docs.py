@@ -165,10 +165,10 @@ def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_
     assert sorted(anchors) == sorted((reason.lower(), reason) for reason in reasons), (
         "each has an anchor, once: troubleshooting.md#oomkilled"
     )
-    said = set(re.findall(r"\b[A-Z][A-Za-z]+", re.sub(r"\(.*?\)", "", " ".join(rows))))
+    named = set(re.findall(r"\b[A-Z][A-Za-z]+", re.sub(r"\(.*?\)", "", " ".join(rows))))
     assert len(reasons) > 100
-    assert sorted(reasons - said) == []
-    assert sorted(said - reasons) == []
+    assert sorted(reasons - named) == []
+    assert sorted(named - reasons) == []
 
 
 def _anchors(text: str) -> set[str]:

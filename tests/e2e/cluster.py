@@ -39,12 +39,12 @@ class Cluster:
     def kubectl(
         self, *arguments: str, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as the administrator. A failure raises with what it said, unless `check` is False."""
+        """Run kubectl as the administrator. A failure raises with its output, unless `check` is False."""
         with self.answers():
             return kubectl(self.kubeconfig, *arguments, stdin=stdin, check=check)
 
     def helm(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run helm. A failure raises with what it said, unless `check` is False."""
+        """Run helm. A failure raises with its output, unless `check` is False."""
         env = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": os.environ.get("HOME", "/"),

@@ -62,7 +62,7 @@ def pytest_runtest_protocol(item):
 
 @pytest.fixture(scope="session")
 def tryout(cluster):
-    """The release, installed. It stays on the cluster; `make cluster-down` stops the project's own."""
+    """The release, installed. It stays installed; `make cluster-down` stops the project's own cluster."""
     release = Release(cluster)
     if cluster.own:  # no pod of ours, of any kind, needs more than this allows
         release.kubectl("create", "namespace", NAMESPACE, check=False)

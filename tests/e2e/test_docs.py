@@ -145,7 +145,7 @@ def secrets_of_all_profiles(shell):
     )
 
 
-SAID = {  # what a line must print, beside ending with 0
+SAID = {  # what a line must print, in addition to ending with 0
     "kubectl get treq quickstart": "quickstart",
     "kubectl tunesmith wait quickstart --timeout 20m": "quickstart is complete",
     "kubectl describe treq quickstart": "Evaluated",
@@ -166,7 +166,7 @@ def test_the_tutorial_step_by_step(request, shell, quickstart, line):
     """In the page's order; a step that fails makes the later ones fail too."""
     if line.startswith("helm test "):
         request.getfixturevalue("secrets_of_all_profiles")
-    said = shell(line)
-    assert SAID.get(line, "") in said, said
+    printed = shell(line)
+    assert SAID.get(line, "") in printed, printed
     if " fetch " in line:
         assert list((shell.folder / "quickstart").rglob("model*.safetensors")), "no model was fetched"

@@ -10,7 +10,7 @@ from e2e.release import NAMESPACE
 from e2e.small import small
 
 SEED = 20261123
-TRAINING = {"maxSteps": 40, "saveSteps": 1}  # enough that train is still at work when it is disturbed
+TRAINING = {"maxSteps": 40, "saveSteps": 1}  # enough that train is still running when it is disturbed
 
 
 def adapter_digest(tryout, name: str, folder) -> str:
@@ -46,7 +46,7 @@ def test_a_deleted_train_pod_goes_on_from_its_last_checkpoint_and_is_no_failure(
 
 
 def started(tryout, name: str) -> dict | None:
-    """The row of train, once it has said progress."""
+    """The row of train, once it has reported progress."""
     rows = {row["name"]: row for row in tryout.request(name).get("status", {}).get("stages", [])}
     row = rows.get("train", {})
     return row if row.get("phase") == "Running" and row.get("progress", 0) > 0 else None
