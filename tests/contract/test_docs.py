@@ -32,6 +32,19 @@ def test_links_lead_somewhere(page):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+FOLDERS = (
+    "benchmarks|command|controller|docs|examples|helm|images|jobs|requirements|scripts|tests|tryout|tunesmith"
+)
+MADE = ("examples/models/", "tunesmith/runs")  # folders that commands make, here or below another folder
+FOR_USERS = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", FOR_USERS, ids=[str(page.relative_to(ROOT)) for page in FOR_USERS])
+def test_files_that_a_page_names_exist(page):
+    named = re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if name not in MADE and not (ROOT / name).exists()] == []
+
+
 def _all_fields(schema, path=""):
     for name, field in schema.get("properties", {}).items():
         here = f"{path}.{name}".lstrip(".")
