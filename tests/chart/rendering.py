@@ -74,7 +74,7 @@ def helm_binary() -> str:
 
 
 def helm(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run helm with a home of its own: no repository, no plugin of the developer's."""
+    """Run helm with its own home folder, without the developer's repositories and plugins."""
     with tempfile.TemporaryDirectory() as home:
         own = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
         own |= {
@@ -141,7 +141,7 @@ def _objects(text: str, namespace: str) -> dict[tuple[str, str], dict]:
 
 
 def refusal(values: Mapping) -> str:
-    """What helm says to values that it must refuse."""
+    """The message by which helm refuses values."""
     done = template(values)
     assert done.returncode != 0, "accepted"
     return done.stderr

@@ -88,7 +88,7 @@ class Installed:
         return dict(line.split(": ", 1) for line in done.stdout.splitlines()), done.returncode
 
     def end(self, namespace, pod):
-        """Once the pod is there, end it well, as its node would."""
+        """Once the pod exists, end it successfully, as its node would."""
         body = json.dumps({"status": {"phase": "Succeeded"}})
         command = ("patch", "pod", pod, "-n", namespace, "--subresource=status", "--type=merge", "-p", body)
         end = time.monotonic() + 60

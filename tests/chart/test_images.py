@@ -1,4 +1,4 @@
-"""Which images are started: by registry, tag and digest, with what Secrets; each moved by one value."""
+"""Which images are started: registry, tag, digest and pull Secrets, each changed by one value."""
 
 import pytest
 import yaml

@@ -44,7 +44,7 @@ class Release:
         )
 
     def uninstall(self):
-        """The release and, unlike Helm, the CRD: the next test begins without."""
+        """Remove the release and, unlike Helm, the CRD, so the next test begins without it."""
         if self.control_plane.kubectl(
             "get", "secret", "-n", self.namespace, "-l", "owner=helm", "-o", "name"
         ).stdout:
@@ -241,7 +241,7 @@ def test_an_upgrade_keeps_the_tryouts_keys(release, team):
 
 @pytest.fixture(scope="module")
 def installed(control_plane, tmp_path_factory):
-    """Two releases' worth of rights: this one for all namespaces."""
+    """A release whose rights cover all namespaces."""
     release = Release(control_plane, tmp_path_factory.mktemp("release"))
     release.helm("install", values=TRYOUT)
     yield release

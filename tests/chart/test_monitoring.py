@@ -54,7 +54,7 @@ def samples():
 
 
 def unknown(query, samples):
-    """What a query names and the controller does not have."""
+    """The metrics and labels of a query that the controller does not have."""
     used = METRIC.findall(query)
     assert used, query
     labels = set()

@@ -42,7 +42,7 @@ def server():
 
 @pytest.fixture
 def with_certificate(server, tmp_path):
-    """The server with a certificate that nobody has signed but itself."""
+    """The server with a self-signed certificate."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,4 +1,4 @@
-"""What the values may be: refused by name, before anything is installed."""
+"""Which values are refused, by name, before anything is installed."""
 
 import json
 import shutil

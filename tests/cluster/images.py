@@ -13,7 +13,7 @@ Inside = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def load(name: str, folder: Path, inside: Inside) -> None:
-    """Bring an image over, unless the node has this very one."""
+    """Load an image, unless the node has exactly this one."""
     identity = _buildah("inspect", "--type=image", "--format={{.FromImageID}}", name)
     loaded = (
         folder / "images" / name.replace("/", "_").replace(":", "_")

@@ -43,7 +43,7 @@ class NotPossible(Exception):
 
 
 def up() -> None:
-    """Start the cluster, or what of it doesn't run; returns when its node takes pods."""
+    """Start the cluster, or the parts that do not run; returns when its node takes pods."""
     _check()
     with _alone():
         since = ""
@@ -67,7 +67,7 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop the cluster and remove all that it was. Its images are kept, unless containerd is out of order."""
+    """Stop the cluster and remove its state. Its images are kept, unless containerd is broken."""
     with _alone():
         kept = False
         if pid := _pid():
@@ -90,7 +90,7 @@ def down() -> None:
 
 
 def status() -> str:
-    """One line: what runs."""
+    """A line that says what is running."""
     if not _pid():
         return "no cluster"
     ready = "Ready" if _node_is_ready() else "not ready"
@@ -98,7 +98,7 @@ def status() -> str:
 
 
 def load(names: list[str]) -> None:
-    """Bring images from buildah's store into the running cluster."""
+    """Load images from buildah's store into the running cluster."""
     if not _pid():
         raise NotPossible(f"no cluster runs in {FOLDER}: `make cluster-up` starts one")
     with _alone():
@@ -175,7 +175,7 @@ def _begin() -> None:
 
 
 def _check() -> None:
-    """Refuse where it can't work."""
+    """Refuse on a machine where it cannot work."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise NotPossible(
             "a node needs Linux and root (control plane tests need neither); "
@@ -216,7 +216,7 @@ def _alone() -> Iterator[None]:
 
 
 def _pid() -> int | None:
-    """The process that holds the namespaces, if it lives: its number and start, as numbers are used again."""
+    """The process that holds the namespaces, if it lives: its number and start, as numbers are reused."""
     try:
         pid, started = (FOLDER / "pid").read_text().split()
         return int(pid) if _started(int(pid)) == started else None

@@ -126,7 +126,7 @@ class ControlPlanePrograms:
         ]
 
     def controller_manager(self) -> list[str]:
-        """kube-controller-manager. The root CA is what pods get to trust the API server by."""
+        """kube-controller-manager. Pods get the root CA, so that they trust the API server."""
         return [
             *(
                 str(program("kube-controller-manager")),
@@ -153,7 +153,7 @@ class ControlPlanePrograms:
         ]
 
     def write_keys(self, token: str) -> None:
-        """Keys, the administrator's token and kubeconfig, where they are not yet there."""
+        """Write keys, the administrator's token and kubeconfig, unless they exist."""
         pki = self.folder / "pki"
         pki.mkdir(parents=True, exist_ok=True)
         if not (pki / "users.crt").exists():
@@ -233,6 +233,6 @@ def _openssl(*arguments: str | Path) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Tokens and keys are for their owner alone."""
+    """Write a file that only its owner may read: a token or a key."""
     path.touch(mode=0o600)
     path.write_text(text)

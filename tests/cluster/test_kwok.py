@@ -1,4 +1,4 @@
-"""The fake node: Jobs of pods that nobody runs end as the test says."""
+"""The fake node: Jobs whose pods nothing runs end as the test says."""
 
 import json
 import time

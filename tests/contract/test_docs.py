@@ -95,7 +95,7 @@ PHASES = {"Pending", "Queued", "Running", "Suspended", "Succeeded", "Failed"}
 KUBERNETES = {
     "BackoffLimitExceeded",
     "PodFailurePolicy",
-}  # a Job's own reasons, given on when its pods are gone
+}  # a Job's own reasons, passed on when its pods are gone
 BUILT = {"SecretMissing", "ConfigMapMissing"}  # f"{kind}Missing"
 
 
@@ -185,7 +185,7 @@ def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_
 
 
 def _anchors(text: str) -> set[str]:
-    """Of a page's headings, as GitHub makes them, and its own."""
+    """The anchors of a page: of its headings, as GitHub makes them, and explicit ones."""
     headings = (line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("#"))
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings} | set(
         re.findall(r'<a id="([^"]+)"', text)
@@ -208,7 +208,7 @@ def test_headings_that_links_lead_to_exist(page):
 OF_CACHES = {
     "tunesmith_requests": ("phase", "profile"),
     "tunesmith_cache_objects": ("kind",),
-}  # labels of what is read when asked for
+}  # labels of metrics that are computed at a scrape
 
 
 def _metrics() -> set[tuple[str, str, str]]:
@@ -242,7 +242,7 @@ def test_the_page_of_metrics_has_every_metric_with_its_type_and_labels_and_no_ot
 
 
 def test_every_file_of_the_docs_is_a_page_or_linked_by_one_or_test_data():
-    """A picture or an example that no page shows is an orphan; test_health.py sees to the test data."""
+    """A picture or an example that no page shows is an orphan; test_health.py covers the test data."""
     linked = {
         (page.parent / target).resolve()
         for page in PAGES

@@ -34,12 +34,12 @@ PAGES = {
     str(page.relative_to(ROOT)): page
     for page in sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("helm/**/*.md")])
 }
-GENERATED = {"docs/reference/commands.md"}  # what the programs themselves say
+GENERATED = {"docs/reference/commands.md"}  # what the programs themselves print
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?: {4}[^\n]*(?:\n|\Z))+")
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 OURS = ("tunesmith", "kubectl tunesmith", "kubectl", "helm", "make")
-# Programs that a reader has, or gets, and that are not tried: shell words, and what builds or copies images
+# Programs of a reader that are not tried: shell words, and what builds or copies images
 KNOWN = {
     "export",
     "for",
@@ -55,7 +55,7 @@ KNOWN = {
     "scripts/parts.sh",
     "jq",
 }
-# In these blocks other people's objects are described
+# These blocks describe objects of other projects
 FOREIGN = {"configs": "values of the chart argo-cd"}
 
 
@@ -171,7 +171,7 @@ def unknown_options(arguments: tuple[str, ...]) -> list[str]:
 
 @pytest.mark.parametrize(("page", "words"), OWN, ids=ids(OWN))
 def test_our_command_line_takes_it(page, words):
-    """With all it needs, and values that each option takes."""
+    """A command with all that it needs, and values that each option takes."""
     command, left = resolve(own(words))
     assert unknown_options(own(words)) == []
     if left and left[0] not in ("--help", "--version"):

@@ -29,7 +29,7 @@ for name, content in parts.items():
 
 
 def put_two_layers(release: Release) -> None:
-    """Put it into the bucket, in a pod, as nothing else may write there."""
+    """Put the model into the bucket, from a pod, as nothing else may write there."""
     run_in_pod(release, _CUT, of_the_store(release))
 
 

@@ -31,7 +31,7 @@ class Cluster:
 
     @contextmanager
     def answers(self, lock: int = fcntl.LOCK_SH) -> Iterator[None]:
-        """For a command of a test: the other process does not restart the API server meanwhile."""
+        """For a command of a test, during which the other process must not restart the API server."""
         with (OWN / "node.py").open() as held:
             fcntl.flock(held, lock)
             yield

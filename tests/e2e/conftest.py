@@ -16,8 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 __all__ = ["cluster"]
 
 # One process each, in this order: what reuses the finished quickstart comes after it, and the tests without a
-# cluster fill the time
-# until there is one.
+# cluster fill the time until there is one.
 GROUPS = (
     ("test_cluster", "test_quickstart", "test_docs", "test_faults"),
     ("test_kwok", "test_tryout_programs", "test_images", "test_run_policy", "test_failures"),

@@ -100,12 +100,12 @@ class Release:
         return json.loads(self.kubectl("get", "treq", name, "-n", namespace, "-o", "json").stdout)
 
     def secret(self, name: str) -> dict[str, str]:
-        """What a Secret holds."""
+        """The values of a Secret."""
         data = json.loads(self.kubectl("get", "secret", name, "-o", "json").stdout)["data"]
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     def paid(self, task: str) -> int:
-        """Answers that the scripted teacher has given for a task since it started: what a real one bills."""
+        """The scripted teacher's answers for a task since it started; a real teacher would bill them."""
         proxy = f"/api/v1/namespaces/{NAMESPACE}/services/tunesmith-tryout-teacher:http/proxy"
         path = f"{proxy}/stats?about={quote(task)}"
         return int(json.loads(self.kubectl("get", "--raw", path).stdout)["calls"])

@@ -1,9 +1,9 @@
 """The commands of the pages, as a reader types them into a shell, one after another.
 
-The tutorial's `sh` blocks run in order, but for two lines: `helm install`, which the fixture has done with
-the images of this checkout, and `helm uninstall`, since other tests use the release. Of other pages the
-blocks run that have `<!-- run -->` above them. NAME is the quickstart; one that has finished is taken as it
-is, so these tests are quick after tests/e2e/test_quickstart.py.
+The tutorial's `sh` blocks run in order, except for two lines: `helm install`, which the fixture has done with
+the images of this checkout, and `helm uninstall`, since other tests use the release. On other pages those
+blocks run that have `<!-- run -->` above them. NAME is the quickstart; a finished one is used as it is, so
+these tests are quick after tests/e2e/test_quickstart.py.
 """
 
 import os
@@ -25,7 +25,7 @@ PAGES = {
 }  # -> namespace
 LEFT_OUT = ("helm install ", "helm uninstall ")
 NAMESPACE = "docs"
-SECONDS = 1300  # a whole quickstart on a loaded machine, and what the line says of its own limit
+SECONDS = 1300  # a whole quickstart on a loaded machine, and the time limits of the lines themselves
 SH = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARKED = re.compile(r"^<!-- run -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

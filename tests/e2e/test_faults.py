@@ -37,7 +37,7 @@ def disturbed(tryout, tmp_path_factory):
 
 @pytest.mark.timeout(900)
 def test_a_deleted_train_pod_goes_on_from_its_last_checkpoint_and_is_no_failure(tryout, disturbed):
-    """That its adapter equals an undisturbed one is asked below, of a run whose pods nothing happens to."""
+    """Whether its adapter equals an undisturbed one is tested below, with a run that is left alone."""
     [job] = tryout.jobs("disturbed", "train")
     assert job["status"].get("failed", 0) == 0, job["status"]
     assert len(tryout.pods("disturbed", "train")) >= 1
