@@ -1,4 +1,4 @@
-# `make help` lists everything. Needs Python 3.11+ and make; the rest is fetched into .tools/ and .venv/.
+# `make help` lists everything. Needs Python 3.11+ and make; everything else is fetched into .tools/ and .venv/.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 RUNS := tests/run tests/train/test_several_processes.py
 ON_A_NODE := tests/e2e tests/images/test_images.py tests/images/test_tryout_programs.py tests/cluster/test_kwok.py
-# A cluster that is there already: then kubectl and helm are all that is needed
+# An existing cluster: then nothing but kubectl and helm is needed
 ELSEWHERE := $(TUNESMITH_E2E_KUBECONFIG)
 IN_IMAGES := generate train merge controller tryout
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
@@ -29,13 +29,13 @@ images: ## Build the five images, with docker or buildah (ARGS="controller merge
 	@images/build.sh $(ARGS)
 
 .PHONY: gpu-check
-gpu-check: install ## What only a GPU can show about the training recipe; writes docs/reference/gpu-check.md
+gpu-check: install ## Check what only a GPU can show about the training recipe; writes docs/reference/gpu-check.md
 	@$(BIN)/python scripts/gpu_check.py $(ARGS)
 
 ##@ Develop
 
 .PHONY: test
-test: install lint types parts ## Lint, types, all tests but those of `runs` and `e2e`
+test: install lint types parts ## Lint, types, and all tests except those of `runs` and `e2e`
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(RUNS:%=--ignore %) $(ON_A_NODE:%=--ignore %) $(ARGS)
 
 .PHONY: lint
@@ -50,25 +50,25 @@ types: install ## Strict types
 	$(BIN)/mypy
 
 .PHONY: format
-format: install ## Mend what can be mended
+format: install ## Fix what can be fixed automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 .PHONY: docs
-docs: install ## Write the generated reference pages again
+docs: install ## Write the generated reference pages
 	$(BIN)/python scripts/reference.py
 
 .PHONY: crd
-crd: install ## Write the CustomResourceDefinition again, with all that is generated from it
+crd: install ## Write the CustomResourceDefinition and everything that is generated from it
 	@$(BIN)/python scripts/chart.py
 	@$(BIN)/python scripts/reference.py
 
 .PHONY: chart
-chart: install ## Write the chart's generated files again: schema, README, rights, CRD
+chart: install ## Write the chart's generated files: schema, README, rights, CRD
 	@$(BIN)/python scripts/chart.py
 
 .PHONY: parts
-parts: ## Install what tests need beside Python packages (a browser), where the machine allows it
+parts: ## Install what tests need besides Python packages (a browser), if the machine allows it
 	@scripts/parts.sh
 
 .PHONY: runs
@@ -76,13 +76,13 @@ runs: install parts ## Whole runs on this machine: killed, reused, on S3; traini
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(RUNS) $(ARGS)
 
 .PHONY: e2e
-e2e: install ## Tests of the images and on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
+e2e: install ## Tests of the images, and on a cluster with a node: our own (Linux, root), or that of TUNESMITH_E2E_KUBECONFIG
 	$(if $(ELSEWHERE),,@tests/cluster/build.sh node)
 	$(if $(ELSEWHERE),,@BASE_IMAGE=$${BASE_IMAGE:-debootstrap} images/build.sh)
 	$(BIN)/python -m pytest $(if $(ELSEWHERE),tests/e2e,$(ON_A_NODE)) -n 2 --dist loadscope --no-loadscope-reorder --timeout 1800 --durations 15 $(ARGS)
 
 .PHONY: e2e-full
-e2e-full: e2e ## Those, a run killed ten times, and 500 requests on fake nodes
+e2e-full: e2e ## The same, plus a run killed ten times and 500 requests on fake nodes
 	TUNESMITH_LONG=1 $(BIN)/python -m pytest tests/run/test_faults.py
 	$(BIN)/python benchmarks/controller/run.py
 
@@ -96,18 +96,18 @@ cluster-down: ## Stop it; its images stay in the cache
 	@$(PYTHON) tests/cluster down
 
 .PHONY: bench
-bench: install ## All benchmarks, each against a peer in one run; writes benchmarks/*/results.md
+bench: install ## Run all benchmarks, each against a peer; writes benchmarks/*/results.md
 	@for stage in generate train merge evaluate threads controller; do $(BIN)/python benchmarks/$$stage/run.py; done
 
 .PHONY: lock
-lock: $(UV) ## Resolve the requirements anew (UPGRADE=1: to the newest versions)
+lock: $(UV) ## Resolve the requirements again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra cluster -c requirements/dev.txt pyproject.toml -o requirements/cluster.txt
 	for extra in $(IN_IMAGES); do $(COMPILE) --extra $$extra -c requirements/dev.txt --excludes requirements/excluded.txt pyproject.toml -o requirements/$$extra.txt; done
 	$(COMPILE) -c requirements/dev.txt images/tryout/requirements.in -o images/tryout/requirements.txt
 
 .PHONY: clean
-clean: ## Remove what was installed and built here
+clean: ## Remove everything that was installed and built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/models
 
 .PHONY: help

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A base image without a registry: Debian bookworm's own Python 3.11, by debootstrap. Needs root, debootstrap and buildah.
 #
-#     images/base.sh              makes localhost/python:3.11-bookworm unless it is there (about a minute)
+#     images/base.sh              makes localhost/python:3.11-bookworm unless it exists (about a minute)
 #
-# It stands in for docker.io/library/python:3.11-slim-bookworm where no public registry can be reached: python3 with its `venv` module.
+# It stands in for docker.io/library/python:3.11-slim-bookworm on machines that cannot reach a public registry: python3 with its
+# `venv` module.
 #   NAME     the image's name              DEBIAN_MIRROR   a Debian mirror (default: this machine's own, else deb.debian.org)
-#   FORCE=1  make it anew, for Debian's security updates
+#   FORCE=1  make it again, for Debian's security updates
 set -euo pipefail
 
 NAME=${NAME:-localhost/python:3.11-bookworm}
@@ -15,10 +16,10 @@ die() { echo "images/base.sh: $1" >&2; exit "${2:-1}"; }
 
 # The first mirror of this machine that carries bookworm, in either of apt's formats.
 mirror() {
-  local found
-  found=$(sed -ns 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb *\(\[[^]]*\] *\)\?\([^ ]*\) bookworm .*/\2/p' \
+  local configured
+  configured=$(sed -ns 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb *\(\[[^]]*\] *\)\?\([^ ]*\) bookworm .*/\2/p' \
     /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
-  echo "${found:-http://deb.debian.org/debian}"
+  echo "${configured:-http://deb.debian.org/debian}"
 }
 
 for tool in buildah debootstrap; do
@@ -35,9 +36,10 @@ trap 'if [ -n "$container" ]; then buildah rm "$container" >/dev/null; fi; rm -r
 root=$work/root
 source=${DEBIAN_MIRROR:-$(mirror)}
 echo "making $NAME from $source"
-debootstrap --variant=minbase "--include=$PACKAGES" bookworm "$root" "$source" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; die "debootstrap failed"; }
+debootstrap --variant=minbase "--include=$PACKAGES" bookworm "$root" "$source" >"$work/log" 2>&1 ||
+  { tail -n 20 "$work/log" >&2; die "debootstrap failed"; }
 
-# What nothing at run time reads. Licence texts (/usr/share/doc/*/copyright) stay.
+# Nothing reads these at run time. License texts (/usr/share/doc/*/copyright) stay.
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/usr/share/{locale,man,info}/*
 find "$root/usr/share/doc" -mindepth 2 ! -name copyright -delete 2>/dev/null || true
 ln -sf python3 "$root/usr/bin/python"

@@ -64,7 +64,7 @@ built_from() { # the digest in the label of a local image, or nothing
   esac
 }
 
-base_id_of() { # tells a base that was made anew from an older one; a registry's base is told by its name
+base_id_of() { # distinguishes a base that was rebuilt from an older one; a registry's base is known by its name
   if [ "$tool" = buildah ]; then buildah inspect --type image --format '{{.FromImageID}}' "$1" 2>/dev/null || true; fi
 }
 
@@ -84,7 +84,7 @@ build() {
   )
   case $tool in
     docker) DOCKER_BUILDKIT=1 docker build "${one[@]}" ;;
-    # buildah 1.28 cannot bind a stage that it took from its cache: FRESH makes the stage with uv anew (4 s). It also goes
+    # buildah 1.28 cannot bind a stage that it took from its cache: FRESH rebuilds the stage with uv (4 s). It also goes
     # through all stages before the target, from its cache where it can.
     buildah) buildah bud --quiet --build-arg "FRESH=$(date +%s%N)" "${one[@]}" >/dev/null ;;
   esac

@@ -1,10 +1,12 @@
-"""Write what is generated in the chart: `python scripts/chart.py [--check]`.
+"""Writes the generated files of the chart: `python scripts/chart.py [--check]`.
 
-values.schema.json and README.md come from the comments of values.yaml, templates/rbac/_rights.tpl from the rights that the controller
-says it needs, files/crd.yaml from the models. --check writes nothing and exits with 1, naming the files, if any is stale.
+values.schema.json and README.md come from the comments of values.yaml, templates/rbac/_rights.tpl from the
+rights that the controller says it needs, files/crd.yaml from the models. --check writes nothing and exits
+with 1, naming the files, if any is stale.
 
-A value is described by the comment right above it. A last line `schema: {…}` there narrows what it may be (JSON Schema, in YAML);
-without one the type is that of the default, and a mapping takes the keys that it has and no others.
+A value is described by the comment right above it. A last line `schema: {…}` there narrows what it may be
+(JSON Schema, in YAML); without one the type is that of the default, and a mapping takes exactly the keys that
+it has.
 """
 
 import json
@@ -33,22 +35,24 @@ INTRO = """\
 <!-- Written by scripts/chart.py; `make chart` writes it again. -->
 # The Tunesmith chart
 
-Controller, CustomResourceDefinition, roles and profiles; and with one switch a tryout that needs no account: an S3 server with a small
-model in its bucket, and a scripted teacher. Kubernetes 1.31 or newer.
+Controller, CustomResourceDefinition, roles and profiles; and with one switch a tryout that needs no account:
+an S3 server with a small model in its bucket, and a scripted teacher. Kubernetes 1.31 or newer.
 
 ```sh
-helm install tunesmith helm/tunesmith --namespace tunesmith --create-namespace --set tryout.enabled=true --wait
+helm install tunesmith helm/tunesmith --namespace tunesmith --create-namespace \\
+  --set tryout.enabled=true --wait
 helm test tunesmith --namespace tunesmith
 kubectl apply -f examples/quickstart.yaml
 ```
 
-A misspelt value fails the installation, down to the fields of a profile. `helm upgrade` changes the CustomResourceDefinition too and never
-touches a request; `helm uninstall` keeps it, and every request with it (`crds.keep`).
+A misspelt value fails the installation, down to the fields of a profile. `helm upgrade` changes the
+CustomResourceDefinition too and never touches a request; `helm uninstall` keeps it, and every request with it
+(`crds.keep`).
 
 ## Rights
 
-The controller reads no Secret and changes no spec. *Requests*: a ClusterRole, or a Role in each of `scope.namespaces`. *Release*: a Role in
-the release's namespace, for the one Lease.
+The controller reads no Secret and changes no spec. *Requests*: a ClusterRole, or a Role in each of
+`scope.namespaces`. *Release*: a Role in the release's namespace, for the one Lease.
 
 """
 
@@ -64,7 +68,7 @@ class Value:
 
 
 class Undescribed(ValueError):
-    """A value without a comment, or whose shape neither default nor comment says."""
+    """A value without a comment, or whose type neither the default nor the comment gives."""
 
 
 def values(text: str) -> Iterator[Value]:
@@ -102,7 +106,7 @@ def _comment(lines: list[str], line: int, column: int, path: str) -> tuple[str, 
     return " ".join(above), schema
 
 
-def schema_of(found: list[Value]) -> dict[str, Any]:
+def schema_of(described: list[Value]) -> dict[str, Any]:
     """The JSON Schema of all values."""
     definitions = profile_definitions()
     root: dict[str, Any] = {
@@ -113,7 +117,7 @@ def schema_of(found: list[Value]) -> dict[str, Any]:
         "properties": {},
     }
     places: dict[str, dict[str, Any]] = {"": root}
-    for value in found:
+    for value in described:
         parent, _, name = value.path.rpartition(".")
         places[value.path] = {"description": value.text} | _shape(value)
         places[parent].setdefault("properties", {})[name] = places[value.path]
@@ -128,17 +132,16 @@ def _is_part(schema: dict[str, Any]) -> bool:
 
 
 def _shape(value: Value) -> dict[str, Any]:
-    own = value.schema
-    if own == PROFILES:
+    if value.schema == PROFILES:
         return {"type": "object", "additionalProperties": {"$ref": "#/$defs/Profile"}}
-    own = own or {}
+    narrowed = value.schema or {}
     match value.node:
         case yaml.ScalarNode(tag=tag) if tag in TYPES:
-            return {"type": TYPES[tag]} | own
-        case yaml.SequenceNode() if "items" in own:
-            return {"type": "array"} | own
-        case yaml.MappingNode(value=inner) if inner or "additionalProperties" in own:
-            return {"type": "object", "additionalProperties": False} | own
+            return {"type": TYPES[tag]} | narrowed
+        case yaml.SequenceNode() if "items" in narrowed:
+            return {"type": "array"} | narrowed
+        case yaml.MappingNode(value=inner) if inner or "additionalProperties" in narrowed:
+            return {"type": "object", "additionalProperties": False} | narrowed
     raise Undescribed(f"{value.path}: the default does not say what it may be; add a line `# schema: {{…}}`")
 
 
@@ -178,7 +181,7 @@ def _described(model: Any, template: str) -> dict[str, Any]:
 
 
 def _untitled(schema: Any) -> Any:
-    """Without pydantic's titles, which repeat the names. A property may be called `title`; its value is no text."""
+    """A schema without pydantic's titles, which repeat the names. A property called `title` stays."""
     if isinstance(schema, list):
         return [_untitled(part) for part in schema]
     if isinstance(schema, dict):
@@ -190,8 +193,8 @@ def _untitled(schema: Any) -> Any:
     return schema
 
 
-def readme(found: list[Value]) -> str:
-    """The page: what it is, the rights, a table of values per part."""
+def readme(described: list[Value]) -> str:
+    """The chart's page: what it is, the rights, a table of values per part."""
     lines = ["| resource | verb | where | why |", "| --- | --- | --- | --- |"]
     lines += [
         f"| `{right.resource.name}` | {right.verb} | {WHERE[right.scope]} | {_cell(right.why)} |"
@@ -199,7 +202,7 @@ def readme(found: list[Value]) -> str:
     ]
     lines += ["", "## Values", ""]
     parts: dict[str, list[Value]] = {}
-    for value in found:
+    for value in described:
         parts.setdefault(value.path.split(".")[0], []).append(value)
     for part, inside in parts.items():
         lines += [f"### `{part}`", "", inside[0].text, ""]
@@ -224,13 +227,14 @@ def _cell(text: str) -> str:
 
 
 def rights_template() -> str:
-    """The template with the rights in a namespace of requests, that Role and ClusterRole take them from."""
+    """The template with the rights in a namespace of requests, which Role and ClusterRole share."""
     verbs: dict[tuple[str, str], list[Right]] = {}
     for right in RIGHTS:
         if right.scope == "requests":
             verbs.setdefault(right.key[:2], []).append(right)
     lines = [
-        "{{/* Written by scripts/chart.py from tunesmith_controller/rights.py; `make chart` writes it again. */}}",
+        "{{/* Written by scripts/chart.py from tunesmith_controller/rights.py; "
+        "`make chart` writes it again. */}}",
         '{{- define "tunesmith.rights" -}}',
     ]
     for (group, resource), rights in verbs.items():
@@ -254,10 +258,10 @@ def crd() -> str:
 
 def main() -> int:
     """Write the files, or with --check name those that are stale."""
-    found = list(values((CHART / "values.yaml").read_text(encoding="utf-8")))
+    described = list(values((CHART / "values.yaml").read_text(encoding="utf-8")))
     files = {
-        "values.schema.json": json.dumps(schema_of(found), indent=1, ensure_ascii=False) + "\n",
-        "README.md": readme(found),
+        "values.schema.json": json.dumps(schema_of(described), indent=1, ensure_ascii=False) + "\n",
+        "README.md": readme(described),
         "templates/rbac/_rights.tpl": rights_template(),
         "files/crd.yaml": crd(),
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Install what tests need beside Python packages: Debian's Chromium (pictures of the report), Lua (the health check of Argo CD) and openssl, as root;
-# the programs of a Kubernetes control plane and helm (Go, or KUBEBUILDER_ASSETS). Where one can't be had it says why; the tests that need
-# it are skipped (with CI=true they fail).
+# Install what tests need besides Python packages: Debian's Chromium (pictures of the report), Lua (the health check of Argo CD) and
+# openssl, as root; the programs of a Kubernetes control plane and helm (Go, or KUBEBUILDER_ASSETS). If one cannot be installed, this
+# says why; the tests that need it are skipped (with CI=true they fail).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

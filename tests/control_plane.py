@@ -44,7 +44,7 @@ class ControlPlane:
         self.certificate = programs.certificate
         self._programs = programs
         self._token = secrets.token_hex(16)
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._namespaces = 0
 
     def kubectl(
@@ -126,10 +126,10 @@ class ControlPlane:
 
     def _spawn(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            self._processes[name] = spawn(command, log, self.folder)
+            self.processes[name] = spawn(command, log, self.folder)
 
     def _stop(self, name: str) -> None:
-        process = self._processes.pop(name, None)
+        process = self.processes.pop(name, None)
         if process:
             process.kill()
             process.wait(timeout=30)
@@ -137,11 +137,11 @@ class ControlPlane:
     def _until(self, what: str, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not holds():
-            for name, process in self._processes.items():
+            for name, process in self.processes.items():
                 if process.poll() is not None:
                     raise NotStarted(f"{name} ended with {process.returncode}:\n{self._log(name)}")
             if time.monotonic() > deadline:
-                logs = "\n".join(f"--- {name}\n{self._log(name)}" for name in self._processes)
+                logs = "\n".join(f"--- {name}\n{self._log(name)}" for name in self.processes)
                 raise NotStarted(f"{what} was not ready after {START_SECONDS} s\n{logs}")
             time.sleep(0.05)
 

@@ -1,6 +1,5 @@
 """The gate: whether the figures of evaluate show the gain that the request asks for. Pure.
 
-
 The gate is not part of any key, so raising or lowering it runs nothing again.
 """
 

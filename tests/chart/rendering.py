@@ -60,18 +60,21 @@ EVERYTHING = {
 
 
 def helm_binary() -> str:
-    """helm: among the test cluster's programs, or on the PATH. Without one the test is skipped, and fails with CI=true."""
+    """helm: among the test cluster's programs, or on the PATH.
+
+    Without it the test is skipped, and fails with CI=true.
+    """
     built = program("helm")
-    found = str(built) if built.exists() else shutil.which("helm")
-    if found is None:
+    helm = str(built) if built.exists() else shutil.which("helm")
+    if helm is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
             "no helm; scripts/parts.sh builds it (needs Go), or put it on the PATH"
         )
-    return found
+    return helm
 
 
 def helm(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run helm with a home of its own: no repository, no plugin of the developer's."""
+    """Run helm with its own home folder, without the developer's repositories and plugins."""
     with tempfile.TemporaryDirectory() as home:
         own = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
         own |= {
@@ -112,7 +115,7 @@ def _template(values: str, namespace: str) -> subprocess.CompletedProcess[str]:
 
 
 def objects(values: Mapping | None = None, *, namespace: str = NAMESPACE) -> dict[tuple[str, str], dict]:
-    """All objects by kind and name; those of another namespace than the release's by kind and namespace/name."""
+    """All objects by kind and name; those outside the release's namespace by kind and namespace/name."""
     done = template(values, namespace=namespace)
     assert done.returncode == 0, done.stderr
     return _objects(done.stdout, namespace)
@@ -120,7 +123,7 @@ def objects(values: Mapping | None = None, *, namespace: str = NAMESPACE) -> dic
 
 @cache
 def _objects(text: str, namespace: str) -> dict[tuple[str, str], dict]:
-    found: dict[tuple[str, str], dict] = {}
+    documents: dict[tuple[str, str], dict] = {}
     for document in yaml.load_all(
         text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     ):  # the CRD is long, and libyaml ten times as fast
@@ -132,21 +135,21 @@ def _objects(text: str, namespace: str) -> dict[tuple[str, str], dict]:
             document["kind"],
             f"{metadata['namespace']}/{metadata['name']}" if elsewhere else metadata["name"],
         )
-        assert key not in found, f"{key} is there twice"
-        found[key] = document
-    return found
+        assert key not in documents, f"{key} is there twice"
+        documents[key] = document
+    return documents
 
 
 def refusal(values: Mapping) -> str:
-    """What helm says to values that it must refuse."""
+    """The message by which helm refuses values."""
     done = template(values)
     assert done.returncode != 0, "accepted"
     return done.stderr
 
 
-def pod_specs(found: Mapping[tuple[str, str], dict]) -> Iterator[tuple[str, dict]]:
+def pod_specs(documents: Mapping[tuple[str, str], dict]) -> Iterator[tuple[str, dict]]:
     """Every pod of the chart, by name."""
-    for (kind, name), document in found.items():
+    for (kind, name), document in documents.items():
         if kind == "Pod":
             yield name, document["spec"]
         elif kind in ("Deployment", "StatefulSet", "Job", "DaemonSet"):
@@ -163,8 +166,8 @@ def config(values: Mapping | None = None) -> str:
     return objects(values)["ConfigMap", "tunesmith-controller"]["data"]["config.yaml"]
 
 
-def images(found: Mapping[tuple[str, str], dict]) -> set[str]:
+def images(documents: Mapping[tuple[str, str], dict]) -> set[str]:
     """All images: of the chart's own pods, and those in the configuration."""
-    own = {container["image"] for _, spec in pod_specs(found) for container in spec["containers"]}
-    settings = yaml.safe_load(found["ConfigMap", "tunesmith-controller"]["data"]["config.yaml"])["images"]
+    own = {container["image"] for _, spec in pod_specs(documents) for container in spec["containers"]}
+    settings = yaml.safe_load(documents["ConfigMap", "tunesmith-controller"]["data"]["config.yaml"])["images"]
     return own | {settings[stage] for stage in ("generate", "train", "merge")}

@@ -1,4 +1,7 @@
-"""Pod Security `restricted`, as far as pods of a chart can break it. https://kubernetes.io/docs/concepts/security/pod-security-standards/"""
+"""Pod Security `restricted`, as far as the pods of a chart can violate it.
+
+https://kubernetes.io/docs/concepts/security/pod-security-standards/
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +20,7 @@ HOST = ("hostNetwork", "hostPID", "hostIPC")
 
 
 def violations(spec: Mapping[str, Any]) -> Iterator[str]:
-    """What a pod breaks, one sentence each."""
+    """The rules that a pod violates, a sentence for each."""
     yield from (f"{field} is set" for field in HOST if spec.get(field))
     for volume in spec.get("volumes", ()):
         yield from (f"volume {volume['name']} is a {kind}" for kind in volume.keys() - VOLUMES - {"name"})

@@ -1,4 +1,4 @@
-"""The real controller with the account that the chart gives it, in a real API server: it gets no 403, wherever it is let to work."""
+"""The real controller with its account from the chart, on a real API server: it gets no 403 in its scope."""
 
 import json
 import os
@@ -74,8 +74,8 @@ class Running:
         while time.monotonic() < end:
             assert self.process.poll() is None, self.log()
             try:
-                if found := holds():
-                    return found
+                if value := holds():
+                    return value
             except OSError:
                 pass
             time.sleep(0.2)
@@ -83,8 +83,8 @@ class Running:
 
     def calls(self, code):
         """`verb resource` of the calls that got this code."""
-        found = re.findall(r"^tunesmith_api_requests_total\{(.*?)\}", self.get("/metrics"), re.MULTILINE)
-        labels = [dict(re.findall(r'(\w+)="(.*?)"', text)) for text in found]
+        samples = re.findall(r"^tunesmith_api_requests_total\{(.*?)\}", self.get("/metrics"), re.MULTILINE)
+        labels = [dict(re.findall(r'(\w+)="(.*?)"', text)) for text in samples]
         return {f"{label['verb']} {label['resource']}" for label in labels if label["code"] == code}
 
     def stop(self):

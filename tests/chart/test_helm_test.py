@@ -1,6 +1,7 @@
-"""`helm test`: what its pods run (files/check.py) with the account that they have, and that Helm makes and removes them.
+"""`helm test`: its pods' program (files/check.py) with their account; that Helm creates and removes them.
 
-The pods are a fake node's, which runs nothing; so the checks run here, as processes, with the pod's own arguments and variables.
+The pods are a fake node's, which runs nothing; so the checks run here, as processes, with the pod's own
+arguments and variables.
 """
 
 import json
@@ -75,7 +76,9 @@ class Installed:
         if "serviceAccountName" in pod["spec"]:
             self.kubectl("apply", "-f", "-", stdin=rights)
             user = f"system:serviceaccount:{self.namespace}:{pod['spec']['serviceAccountName']}"
-            code = f"import kubernetes.config; kubernetes.config.load_kube_config({str(self.control_plane.kubeconfig_for(user))!r})\n{code}"
+            kubeconfig = str(self.control_plane.kubeconfig_for(user))
+            setup = f"import kubernetes.config; kubernetes.config.load_kube_config({kubeconfig!r})"
+            code = f"{setup}\n{code}"
         done = subprocess.run(
             [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=60
         )
@@ -85,7 +88,7 @@ class Installed:
         return dict(line.split(": ", 1) for line in done.stdout.splitlines()), done.returncode
 
     def end(self, namespace, pod):
-        """Once the pod is there, end it well, as its node would."""
+        """Once the pod exists, end it successfully, as its node would."""
         body = json.dumps({"status": {"phase": "Succeeded"}})
         command = ("patch", "pod", pod, "-n", namespace, "--subresource=status", "--type=merge", "-p", body)
         end = time.monotonic() + 60
@@ -107,9 +110,9 @@ class Installed:
 @pytest.fixture(scope="module")
 def installed(control_plane, fake_nodes, tmp_path_factory):
     with s3_running(tmp_path_factory.mktemp("s3")) as s3:
-        found = Installed(control_plane, tmp_path_factory.mktemp("release"), s3.endpoint)
-        yield found
-        found.helm("uninstall")
+        release = Installed(control_plane, tmp_path_factory.mktemp("release"), s3.endpoint)
+        yield release
+        release.helm("uninstall")
         control_plane.kubectl("delete", "crd", CRD, "--ignore-not-found")
 
 
@@ -125,8 +128,8 @@ def test_helm_makes_the_pods_waits_for_them_and_takes_their_rights_away_again(in
             (installed.team, "tunesmith-test-secrets"),
         ):
             installed.end(namespace, pod)
-        said = testing.result()
-    assert said.count("Succeeded") >= 2, said
+        printed = testing.result()
+    assert printed.count("Succeeded") >= 2, printed
     left = installed.kubectl("get", "serviceaccounts,roles,rolebindings", "-o", "name").stdout
     assert "tunesmith-test" not in left
     assert (

@@ -1,4 +1,4 @@
-"""Which images are started: by registry, tag and digest, with what Secrets; each moved by one value."""
+"""Which images are started: registry, tag, digest and pull Secrets, each changed by one value."""
 
 import pytest
 import yaml
@@ -10,11 +10,11 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 def test_one_value_moves_all_images():
-    found = objects(
+    rendered = objects(
         {**TRYOUT, "global": {"imageRegistry": "mirror.example.com/ml/"}, "images": {"registry": "elsewhere"}}
     )
-    assert len(images(found)) == 5
-    assert all(image.startswith("mirror.example.com/ml/tunesmith-") for image in images(found))
+    assert len(images(rendered)) == 5
+    assert all(image.startswith("mirror.example.com/ml/tunesmith-") for image in images(rendered))
 
 
 def test_without_it_the_registry_of_the_images_counts():

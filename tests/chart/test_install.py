@@ -1,4 +1,7 @@
-"""The chart in a real API server: installed, upgraded, uninstalled, and what its accounts may do. No node: no pod runs here."""
+"""The chart on a real API server: installed, upgraded, uninstalled, and what its accounts may do.
+
+There is no node, so no pod runs here.
+"""
 
 import json
 import shutil
@@ -41,7 +44,7 @@ class Release:
         )
 
     def uninstall(self):
-        """The release and, unlike Helm, the CRD: the next test begins without."""
+        """Remove the release and, unlike Helm, the CRD, so the next test begins without it."""
         if self.control_plane.kubectl(
             "get", "secret", "-n", self.namespace, "-l", "owner=helm", "-o", "name"
         ).stdout:
@@ -49,7 +52,10 @@ class Release:
         self.control_plane.kubectl("delete", "crd", CRD, "--ignore-not-found")
 
     def may(self, questions, *, account="tunesmith-controller"):
-        """For each (verb, resource, namespace, name) whether the account may, as the API server's authorizer says; all in one call."""
+        """For each (verb, resource, namespace, name) whether the API server's authorizer allows it.
+
+        All are asked in one call.
+        """
         reviews = [
             {
                 "apiVersion": "authorization.k8s.io/v1",
@@ -87,9 +93,9 @@ def attributes(resource):
 
 @pytest.fixture
 def release(control_plane, tmp_path):
-    found = Release(control_plane, tmp_path)
-    yield found
-    found.uninstall()
+    release = Release(control_plane, tmp_path)
+    yield release
+    release.uninstall()
 
 
 @pytest.fixture
@@ -169,9 +175,10 @@ def test_an_upgrade_changes_the_custom_resource_and_no_request(release, team, tm
 
 
 def _explains(release, field):
-    found = json.loads(release.control_plane.kubectl("get", "crd", CRD, "-o", "json").stdout)
+    installed = json.loads(release.control_plane.kubectl("get", "crd", CRD, "-o", "json").stdout)
     return (
-        field in found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        field
+        in installed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     )
 
 
@@ -234,11 +241,11 @@ def test_an_upgrade_keeps_the_tryouts_keys(release, team):
 
 @pytest.fixture(scope="module")
 def installed(control_plane, tmp_path_factory):
-    """Two releases' worth of rights: this one for all namespaces."""
-    found = Release(control_plane, tmp_path_factory.mktemp("release"))
-    found.helm("install", values=TRYOUT)
-    yield found
-    found.uninstall()
+    """A release whose rights cover all namespaces."""
+    release = Release(control_plane, tmp_path_factory.mktemp("release"))
+    release.helm("install", values=TRYOUT)
+    yield release
+    release.uninstall()
 
 
 def resource_of(right):
@@ -251,9 +258,11 @@ def resource_of(right):
 REFUSED = (
     ("get", "secrets"), ("list", "secrets"), ("watch", "secrets"), ("create", "secrets"),
     ("get", "trainingrequests.tunesmith.dev"),
-    ("update", "trainingrequests.tunesmith.dev"), ("patch", "trainingrequests.tunesmith.dev"), ("create", "trainingrequests.tunesmith.dev"),
-    ("patch", "jobs.batch"), ("create", "pods"), ("delete", "pods"), ("create", "pods/exec"), ("list", "configmaps"),
-    ("update", "configmaps"), ("delete", "configmaps"), ("create", "serviceaccounts/token"), ("get", "nodes"), ("list", "namespaces"),
+    ("update", "trainingrequests.tunesmith.dev"), ("patch", "trainingrequests.tunesmith.dev"),
+    ("create", "trainingrequests.tunesmith.dev"), ("patch", "jobs.batch"), ("create", "pods"),
+    ("delete", "pods"),
+    ("create", "pods/exec"), ("list", "configmaps"), ("update", "configmaps"), ("delete", "configmaps"),
+    ("create", "serviceaccounts/token"), ("get", "nodes"), ("list", "namespaces"),
     ("impersonate", "users"), ("create", "clusterrolebindings.rbac.authorization.k8s.io"),
 )  # fmt: skip
 
@@ -301,7 +310,7 @@ def test_the_controller_may_not(verb, resource, answers):
 
 
 def test_in_one_namespace_the_controller_may_nothing_elsewhere(control_plane, installed, team, tmp_path):
-    """A second release beside the first, whose CRD and users' roles it shares."""
+    """A second release next to the first, whose CRD and users' roles it shares."""
     other = Release(control_plane, tmp_path)
     other.helm(
         "install",

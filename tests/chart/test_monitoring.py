@@ -1,4 +1,4 @@
-"""Alerts and dashboard ask for metrics that the controller has, with labels that these have; each alert leads to a page that exists."""
+"""Alerts and dashboard query metrics that the controller has; each alert leads to a page that exists."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def alerts(values=RULES):
 
 @pytest.fixture(scope="module")
 def samples():
-    """Name of each sample that the controller exposes -> its labels. Each metric is asked for once, so that its labels are known."""
+    """The labels of each sample that the controller exposes, by the sample's name."""
     metrics = Metrics()
     known = {}
     for family in metrics.registry.collect():
@@ -54,7 +54,7 @@ def samples():
 
 
 def unknown(query, samples):
-    """What a query names and the controller does not have."""
+    """The metrics and labels of a query that the controller does not have."""
     used = METRIC.findall(query)
     assert used, query
     labels = set()
@@ -110,7 +110,7 @@ def test_an_alert_asks_for_what_the_controller_has(name, samples):
 
 @pytest.mark.parametrize("title", QUERIES)
 def test_a_panel_asks_for_what_the_controller_has(title, samples):
-    assert [found for query in QUERIES[title] for found in unknown(query, samples)] == []
+    assert [name for query in QUERIES[title] for name in unknown(query, samples)] == []
 
 
 def test_phases_that_are_asked_for_exist():
@@ -206,15 +206,15 @@ def test_the_rules_carry_the_labels_that_prometheus_looks_for():
 
 
 def test_the_monitor_finds_the_service():
-    found = objects({**STORE, "metrics": {"serviceMonitor": {"enabled": True}}})
-    spec = found["ServiceMonitor", "tunesmith-controller"]["spec"]
-    service = found["Service", "tunesmith-controller-metrics"]
+    rendered = objects({**STORE, "metrics": {"serviceMonitor": {"enabled": True}}})
+    spec = rendered["ServiceMonitor", "tunesmith-controller"]["spec"]
+    service = rendered["Service", "tunesmith-controller-metrics"]
     assert spec["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert {endpoint["port"] for endpoint in spec["endpoints"]} <= {
         port["name"] for port in service["spec"]["ports"]
     }
     assert spec["namespaceSelector"]["matchNames"] == [service["metadata"]["namespace"]]
-    pods = found["Deployment", "tunesmith-controller"]["spec"]["template"]
+    pods = rendered["Deployment", "tunesmith-controller"]["spec"]["template"]
     assert service["spec"]["selector"].items() <= pods["metadata"]["labels"].items()
     assert {port["targetPort"] for port in service["spec"]["ports"]} <= {
         port["name"] for port in pods["spec"]["containers"][0]["ports"]

@@ -1,4 +1,4 @@
-"""What the chart renders: set and not set, side by side; one snapshot of the defaults; every object against the schemas of Kubernetes."""
+"""What the chart renders, value by value; a snapshot of the defaults; objects against Kubernetes' schemas."""
 
 import json
 import os
@@ -49,9 +49,9 @@ BY_SHAPE = {
 
 @pytest.mark.parametrize("values", SETTINGS.values(), ids=SETTINGS)
 def test_every_object_is_what_kubernetes_takes(values):
-    found = objects(values)
-    assert len(found) > 10
-    for (kind, name), document in found.items():
+    rendered = objects(values)
+    assert len(rendered) > 10
+    for (kind, name), document in rendered.items():
         if kind not in BY_SHAPE:
             for version in (
                 "1.31",
@@ -211,21 +211,21 @@ def test_names_that_look_like_numbers_stay_names():
         "jobs": {"enabled": True, "namespaces": ["12"]},
     }
     values["tests"] = {"namespaces": ["012"]}
-    found = objects(values, namespace="123")
-    for (kind, _), document in found.items():
+    rendered = objects(values, namespace="123")
+    for (kind, _), document in rendered.items():
         if kind not in BY_SHAPE:
             kubernetes_validate.validate(document, "1.36", strict=True)
-    assert {type(document["metadata"].get("namespace", "")) for document in found.values()} == {str}
+    assert {type(document["metadata"].get("namespace", "")) for document in rendered.values()} == {str}
     [account] = [
-        document for (kind, name), document in found.items() if (kind, name) == ("ServiceAccount", "1e5")
+        document for (kind, name), document in rendered.items() if (kind, name) == ("ServiceAccount", "1e5")
     ]
     assert account["metadata"]["name"] == "1e5"
 
 
 @pytest.mark.parametrize("least", [1, "50%"])
 def test_a_disruption_budget_lets_a_node_be_drained(least):
-    found = objects({"controller": {"podDisruptionBudget": {"enabled": True, "minAvailable": least}}})
-    spec = found["PodDisruptionBudget", "tunesmith-controller"]["spec"]
+    rendered = objects({"controller": {"podDisruptionBudget": {"enabled": True, "minAvailable": least}}})
+    spec = rendered["PodDisruptionBudget", "tunesmith-controller"]["spec"]
     assert (spec["minAvailable"], spec["unhealthyPodEvictionPolicy"]) == (least, "AlwaysAllow")
 
 
@@ -416,8 +416,8 @@ def test_jobs_of_a_tryout_reach_its_servers():
 
 
 def test_the_jobs_policy_is_for_what_the_controller_makes():
-    found = objects({"networkPolicy": {"jobs": {"enabled": True, "namespaces": ["a"]}}})
-    selector = found["NetworkPolicy", "a/tunesmith-jobs"]["spec"]["podSelector"]["matchLabels"]
+    rendered = objects({"networkPolicy": {"jobs": {"enabled": True, "namespaces": ["a"]}}})
+    selector = rendered["NetworkPolicy", "a/tunesmith-jobs"]["spec"]["podSelector"]["matchLabels"]
     assert selector
     assert selector.items() <= children.labels("riddles", "train", "0.1.0").items()
 

@@ -1,4 +1,4 @@
-"""What the chart lets whom do: no more and no less than what the controller says that it calls (tunesmith_controller/rights.py)."""
+"""The chart's roles grant exactly the calls that the controller lists (tunesmith_controller/rights.py)."""
 
 import pytest
 from rendering import objects
@@ -43,16 +43,18 @@ def test_it_reads_requests_from_its_cache_alone():
 
 
 def test_in_listed_namespaces_it_may_do_the_same_there_and_nothing_elsewhere():
-    found = objects({"scope": {"namespaces": ["a", "b"]}})
+    rendered = objects({"scope": {"namespaces": ["a", "b"]}})
     assert (
-        granted(found["Role", "a/tunesmith-controller"])
-        == granted(found["Role", "b/tunesmith-controller"])
+        granted(rendered["Role", "a/tunesmith-controller"])
+        == granted(rendered["Role", "b/tunesmith-controller"])
         == needed("requests")
     )
-    cluster = {name for kind, name in found if kind == "ClusterRole"}
+    cluster = {name for kind, name in rendered if kind == "ClusterRole"}
     assert "tunesmith-tunesmith-controller" not in cluster
     bound = {
-        document["roleRef"]["name"] for (kind, _), document in found.items() if kind == "ClusterRoleBinding"
+        document["roleRef"]["name"]
+        for (kind, _), document in rendered.items()
+        if kind == "ClusterRoleBinding"
     }
     assert bound == {"tunesmith-tunesmith-controller-crd", "tunesmith-tunesmith-test"}
 
@@ -70,10 +72,10 @@ def test_of_the_leases_it_may_change_the_one_that_it_holds():
 
 
 def test_every_binding_names_the_controllers_account():
-    found = objects({"scope": {"namespaces": ["a"]}, "serviceAccount": {"name": "me"}})
+    rendered = objects({"scope": {"namespaces": ["a"]}, "serviceAccount": {"name": "me"}})
     subjects = {
         str(document["subjects"])
-        for (kind, name), document in found.items()
+        for (kind, name), document in rendered.items()
         if kind.endswith("Binding") and not name.endswith("-test")
     }
     assert subjects == {"[{'kind': 'ServiceAccount', 'name': 'me', 'namespace': 'tunesmith'}]"}
@@ -106,16 +108,16 @@ def test_who_has_a_role_in_a_namespace_has_it_for_requests(role, rights):
 
 
 def test_the_test_of_the_installation_may_ask_for_a_dry_run_and_little_else():
-    found = objects()
-    assert granted(found["Role", "tunesmith-test"]) == {
+    rendered = objects()
+    assert granted(rendered["Role", "tunesmith-test"]) == {
         ("apps", "deployments", "get", ("tunesmith-controller",)),
         ("coordination.k8s.io", "leases", "get", ("tunesmith-controller",)),
         ("tunesmith.dev", "trainingrequests", "create", ()),
     }
-    assert granted(found["ClusterRole", "tunesmith-tunesmith-test"]) == needed("cluster")
+    assert granted(rendered["ClusterRole", "tunesmith-tunesmith-test"]) == needed("cluster")
     kinds = {
         kind
-        for (kind, name), document in found.items()
+        for (kind, name), document in rendered.items()
         if "helm.sh/hook" in document["metadata"].get("annotations", {})
     }
     assert kinds == {"Pod", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}

@@ -1,4 +1,4 @@
-"""What `helm test` says of a store (files/check.py): by the way that stages take, through the profile's proxy, with its certificates."""
+"""What `helm test` says of a store (files/check.py), reached by the profile's proxy and certificates."""
 
 import http.server
 import importlib.util
@@ -42,7 +42,7 @@ def server():
 
 @pytest.fixture
 def with_certificate(server, tmp_path):
-    """The server with a certificate that nobody has signed but itself."""
+    """The server with a self-signed certificate."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -76,15 +76,15 @@ def test_a_certificate_that_no_stage_would_know_either_is_a_failure_that_names_t
 
 def test_a_store_behind_a_proxy_is_asked_through_it(check, server):
     proxy = f"http://127.0.0.1:{server.server_port}"
-    assert check.store_answers("http://store.invalid", {"http": proxy}).endswith("answers 403")
+    assert check.store_answers("http://store.invalid", proxy={"http": proxy}).endswith("answers 403")
     assert server.asked == ["http://store.invalid"]
 
 
 def test_a_store_that_the_proxy_is_not_for_is_asked_directly(check, server):
     url = f"http://127.0.0.1:{server.server_port}"
-    assert check.store_answers(url, {"http": "http://proxy.invalid:3128", "noProxy": "127.0.0.1"}).endswith(
-        "answers 403"
-    )
+    assert check.store_answers(
+        url, proxy={"http": "http://proxy.invalid:3128", "noProxy": "127.0.0.1"}
+    ).endswith("answers 403")
 
 
 def test_proxy_and_certificates_of_each_profile_reach_the_check():

@@ -1,4 +1,4 @@
-"""What the values may be: refused by name, before anything is installed."""
+"""Which values are refused, by name, before anything is installed."""
 
 import json
 import shutil
@@ -46,7 +46,7 @@ WRONG = {
     "half a digest": ({"images": {"train": {"digest": "sha256:123"}}}, "/images/train/digest"),
     "a namespace that is a number": ({"scope": {"namespaces": [5]}}, "/scope/namespaces/0"),
     "one namespace twice": ({"scope": {"namespaces": ["a", "a"]}}, "/scope/namespaces"),
-    "a store that is no URL": (
+    "a store that is not a URL": (
         {"profiles": {"default": {"store": {"url": "bucket/prefix"}}}},
         "/profiles/default/store/url",
     ),
@@ -119,9 +119,9 @@ TOGETHER = {
 
 @pytest.mark.parametrize(("values", "why", "remedy"), TOGETHER.values(), ids=TOGETHER)
 def test_values_that_cannot_work_together_are_refused_with_a_remedy(values, why, remedy):
-    said = refusal(values)
-    assert why in said
-    assert remedy in said
+    printed = refusal(values)
+    assert why in printed
+    assert remedy in printed
 
 
 def test_every_value_of_the_schema_is_described():
@@ -131,9 +131,9 @@ def test_every_value_of_the_schema_is_described():
             yield from walk(field, f"{path}.{name}")
 
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    found = dict(walk(schema))
-    assert len(found) > 100
-    assert [path for path, field in found.items() if not field.get("description")] == []
+    fields = dict(walk(schema))
+    assert len(fields) > 100
+    assert [path for path, field in fields.items() if not field.get("description")] == []
     profiles = [part for name, part in schema["$defs"].items() if "JsonValue" not in name]
     assert [
         name
@@ -191,7 +191,7 @@ def test_what_is_kubernetes_own_may_be_taken_away():
 
 @pytest.fixture(scope="module")
 def umbrella(tmp_path_factory):
-    """A chart that has this one as a dependency, with a condition, beside values for all of its charts."""
+    """A chart that has this one as a dependency, with a condition, and values for all of its charts."""
     folder = tmp_path_factory.mktemp("umbrella")
     shutil.copytree(CHART, folder / "charts" / "tunesmith")
     version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
@@ -265,28 +265,28 @@ def tryout_profile(values):
 
 
 def test_the_tryout_brings_a_profile_whose_names_exist_in_the_cluster():
-    found = objects(TRYOUT)
+    rendered = objects(TRYOUT)
     profile = tryout_profile(TRYOUT)
     assert profile.store.url == "s3://tunesmith/runs"
     assert profile.store.endpoint == "http://tunesmith-tryout-s3.tunesmith.svc:8333"
-    assert ("Service", "tunesmith-tryout-s3") in found
+    assert ("Service", "tunesmith-tryout-s3") in rendered
     assert profile.defaults["data"]["teacher"] == {
         "model": "scripted",
         "baseURL": "http://tunesmith-tryout-teacher.tunesmith.svc:8080/v1",
     }
-    assert ("Service", "tunesmith-tryout-teacher") in found
-    assert ("Secret", f"default/{profile.store.secret}") in found
-    assert profile.teacher_secret.key in found["Secret", f"default/{profile.teacher_secret.name}"]["data"]
+    assert ("Service", "tunesmith-tryout-teacher") in rendered
+    assert ("Secret", f"default/{profile.store.secret}") in rendered
+    assert profile.teacher_secret.key in rendered["Secret", f"default/{profile.teacher_secret.name}"]["data"]
     assert profile.models == {"models/SmolLM2-135M-Instruct": "s3://tunesmith/models/SmolLM2-135M-Instruct"}
     assert profile.defaults["training"] == {"device": "cpu"}
     assert profile.defaults["stages"]["train"]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
 
 
 def test_the_server_and_every_namespace_have_the_same_keys():
-    found = objects({"tryout": {"enabled": True, "namespaces": ["team-a", "team-b", "tunesmith"]}})
+    rendered = objects({"tryout": {"enabled": True, "namespaces": ["team-a", "team-b", "tunesmith"]}})
     keys = {
         name: document["data"]
-        for (kind, name), document in found.items()
+        for (kind, name), document in rendered.items()
         if kind == "Secret" and name.endswith("-store")
     }
     assert set(keys) == {
@@ -295,7 +295,7 @@ def test_the_server_and_every_namespace_have_the_same_keys():
         "team-b/tunesmith-tryout-store",
     }
     assert len({str(data) for data in keys.values()}) == 1
-    [container] = found["Deployment", "tunesmith-tryout-s3"]["spec"]["template"]["spec"]["containers"]
+    [container] = rendered["Deployment", "tunesmith-tryout-s3"]["spec"]["template"]["spec"]["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": "tunesmith-tryout-store"}}]
 
 
@@ -327,13 +327,13 @@ def test_other_profiles_stay_beside_the_tryouts():
 
 def test_the_bucket_lies_on_the_node_unless_a_claim_is_asked_for():
     def data(volume):
-        found = objects({"tryout": {"enabled": True, "s3": {"volume": volume}}})
+        rendered = objects({"tryout": {"enabled": True, "s3": {"volume": volume}}})
         [entry] = [
             entry
-            for entry in found["Deployment", "tunesmith-tryout-s3"]["spec"]["template"]["spec"]["volumes"]
+            for entry in rendered["Deployment", "tunesmith-tryout-s3"]["spec"]["template"]["spec"]["volumes"]
             if entry["name"] == "data"
         ]
-        return entry, found.get(("PersistentVolumeClaim", "tunesmith-tryout-s3"))
+        return entry, rendered.get(("PersistentVolumeClaim", "tunesmith-tryout-s3"))
 
     assert data({"size": "3Gi"}) == ({"name": "data", "emptyDir": {"sizeLimit": "3Gi"}}, None)
     entry, claim = data({"persistent": True, "storageClassName": "fast"})
@@ -379,11 +379,11 @@ REAL = {  # settings -> profile and base model of the request that the notes sho
 @pytest.mark.parametrize(("arguments", "name", "base"), REAL.values(), ids=REAL)
 def test_notes_of_a_real_installation_show_a_request_that_its_profile_takes(arguments, name, base):
     store = [] if name == "gold" else ["--set", "profiles.default.store.url=s3://b"]
-    said = next_steps(*store, *arguments)
+    printed = next_steps(*store, *arguments)
     namespace = " -n a" if "scope" in str(arguments) else ""
-    assert said.startswith("helm test tunesmith -n tunesmith\n")
-    assert said.endswith(f"kubectl get treq{namespace} -w")
-    command, _, rest = said.partition("<<'END'\n")
+    assert printed.startswith("helm test tunesmith -n tunesmith\n")
+    assert printed.endswith(f"kubectl get treq{namespace} -w")
+    command, _, rest = printed.partition("<<'END'\n")
     assert command.splitlines()[-1].strip() == f"kubectl apply{namespace} -f -"
     request = parse(read_documents(rest.partition("\n  END\n")[0])[0])
     assert (request.spec.profile, request.spec.model.base.startswith(base)) == (name, True)

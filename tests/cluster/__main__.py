@@ -1,11 +1,12 @@
-"""A Kubernetes cluster of our own: `python3 tests/cluster up | down | status | load IMAGE...`. Needs Linux and root.
+"""The project's Kubernetes cluster: `python3 tests/cluster up | down | status | load IMAGE...` (Linux, root).
 
-up      control plane, one node, DNS, two simulated GPUs; prints the line to set KUBECONFIG by. A second `up` mends what is missing
-down    stops it and leaves nothing behind but its images in the cache, for the next
-load    images from buildah's store, such as localhost/tunesmith-controller:dev
+up      starts a control plane, one node, DNS and two simulated GPUs; prints the line that sets KUBECONFIG.
+        A second `up` starts whatever is missing
+down    stops it and leaves nothing behind except its images in the cache, for the next one
+load    loads images from buildah's store, such as localhost/tunesmith-controller:dev
 
-State: $TUNESMITH_CLUSTER, or ~/.cache/tunesmith/cluster/run. What can be made again: $TUNESMITH_CACHE, or ~/.cache/tunesmith.
-Only Python's standard library is used.
+State: $TUNESMITH_CLUSTER, or ~/.cache/tunesmith/cluster/run. What can be built again: $TUNESMITH_CACHE, or
+~/.cache/tunesmith. This uses only Python's standard library.
 """
 
 import argparse
@@ -31,7 +32,8 @@ def main() -> int:
             case "up":
                 machine.up()
                 print(
-                    f"cluster up after {time.monotonic() - begun:.0f} s\nexport KUBECONFIG={machine.KUBECONFIG}"
+                    f"cluster up after {time.monotonic() - begun:.0f} s\n"
+                    f"export KUBECONFIG={machine.KUBECONFIG}"
                 )
             case "down":
                 machine.down()

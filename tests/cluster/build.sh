@@ -26,7 +26,7 @@ build() {
     name=${pair%%=*}
     [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -x "$KUBEBUILDER_ASSETS/$name" ] && continue
     [ -x "$bin/$name" ] && [ "$(cat "$bin/.$name.stamp" 2>/dev/null)" = "$stamp" ] && continue
-    command -v go >/dev/null || die "$name is to be built, but there is no Go: install Go 1.26 or newer, or set KUBEBUILDER_ASSETS"
+    command -v go >/dev/null || die "$name has to be built, but Go is missing: install Go 1.26 or newer, or set KUBEBUILDER_ASSETS"
     echo "building $name"
     (cd "binaries/$module" && eval "go build $flags -o '$bin/.$name.new' ${pair#*=}") || die "$name: go build failed"
     mv "$bin/.$name.new" "$bin/$name"

@@ -13,7 +13,7 @@ Inside = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def load(name: str, folder: Path, inside: Inside) -> None:
-    """Bring an image over, unless the node has this very one."""
+    """Load an image, unless the node has exactly this one."""
     identity = _buildah("inspect", "--type=image", "--format={{.FromImageID}}", name)
     loaded = (
         folder / "images" / name.replace("/", "_").replace(":", "_")
@@ -36,7 +36,7 @@ def load(name: str, folder: Path, inside: Inside) -> None:
 
 
 def _drop_replaced(inside: Inside) -> None:
-    """Forget images that only the kubelet's name by digest is left of, so that containerd frees their layers."""
+    """Forget images that have no name but the kubelet's by digest, so that containerd frees their layers."""
     refs = [line.split()[:3] for line in _ctr(inside, "images", "list").splitlines()[1:]]
     named = {digest for ref, _, digest in refs if not ref.startswith("sha256:")}
     if replaced := [ref for ref, _, digest in refs if ref.startswith("sha256:") and digest not in named]:
@@ -46,12 +46,13 @@ def _drop_replaced(inside: Inside) -> None:
 def _bring(name: str, layout: Path, known: set[str], inside: Inside) -> tuple[set[str], str]:
     """Import an image, without the layers in `known`. Returns its layers, and what went wrong."""
     try:
-        # Uncompressed, and as a folder that is packed on the way: gigabytes written once more cost minutes and save nothing.
+        # Uncompressed, and packed from a folder on the way: writing gigabytes once more costs minutes.
         _buildah("push", "--quiet", "--disable-compression", name, f"oci:{layout}:{name}")
         layers = set(_layers(layout))
         for layer in known & layers:
             (layout / "blobs" / "sha256" / layer).unlink()
-        script = 'tar --create --directory="$1" . | "$2" --namespace=k8s.io images import --local --discard-unpacked-layers -'
+        importing = '"$2" --namespace=k8s.io images import --local --discard-unpacked-layers -'
+        script = f'tar --create --directory="$1" . | {importing}'
         done = inside("bash", "-o", "pipefail", "-c", script, "bash", str(layout), str(program("ctr")))
         return layers, done.stderr.strip() or "ctr failed" if done.returncode else ""
     finally:

@@ -1,4 +1,4 @@
-"""The outside of the cluster: what `up` and `down` do on the machine. Everything else happens in namespaces of its own (node.py)."""
+"""The outside of the cluster: what `up` and `down` do on the machine. node.py is the inside."""
 
 import fcntl
 import json
@@ -43,7 +43,7 @@ class NotPossible(Exception):
 
 
 def up() -> None:
-    """Start the cluster, or what of it doesn't run; returns when its node takes pods."""
+    """Start the cluster, or the parts that do not run; returns when its node takes pods."""
     _check()
     with _alone():
         since = ""
@@ -67,13 +67,13 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop the cluster and remove all that it was. Its images are kept, unless containerd is out of order."""
+    """Stop the cluster and remove its state. Its images are kept, unless containerd is broken."""
     with _alone():
         kept = False
         if pid := _pid():
             with suppress(RuntimeError):
                 kept = images.count(_inside) > 0
-            # With the namespaces' process 1 the kernel ends every process in them, and with the last one mounts and network go.
+            # The kernel ends every process of the namespaces with their process 1, then mounts and network.
             os.kill(pid, signal.SIGKILL)
             _until("the end of the processes", lambda: _pid() is None and not _processes())
         for path in sorted(_cgroups(), key=lambda path: len(path.parts), reverse=True):
@@ -90,7 +90,7 @@ def down() -> None:
 
 
 def status() -> str:
-    """One line: what runs."""
+    """A line that says what is running."""
     if not _pid():
         return "no cluster"
     ready = "Ready" if _node_is_ready() else "not ready"
@@ -98,7 +98,7 @@ def status() -> str:
 
 
 def load(names: list[str]) -> None:
-    """Bring images from buildah's store into the running cluster."""
+    """Load images from buildah's store into the running cluster."""
     if not _pid():
         raise NotPossible(f"no cluster runs in {FOLDER}: `make cluster-up` starts one")
     with _alone():
@@ -175,10 +175,11 @@ def _begin() -> None:
 
 
 def _check() -> None:
-    """Refuse where it can't work."""
+    """Refuse on a machine where it cannot work."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise NotPossible(
-            "a node needs Linux and root (control plane tests need neither); or set TUNESMITH_E2E_KUBECONFIG to another cluster's"
+            "a node needs Linux and root (control plane tests need neither); "
+            "or set TUNESMITH_E2E_KUBECONFIG to another cluster's"
         )
     if absent := missing(node=True):
         raise NotPossible(
@@ -189,20 +190,22 @@ def _check() -> None:
         for hidden in ("/var/lib", "/var/log", "/run", "/proc", "/sys")
     ):
         raise NotPossible(
-            f"TUNESMITH_CLUSTER={FOLDER}: the node has its own /var/lib, /var/log and /run; take a folder elsewhere"
+            f"TUNESMITH_CLUSTER={FOLDER}: the node has its own /var/lib, /var/log and /run; "
+            "use a folder elsewhere"
         )
     routes = subprocess.run(
         ["ip", "-4", "route", "show", "root", "10.244.0.0/16"], capture_output=True, text=True, check=True
     ).stdout
     if foreign := [line for line in routes.splitlines() if LINK not in line and node.ADDRESS not in line]:
         raise NotPossible(
-            f"10.244.0.0/16 is in use here ({foreign[0].strip()}); stop that network, or set TUNESMITH_E2E_KUBECONFIG"
+            f"10.244.0.0/16 is in use here ({foreign[0].strip()}); "
+            "stop that network, or set TUNESMITH_E2E_KUBECONFIG"
         )
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One `up`, `down` or `load` at a time. The folder above is locked itself, so that no lock file remains."""
+    """One `up`, `down` or `load` at a time. The lock is on the folder above, so no lock file remains."""
     FOLDER.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(FOLDER.parent, os.O_RDONLY)
     try:
@@ -213,7 +216,7 @@ def _alone() -> Iterator[None]:
 
 
 def _pid() -> int | None:
-    """The process that holds the namespaces, if it lives: its number and start, as numbers are used again."""
+    """The process that holds the namespaces, if it lives: its number and start, as numbers are reused."""
     try:
         pid, started = (FOLDER / "pid").read_text().split()
         return int(pid) if _started(int(pid)) == started else None
@@ -246,7 +249,7 @@ def _inside(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _move_images(source: Path, target: Path) -> None:
-    """containerd's data, and what images.py has noted of it. Between two file systems nothing is moved: loading is as quick."""
+    """Move containerd's data and images.py's notes, unless to another file system: loading is as quick."""
     for name in ("lib/containerd", "images"):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         with suppress(OSError):
@@ -254,7 +257,7 @@ def _move_images(source: Path, target: Path) -> None:
 
 
 def _make_cgroups() -> None:
-    """The kubelet's root: in each hierarchy of cgroup v1, or in the one of v2 with its controllers passed on."""
+    """The kubelet's root: in each hierarchy of cgroup v1, or in that of v2 with its controllers."""
     unified = CGROUPS / "cgroup.controllers"
     if unified.exists():
         controllers = " ".join(f"+{name}" for name in unified.read_text().split())
@@ -282,8 +285,9 @@ def _processes() -> list[str]:
 
 
 def _node_is_ready(since: str = "") -> bool:
-    """Whether the node takes pods, and has said so since that time: what is stored may be of a kubelet that was killed."""
-    said = "-o=jsonpath={range .status.conditions[?(@.type=='Ready')]}{.status} {.lastHeartbeatTime}{end} {.spec.taints}"
+    """Whether the node takes pods, and has said so since that time (before, a killed kubelet may have)."""
+    ready = "{range .status.conditions[?(@.type=='Ready')]}{.status} {.lastHeartbeatTime}{end}"
+    said = f"-o=jsonpath={ready} {{.spec.taints}}"
     status, _, rest = kubectl("get", "node", node.NAME, said, check=False).stdout.partition(" ")
     heartbeat, _, taints = rest.partition(" ")
     return status == "True" and heartbeat >= since and not taints

@@ -1,7 +1,8 @@
-"""The inside of the cluster: process 1 of namespaces of its own, which starts all programs and starts again what ends.
+"""The inside of the cluster: process 1 of its namespaces, which starts all programs, and restarts them.
 
-It has its own mounts, network, processes and host name, so that everything here vanishes with this process, however it ends: no mount,
-bridge, rule or process can be left behind on the machine. Started by machine.py: `python node.py FOLDER`.
+It has its own mounts, network, processes and host name, so that everything here vanishes with this process,
+however it ends: no mount, bridge, rule or process can be left behind on the machine. Started by machine.py:
+`python node.py FOLDER`.
 """
 
 import os
@@ -29,7 +30,7 @@ def control_plane(folder: Path) -> ControlPlanePrograms:
 
 
 def node_programs(folder: Path) -> dict[str, list[str]]:
-    """Command lines of what makes a node, by name."""
+    """Command lines of a node's programs, by name."""
     kubeconfig = folder / "kubeconfig"
     return {
         "kubelet": [
@@ -53,7 +54,7 @@ def node_programs(folder: Path) -> dict[str, list[str]]:
 
 
 def mount(folder: Path) -> None:
-    """Give the programs their usual folders: below `folder` what should outlive them, in memory what shouldn't."""
+    """Give the programs their usual folders: below `folder` what should outlive them, in memory the rest."""
     _do(
         "mount", "--make-rshared", "/"
     )  # pods' volumes are mounted by the kubelet and must be seen by containerd
@@ -93,7 +94,7 @@ class Supervisor:
         self._running: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
 
     def start(self, name: str, command: list[str]) -> None:
-        """Start a program, and again whenever it ends."""
+        """Start a program, and restart it whenever it ends."""
         self._commands[name] = command
         path = f"{program('containerd').parent}:{CNI_PLUGINS}:/usr/sbin:/usr/bin:/sbin:/bin"
         env = {"PATH": path, "HOME": str(self._folder), "KUBECONFIG": str(self._folder / "kubeconfig")}
@@ -107,7 +108,7 @@ class Supervisor:
         )  # kept: subprocess reaps what nobody holds, and `forever` would not see it
 
     def forever(self) -> None:
-        """Wait for what ends, which as process 1 includes everybody's orphans."""
+        """Wait for processes that end, which for process 1 includes all orphans."""
         while True:
             pid, status = os.wait()
             if ended := self._running.pop(pid, None):

@@ -1,4 +1,7 @@
-"""Kubernetes' own programs: where they are, and the command lines of a control plane. Used by tests and by the cluster with a node."""
+"""Kubernetes' own programs: where they are, and the command lines of a control plane.
+
+Tests use them, and so does the cluster with a node.
+"""
 
 import os
 import shutil
@@ -20,7 +23,7 @@ CNI_PLUGINS = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins
 
 
 def program(name: str) -> Path:
-    """A program's path: in KUBEBUILDER_ASSETS (envtest's convention) if it is there, else what tests/cluster/build.sh made."""
+    """A program's path: in KUBEBUILDER_ASSETS (envtest's convention), else where build.sh puts it."""
     if assets := os.environ.get("KUBEBUILDER_ASSETS"):
         ready = Path(assets) / name
         if ready.exists():
@@ -29,7 +32,7 @@ def program(name: str) -> Path:
 
 
 def client(name: str) -> Path:
-    """kubectl or helm: as `program`, else from the PATH, since another cluster can be used without building anything."""
+    """kubectl or helm: as `program`, else from the PATH, as another cluster needs no built programs."""
     own = program(name)
     return own if own.exists() else Path(shutil.which(name) or own)
 
@@ -58,7 +61,8 @@ class ControlPlanePorts:
 class ControlPlanePrograms:
     """Command lines of etcd, API server, controller-manager and scheduler with their state in `folder`.
 
-    Loads of a test, not of production: etcd doesn't wait for the disk, and the clients' own rate limits are out of the way.
+    Loads of a test, not of production: etcd doesn't wait for the disk, and the clients' own rate limits are
+    out of the way.
     """
 
     folder: Path
@@ -122,7 +126,7 @@ class ControlPlanePrograms:
         ]
 
     def controller_manager(self) -> list[str]:
-        """kube-controller-manager. The root CA is what pods get to trust the API server by."""
+        """kube-controller-manager. Pods get the root CA, so that they trust the API server."""
         return [
             *(
                 str(program("kube-controller-manager")),
@@ -149,7 +153,7 @@ class ControlPlanePrograms:
         ]
 
     def write_keys(self, token: str) -> None:
-        """Keys, the administrator's token and kubeconfig, where they are not yet there."""
+        """Write keys, the administrator's token and kubeconfig, unless they exist."""
         pki = self.folder / "pki"
         pki.mkdir(parents=True, exist_ok=True)
         if not (pki / "users.crt").exists():
@@ -193,7 +197,7 @@ current-context: own
         return path
 
     def client_certificate(self, name: str, groups: tuple[str, ...], into: Path) -> dict[str, str]:
-        """A certificate by which the API server knows a user of this name in these groups; the kubeconfig's fields for it."""
+        """The kubeconfig's fields of a certificate for a user of this name in these groups."""
         pki = self.folder / "pki"
         subject = "".join(f"/O={_escaped(group)}" for group in groups) + f"/CN={_escaped(name)}"
         key, request, certificate = into / "user.key", into / "user.csr", into / "user.crt"
@@ -229,6 +233,6 @@ def _openssl(*arguments: str | Path) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Tokens and keys are for their owner alone."""
+    """Write a file that only its owner may read: a token or a key."""
     path.touch(mode=0o600)
     path.write_text(text)

@@ -67,7 +67,7 @@ KILLED = """
 import pathlib, sys, time
 from control_plane import running
 with running(pathlib.Path(sys.argv[1])) as plane:
-    print(" ".join(str(p.pid) for p in plane._processes.values()), flush=True)
+    print(" ".join(str(p.pid) for p in plane.processes.values()), flush=True)
     time.sleep(600)
 """
 

@@ -1,4 +1,4 @@
-"""The fake node: Jobs of pods that nobody runs end as the test says."""
+"""The fake node: Jobs whose pods nothing runs end as the test says."""
 
 import json
 import time
@@ -69,7 +69,7 @@ ENDS = {
         "Completed",
         '{"a": "ä`\\"{{"}',
     ),
-    "an empty message is none": (
+    "an empty message counts as no message": (
         job("j", stage="train", exit_code="137", reason="OOMKilled", message=""),
         137,
         "OOMKilled",

@@ -1,4 +1,4 @@
-"""Another cluster than the project's own needs nothing that has to be built."""
+"""A cluster other than the project's own needs nothing that has to be built."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def on_the_path(tmp_path, monkeypatch):
-    """A kubectl on the PATH, and none that was built."""
+    """A kubectl on the PATH, while none has been built."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "kubectl").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))

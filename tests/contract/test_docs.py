@@ -32,6 +32,19 @@ def test_links_lead_somewhere(page):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+FOLDERS = (
+    "benchmarks|command|controller|docs|examples|helm|images|jobs|requirements|scripts|tests|tryout|tunesmith"
+)
+MADE = ("examples/models/", "tunesmith/runs")  # folders that commands make, here or below another folder
+FOR_USERS = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", FOR_USERS, ids=[str(page.relative_to(ROOT)) for page in FOR_USERS])
+def test_files_that_a_page_names_exist(page):
+    named = re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if name not in MADE and not (ROOT / name).exists()] == []
+
+
 def _all_fields(schema, path=""):
     for name, field in schema.get("properties", {}).items():
         here = f"{path}.{name}".lstrip(".")
@@ -82,7 +95,7 @@ REASON_AT = {
 KUBERNETES = {
     "BackoffLimitExceeded",
     "PodFailurePolicy",
-}  # a Job's own reasons, given on when its pods are gone
+}  # a Job's own reasons, passed on when its pods are gone
 BUILT = {"SecretMissing", "ConfigMapMissing"}  # f"{kind}Missing"
 
 
@@ -91,11 +104,11 @@ def _words(node: ast.AST | None) -> set[str]:
     if node is None or isinstance(node, ast.JoinedStr):
         return set()
     parts = {part for child in ast.walk(node) if isinstance(child, ast.JoinedStr) for part in ast.walk(child)}
-    found = {
+    words = {
         child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and child not in parts
     }
-    found |= {getattr(wire, child.id, None) for child in ast.walk(node) if isinstance(child, ast.Name)}
-    return {value for value in found if isinstance(value, str) and WORD.fullmatch(value)}
+    words |= {getattr(wire, child.id, None) for child in ast.walk(node) if isinstance(child, ast.Name)}
+    return {value for value in words if isinstance(value, str) and WORD.fullmatch(value)}
 
 
 def _reasons_of(node: ast.AST) -> set[str]:
@@ -133,8 +146,9 @@ def _reasons_of_the_controller() -> Iterator[str]:
 
 
 def test_the_reasons_of_the_controller_are_found_in_its_code():
-    found = set(_reasons_of_the_controller())
-    # one of each form: Finding(), pod.finding(), NotAccepted(), Waiting(), Blocker(), Summary(), a dict, a pair, a table
+    reasons = set(_reasons_of_the_controller())
+    # One of each form: Finding(), pod.finding(), NotAccepted(), Waiting(), Blocker(), Summary(), a dict, a pair,
+    # a table.
     forms = {
         "OOMKilled",
         "StartError",
@@ -144,8 +158,8 @@ def test_the_reasons_of_the_controller_are_found_in_its_code():
         "FailedToCreate",
         "WaitingForQueue",
     }
-    assert forms | {"GateNotPassed", "Preempted", "JobFailed"} <= found
-    assert len(found) > 45
+    assert forms | {"GateNotPassed", "Preempted", "JobFailed"} <= reasons
+    assert len(reasons) > 45
 
 
 def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_way_round():
@@ -162,14 +176,14 @@ def test_every_reason_of_a_failure_is_in_the_troubleshooting_page_and_the_other_
     assert sorted(anchors) == sorted((reason.lower(), reason) for reason in reasons), (
         "each has an anchor, once: troubleshooting.md#oomkilled"
     )
-    said = set(re.findall(r"\b[A-Z][A-Za-z]+", re.sub(r"\(.*?\)", "", " ".join(rows))))
+    named = set(re.findall(r"\b[A-Z][A-Za-z]+", re.sub(r"\(.*?\)", "", " ".join(rows))))
     assert len(reasons) > 100
-    assert sorted(reasons - said) == []
-    assert sorted(said - reasons) == []
+    assert sorted(reasons - named) == []
+    assert sorted(named - reasons) == []
 
 
 def _anchors(text: str) -> set[str]:
-    """Of a page's headings, as GitHub makes them, and its own."""
+    """The anchors of a page: of its headings, as GitHub makes them, and explicit ones."""
     headings = (line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("#"))
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings} | set(
         re.findall(r'<a id="([^"]+)"', text)
@@ -192,14 +206,14 @@ def test_headings_that_links_lead_to_exist(page):
 OF_CACHES = {
     "tunesmith_requests": ("phase", "profile"),
     "tunesmith_cache_objects": ("kind",),
-}  # labels of what is read when asked for
+}  # labels of metrics that are computed at a scrape
 
 
 def _metrics() -> set[tuple[str, str, str]]:
     """Name, type and labels of every metric that the controller has, as Prometheus shows them."""
     metrics = Metrics()
     metrics.watch_caches(Cache(dict), Cache(dict), Cache(dict), lambda: 0, ["default"])
-    found = set()
+    rows = set()
     for family in metrics.registry.collect():
         collector = metrics.registry._names_to_collectors.get(family.name)
         labels = (
@@ -208,10 +222,10 @@ def _metrics() -> set[tuple[str, str, str]]:
             else OF_CACHES.get(family.name) or getattr(collector, "_labelnames", ())
         )
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-        found.add(
+        rows.add(
             (f"`{family.name}{suffix}`", family.type, ", ".join(f"`{label}`" for label in labels) or "–")
         )
-    return found
+    return rows
 
 
 def test_the_page_of_metrics_has_every_metric_with_its_type_and_labels_and_no_other():
@@ -226,7 +240,7 @@ def test_the_page_of_metrics_has_every_metric_with_its_type_and_labels_and_no_ot
 
 
 def test_every_file_of_the_docs_is_a_page_or_linked_by_one_or_test_data():
-    """A picture or an example that no page shows is an orphan; test_health.py sees to the test data."""
+    """A picture or an example that no page shows is an orphan; test_health.py covers the test data."""
     linked = {
         (page.parent / target).resolve()
         for page in PAGES

@@ -1,7 +1,8 @@
-"""Every command and every YAML block of the pages is one: parsed by the program it is for, without running anything.
+"""Every command and every YAML block of the pages is valid: its own program parses it, and nothing is run.
 
-tests/e2e/test_docs.py runs those that need a cluster. A command is a line of a `sh` or `bash` block, of an indented block, or a piece of
-inline code that begins with one of our programs. A line that begins with a program that nobody here knows fails, so a typing error does.
+tests/e2e/test_docs.py runs those that need a cluster. A command is a line of a `sh` or `bash` block, of an
+indented block, or a piece of inline code that begins with one of our programs. A line that begins with a
+program that nobody here knows fails, so a typing error does.
 """
 
 import os
@@ -33,12 +34,12 @@ PAGES = {
     str(page.relative_to(ROOT)): page
     for page in sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("helm/**/*.md")])
 }
-GENERATED = {"docs/reference/commands.md"}  # what the programs themselves say
+GENERATED = {"docs/reference/commands.md"}  # what the programs themselves print
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?: {4}[^\n]*(?:\n|\Z))+")
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 OURS = ("tunesmith", "kubectl tunesmith", "kubectl", "helm", "make")
-# Programs that a reader has, or gets, and that are not tried: shell words, and what builds or copies images
+# Programs of a reader that are not tried: shell words, and what builds or copies images
 KNOWN = {
     "export",
     "for",
@@ -54,7 +55,7 @@ KNOWN = {
     "scripts/parts.sh",
     "jq",
 }
-# In these blocks other people's objects are described
+# These blocks describe objects of other projects
 FOREIGN = {"configs": "values of the chart argo-cd"}
 
 
@@ -65,7 +66,7 @@ def blocks(text: str, *languages: str) -> list[str]:
 def lines(page: str) -> Iterator[str]:
     """Shell lines of a page, continued ones joined."""
     text = PAGES[page].read_text(encoding="utf-8")
-    found = blocks(text, "sh", "bash")
+    bodies = blocks(text, "sh", "bash")
     rest = FENCE.sub("", text)
     if not rest.startswith("<!-- Written"):
         for block in INDENTED.findall("\n\n" + rest):
@@ -73,8 +74,8 @@ def lines(page: str) -> Iterator[str]:
             if re.match(
                 r"(?:\w+=\S* )*(?:" + "|".join(map(re.escape, (*OURS, *KNOWN))) + r"|\.venv/bin/\w+)\b", body
             ):
-                found.append(body)
-    for block in found:
+                bodies.append(body)
+    for block in bodies:
         yield from re.sub(r"\\\n\s*", "", block).splitlines()
 
 
@@ -97,7 +98,7 @@ def all_commands() -> list[tuple[str, tuple[str, ...]]]:
 
 
 def inline() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Inline code that begins with one of our programs. Names of files and alike may stand in it, so options alone are looked at."""
+    """Inline code that begins with one of our programs. It may name files, so only options are checked."""
     for page, path in PAGES.items():
         if page in GENERATED:
             continue
@@ -170,7 +171,7 @@ def unknown_options(arguments: tuple[str, ...]) -> list[str]:
 
 @pytest.mark.parametrize(("page", "words"), OWN, ids=ids(OWN))
 def test_our_command_line_takes_it(page, words):
-    """With all it needs, and values that each option takes."""
+    """A command with all that it needs, and values that each option takes."""
     command, left = resolve(own(words))
     assert unknown_options(own(words)) == []
     if left and left[0] not in ("--help", "--version"):
@@ -193,12 +194,12 @@ def test_an_unknown_command_or_option_is_found():
 
 @cache
 def kubectl_binary() -> str:
-    found = str(program("kubectl")) if program("kubectl").exists() else shutil.which("kubectl")
-    if found is None:
+    kubectl = str(program("kubectl")) if program("kubectl").exists() else shutil.which("kubectl")
+    if kubectl is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
             "no kubectl; tests/cluster/build.sh builds it (needs Go)"
         )
-    return found
+    return kubectl
 
 
 def parsed_only(words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
@@ -255,13 +256,13 @@ def test_targets_of_make_exist():
 
 
 def sets() -> list[tuple[str, tuple[str, ...]]]:
-    """What `helm install` and `helm upgrade` are told by --set. A digest that is left to the reader is filled in."""
-    found = []
+    """What `helm install` and `helm upgrade` get by --set. A digest that the page leaves out is filled in."""
+    calls = []
     for page, words in [*COMMANDS, *INLINES]:
         if words[0] == "helm" and "--set" in words:
             given = [words[number + 1] for number, word in enumerate(words) if word == "--set"]
-            found.append((page, tuple(one.replace("…", "0" * 64) for one in given)))
-    return found
+            calls.append((page, tuple(one.replace("…", "0" * 64) for one in given)))
+    return calls
 
 
 @pytest.mark.parametrize(
@@ -294,19 +295,19 @@ FIELDS = set(schema_of(Spec)["properties"])
     ("page", "body"), yaml_blocks(), ids=[f"{page}: {body[:40]!r}" for page, body in yaml_blocks()]
 )
 def test_a_yaml_block_is_a_request_values_of_the_chart_or_a_part_of_a_spec(page, body):
-    for found in read_documents(body, page):
-        assert isinstance(found, dict)
-        names = set(found)
-        if found.get("kind") == "TrainingRequest":
-            request = parse(found)
+    for thing in read_documents(body, page):
+        assert isinstance(thing, dict)
+        names = set(thing)
+        if thing.get("kind") == "TrainingRequest":
+            request = parse(thing)
             assert snapshot(request, run=request.metadata.name).stages
         elif "kind" in names:
             assert {"apiVersion", "kind", "metadata"} <= names
         elif names <= VALUES:
-            done = template(found)
+            done = template(thing)
             assert done.returncode == 0, done.stderr
         elif names <= FIELDS:
-            parse(document(found))
+            parse(document(thing))
         else:
             assert names <= set(FOREIGN), f"what is {', '.join(sorted(names))}?"
 

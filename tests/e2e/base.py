@@ -1,4 +1,4 @@
-"""A base model of two layers, cut from the demo model in the tryout's bucket: for requests that only have to run, on few cores."""
+"""A base model of two layers, cut from the demo model of the tryout, for requests that only have to run."""
 
 from e2e.release import NAMESPACE, Release, run_in_pod
 
@@ -7,7 +7,8 @@ TWO_LAYERS = "models/two-layers"  # profiles of values.yaml know it
 _CUT = f"""
 import boto3, json, struct
 bucket, s3 = "tunesmith", boto3.client("s3")
-files = [one["Key"].rpartition("/")[2] for one in s3.list_objects_v2(Bucket=bucket, Prefix="{DEMO}/")["Contents"]]
+items = s3.list_objects_v2(Bucket=bucket, Prefix="{DEMO}/")["Contents"]
+files = [item["Key"].rpartition("/")[2] for item in items]
 parts = {{name: s3.get_object(Bucket=bucket, Key=f"{DEMO}/{{name}}")["Body"].read() for name in files}}
 parts["config.json"] = json.dumps(json.loads(parts["config.json"]) | {{"num_hidden_layers": 2}}).encode()
 whole = parts.pop("model.safetensors")
@@ -28,7 +29,7 @@ for name, content in parts.items():
 
 
 def put_two_layers(release: Release) -> None:
-    """Put it into the bucket, in a pod, as nothing else may write there."""
+    """Put the model into the bucket, from a pod, as nothing else may write there."""
     run_in_pod(release, _CUT, of_the_store(release))
 
 

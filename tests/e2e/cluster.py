@@ -1,4 +1,4 @@
-"""A cluster with a node: the project's own (tests/cluster), or the one of TUNESMITH_E2E_KUBECONFIG, which is only used."""
+"""A cluster with a node: the project's own (tests/cluster), or that of TUNESMITH_E2E_KUBECONFIG."""
 
 import fcntl
 import os
@@ -31,7 +31,7 @@ class Cluster:
 
     @contextmanager
     def answers(self, lock: int = fcntl.LOCK_SH) -> Iterator[None]:
-        """For a command of a test: the other process does not restart the API server meanwhile."""
+        """For a command of a test, during which the other process must not restart the API server."""
         with (OWN / "node.py").open() as held:
             fcntl.flock(held, lock)
             yield
@@ -39,12 +39,12 @@ class Cluster:
     def kubectl(
         self, *arguments: str, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as the administrator. A failure raises with what it said, unless `check` is False."""
+        """Run kubectl as the administrator. A failure raises with its output, unless `check` is False."""
         with self.answers():
             return kubectl(self.kubeconfig, *arguments, stdin=stdin, check=check)
 
     def helm(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run helm. A failure raises with what it said, unless `check` is False."""
+        """Run helm. A failure raises with its output, unless `check` is False."""
         env = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": os.environ.get("HOME", "/"),
@@ -61,7 +61,7 @@ class Cluster:
         return done
 
     def restart_apiserver(self) -> None:
-        """Kill the API server of the project's own cluster, which starts it again; returns when it answers."""
+        """Kill the API server of the project's own cluster, which restarts it; returns once it answers."""
         assert self.own, "the API server of another cluster is not ours to kill"
         with self.answers(fcntl.LOCK_EX):
             subprocess.run(["pkill", "-KILL", "-f", f"kube-apiserver .*{ADDRESS}"], check=True)
@@ -78,7 +78,7 @@ class Cluster:
         return [line.partition("asked for ")[2].strip() for line in log.splitlines() if "asked for " in line]
 
     def load(self, *images: str) -> None:
-        """Bring images of buildah's store onto the node of the project's own cluster; those that it has are left."""
+        """Load the images that the node of the project's own cluster lacks from buildah's store."""
         assert self.own, "images reach another cluster by its own means"
         done = _own("load", *images)
         if done.returncode:
@@ -106,7 +106,10 @@ def _why_not() -> str:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """The cluster. It stays up for the next run: `make cluster-down` ends it. Where none can be: skipped, but never with CI=true."""
+    """The cluster. It stays up for the next run; `make cluster-down` stops it.
+
+    On a machine that cannot run one the tests are skipped, but never with CI=true.
+    """
     if given := os.environ.get("TUNESMITH_E2E_KUBECONFIG"):
         if absent := [name for name in ("kubectl", "helm") if not client(name).exists()]:
             pytest.fail(f"{' and '.join(absent)} needed, on the PATH or in KUBEBUILDER_ASSETS")

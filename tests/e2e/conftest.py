@@ -1,6 +1,7 @@
-"""The cluster that the tests of this folder run on, the release that most of them share, and how two processes share both.
+"""The cluster of this folder's tests, the release that most of them share, and how two processes share both.
 
-`make e2e` runs two: a request waits for pods more than it computes. A test marked `alone` has the cluster for itself.
+`make e2e` runs two: a request waits for pods more than it computes. A test marked `alone` has the cluster for
+itself.
 """
 
 import fcntl
@@ -14,8 +15,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 __all__ = ["cluster"]
 
-# One process each, in this order: what reuses the finished quickstart comes after it, and the tests that need no cluster fill the time
-# until there is one.
+# One process each, in this order: what reuses the finished quickstart comes after it, and the tests without a
+# cluster fill the time until there is one.
 GROUPS = (
     ("test_cluster", "test_quickstart", "test_docs", "test_faults"),
     ("test_kwok", "test_tryout_programs", "test_images", "test_run_policy", "test_failures"),
@@ -60,7 +61,7 @@ def pytest_runtest_protocol(item):
 
 @pytest.fixture(scope="session")
 def tryout(cluster):
-    """The release, installed. On a cluster of somebody else's it is left as it is; the project's own goes with `make cluster-down`."""
+    """The release, installed. It stays installed; `make cluster-down` stops the project's own cluster."""
     release = Release(cluster)
     if cluster.own:  # no pod of ours, of any kind, needs more than this allows
         release.kubectl("create", "namespace", NAMESPACE, check=False)

@@ -1,4 +1,4 @@
-"""The chart's tryout on a cluster, installed once for all tests of this folder, and the commands that a user has."""
+"""The chart's tryout on a cluster, installed once for all tests of this folder, and a user's commands."""
 
 import base64
 import fcntl
@@ -21,7 +21,7 @@ IMAGES = {
 
 
 class Release:
-    """The installed chart. `kubectl`, `tunesmith` and `helm` work on the namespace `default` unless told otherwise."""
+    """The installed chart. `kubectl`, `tunesmith` and `helm` use namespace `default` by default."""
 
     def __init__(self, cluster) -> None:
         self.cluster = cluster
@@ -100,13 +100,14 @@ class Release:
         return json.loads(self.kubectl("get", "treq", name, "-n", namespace, "-o", "json").stdout)
 
     def secret(self, name: str) -> dict[str, str]:
-        """What a Secret holds."""
+        """The values of a Secret."""
         data = json.loads(self.kubectl("get", "secret", name, "-o", "json").stdout)["data"]
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     def paid(self, task: str) -> int:
-        """Answers that the scripted teacher has given for a task since it started: what a real one bills."""
-        path = f"/api/v1/namespaces/{NAMESPACE}/services/tunesmith-tryout-teacher:http/proxy/stats?about={quote(task)}"
+        """The scripted teacher's answers for a task since it started; a real teacher would bill them."""
+        proxy = f"/api/v1/namespaces/{NAMESPACE}/services/tunesmith-tryout-teacher:http/proxy"
+        path = f"{proxy}/stats?about={quote(task)}"
         return int(json.loads(self.kubectl("get", "--raw", path).stdout)["calls"])
 
     def jobs(self, name: str, stage: str = "") -> list[dict]:
@@ -121,11 +122,11 @@ class Release:
         return sorted(items, key=lambda pod: pod["metadata"]["creationTimestamp"])
 
     def until(self, what: str, holds, timeout: float = 120.0, every: float = 1.0):
-        """Wait until `holds()` is true; returns what it gave. Each look takes a tenth of a second of a core."""
+        """Wait until `holds()` is true; returns its value. Each call takes a tenth of a second of a core."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            if found := holds():
-                return found
+            if value := holds():
+                return value
             time.sleep(every)
         raise AssertionError(f"not within {timeout:.0f} s: {what}")
 
@@ -134,11 +135,11 @@ class Release:
 
         def ended():
             request = self.request(name)
-            found = {
+            conditions = {
                 condition["type"]: condition["status"]
                 for condition in request.get("status", {}).get("conditions", [])
             }
-            return request if "True" in (found.get("Complete"), found.get("Failed")) else None
+            return request if "True" in (conditions.get("Complete"), conditions.get("Failed")) else None
 
         return self.until(f"{name} has ended; now:\n{self._describe(name)}", ended, timeout, every=2)
 

@@ -1,4 +1,7 @@
-"""A request that runs through all stages in little time on a CPU: few rows, two layers, two steps. Not to become better, but to be run."""
+"""A request that runs through all stages in little time on a CPU: few rows, two layers, two steps.
+
+Its model need not get better.
+"""
 
 from typing import Any
 

@@ -84,10 +84,10 @@ def _until(
     holds, what: str, seconds: float = 240
 ):  # after the images were loaded the disk may be busy for minutes
     end = time.monotonic() + seconds
-    while not (found := holds()):
+    while not (value := holds()):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(0.2)
-    return found
+    return value
 
 
 def test_a_pod_runs_as_nobody_special_and_cannot_write_its_root(pods):
@@ -102,7 +102,11 @@ def test_pod_security_restricted_is_enforced(cluster, namespace):
     assert (refused.returncode, "violates PodSecurity" in refused.stderr) == (1, True), refused
 
 
-SERVER = "import http.server as h, os; os.chdir('/'); h.ThreadingHTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
+SERVER = """
+import http.server as h, os
+os.chdir('/')
+h.ThreadingHTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()
+"""
 CLIENT = """
 import time, urllib.request
 end = time.monotonic() + 30  # a Service is programmed somewhat after its pod is Ready
@@ -169,7 +173,8 @@ def test_a_deleted_pod_may_save_its_state_and_ends_with_143(cluster, pods):
         '-p=[{"op":"add","path":"/metadata/finalizers/-","value":"tunesmith.dev/look"}]',
     )
     pods.kubectl("delete", "pod", pod, "--wait=false")
-    state = "-o=jsonpath={.status.containerStatuses[0].state.terminated.exitCode} {.status.containerStatuses[0].state.terminated.message}"
+    terminated = ".status.containerStatuses[0].state.terminated"
+    state = f"-o=jsonpath={{{terminated}.exitCode}} {{{terminated}.message}}"
     seen = _until(lambda: pods.said("get", "pod", pod, state), "the pod has ended")
     pods.kubectl("patch", "pod", pod, "--type=merge", '-p={"metadata":{"finalizers":null}}')
     pods.kubectl("delete", "job", "saves")

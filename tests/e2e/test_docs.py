@@ -1,8 +1,9 @@
 """The commands of the pages, as a reader types them into a shell, one after another.
 
-The tutorial's `sh` blocks run in order, but for two lines: `helm install`, which the fixture has done with the images of this checkout, and
-`helm uninstall`, since other tests use the release. Of other pages the blocks run that have `<!-- run -->` above them. NAME is the
-quickstart; one that has finished is taken as it is, so these tests are quick after tests/e2e/test_quickstart.py.
+The tutorial's `sh` blocks run in order, except for two lines: `helm install`, which the fixture has done with
+the images of this checkout, and `helm uninstall`, since other tests use the release. On other pages those
+blocks run that have `<!-- run -->` above them. NAME is the quickstart; a finished one is used as it is, so
+these tests are quick after tests/e2e/test_quickstart.py.
 """
 
 import os
@@ -24,7 +25,7 @@ PAGES = {
 }  # -> namespace
 LEFT_OUT = ("helm install ", "helm uninstall ")
 NAMESPACE = "docs"
-SECONDS = 1300  # a whole quickstart on a loaded machine, and what the line says of its own limit
+SECONDS = 1300  # a whole quickstart on a loaded machine, and the time limits of the lines themselves
 SH = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARKED = re.compile(r"^<!-- run -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -44,16 +45,16 @@ OTHERS = [(page, line) for page in PAGES for line in lines(page, MARKED)]
 
 
 class Shell:
-    """A reader's shell: kubectl, helm and the plugin on the PATH, no credentials of the store, examples/ and helm/ at hand."""
+    """A reader's shell: kubectl, helm, the plugin, examples/ and helm/, but no keys of the store."""
 
     def __init__(self, tryout, folder: Path) -> None:
         self.folder, self.kubeconfig = folder, folder / "kubeconfig"
         programs = folder / "bin"
         programs.mkdir()
         for name in ("kubectl", "helm"):
-            found = program(name) if program(name).exists() else shutil.which(name)
-            assert found, f"no {name}"
-            (programs / name).symlink_to(found)
+            path = program(name) if program(name).exists() else shutil.which(name)
+            assert path, f"no {name}"
+            (programs / name).symlink_to(path)
         for name in ("tunesmith", "kubectl-tunesmith"):
             (programs / name).symlink_to(Path(sys.executable).parent / name)
         for name in ("examples", "helm"):
@@ -135,15 +136,16 @@ def test_the_role_of_the_security_page_may_write_requests_and_read_no_secret(she
 
 @pytest.fixture
 def secrets_of_all_profiles(shell):
-    """`helm test` asks for every Secret that a profile names; those of tests/e2e/values.yaml are made by other tests, one by one."""
+    """`helm test` asks for every Secret of a profile; other tests create those of tests/e2e/values.yaml."""
     shell("kubectl create secret generic e2e-teacher --from-literal=apiKey=x", check=False)
     shell(
-        "kubectl create secret generic e2e-store --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=x",
+        "kubectl create secret generic e2e-store "
+        "--from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=x",
         check=False,
     )
 
 
-SAID = {  # what a line must print, beside ending with 0
+SAID = {  # what a line must print, in addition to ending with 0
     "kubectl get treq quickstart": "quickstart",
     "kubectl tunesmith wait quickstart --timeout 20m": "quickstart is complete",
     "kubectl describe treq quickstart": "Evaluated",
@@ -164,7 +166,7 @@ def test_the_tutorial_step_by_step(request, shell, quickstart, line):
     """In the page's order; a step that fails makes the later ones fail too."""
     if line.startswith("helm test "):
         request.getfixturevalue("secrets_of_all_profiles")
-    said = shell(line)
-    assert SAID.get(line, "") in said, said
+    printed = shell(line)
+    assert SAID.get(line, "") in printed, printed
     if " fetch " in line:
         assert list((shell.folder / "quickstart").rglob("model*.safetensors")), "no model was fetched"

@@ -1,7 +1,8 @@
-"""Each failure that a user can fix: what `kubectl get` and `kubectl describe` say, how soon, and that the request resumes.
+"""Each failure that a user can fix: what kubectl shows, how soon, and that the request then resumes.
 
-The causes are produced for real: a key that the teacher refuses, a bucket that is not there, a limit that the kernel
-enforces. docs/how-to/failures.md is the table of what was seen; `TUNESMITH_WRITE_DOCS=1` writes it again.
+The causes are produced for real: a key that the teacher refuses, a bucket that is not there, a limit that the
+kernel enforces. docs/how-to/failures.md is the table of what was seen; `TUNESMITH_WRITE_DOCS=1` writes it
+again.
 """
 
 import os
@@ -64,7 +65,7 @@ def fix_image(release: Release) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """`reason` and `words` must be in the status; `waits`: they are there while the request waits, and it is not Failed."""
+    """`reason` and `words` must be in the status; `waits`: the request waits with them, and is not Failed."""
 
     cause: str
     spec: dict[str, Any]

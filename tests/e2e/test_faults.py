@@ -1,4 +1,4 @@
-"""What dies or changes while a request runs: train's pod, the controller, the API server, the chart. Nothing is lost or runs twice."""
+"""Train's pod, the controller, the API server or the chart dies or changes: nothing is lost or runs twice."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from e2e.release import NAMESPACE
 from e2e.small import small
 
 SEED = 20261123
-TRAINING = {"maxSteps": 40, "saveSteps": 1}  # enough that train is still at work when it is disturbed
+TRAINING = {"maxSteps": 40, "saveSteps": 1}  # enough that train is still running when it is disturbed
 
 
 def adapter_digest(tryout, name: str, folder) -> str:
@@ -37,7 +37,7 @@ def disturbed(tryout, tmp_path_factory):
 
 @pytest.mark.timeout(900)
 def test_a_deleted_train_pod_goes_on_from_its_last_checkpoint_and_is_no_failure(tryout, disturbed):
-    """That its adapter equals an undisturbed one is asked below, of a run whose pods nothing happens to."""
+    """Whether its adapter equals an undisturbed one is tested below, with a run that is left alone."""
     [job] = tryout.jobs("disturbed", "train")
     assert job["status"].get("failed", 0) == 0, job["status"]
     assert len(tryout.pods("disturbed", "train")) >= 1
@@ -46,7 +46,7 @@ def test_a_deleted_train_pod_goes_on_from_its_last_checkpoint_and_is_no_failure(
 
 
 def started(tryout, name: str) -> dict | None:
-    """The row of train, once it has said progress."""
+    """The row of train, once it has reported progress."""
     rows = {row["name"]: row for row in tryout.request(name).get("status", {}).get("stages", [])}
     row = rows.get("train", {})
     return row if row.get("phase") == "Running" and row.get("progress", 0) > 0 else None
@@ -79,7 +79,7 @@ def test_a_controller_killed_ten_times_runs_no_stage_twice(tryout):
 
 
 def kill_a_controller(tryout, draw: random.Random) -> None:
-    """SIGKILL: the container's own process 1 cannot be killed from inside, so the pod goes without any grace."""
+    """SIGKILL: process 1 of the container cannot be killed from inside, so the pod goes without any grace."""
     selector = "app.kubernetes.io/name=tunesmith,app.kubernetes.io/component=controller"
     pods = json.loads(tryout.kubectl("get", "pods", "-n", NAMESPACE, "-l", selector, "-o", "json").stdout)[
         "items"

@@ -68,7 +68,7 @@ def test_train_asked_for_a_gpu_and_says_that_it_ran_on_the_cpu(tryout, done):
     assert log[0] == "training on CPU"
     ours = ("training on ", "train: ", "test: ", "step ", "loss on the test split: ")
     assert [line for line in log if not line.startswith(ours)] == [], (
-        "what a library said, that nobody can act on"
+        "what a library printed, that nobody can act on"
     )
 
 
@@ -93,8 +93,8 @@ def test_fetch_brings_the_model_and_infer_answers(tryout, done, tmp_path):
 
 
 def test_the_report_says_what_the_figures_are(tryout, done, tmp_path):
-    said = tryout.tunesmith("report", "quickstart").stdout
-    assert "exact" in said.lower(), said
+    printed = tryout.tunesmith("report", "quickstart").stdout
+    assert "exact" in printed.lower(), printed
     tryout.tunesmith("fetch", "quickstart", "--to", str(tmp_path), "--only", "report")
     assert "<html" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
@@ -111,10 +111,10 @@ def test_nothing_phones_home(tryout, done, asked_before):
 
 
 def test_no_pod_of_the_command_line_is_left(tryout, done):
-    found = tryout.kubectl("get", "pods", "-A", "-l", "tunesmith.dev/session", "-o", "name").stdout.split()
+    pods = tryout.kubectl("get", "pods", "-A", "-l", "tunesmith.dev/session", "-o", "name").stdout.split()
     tryout.until(
         "session pods are gone",
-        lambda: not tryout.kubectl("get", *found, "--ignore-not-found").stdout if found else True,
+        lambda: not tryout.kubectl("get", *pods, "--ignore-not-found").stdout if pods else True,
     )
 
 

@@ -1,4 +1,4 @@
-"""Edits, suspension and runs that are taken up again: only what changed runs, and nothing is paid for twice."""
+"""Edits, suspension and runs taken up again: only what changed runs, and nothing is paid for twice."""
 
 import time
 

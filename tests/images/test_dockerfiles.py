@@ -51,7 +51,7 @@ def test_every_stage_starts_from_an_image_that_can_be_pinned_from_outside():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_image_installs_its_own_requirements_and_ends_as_a_user_who_owns_nothing(name: str):
-    """The steps that each target repeats: copies of a text drift, and nothing else would tell."""
+    """Each target repeats these steps, and nothing else would notice if the copies drifted apart."""
     text = STAGES[name]
     file = REQUIREMENTS[name]
     assert re.search(rf"^COPY {re.escape(file)} /opt/tunesmith/$", text, re.MULTILINE)
@@ -64,7 +64,7 @@ def test_an_image_installs_its_own_requirements_and_ends_as_a_user_who_owns_noth
 
 
 def test_the_inputs_by_which_an_image_is_up_to_date_are_what_its_stage_copies():
-    """build.sh lists them by hand: an image would stay old after an edit of a file that the list lacks."""
+    """build.sh lists them by hand. If a file were missing, an edit of it would not rebuild the image."""
     script = (IMAGES / "build.sh").read_text(encoding="utf-8")
     inputs = re.search(r"^inputs\(\) \{.*?^\}", script, re.MULTILINE | re.DOTALL)[0]
     for name in NAMES:

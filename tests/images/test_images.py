@@ -28,7 +28,7 @@ SIZES = {  # MiB that an image may add to its base
     "tryout": 600,
 }
 COMMAND = ("tunesmith_cli", "typer", "rich")  # what a person types runs on a person's machine
-ABSENT = {  # modules that must not be there: weight, or reach that an image does not need
+ABSENT = {  # modules that must be absent, as they add weight or reach that an image does not need
     "controller": (
         "torch",
         "boto3",

@@ -27,7 +27,7 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port() -> int:
-    """An S3 port whose relatives are free too, with their gRPC twins."""
+    """An S3 port such that the ports derived from it are free too, including those for gRPC."""
     while True:
         port = 11_000 + secrets.randbelow(7_000)
         ports = Ports.of(port)

@@ -1,4 +1,4 @@
-"""What `helm test` runs in the controller's image: one line per check, exit code 1 if any did not hold."""  # noqa: INP001 - a file of the chart
+"""What `helm test` runs in the controller's image: prints a line per check, and exits with 1 if any fails."""  # noqa: INP001
 
 import json
 import os
@@ -21,7 +21,7 @@ REQUEST = {
     "spec": {"task": "Answer politely.", "model": {"base": "hf://HuggingFaceTB/SmolLM2-135M-Instruct"}},
 }
 LEASE_IS_OLD = timedelta(seconds=60)
-UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # of OpenSSL: nothing else is wrong with the certificate
+UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's codes: the certificate's authority is its only fault
 
 
 def get(path: str) -> dict[str, Any]:
@@ -81,14 +81,14 @@ def the_controller_leads() -> str:
 
 
 def a_request_is_accepted() -> str:
-    """The API server takes a request: strict, as a dry run. Nothing is made."""
+    """The API server accepts a request, checked strictly, as a dry run. Nothing is created."""
     path = f"/apis/{GROUP}/{VERSION}/namespaces/{os.environ['NAMESPACE']}/{PLURAL}"
     call("POST", path, REQUEST, (("dryRun", "All"), ("fieldValidation", "Strict")))
     return "dry run accepted"
 
 
-def store_answers(url: str, proxy: dict[str, str] | None = None, own_ca: bool = False) -> str:  # noqa: FBT001, FBT002 - of JSON, by name
-    """Something that speaks HTTP answers there; whether it accepts the keys, the first stage of a request finds out.
+def store_answers(url: str, *, proxy: dict[str, str] | None = None, own_ca: bool = False) -> str:
+    """A server at `url` answers by HTTP; whether it accepts the keys, the first stage of a request finds out.
 
     `proxy`: the profile's; `own_ca`: stages trust the profile's CA bundle, which this pod does not have.
     """
@@ -99,13 +99,15 @@ def store_answers(url: str, proxy: dict[str, str] | None = None, own_ca: bool = 
     used = {} if around else {scheme: place for scheme, place in given.items() if place}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(used))
     try:
-        with opener.open(urllib.request.Request(url, method="HEAD"), timeout=10) as answer:  # noqa: S310 - http or https by schema
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - http or https by the schema
+        with opener.open(request, timeout=10) as answer:
             return f"{url} answers {answer.status}"
     except urllib.error.HTTPError as answer:
         return f"{url} answers {answer.code}"
     except OSError as error:
         if own_ca and getattr(getattr(error, "reason", None), "verify_code", 0) in UNKNOWN_AUTHORITY:
-            return f"{url} answers, with a certificate that this pod does not know; stages know it by profiles.<name>.caBundle"
+            known = "stages know it by profiles.<name>.caBundle"
+            return f"{url} answers, with a certificate that this pod does not know; {known}"
         through = f" through {', '.join(used.values())}" if used else ""
         remedy = "look at profiles.<name>.store.endpoint, proxy and caBundle, and NetworkPolicies"
         raise AssertionError(f"{url} does not answer{through}: {error}; {remedy}") from error
@@ -121,7 +123,7 @@ def secret_is_there(variable: str, secret: str, key: str) -> str:
 
 
 def checks(wanted: list[dict[str, str]]) -> Iterator[tuple[str, bool, str]]:
-    """Name of each check, whether it held, what was seen."""
+    """The name of each check, whether it passed, and what it saw."""
     known = {
         check.__name__: check
         for check in (
@@ -143,14 +145,14 @@ def checks(wanted: list[dict[str, str]]) -> Iterator[tuple[str, bool, str]]:
 
 
 def main() -> int:
-    """Run what CHECKS asks for; returns the exit code."""
+    """Run the checks that CHECKS lists; returns the exit code."""
     wanted = json.loads(os.environ["CHECKS"])
     if os.environ.get("KUBERNETES", "") == "true":
         kubernetes.config.load_incluster_config()
     results = list(checks(wanted))
-    for name, held, seen in results:
-        print(f"{'ok  ' if held else 'FAIL'} {name.replace('_', ' ')}: {seen}")
-    return 0 if results and all(held for _, held, _ in results) else 1
+    for name, passed, seen in results:
+        print(f"{'ok  ' if passed else 'FAIL'} {name.replace('_', ' ')}: {seen}")
+    return 0 if results and all(passed for _, passed, _ in results) else 1
 
 
 if __name__ == "__main__":

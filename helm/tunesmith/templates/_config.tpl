@@ -12,13 +12,13 @@ images:
 profiles: {{- include "tunesmith.profiles" . | nindent 2 }}
 {{- end -}}
 
-{{/* The profiles, the tryout's included. What can't work is refused here, where somebody looks, and not at the first request. */}}
+{{/* The profiles, including the tryout's. What cannot work is refused here, at installation, and not at the first request. */}}
 {{- define "tunesmith.profiles" -}}
 {{- $profiles := deepCopy .Values.profiles -}}
 {{- if .Values.tryout.enabled -}}
   {{- $own := $profiles.default | default dict -}}
   {{- if ($own.store | default dict).url -}}
-    {{- fail "profiles.default.store.url and tryout.enabled are both set: the tryout brings profile `default` with a store of its own. Give your profile another name, or set tryout.enabled=false" -}}
+    {{- fail "profiles.default.store.url and tryout.enabled are both set: the tryout has a profile `default` with its own store. Give your profile another name, or set tryout.enabled=false" -}}
   {{- end -}}
   {{- $_ := set $profiles "default" (mergeOverwrite (include "tunesmith.tryout.profile" . | fromYaml) $own) -}}
 {{- end -}}
@@ -29,7 +29,7 @@ profiles: {{- include "tunesmith.profiles" . | nindent 2 }}
   {{- if not (hasPrefix "s3://" $profile.store.url) -}}
     {{- fail (printf "profiles.%s.store.url is %s: the pods of a cluster share no folder, so runs are kept in a bucket; set it to s3://bucket/prefix" $name $profile.store.url) -}}
   {{- end -}}
-  {{- if eq $.Values.controller.logFormat "json" -}}{{- /* of stages too; a profile that says otherwise is heard */ -}}
+  {{- if eq $.Values.controller.logFormat "json" -}}{{- /* for stages too, unless the profile says otherwise */ -}}
     {{- $_ := set $profile "env" (mergeOverwrite (dict "TUNESMITH_LOG_FORMAT" "json") ($profile.env | default dict)) -}}
   {{- end -}}
 {{- end -}}

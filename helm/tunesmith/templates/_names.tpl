@@ -40,7 +40,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* All labels of an object. `managed-by` is Helm, never `tunesmith`: by that the controller finds its own children.
+{{/* All labels of an object. `managed-by` is Helm, never `tunesmith`, by which the controller finds its own children.
      Takes (dict "root" $ "component" "controller"). */}}
 {{- define "tunesmith.labels" -}}
 {{ include "tunesmith.selector" . }}
@@ -50,8 +50,8 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* A whole image reference: registry/repository:tag@digest. Without a tag that somebody set, a digest stands alone, since the
-     appVersion may not be the tag that it belongs to. Takes (dict "root" $ "name" "train"). */}}
+{{/* A whole image reference: registry/repository:tag@digest. If no tag is set, a digest stands alone, since it may not belong to the
+     tag of the appVersion. Takes (dict "root" $ "name" "train"). */}}
 {{- define "tunesmith.image" -}}
 {{- $images := .root.Values.images -}}
 {{- $image := index $images .name -}}
@@ -81,7 +81,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Pod and container security of the pods that have no values for it: tryout and tests. Pod Security `restricted`. */}}
+{{/* Security of pods and containers without values for it: tryout and tests. Pod Security `restricted`. */}}
 {{- define "tunesmith.restrictedPod" -}}
 runAsNonRoot: true
 runAsUser: 10001

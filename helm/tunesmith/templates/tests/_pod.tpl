@@ -38,15 +38,15 @@ volumes:
       sizeLimit: 16Mi
 {{- end -}}
 
-{{/* Annotations of everything that exists for a test only. Pods stay until the next test, for `helm test --logs`; rights go at once.
+{{/* Annotations of everything that exists only for a test. Pods stay until the next test, for `helm test --logs`; rights go at once.
      Takes a dict with "kind". */}}
 {{- define "tunesmith.test.hook" -}}
 helm.sh/hook: test
 helm.sh/hook-delete-policy: {{ ternary "before-hook-creation" "before-hook-creation,hook-succeeded,hook-failed" (eq .kind "Pod") }}
 {{- end -}}
 
-{{/* What to check of the stores: their endpoints, each once, by the way that stages take, as JSON. The CA bundle is in the namespaces
-     of requests, and may not be in this one. */}}
+{{/* The endpoints of the stores to check, each once, reached as stages reach them; as JSON. The CA bundle is in the namespaces of
+     requests, and may be missing in this one. */}}
 {{- define "tunesmith.test.stores" -}}
 {{- $checks := list -}}
 {{- range $profile := include "tunesmith.profiles" . | fromYaml -}}
@@ -64,21 +64,21 @@ helm.sh/hook-delete-policy: {{ ternary "before-hook-creation" "before-hook-creat
 
 {{/* Secrets and keys that profiles name, each once, as JSON. */}}
 {{- define "tunesmith.test.secrets" -}}
-{{- $found := list -}}
+{{- $secrets := list -}}
 {{- range $profile := include "tunesmith.profiles" . | fromYaml -}}
   {{- with $profile.store.secret -}}
-    {{- $found = append $found (dict "name" . "key" "AWS_ACCESS_KEY_ID") -}}
-    {{- $found = append $found (dict "name" . "key" "AWS_SECRET_ACCESS_KEY") -}}
+    {{- $secrets = append $secrets (dict "name" . "key" "AWS_ACCESS_KEY_ID") -}}
+    {{- $secrets = append $secrets (dict "name" . "key" "AWS_SECRET_ACCESS_KEY") -}}
   {{- end -}}
   {{- with $profile.teacherSecret -}}
-    {{- $found = append $found (dict "name" .name "key" (.key | default "apiKey")) -}}
+    {{- $secrets = append $secrets (dict "name" .name "key" (.key | default "apiKey")) -}}
   {{- end -}}
   {{- with $profile.hubSecret -}}
-    {{- $found = append $found (dict "name" .name "key" (.key | default "apiKey")) -}}
+    {{- $secrets = append $secrets (dict "name" .name "key" (.key | default "apiKey")) -}}
   {{- end -}}
   {{- range $profile.trackerSecrets -}}
-    {{- $found = append $found (dict "name" .name "key" (.key | default "apiKey")) -}}
+    {{- $secrets = append $secrets (dict "name" .name "key" (.key | default "apiKey")) -}}
   {{- end -}}
 {{- end -}}
-{{- $found | uniq | toJson -}}
+{{- $secrets | uniq | toJson -}}
 {{- end -}}
