@@ -43,6 +43,9 @@ HINTS = {  # pattern -> what to write
     _ENDPOINT: "http:// or https://, host, port if any, and path; no user, no password and no blank",
     _LOCATION: "s3://bucket/prefix, without blanks",
 }
+SourceFormat = Literal[
+    "auto", "jsonl", "csv"
+]  # forms of own data; tunesmith_jobs/own_data has a reader for each
 Optimizer = Literal[
     "adamw_torch",
     "adamw_torch_fused",
@@ -157,7 +160,7 @@ class Source(Settings):
 
     uri: Annotated[str, Field(min_length=1, max_length=2048)]
     """`s3://bucket/key`, or a path (local runs only), of a JSONL or CSV file."""
-    format: Literal["auto", "jsonl", "csv"] = "auto"
+    format: SourceFormat = "auto"
     """Format of the file. Built-in: told by its extension."""
     encoding: Annotated[str, Field(max_length=64)] = "auto"
     """Text encoding. Built-in: UTF-8 with or without a byte order mark, UTF-16 with one, otherwise

@@ -46,3 +46,6 @@ def _check_columns(columns: Sequence[str], source: Source) -> None:
             "set data.source.fields",
         )
         raise BadData(f"{source.uri} lacks columns", reason="BadColumns", problems=[problem])
+
+
+READER = CsvReader()

@@ -29,3 +29,6 @@ def _record(number: int, line: str) -> Record | BadLine:
     if not isinstance(value, dict):
         return BadLine(number, "no object", "is not a JSON object")
     return Record(number, value)
+
+
+READER = JsonLinesReader()

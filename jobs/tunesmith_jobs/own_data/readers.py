@@ -1,13 +1,19 @@
-"""Every form of file by its name in `data.source.format`. A new form is a file of its own and a row here."""
+"""Every form of file by its name in `data.source.format`: form X is read by READER in `X_reader.py`."""
 
+import importlib
 from collections.abc import Mapping
+from typing import get_args
 
-from tunesmith.settings import Source
-from tunesmith_jobs.own_data.csv_reader import CsvReader
-from tunesmith_jobs.own_data.jsonl_reader import JsonLinesReader
+from tunesmith.settings import Source, SourceFormat
 from tunesmith_jobs.own_data.reader import Reader
 
-READERS: Mapping[str, Reader] = {"jsonl": JsonLinesReader(), "csv": CsvReader()}
+
+def _reader(form: str) -> Reader:
+    reader: Reader = importlib.import_module(f"tunesmith_jobs.own_data.{form}_reader").READER
+    return reader
+
+
+READERS: Mapping[str, Reader] = {form: _reader(form) for form in get_args(SourceFormat) if form != "auto"}
 OTHERWISE = "jsonl"
 """The form of a file whose ending says nothing."""
 
