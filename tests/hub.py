@@ -1,7 +1,8 @@
-"""A loopback hub: a real HTTP server that speaks the part of the Hugging Face hub's API which its own client uses to read models.
+"""A loopback hub: a real HTTP server with the part of the hub's API that its client reads models by.
 
-As on the real one: a gated model's list of files is open to all and its files are not; a private model looks missing; large files
-(safetensors, gguf) lie on another host, which never gets the token; a revision is a branch or a commit.
+As on the real hub, a gated model's list of files is open to all but its files are not; a private model looks
+missing; large files (safetensors, gguf) lie on another host, which never gets the token; a revision is a
+branch or a commit.
 """
 
 import hashlib
@@ -31,15 +32,14 @@ class Repo:
 
 
 class Hub:
-    """What the server holds, what goes wrong, and what it was asked."""
+    """The server's models, the faults that it makes, and the requests that it got."""
 
     def __init__(self) -> None:
         self.repos: dict[str, Repo] = {}
         self.cuts: dict[str, int] = {}  # file name -> how many more answers break off half way
         self.failures: list[int] = []  # statuses of the next answers
-        self.requests: list[
-            tuple[str, str, Mapping[str, str]]
-        ] = []  # method, path, headers (names in lower case)
+        # Method, path, headers (names in lower case).
+        self.requests: list[tuple[str, str, Mapping[str, str]]] = []
         self.url = ""
         self.cdn = ""
 
@@ -129,9 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
         return repo, commit
 
     def _info(self, name: str, revision: str, token: str) -> None:
-        if (found := self._find(name, revision, token)) is None:
+        match = self._find(name, revision, token)
+        if match is None:
             return
-        repo, commit = found
+        repo, commit = match
         files = [
             {"rfilename": file, "size": len(data), "blobId": _etag(data)}
             for file, data in sorted(repo.commits[commit].items())
@@ -148,9 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, {"Content-Type": "application/json"}, body)
 
     def _resolve(self, name: str, revision: str, file: str, token: str) -> None:
-        if (found := self._find(name, revision, token)) is None:
+        match = self._find(name, revision, token)
+        if match is None:
             return
-        repo, commit = found
+        repo, commit = match
         if repo.gated and token != TOKEN:
             self._send(
                 403 if token else 401,
@@ -207,15 +209,16 @@ def _etag(data: bytes) -> str:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty hub that the client is pointed at, with a cache of its own. Stages get at it through the environment."""
-    found = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": found}))
+    """An empty hub with a cache of its own, which the client uses; stages do by their environment."""
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    found.url, found.cdn = f"http://127.0.0.1:{server.server_port}", f"http://localhost:{server.server_port}"
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    hub.cdn = f"http://localhost:{server.server_port}"
     cache = tmp_path / "hf-home"
     for name, value in {
-        "HF_ENDPOINT": found.url,
+        "HF_ENDPOINT": hub.url,
         "HF_HOME": str(cache),
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "NO_PROXY": "127.0.0.1,localhost",
@@ -225,13 +228,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     from huggingface_hub import close_session, constants
 
     # The client reads the environment once, at its import, which another test may have caused.
-    monkeypatch.setattr(constants, "ENDPOINT", found.url)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", found.url + "/{repo_id}/resolve/{revision}/{filename}"
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     )
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
-    yield found
+    yield hub
     close_session()
     server.shutdown()
     server.server_close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 class CuttingProxy:
-    """Passes TCP on, and cuts connections on order: the server has done what it was asked, but its answer does not arrive."""
+    """Passes TCP on, and cuts connections when told to: the server has acted, but its answer is lost."""
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
@@ -91,7 +91,10 @@ def cutting(endpoint: str) -> Iterator[CuttingProxy]:
 
 @contextlib.contextmanager
 def unconditional(endpoint: str, access_key: str, secret_key: str) -> Iterator[str]:
-    """The address of a server that ignores If-None-Match, as older ones do: it is left out, and the rest signed anew."""
+    """The address of a server that ignores If-None-Match, as older ones do.
+
+    The header is left out, and the rest of the request signed again.
+    """
     from botocore.auth import S3SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials

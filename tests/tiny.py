@@ -1,10 +1,12 @@
-"""A tiny random Llama with a tokenizer of its own and a ChatML template: every file that a real model folder has, in under 1 MB."""
+"""A tiny random Llama with tokenizer and ChatML template: all files of a real model folder in under 1 MB."""
 
 import json
 from pathlib import Path
 
 CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
+    "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -30,8 +32,11 @@ def tiny_model(
     deviation: float = 0.05,
     heads: int = 4,
 ) -> Path:
-    """Write the model folder and return it. `context`: positions; `template=None`: a base model without a chat template;
-    `deviation`: of the random weights. The same arguments give the same bytes."""
+    """Write the model folder and return it. The same arguments give the same bytes.
+
+    `context`: positions. `template=None`: a base model without a chat template. `deviation`: of the random
+    weights.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -87,7 +92,7 @@ def tiny_model(
     _write_json(folder / "config.json", config)
     _write_json(folder / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0})
     _write_tokenizer(folder, context, template)
-    (folder / "LICENSE").write_text("Licence of the tiny model: do as you like.\n", encoding="utf-8")
+    (folder / "LICENSE").write_text("License of the tiny model: do as you like.\n", encoding="utf-8")
     return folder
 
 

@@ -1,4 +1,7 @@
-"""What the stage is measured against, each as a process of its own: `peers.py peft|copy BASE ADAPTER OUT`. Results end up on the disk."""
+"""What the stage is compared with, each as a process of its own: `peers.py peft|copy BASE ADAPTER OUT`.
+
+Results are on the disk when it ends.
+"""
 
 import os
 import shutil
@@ -17,7 +20,7 @@ def peft(base: Path, adapter: Path, out: Path) -> None:
 
 
 def copy(base: Path, _adapter: Path, out: Path) -> None:
-    """What the disk can do: the same bytes, copied and nothing else."""
+    """The limit that the disk sets: the same bytes, only copied."""
     shutil.copytree(base, out)
 
 

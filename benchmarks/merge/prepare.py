@@ -1,9 +1,13 @@
-"""What the measured processes find: `prepare.py model SIZE BASE SHARDS ADAPTER RANK` and `prepare.py store BASE ADAPTER OUT`."""
+"""Makes the inputs of the measured processes.
+
+prepare.py model SIZE BASE SHARDS ADAPTER RANK
+prepare.py store BASE ADAPTER OUT
+"""
 
 import sys
 from pathlib import Path
 
-import synthetic  # type: ignore[import-not-found]  # beside this file, which is no package
+import synthetic  # type: ignore[import-not-found]  # next to this file, which is not in a package
 
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
@@ -20,7 +24,7 @@ def model(size: str, base: str, shards: str, adapter: str, rank: str) -> None:
 
 
 def store(base: str, adapter: str, out: str) -> None:
-    """A store in which generate and train have finished, and the snapshot of the request: all options at their defaults."""
+    """A store in which generate and train have finished, and the snapshot of a request without options."""
     spec = {"task": "-", "model": {"base": f"file://{base}"}}
     request = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "benchmark"}, "spec": spec}
     resolved = snapshot(parse(request), run="benchmark")

@@ -1,10 +1,11 @@
-"""The stage merge, with its default options, beside PEFT's merge_and_unload and a plain copy.
+"""Compares the stage merge, with its default options, with PEFT's merge_and_unload and a plain copy.
 
     python benchmarks/merge/run.py [--rounds 3] [--scratch DIR] [--skip-7b]
 
-Each is a whole process, from start to a result that is on the disk (fsync), the stage with everything it does: opening and checking the
-base, stochastic rounding, sha256 of each file, manifest. Wall time and peak RSS are those that the kernel counts (wait4). 1.1B: all
-three in turn, medians over the rounds, files in the page cache. 7B: the stage once, for its memory. Writes results.md beside this file.
+Each is a whole process, from its start to a result that is on the disk (fsync). The stage does all its work:
+opening and checking the base, stochastic rounding, sha256 of each file, manifest. Wall time and peak RSS are
+the kernel's (wait4). 1.1B: all three in turn, medians over the rounds, files in the page cache. 7B: the stage
+once, for its memory. Writes results.md next to this file.
 """
 
 import argparse
@@ -35,6 +36,9 @@ class Run(NamedTuple):
     cpu: float
     mib: float
 
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s ({self.cpu:.1f} s CPU), {self.mib:.0f} MiB"
+
 
 def main() -> None:
     """Measure and write results.md."""
@@ -58,26 +62,22 @@ def main() -> None:
                     else peer(name, base, adapter, scratch / "out")
                 )
                 runs[name].append(run)
-                print(
-                    f"1.1B round {number + 1} {name}: {run.seconds:.1f} s ({run.cpu:.1f} s CPU), {run.mib:.0f} MiB",
-                    flush=True,
-                )
+                print(f"1.1B round {number + 1} {name}: {run}", flush=True)
         shutil.rmtree(base)
         if not options.skip_7b:
             base, adapter = make("7B", scratch, shards=3)
             large = stage(base, adapter, scratch / "out")
-            print(
-                f"7B tunesmith: {large.seconds:.1f} s ({large.cpu:.1f} s CPU), {large.mib:.0f} MiB",
-                flush=True,
-            )
+            print(f"7B tunesmith: {large}", flush=True)
     (HERE / "results.md").write_text(results(runs, large), encoding="utf-8")
 
 
 def make(size: str, scratch: Path, shards: int) -> tuple[Path, Path]:
     """A synthetic base and an adapter for it."""
-    if (free := shutil.disk_usage(scratch).free) < NEEDED[size]:
+    free = shutil.disk_usage(scratch).free
+    if free < NEEDED[size]:
         raise SystemExit(
-            f"{scratch} has {free / 1e9:.0f} GB free; {size} needs {NEEDED[size] / 1e9:.0f}. Give another --scratch."
+            f"{scratch} has {free / 1e9:.0f} GB free; {size} needs {NEEDED[size] / 1e9:.0f}."
+            " Give another --scratch."
         )
     base, adapter = scratch / f"base-{size}", scratch / f"adapter-{size}"
     prepare("model", size, base, shards, adapter, RANK)
@@ -86,12 +86,15 @@ def make(size: str, scratch: Path, shards: int) -> tuple[Path, Path]:
 
 
 def prepare(*arguments: object) -> None:
-    """In a process of its own: what a process forks from counts in its peak memory, so this one stays small."""
+    """Run prepare.py.
+
+    This process must stay small, since its memory counts in the peak of those that it forks.
+    """
     subprocess.run([sys.executable, str(HERE / "prepare.py"), *map(str, arguments)], check=True)
 
 
 def stage(base: Path, adapter: Path, out: Path) -> Run:
-    """The stage as the runner starts it, after stages that left this adapter."""
+    """The stage, started like the runner does, after stages that have made this adapter."""
     prepare("store", base, adapter, out)
     snapshot = str(out / "snapshot.json")
     run = measured(
@@ -109,7 +112,7 @@ def peer(name: str, base: Path, adapter: Path, out: Path) -> Run:
 
 
 def measured(command: list[str], out: Path) -> Run:
-    """Run a process to its end, its output into a file."""
+    """Run a process to its end, with its output in a file."""
     log = out.with_name("log")
     began = time.monotonic()
     with log.open("wb") as output:
@@ -125,20 +128,21 @@ def measured(command: list[str], out: Path) -> Run:
 
 def results(runs: dict[str, list[Run]], large: Run | None) -> str:
     """results.md."""
-    middle = {name: Run(*map(statistics.median, zip(*found, strict=True))) for name, found in runs.items()}
+    middle = {name: Run(*map(statistics.median, zip(*rounds, strict=True))) for name, rounds in runs.items()}
     ours, peft = middle["tunesmith"], middle["peft"]
     lines = [
         "# merge: results",
         "",
-        f"`python benchmarks/merge/run.py --rounds {len(runs['peft'])}`, {datetime.now(UTC):%Y-%m-%d}, {machine()}.",
+        f"`python benchmarks/merge/run.py --rounds {len(runs['peft'])}`,"
+        f" {datetime.now(UTC):%Y-%m-%d}, {machine()}.",
         ", ".join(
             f"{name} {importlib.metadata.version(name)}"
             for name in ("torch", "numpy", "peft", "transformers", "safetensors")
         )
         + f", Python {platform.python_version()}.",
         "",
-        f"1.1B Llama (22 layers, 2048 wide, bfloat16, 2.2 GB in 5 files), adapter of rank {RANK} on all linear layers. Medians; in brackets"
-        " every round.",
+        "1.1B Llama (22 layers, 2048 wide, bfloat16, 2.2 GB in 5 files),"
+        f" adapter of rank {RANK} on all linear layers. Medians; in brackets every round.",
         "",
         "| | wall s | CPU s | peak RSS MiB | wall, of PEFT's | CPU, of PEFT's | RSS, of PEFT's |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -151,19 +155,22 @@ def results(runs: dict[str, list[Run]], large: Run | None) -> str:
     for name, shown in names.items():
         each = ", ".join(f"{run.seconds:.1f}" for run in runs[name])
         run = middle[name]
-        shares = " | ".join(f"{one / other:.2f}" for one, other in zip(run, peft, strict=True))
+        shares = " | ".join(f"{value / peer:.2f}" for value, peer in zip(run, peft, strict=True))
         lines.append(f"| {shown} | {run.seconds:.1f} ({each}) | {run.cpu:.1f} | {run.mib:.0f} | {shares} |")
     lines += [
         "",
-        f"Goals: at most 0.3 of PEFT's time ({verdict(ours.seconds / peft.seconds, 0.3)}), at most 0.2 of its memory"
-        f" ({verdict(ours.mib / peft.mib, 0.2)}). Where it loses: a plain copy of the same files takes"
+        f"Goals: at most 0.3 of PEFT's time ({verdict(ours.seconds / peft.seconds, 0.3)}),"
+        f" at most 0.2 of its memory ({verdict(ours.mib / peft.mib, 0.2)})."
+        " Where it loses: a plain copy of the same files takes"
         f" {middle['copy'].seconds / ours.seconds:.2f} of the stage's time.",
     ]
     if large:
         lines += [
             "",
-            f"7B Llama (32 layers, 4096 wide, bfloat16, 13.5 GB in 3 files), rank {RANK}, one run of the stage: {large.seconds:.0f} s"
-            f" ({large.cpu:.0f} s CPU), peak RSS {large.mib:.0f} MiB (goal: at most 512 MiB, {verdict(large.mib, 512)}).",
+            "7B Llama (32 layers, 4096 wide, bfloat16, 13.5 GB in 3 files),"
+            f" rank {RANK}, one run of the stage:"
+            f" {large.seconds:.0f} s ({large.cpu:.0f} s CPU), peak RSS {large.mib:.0f} MiB"
+            f" (goal: at most 512 MiB, {verdict(large.mib, 512)}).",
         ]
     return "\n".join(lines) + "\n"
 
@@ -175,7 +182,9 @@ def machine() -> str:
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.machine(),
     )
-    return f"{len(os.sched_getaffinity(0))} cores ({name}), {memory:.0f} GiB memory, load {os.getloadavg()[2]:.1f} over the last 15 minutes"
+    cores = len(os.sched_getaffinity(0))
+    load = os.getloadavg()[2]
+    return f"{cores} cores ({name}), {memory:.0f} GiB memory, load {load:.1f} over the last 15 minutes"
 
 
 def _lines(path: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Llamas of random weights, as large as real ones, written without ever being held in memory; and adapters for them."""
+"""Llamas of random weights, as large as real ones and never held in memory, and adapters for them."""
 
 import json
 import math
@@ -22,17 +22,17 @@ def shapes(size: str) -> dict[str, tuple[int, ...]]:
     """Name -> shape of all weights, in the order of the layers."""
     hidden, inner, layers, heads, kv_heads, vocabulary = SIZES[size]
     kv = hidden // heads * kv_heads
-    found: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, hidden)}
+    weights: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, hidden)}
     for layer in range(layers):
         at = f"model.layers.{layer}"
-        found |= {f"{at}.self_attn.{name}.weight": (hidden, hidden) for name in ("q_proj", "o_proj")}
-        found |= {f"{at}.self_attn.{name}.weight": (kv, hidden) for name in ("k_proj", "v_proj")}
-        found |= {f"{at}.mlp.{name}.weight": (inner, hidden) for name in ("gate_proj", "up_proj")}
-        found |= {f"{at}.mlp.down_proj.weight": (hidden, inner)}
-        found |= {
+        weights |= {f"{at}.self_attn.{name}.weight": (hidden, hidden) for name in ("q_proj", "o_proj")}
+        weights |= {f"{at}.self_attn.{name}.weight": (kv, hidden) for name in ("k_proj", "v_proj")}
+        weights |= {f"{at}.mlp.{name}.weight": (inner, hidden) for name in ("gate_proj", "up_proj")}
+        weights |= {f"{at}.mlp.down_proj.weight": (hidden, inner)}
+        weights |= {
             f"{at}.{name}.weight": (hidden,) for name in ("input_layernorm", "post_attention_layernorm")
         }
-    return found | {"model.norm.weight": (hidden,), "lm_head.weight": (vocabulary, hidden)}
+    return weights | {"model.norm.weight": (hidden,), "lm_head.weight": (vocabulary, hidden)}
 
 
 def write_base(size: str, folder: Path, shards: int) -> None:

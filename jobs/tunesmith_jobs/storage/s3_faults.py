@@ -141,7 +141,7 @@ def fault(error: Exception, target: Target) -> TunesmithError | NotFound:
         return StoreAway(
             f"no trusted connection to {target.endpoint} (bucket {target.bucket}): {text}",
             reason="StoreUntrusted",
-            remedy="if its certificate is from an authority of your own, set AWS_CA_BUNDLE to that one's file",
+            remedy="if its certificate is from an authority of your own, set AWS_CA_BUNDLE to its file",
         )
     if isinstance(error, _TRANSPORT):
         return StoreAway(

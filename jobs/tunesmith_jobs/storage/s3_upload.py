@@ -30,7 +30,7 @@ def part_size(size: int) -> int:
 
 
 def copy_object(bucket: Bucket, source: str, target: str, size: int, most: int = _MOST_COPIED) -> None:
-    """Have the server copy `source` to `target`: in one call up to `most` bytes, else in parts of that size."""
+    """Have the server copy `source` to `target`: in one call up to `most` bytes, else in such parts."""
     origin = {"Bucket": bucket.name, "Key": source}
     if size <= most:
         bucket.call("copy_object", Key=target, CopySource=origin)

@@ -2,5 +2,5 @@
 
     AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… python -m tunesmith_tryout.s3 --data /data
 
-One replica, no TLS, no backup: nothing to keep a company's data in.
+It has one replica, no TLS and no backup, so it is not for data that matter.
 """

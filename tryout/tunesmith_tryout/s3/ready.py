@@ -1,4 +1,4 @@
-"""Whether the bucket can be used, said by HTTP: `GET /healthz` answers 200, or 503 and why not."""
+"""Readiness by HTTP: `GET /healthz` answers 200 if the bucket can be used, else 503 and why not."""
 
 import contextlib
 import threading
@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-_SECONDS = 2.0  # that S3 gets to answer
+_SECONDS = 2.0  # for an answer of S3
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

