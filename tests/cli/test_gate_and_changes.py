@@ -7,10 +7,11 @@ from requests_for_tests import document
 
 from tunesmith.changes import changes, moved
 from tunesmith.errors import Usage
-from tunesmith.gate import judge
+from tunesmith.gate import judge, verdict
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
 from tunesmith.settings import Gate
+from tunesmith.status import FinishedStage
 from tunesmith_cli.local.rerun import keeping_rerun, with_rerun
 
 GATES = {  # metric, least gain, metrics -> passed
@@ -39,6 +40,14 @@ def test_gate(metric, least, metrics, passed):
 
 def test_without_a_gate_there_is_no_verdict():
     assert judge(None, {}) is None
+
+
+def test_there_is_a_verdict_once_evaluate_has_finished():
+    spec = parse(document({"evaluation.gate": {"metric": "loss", "leastGain": 0.5}})).spec
+    evaluated = FinishedStage(stage="evaluate", key="k", metrics={"lossGain": 0.9, "lossGainLow": 0.5})
+    assert verdict(spec, {}) is None
+    assert verdict(spec, {"evaluate": evaluated}).passed
+    assert verdict(parse(document()).spec, {"evaluate": evaluated}) is None
 
 
 def made(spec=None):
