@@ -219,13 +219,13 @@ def test_both_refuse_a_name(name, server):
 @pytest.mark.parametrize("field", ["data.teacher.secret", "model.tokenSecret"])
 def test_both_refuse_a_secret_of_another_namespace_in_the_same_words(field, server):
     bad = document({field: {"name": "team-b/keys"}})
-    said = (
+    text = (
         "names a Secret of another namespace; give the name alone, of a Secret in the request's own namespace"
     )
     theirs, ours = server.faults(bad), problems(bad)
     assert {fault.path for fault in theirs} == {problem.path for problem in ours} == {f"spec.{field}.name"}
-    assert any(said in fault.says for fault in theirs)
-    assert any(said in str(problem) for problem in ours)
+    assert any(text in fault.says for fault in theirs)
+    assert any(text in str(problem) for problem in ours)
 
 
 def test_both_say_everything_at_once(server):

@@ -191,10 +191,10 @@ REFERENCES = {
 }
 
 
-@pytest.mark.parametrize(("spec", "others", "said", "jobs"), REFERENCES.values(), ids=REFERENCES)
-def test_another_request_is_waited_for(spec, others, said, jobs):
+@pytest.mark.parametrize(("spec", "others", "expected", "jobs"), REFERENCES.values(), ids=REFERENCES)
+def test_another_request_is_waited_for(spec, others, expected, jobs):
     _, decision = play([sets("others", others), look], spec=spec)
-    assert (line(decision), made(decision)) == (said, jobs)
+    assert (line(decision), made(decision)) == (expected, jobs)
     assert bool(decision.requeue_after) != bool(jobs)
     assert not conditions(decision.status).count("Stalled"), "the other one may still be mended"
 
@@ -401,13 +401,13 @@ def test_a_snapshot_that_was_deleted_is_made_again_under_its_name():
 
 def test_a_snapshot_of_a_newer_controller_is_still_the_snapshot():
     cluster, before = play([look, runs, look])
-    held = cluster.kept["map"][cluster.request["status"]["snapshot"]]
+    config_map = cluster.kept["map"][cluster.request["status"]["snapshot"]]
     for file in ("request.json", "frozen.json"):
-        document = json.loads(held["data"][file])
+        document = json.loads(config_map["data"][file])
         part = document["spec"]["training"] if file == "request.json" else document["profile"]
         part["newField"] = {"of": "a newer release"}
         document["another"] = 1
-        held["data"][file] = json.dumps(document)
+        config_map["data"][file] = json.dumps(document)
     decision = cluster.look()
     assert (decision.status, decision.creates, decision.deletes) == (before.status, (), ())
 

@@ -15,7 +15,7 @@ ALL = [ALL_BUT_EVALUATE, stage_done()]
 
 
 def unsaid(cluster):
-    cluster.complete(said=False)
+    cluster.complete(reported=False)
 
 
 def job_vanishes(cluster):
@@ -44,17 +44,17 @@ def pod_stops(cluster):
 
 def retried(cluster):
     """The Job's pod ends with 75 and the Job waits before the next one."""
-    said = Result(
+    reported = Result(
         stage="generate", key="", exit_code=75, reason="TeacherAway", message="the teacher does not answer"
     )
-    cluster.ends(75, said.termination_message())
+    cluster.ends(75, reported.termination_message())
 
 
 def pod_gives_up(cluster):
-    said = Result(
+    reported = Result(
         stage="generate", key="", exit_code=78, reason="BaseNotFound", message="there is no such model"
     )
-    cluster.ends(78, said.termination_message())
+    cluster.ends(78, reported.termination_message())
 
 
 def next_pod_waits(cluster):
