@@ -34,7 +34,7 @@ def sets(name, value):
 
 
 def stage_done(metrics=None, **more):
-    """The stage at work runs and ends well, and the controller sees it."""
+    """The current stage runs and ends well, and the controller sees it."""
     return [runs, look, done(metrics, **more), look]
 
 

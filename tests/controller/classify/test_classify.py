@@ -1,4 +1,4 @@
-"""What is said of a Job that fails or does not get on.
+"""Why a Job fails or makes no progress.
 
 Inputs are statuses and events as Kubernetes writes them.
 """

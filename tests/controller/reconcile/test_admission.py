@@ -83,7 +83,7 @@ def test_the_limits_are_never_passed_and_no_place_stays_empty(candidates, limits
 @settings(deadline=None, max_examples=150)
 @given(candidates=waiting(), limit=st.integers(1, 6))
 def test_no_namespace_is_more_than_one_turn_behind(candidates, limit):
-    """While a namespace waits, none has more than one more at work than it has."""
+    """While a namespace waits, no other runs more than one request more than it does."""
     answer = turns(candidates, {"default": Limits(requests=limit)})
     counts = Counter(entry.namespace for entry in candidates if not answer[entry.uid].place)
     for entry in candidates:
@@ -154,7 +154,7 @@ WORDS = {
         "uid-003",
         Turn(),
     ),
-    "who is at work keeps its place though the limit was lowered": (
+    "a running request keeps its place though the limit was lowered": (
         [candidate(1, at_work=True), candidate(2, at_work=True)],
         Limits(requests=1),
         "uid-002",

@@ -1,4 +1,4 @@
-"""Which stage is at work, and which Job it gets: after what has happened, the last look decides.
+"""Which stage is current, and which Job it gets: after some steps, the last look decides.
 
 `look` also looks a second time.
 """
@@ -423,7 +423,7 @@ CASES = {
             0,
         ),
     ),
-    "what was mended while the stage ran counts when it fails": (
+    "what was fixed while the stage ran counts when it fails": (
         [
             look,
             runs,
@@ -673,7 +673,7 @@ CASES = {
             0,
         ),
     ),
-    "a longer deadline goes on when the first pod is gone": (
+    "a longer deadline starts another pod when the first one is gone": (
         [
             edit(stages={"generate": {"activeDeadlineSeconds": 100}}),
             [look, runs, look, later(100), look],
@@ -687,7 +687,7 @@ CASES = {
             0,
         ),
     ),
-    "another request at work on the run is waited for": (
+    "another request that works on the run is waited for": (
         [sets("run_taken_by", "elder"), look],
         (
             "Pending RunTaken",

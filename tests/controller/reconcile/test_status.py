@@ -283,7 +283,7 @@ def test_what_the_api_server_refuses_is_said_and_tried_again():
     assert decision.requeue_after == 30.0
 
 
-# turn -> phase and reason, place, Jobs, counts as at work
+# turn -> phase and reason, place, Jobs, whether it counts as running
 TURNS = {
     "in the queue": (
         Turn(place=3, why="profile default has reached its limit (limits.requests: 2)"),

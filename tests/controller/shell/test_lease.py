@@ -88,7 +88,7 @@ def test_one_of_two_replicas_leads_and_the_other_takes_over_at_once_after_a_rele
         assert taken - released < TIMES.renew, "a released lease need not run out"
         assert leases.lease is not None
         assert leases.lease["spec"]["leaseTransitions"] == 1
-        assert first.when("lost") is None, "a clean stop is no loss"
+        assert first.when("lost") is None, "a clean stop is not a loss"
         second.elector.release()
 
 

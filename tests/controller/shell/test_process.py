@@ -239,7 +239,7 @@ def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goe
             for name in sorted(items)
         ]
 
-    real.until("two at work, three in line", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2), (0, 3)])
+    real.until("two running, three in line", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2), (0, 3)])
     control_plane.kubectl("delete", "treq", requests[0]["metadata"]["name"], "-n", namespace)
     real.until(
         "the next starts, and the others move up", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2)], 30

@@ -94,7 +94,7 @@ def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
         reader = ProgressReader(server.api(), cache, changed.append, rate=25)
         for _ in range(3):
             reader.read(("a", "p1"))
-        assert changed == [("a", "r1"), ("a", "r1")], "the same again is no news"
+        assert changed == [("a", "r1"), ("a", "r1")], "the same again is not news"
         assert {uid: progress.done for uid, progress in reader.known.items()} == {"u1": 2}
         assert [(call.path, call.query.get("container")) for call in server.asked] == [
             ("/api/v1/namespaces/a/pods/p1/log", "stage")

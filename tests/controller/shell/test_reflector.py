@@ -55,7 +55,7 @@ class Cluster:
 
 
 class Watched:
-    """A reflector under way, what it told and what it counted."""
+    """A running reflector, the changes that it reported and what it counted."""
 
     def __init__(self, server: Any, clock: Clock = FAST) -> None:
         self.cache = Cache(trim_job, {"owner": owner_uids})
@@ -145,7 +145,7 @@ FAILURES = {
     "a cut at once": (cut_at_once, "unreachable"),
     "silence": (silent, "unreachable"),
     "half a line of JSON": (half_a_line, "unreachable"),
-    "a line that is no JSON": (no_json, "unreachable"),
+    "a line that is not JSON": (no_json, "unreachable"),
 }
 
 
@@ -182,7 +182,7 @@ def test_an_event_that_was_cut_is_asked_for_again_from_the_last_version_seen(sta
         started.append(seen)
         until(lambda: (None, "two@101") in seen.changes and ("two@101", "two@102") in seen.changes)
         assert [call.query.get("resourceVersion") for call in server.asked][:3] == [None, "100", "101"]
-        assert seen.lists == 1, "a cut is no reason to list again"
+        assert seen.lists == 1, "a cut is not a reason to list again"
 
 
 def test_a_bookmark_moves_the_version_that_the_next_watch_begins_at(started: list[Watched]) -> None:

@@ -79,7 +79,7 @@ def test_a_place_is_given_back_only_when_the_end_is_written() -> None:
     first, second = request("first", 1), request("second", 2)
     assert [place(turns, item) for item in (first, second)] == [0, 1]
     decision, came = turns.decide(first, rests)
-    assert (came, place(turns, second)) == ([], 1), "the write of the end is under way"
+    assert (came, place(turns, second)) == ([], 1), "the end is still being written"
     assert turns.settle(first, decision) == [("a", "second")]
 
 
@@ -93,7 +93,7 @@ def test_one_that_wants_no_place_keeps_nobody_waiting_though_its_status_cannot_b
 
 
 def waits_for_gpu(turn: Turn) -> Decision:
-    """A request at work whose next stage needs a GPU."""
+    """A running request whose next stage needs a GPU."""
     reason = "Running" if turn.gpu else "WaitingForGPU"
     return Decision(
         Status(phase="Running" if turn.gpu else "Queued", reason=reason), at_work=True, gpu=turn.gpu
