@@ -21,8 +21,8 @@ def done(metrics=None, **more):
     return lambda cluster: cluster.complete(metrics, **more)
 
 
-def fails(**said):
-    return lambda cluster: cluster.fail(**said)
+def fails(**result):
+    return lambda cluster: cluster.fail(**result)
 
 
 def edit(**changes):
@@ -34,7 +34,7 @@ def sets(name, value):
 
 
 def stage_done(metrics=None, **more):
-    """The stage at work runs and ends well, and the controller sees it."""
+    """The current stage runs and ends well, and the controller sees it."""
     return [runs, look, done(metrics, **more), look]
 
 
@@ -77,11 +77,11 @@ def line(decision):
 def conditions(status):
     """Types of the conditions that are True, and with `!` those that are False."""
     marks = {"True": "", "False": "!"}
-    return [f"{marks[one.status]}{one.type}" for one in status.conditions if one.status in marks]
+    return [f"{marks[entry.status]}{entry.type}" for entry in status.conditions if entry.status in marks]
 
 
 def condition(status, kind):
-    return next(one for one in status.conditions if one.type == kind)
+    return next(entry for entry in status.conditions if entry.type == kind)
 
 
 def _short(job):

@@ -125,9 +125,9 @@ class Cluster:
         job = copy.deepcopy(self.kept["job"].get(name))
         if job is None or (uid is not None and job["metadata"]["uid"] != uid):
             return
-        mine = [pod for pod in self.pods() if _owner(pod) == job["metadata"]["uid"]]
-        alive = [pod for pod in mine if pod["status"]["phase"] in ("Pending", "Running")]
-        for pod in mine:
+        job_pods = [pod for pod in self.pods() if _owner(pod) == job["metadata"]["uid"]]
+        alive = [pod for pod in job_pods if pod["status"]["phase"] in ("Pending", "Running")]
+        for pod in job_pods:
             if pod not in alive or pod["status"]["phase"] == "Pending":
                 self.drop("pod", pod["metadata"]["name"])
             elif "deletionTimestamp" not in pod["metadata"]:
@@ -215,8 +215,8 @@ class Cluster:
         self.put("pod", pod)
         owner = next((job for job in self.jobs() if job["metadata"]["uid"] == _owner(pod)), None)
         if owner is not None and "deletionTimestamp" in owner["metadata"]:
-            for mine in [mine for mine in self.pods() if _owner(mine) == owner["metadata"]["uid"]]:
-                self.drop("pod", mine["metadata"]["name"])
+            for each in [each for each in self.pods() if _owner(each) == owner["metadata"]["uid"]]:
+                self.drop("pod", each["metadata"]["name"])
             self.drop("job", owner["metadata"]["name"])
         elif "deletionTimestamp" in pod["metadata"]:
             self.drop("pod", pod["metadata"]["name"])
@@ -229,7 +229,7 @@ class Cluster:
             job["status"] |= {"succeeded": 1, "completionTime": rfc3339(self.now)}
         self.put("job", job)
 
-    def complete(self, metrics=None, done=None, said=True, **more):
+    def complete(self, metrics=None, done=None, reported=True, **more):
         """The live Job runs, if it does not yet, and its work is done."""
         job = self.live()
         if not any(
@@ -246,7 +246,7 @@ class Cluster:
             seconds=60.0,
             **more,
         )
-        self.ends(0, result.termination_message() if said else None)
+        self.ends(0, result.termination_message() if reported else None)
         self.condition("Complete", self.live())
 
     def fail(self, code=78, reason="BadRequest", message="it is wrong", remedy="fix it"):

@@ -20,7 +20,7 @@ GPU_LIMIT = sets("turn", Turn(gpu=False, gpu_why="the profile default has 8 of 8
 STEPS = {"done": 126, "total": 200, "unit": "steps", "eta": 120.0, "metrics": {"loss": 0.4121}}
 
 
-def told(**progress):
+def progresses(**progress):
     """The pod that runs says how far it is."""
 
     def step(cluster):
@@ -61,7 +61,7 @@ def is_deleted(cluster):
 ENV = {"stages.train.env": {"LD_PRELOAD": "/tmp/x.so"}}
 GATE = {"evaluation.gate": {"leastGain": 0.5}}
 GENERATED = [look, runs, look, later(60), done({"rows": 128.0}), look]
-TRAINS = [GENERATED, runs, look, later(60), told(**STEPS), look]
+TRAINS = [GENERATED, runs, look, later(60), progresses(**STEPS), look]
 TRAINED = [TRAINS, later(60), done({"loss": 0.4121}), look]
 ALL = [
     TRAINED,
@@ -92,7 +92,7 @@ STATES = {
         "Current",
         "Progressing",
         {},
-        [look, runs, look, later(60), told(done=42, total=100, unit="rows", eta=90.0), look],
+        [look, runs, look, later(60), progresses(done=42, total=100, unit="rows", eta=90.0), look],
     ),
     "running-train": ("training", "Current", "Progressing", {}, TRAINS),
     "running-again": (

@@ -4,7 +4,7 @@
 
 Two replicas with leader election; the requests are applied by five users at once, one per namespace. Counted
 are the calls of the replica that leads, as its own metrics tell them. Needs the binaries of scripts/parts.sh.
-Prints the results and writes them to results.md beside this file; exits with 1 if anything is not as it
+Prints the results and writes them to results.md next to this file; exits with 1 if anything is not as it
 should be.
 """
 

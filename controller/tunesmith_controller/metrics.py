@@ -11,6 +11,7 @@ import tunesmith
 from tunesmith.wire import PLURAL
 from tunesmith_controller.cache import Cache
 from tunesmith_controller.decide.model import Decision, Object
+from tunesmith_controller.decide.objects import profile_of
 
 _RECONCILE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _QUEUE_SECONDS = (0.001, 0.01, 0.1, 1, 5, 10, 30, 60, 300)
@@ -132,5 +133,5 @@ class _Caches(Collector):
         yield requests
 
     def _profile(self, request: Object) -> str:
-        name = str(request.get("spec", {}).get("profile") or "default")
+        name = profile_of(request)
         return name if name in self._profiles else "unknown"

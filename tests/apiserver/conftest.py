@@ -15,7 +15,7 @@ from tunesmith.wire import GROUP, PLURAL, VERSION
 
 __all__ = ["control_plane"]
 
-# What it says beside the faults: that rules come after fields, and a second time that a number is no whole
+# What it says in addition: that rules come after fields, and a second time that a number is not a whole
 # one.
 _BESIDE = re.compile(r"some validation rules were not checked|Checked value must be of type integer")
 

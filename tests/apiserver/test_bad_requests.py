@@ -44,7 +44,7 @@ BAD = {  # changes of the spec -> path, kind
         "spec.model.tokenSecret.namespace",
         "unknown",
     ),
-    "a stage that is none": ({"stages": {"trian": {}}}, "spec.stages.trian", "unknown"),
+    "an unknown stage": ({"stages": {"trian": {}}}, "spec.stages.trian", "unknown"),
     "a part that is a list": ({"training": [1]}, "spec.training", "type"),
     "a list that is a string": (
         {"training.loraTargetModules": "q_proj"},
@@ -73,11 +73,11 @@ BAD = {  # changes of the spec -> path, kind
     "a test split of everything": ({"data.split": {"test": 0.95}}, "spec.data.split.test", "range"),
     "retries without end": ({"stages.train": {"retries": 101}}, "spec.stages.train.retries", "range"),
     "a time before the end": ({"ttlSecondsAfterFinished": -1}, "spec.ttlSecondsAfterFinished", "range"),
-    "an optimizer that is none": ({"training.optim": "adamw"}, "spec.training.optim", "choice"),
-    "a preset that is none": ({"data.preset": "orignal"}, "spec.data.preset", "choice"),
-    "a device that is none": ({"training.device": "gpu"}, "spec.training.device", "choice"),
-    "a tracker that is none": ({"training.reportTo": ["all"]}, "spec.training.reportTo[0]", "choice"),
-    "a stage to rerun that is none": (
+    "an unknown optimizer": ({"training.optim": "adamw"}, "spec.training.optim", "choice"),
+    "an unknown preset": ({"data.preset": "orignal"}, "spec.data.preset", "choice"),
+    "an unknown device": ({"training.device": "gpu"}, "spec.training.device", "choice"),
+    "an unknown tracker": ({"training.reportTo": ["all"]}, "spec.training.reportTo[0]", "choice"),
+    "an unknown stage to rerun": (
         {"rerun": {"from": "training", "id": "1"}},
         "spec.rerun.from",
         "choice",
@@ -107,7 +107,7 @@ BAD = {  # changes of the spec -> path, kind
         "spec.stages.evaluate.tolerations",
         "rule",
     ),
-    "an endpoint that is no URL": (
+    "an endpoint that is not a URL": (
         {"data.teacher": {"baseURL": "localhost:80"}},
         "spec.data.teacher.baseURL",
         "pattern",
@@ -122,8 +122,8 @@ BAD = {  # changes of the spec -> path, kind
         "spec.data.teacher.baseURL",
         "pattern",
     ),
-    "an output that is no URL": ({"output": "models/x"}, "spec.output", "pattern"),
-    "a quantity that is none": (
+    "an output that is not a URL": ({"output": "models/x"}, "spec.output", "pattern"),
+    "a quantity that is not one": (
         {"stages.train": {"resources": {"limits": {"memory": "lots"}}}},
         "spec.stages.train.resources.limits.memory",
         "pattern",
@@ -219,13 +219,13 @@ def test_both_refuse_a_name(name, server):
 @pytest.mark.parametrize("field", ["data.teacher.secret", "model.tokenSecret"])
 def test_both_refuse_a_secret_of_another_namespace_in_the_same_words(field, server):
     bad = document({field: {"name": "team-b/keys"}})
-    said = (
+    text = (
         "names a Secret of another namespace; give only the name of a Secret in the request's own namespace"
     )
     theirs, ours = server.faults(bad), problems(bad)
     assert {fault.path for fault in theirs} == {problem.path for problem in ours} == {f"spec.{field}.name"}
-    assert any(said in fault.says for fault in theirs)
-    assert any(said in str(problem) for problem in ours)
+    assert any(text in fault.says for fault in theirs)
+    assert any(text in str(problem) for problem in ours)
 
 
 def test_both_say_everything_at_once(server):

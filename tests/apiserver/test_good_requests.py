@@ -166,14 +166,14 @@ def test_every_bound_is_met_and_passed_by_one_alike(server):
                 part = part.setdefault(step, {})
             part[path[-1]] = value
             document = {**LEAST, "spec": spec}
-            said = {".".join(("spec", *path))}
-            theirs = {fault.path for fault in server.faults(document)} & said
+            paths = {".".join(("spec", *path))}
+            theirs = {fault.path for fault in server.faults(document)} & paths
             try:
                 parse(document)
                 ours = set()
             except BadRequest as error:
-                ours = {problem.path for problem in error.problems} & said
-            assert (theirs, ours) == ((set(), set()) if good else (said, said)), (path, value)
+                ours = {problem.path for problem in error.problems} & paths
+            assert (theirs, ours) == ((set(), set()) if good else (paths, paths)), (path, value)
             seen += 1
     assert seen > 150
 

@@ -163,8 +163,8 @@ def test_an_edit_of_the_status_moves_no_generation_and_an_edit_of_the_spec_does(
 
 def test_the_same_file_applied_twice_changes_nothing(server):
     text = json.dumps(document({"training.learningRate": 2e-4, "data.seeds": ["why?"]}, name="twice"))
-    for said in ("created", "unchanged"):
-        assert said in server.plane.kubectl("apply", "-n", server.namespace, "-f", "-", stdin=text).stdout
+    for outcome in ("created", "unchanged"):
+        assert outcome in server.plane.kubectl("apply", "-n", server.namespace, "-f", "-", stdin=text).stdout
     assert server.plane.kubectl("diff", "-n", server.namespace, "-f", "-", stdin=text).stdout == ""
 
 

@@ -18,7 +18,7 @@ from tunesmith.errors import (
     TunesmithError,
     Usage,
 )
-from tunesmith.events import TERMINATION_MESSAGE_BYTES, Progress, Result, parse
+from tunesmith.events import TERMINATION_MESSAGE_BYTES, Progress, Result, parse, result_in
 
 
 def test_progress_reads_back():
@@ -79,6 +79,16 @@ CODES = {
 )
 def test_exit_codes(error, code):
     assert error("x").exit_code == code
+
+
+def test_the_last_result_of_an_output_counts():
+    first = Result(stage="train", key="k", exit_code=75)
+    last = Result(stage="train", key="k", message="a line\u2028that JSON does not break")
+    output = f"starting\n{first.line()}\n  {last.line()}\r\nTraceback (most recent call last):\n"
+    assert result_in(output) == last
+    assert result_in(last.termination_message()) == last
+    assert result_in("") is None
+    assert result_in(last.line()[:-1]) is None
 
 
 def test_final_codes_are_those_that_nothing_retries_by_itself():

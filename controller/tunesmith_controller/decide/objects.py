@@ -131,6 +131,11 @@ def read_status(request: Object) -> Status:
     return Status()
 
 
+def profile_of(request: Object) -> str:
+    """The profile that a request names, or the built-in one."""
+    return str((request.get("spec") or {}).get("profile") or "default")
+
+
 # Jobs.
 
 

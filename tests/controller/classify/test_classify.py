@@ -1,4 +1,4 @@
-"""What is said of a Job that fails or does not get on.
+"""Why a Job fails or makes no progress.
 
 Inputs are statuses and events as Kubernetes writes them.
 """
@@ -19,7 +19,7 @@ POD = "riddles-train-0a1b2c3d-x7k2p"
 def job(*conditions, failed=0):
     status = {"startTime": "2026-11-23T12:00:00Z", "failed": failed}
     if conditions:
-        status["conditions"] = [{"status": "True", **one} for one in conditions]
+        status["conditions"] = [{"status": "True", **item} for item in conditions]
     return {
         "metadata": {"name": "riddles-train-0a1b2c3d", "namespace": "team", "uid": "job-1"},
         "status": status,
@@ -76,7 +76,7 @@ def ended(code, reason="Error", message="", name=POD, **more):
     return pod(name, "Succeeded" if code == 0 else "Failed", **state(terminated=terminated), **more)
 
 
-def said(code, reason, message, remedy=""):
+def reported(code, reason, message, remedy=""):
     return Result(
         stage="train", key="k", exit_code=code, reason=reason, message=message, remedy=remedy
     ).termination_message()
@@ -123,23 +123,24 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "bad data, by the stage itself": (
-        ended(65, message=said(65, "RowsTooLong", "no answer fits", "raise training.maxLength")),
+        ended(65, message=reported(65, "RowsTooLong", "no answer fits", "raise training.maxLength")),
         (),
         Finding("RowsTooLong", "no answer fits", "raise training.maxLength", POD, final=True),
     ),
     "a store that is away": (
-        ended(75, message=said(75, "StoreUnreachable", "s3://b: no answer", "check the endpoint")),
+        ended(75, message=reported(75, "StoreUnreachable", "s3://b: no answer", "check the endpoint")),
         (),
         Finding("StoreUnreachable", "s3://b: no answer", "check the endpoint", POD),
     ),
     "a result at the end of a log, as the kubelet falls back to it": (
-        ended(77, message="starting\n" + said(77, "StoreRefused", "s3://b: denied") + "\n"),
+        ended(77, message="starting\n" + reported(77, "StoreRefused", "s3://b: denied") + "\n"),
         (),
         Finding("StoreRefused", "s3://b: denied", "", POD, final=True),
     ),
     "no GPU in the pod": (
         ended(
-            75, message=said(75, "NoGPU", "training.device is cuda, and no GPU is visible", "run elsewhere")
+            75,
+            message=reported(75, "NoGPU", "training.device is cuda, and no GPU is visible", "run elsewhere"),
         ),
         (),
         Finding(
@@ -151,7 +152,7 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         ),
     ),
     "a GPU that the driver does not show": (
-        ended(75, message=said(75, "NoGPU", "no GPU is visible"), limits={"nvidia.com/gpu": "1"}),
+        ended(75, message=reported(75, "NoGPU", "no GPU is visible"), limits={"nvidia.com/gpu": "1"}),
         (),
         Finding(
             "NoGPU",
@@ -531,18 +532,18 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
     "just made": (pod(node=""), (), None),
     "being made": (pod(**waiting("ContainerCreating")), (Event("Pulling", "…"),), None),
     "running": (pod(phase="Running", **state(running={"startedAt": "2026-11-23T12:00:05Z"})), (), None),
-    "done": (ended(0, "Completed", said(0, "Done", "done")), (), None),
+    "done": (ended(0, "Completed", reported(0, "Done", "done")), (), None),
     "told to stop, and stopped": (
-        ended(143, message=said(143, "Stopped", "train was told to stop")),
+        ended(143, message=reported(143, "Stopped", "train was told to stop")),
         (),
         None,
     ),
 }
 
 
-@pytest.mark.parametrize(("one", "events", "expected"), PODS.values(), ids=PODS)
-def test_a_pod_that_does_not_get_on_says_why_and_what_to_do(one, events, expected):
-    assert classify(job(), [one], {one["metadata"]["uid"]: events}, NOW, stage="train") == expected
+@pytest.mark.parametrize(("item", "events", "expected"), PODS.values(), ids=PODS)
+def test_a_pod_that_does_not_get_on_says_why_and_what_to_do(item, events, expected):
+    assert classify(job(), [item], {item["metadata"]["uid"]: events}, NOW, stage="train") == expected
 
 
 JOBS = {  # events of a Job without a pod -> reason, message, remedy
@@ -642,7 +643,7 @@ HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the me
     "between two tries the last failure is told": (
         job(failed=1),
         [
-            ended(75, message=said(75, "StoreBusy", "slow down"), name="a"),
+            ended(75, message=reported(75, "StoreBusy", "slow down"), name="a"),
             pod("b", node="", created="2026-11-23T12:10:00Z"),
         ],
         ("StoreBusy", False, "slow down"),
@@ -650,7 +651,7 @@ HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the me
     "what keeps the next pod from starting goes first": (
         job(failed=1),
         [
-            ended(75, message=said(75, "StoreBusy", "slow down"), name="a"),
+            ended(75, message=reported(75, "StoreBusy", "slow down"), name="a"),
             pod(
                 "b",
                 created="2026-11-23T12:10:00Z",
@@ -663,18 +664,20 @@ HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the me
         gave_up(),
         [
             ended(1, name="a"),
-            ended(75, message=said(75, "StoreBusy", "slow down"), name="b", created="2026-11-23T12:10:00Z"),
+            ended(
+                75, message=reported(75, "StoreBusy", "slow down"), name="b", created="2026-11-23T12:10:00Z"
+            ),
         ],
         ("StoreBusy", True, "slow down (the last of 4 failed tries)"),
     ),
     "one without retries": (
         gave_up(1),
-        [ended(75, message=said(75, "StoreBusy", "slow down"))],
+        [ended(75, message=reported(75, "StoreBusy", "slow down"))],
         ("StoreBusy", True, "slow down"),
     ),
     "bad data": (
         failed_at_once(),
-        [ended(78, message=said(78, "BadRequest", "two problems"))],
+        [ended(78, message=reported(78, "BadRequest", "two problems"))],
         ("BadRequest", True, "two problems"),
     ),
     "a Job without pods": (
@@ -700,9 +703,9 @@ HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the me
 }
 
 
-@pytest.mark.parametrize(("one", "pods", "expected"), HISTORY.values(), ids=HISTORY)
-def test_several_tries_are_told_as_one_cause(one, pods, expected):
-    finding = classify(one, pods, {}, NOW, stage="train")
+@pytest.mark.parametrize(("item", "pods", "expected"), HISTORY.values(), ids=HISTORY)
+def test_several_tries_are_told_as_one_cause(item, pods, expected):
+    finding = classify(item, pods, {}, NOW, stage="train")
     assert (finding.reason, finding.final) == expected[:2]
     assert expected[2] in finding.message
 
@@ -717,7 +720,7 @@ def test_a_complete_job_has_no_cause_whatever_its_pods_went_through():
 @pytest.mark.parametrize("code", [code for code in ExitCode if code.final])
 def test_a_final_exit_code_is_final_before_the_job_says_so(code):
     finding = classify(
-        job(), [ended(int(code), message=said(int(code), "Why", "what"))], {}, NOW, stage="train"
+        job(), [ended(int(code), message=reported(int(code), "Why", "what"))], {}, NOW, stage="train"
     )
     assert finding == Finding("Why", "what", "", POD, final=True)
 

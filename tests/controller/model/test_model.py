@@ -91,7 +91,7 @@ class Anything(RuleBasedStateMachine):
     def all_goes_well(self, who):
         """What runs ends well, one replica hears everything and acts, a pod runs: so a request can end."""
         for pod in self._pods("Running")[:1]:
-            self._pod_succeeds(pod, said=True)
+            self._pod_succeeds(pod, reported=True)
         self._jobs_complete()
         for _ in range(2):
             self.leaders[who].deliver_all()
@@ -147,9 +147,9 @@ class Anything(RuleBasedStateMachine):
 
     def _pods_run(self):
         for job in self._jobs():
-            mine = objects.pods_of(job["metadata"]["name"], self.truth.pods())
-            done = any(pod["status"]["phase"] == "Succeeded" for pod in mine)
-            if not objects.terminating(job) and not done and not objects.running_now(mine):
+            pods = objects.pods_of(job["metadata"]["name"], self.truth.pods())
+            done = any(pod["status"]["phase"] == "Succeeded" for pod in pods)
+            if not objects.terminating(job) and not done and not objects.running_now(pods):
                 self.truth.run(job)
 
     def _a_pod_waits(self):
@@ -159,21 +159,21 @@ class Anything(RuleBasedStateMachine):
             ):
                 self.truth.add_pod(job)
 
-    def _pod_succeeds(self, pod, *, said):
+    def _pod_succeeds(self, pod, *, reported):
         stage, key = stage_key(pod)
-        self.truth.ends_pod(pod, 0, Result(stage=stage, key=key).termination_message() if said else None)
+        self.truth.ends_pod(pod, 0, Result(stage=stage, key=key).termination_message() if reported else None)
 
     def _jobs_complete(self):
         for job in self._jobs():
-            mine = objects.pods_of(job["metadata"]["name"], self.truth.pods())
-            if any(pod["status"]["phase"] == "Succeeded" for pod in mine):
+            pods = objects.pods_of(job["metadata"]["name"], self.truth.pods())
+            if any(pod["status"]["phase"] == "Succeeded" for pod in pods):
                 self.truth.condition("Complete", job)
                 self.truth.succeeded.add((job["metadata"]["ownerReferences"][0]["uid"], *stage_key(job)))
 
     def _an_ended_job_vanishes(self):
         recorded = {
-            (one["stage"], one["key"])
-            for one in (self.truth.request or {}).get("status", {}).get("finished", ())
+            (entry["stage"], entry["key"])
+            for entry in (self.truth.request or {}).get("status", {}).get("finished", ())
         }
         for job in self._jobs(ended=True)[:1]:
             if objects.failed(job) or stage_key(job) in recorded:
@@ -185,11 +185,11 @@ class Anything(RuleBasedStateMachine):
 
     def _a_pod_succeeds(self):
         for pod in self._pods("Running")[:1]:
-            self._pod_succeeds(pod, said=True)
+            self._pod_succeeds(pod, reported=True)
 
     def _a_pod_succeeds_and_cannot_say_so(self):
         for pod in self._pods("Running")[:1]:
-            self._pod_succeeds(pod, said=False)
+            self._pod_succeeds(pod, reported=False)
 
     def _time_passes(self):
         self.truth.later(45)
@@ -218,12 +218,12 @@ class Anything(RuleBasedStateMachine):
         self._lands()
         pod = self._pods("Running")[0]
         stage, key = stage_key(pod)
-        said = (
+        reported = (
             Result(stage=stage, key=key, exit_code=code, reason="Said", message="so").termination_message()
             if code in (65, 78)
             else None
         )
-        job = self.truth.ends_pod(pod, code, said)
+        job = self.truth.ends_pod(pod, code, reported)
         if code in (65, 78) and job is not None and job["metadata"]["name"] in self.truth.kept["job"]:
             self.truth.condition(
                 "Failed",
@@ -288,7 +288,7 @@ class Anything(RuleBasedStateMachine):
                     self.truth.ends_pod(pod, 143, None)
             self._pods_run()
             for pod in self._pods("Running"):
-                self._pod_succeeds(pod, said=True)
+                self._pod_succeeds(pod, reported=True)
             self._jobs_complete()
         assert status["phase"] == "Succeeded", (
             f"left alone, it stays {status['phase']}: {status.get('message')}"

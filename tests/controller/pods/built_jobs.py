@@ -19,7 +19,7 @@ REQUEST = {
 }
 
 
-def held(spec=None, profile=None, name="riddles-snapshot-00000000"):
+def snapshot_map(spec=None, profile=None, name="riddles-snapshot-00000000"):
     """The snapshot of a request with these changes under a profile with these values."""
     values = Profile.model_validate_json(json.dumps(PROFILE | dict(profile or {})))
     snapshot = plan.snapshot(parse(document(spec)), run="riddles-01234567", profile=values)
@@ -28,7 +28,7 @@ def held(spec=None, profile=None, name="riddles-snapshot-00000000"):
 
 def build(stage="train", spec=None, profile=None, attempt=1, **options):
     """The Job of a stage: `build("train", {"training.device": "cuda"}, {"env": {...}})`."""
-    return build_job(REQUEST, stage, attempt, held(spec, profile), version="1.2.3", **options)
+    return build_job(REQUEST, stage, attempt, snapshot_map(spec, profile), version="1.2.3", **options)
 
 
 def pod_of(built):

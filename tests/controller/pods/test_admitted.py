@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.controller.pods.built_jobs import REQUEST, held
+from tests.controller.pods.built_jobs import REQUEST, snapshot_map
 from tests.controller.pods.test_job import EVERYTHING, OUTPUT, PLACED
 from tunesmith.stages import ORDER
 from tunesmith_controller.decide.pods import build_job
@@ -43,7 +43,7 @@ def namespace(control_plane):
 def test_the_job_of_every_stage_is_taken_as_it_is_and_its_pod_let_in(control_plane, namespace, spec, profile):
     owner = {"metadata": REQUEST["metadata"] | {"namespace": namespace}}
     jobs = {
-        stage: build_job(owner, stage, 2 if profile else 1, held(spec, profile), version="1.2.3")
+        stage: build_job(owner, stage, 2 if profile else 1, snapshot_map(spec, profile), version="1.2.3")
         for stage in ORDER
     }
     for job in jobs.values():
@@ -67,7 +67,11 @@ def test_the_job_of_every_stage_is_taken_as_it_is_and_its_pod_let_in(control_pla
 
 def test_the_namespace_refuses_what_is_not_restricted(control_plane, namespace):
     job = build_job(
-        {"metadata": REQUEST["metadata"] | {"namespace": namespace}}, "merge", 9, held(), version="1.2.3"
+        {"metadata": REQUEST["metadata"] | {"namespace": namespace}},
+        "merge",
+        9,
+        snapshot_map(),
+        version="1.2.3",
     )
     pod = {
         "apiVersion": "v1",
@@ -97,8 +101,8 @@ def _lost(sent, kept, path="spec"):
             if value not in ({}, [], "", False):
                 yield from _lost(value, (kept or {}).get(name), f"{path}.{name}")
     elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
-        for number, (one, other) in enumerate(zip(sent, kept, strict=True)):
-            yield from _lost(one, other, f"{path}[{number}]")
+        for number, (given, other) in enumerate(zip(sent, kept, strict=True)):
+            yield from _lost(given, other, f"{path}[{number}]")
     elif sent != kept:
         yield path, sent, kept
 

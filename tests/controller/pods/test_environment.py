@@ -30,7 +30,7 @@ CA = "/etc/tunesmith-ca/ca.crt"
 OWN_URL = {"data.teacher.baseURL": "https://mine.example/v1"}
 RATE = {"TUNESMITH_TEACHER_RATE_FILE": "/etc/tunesmith-pod/teacher-requests-per-minute"}
 
-CASES = {  # stage, spec, profile -> variables beside the built-in ones
+CASES = {  # stage, spec, profile -> variables in addition to the built-in ones
     "the least": ("train", {}, {}, {}),
     "a store with keys": (
         "merge",

@@ -3,7 +3,7 @@
 import kubernetes_validate
 import pytest
 
-from tests.controller.pods.built_jobs import REQUEST, container_of, held, pod_of
+from tests.controller.pods.built_jobs import REQUEST, container_of, pod_of, snapshot_map
 from tunesmith.errors import ExitCode
 from tunesmith.stages import ORDER
 from tunesmith.wire import TEACHER_RATE
@@ -135,7 +135,7 @@ def test_job_and_pod_carry_the_labels_that_they_are_found_by(job):
         "app.kubernetes.io/managed-by": "tunesmith",
         "tunesmith.dev/request": "riddles",
         "tunesmith.dev/stage": "merge",
-        "tunesmith.dev/key": held({"queueName": "gpus"}).snapshot.key("merge"),
+        "tunesmith.dev/key": snapshot_map({"queueName": "gpus"}).snapshot.key("merge"),
         "tunesmith.dev/attempt": "3",
         "tunesmith.dev/profile": "default",
     }
@@ -287,8 +287,8 @@ EDITS = {
 
 @pytest.mark.parametrize(("stage", "spec", "profile", "other"), EDITS.values(), ids=EDITS)
 def test_an_edit_concerns_a_job_if_its_pod_or_stage_would_notice(stage, spec, profile, other):
-    before = build_job(REQUEST, stage, 1, held(BASE), version="1.2.3")
-    edited = held(BASE | spec, profile, name="riddles-snapshot-11111111")
+    before = build_job(REQUEST, stage, 1, snapshot_map(BASE), version="1.2.3")
+    edited = snapshot_map(BASE | spec, profile, name="riddles-snapshot-11111111")
     after = build_job(REQUEST, stage, 2, edited, teacher_rate=60, version="1.2.4")
     assert template_hash(before), "there is nothing to compare"
     assert (template_hash(before) != template_hash(after)) is other

@@ -179,7 +179,7 @@ def test_each_stage_mounts_what_it_needs_and_every_volume_is_mounted(job, stage,
     assert volumes["request"]["configMap"] == {
         "name": "riddles-snapshot-00000000",
         "items": [{"key": "request.json", "path": "request.json"}],
-    }, "the frozen profile is none of the stage's business"
+    }, "the stage does not need the frozen profile"
     assert volumes["ca"]["configMap"] == {
         "name": "corp-ca",
         "items": [{"key": "bundle.pem", "path": "ca.crt"}],

@@ -38,22 +38,22 @@ LIMITS = st.builds(
 
 
 def at_work(candidates):
-    return [one for one in candidates if one.at_work]
+    return [entry for entry in candidates if entry.at_work]
 
 
 def play(candidates, limits, draw_index, steps):
     """Requests start when they may and end, in any order; yields the candidates after each step."""
     for step in range(steps):
         answer = turns(candidates, {"default": limits})
-        ready = [one for one in candidates if not one.at_work and not answer[one.uid].place]
+        ready = [entry for entry in candidates if not entry.at_work and not answer[entry.uid].place]
         ends = draw_index(step, 2) == 0 and at_work(candidates)
         if ends:
             gone = ends[draw_index(step, len(ends))]
-            candidates = [one for one in candidates if one.uid != gone.uid]
+            candidates = [entry for entry in candidates if entry.uid != gone.uid]
         elif ready:
             next_one = ready[draw_index(step, len(ready))]
             candidates = [
-                replace(one, at_work=True) if one.uid == next_one.uid else one for one in candidates
+                replace(entry, at_work=True) if entry.uid == next_one.uid else entry for entry in candidates
             ]
         yield candidates, answer
 
@@ -63,17 +63,17 @@ def play(candidates, limits, draw_index, steps):
 def test_the_limits_are_never_passed_and_no_place_stays_empty(candidates, limits, choices):
     for now, _ in play(candidates, limits, lambda step, among: choices[step] % among, len(choices)):
         busy = at_work(now)
-        counts = Counter(one.namespace for one in busy)
+        counts = Counter(entry.namespace for entry in busy)
         assert not limits.requests or len(busy) <= limits.requests
         assert not limits.requests_per_namespace or all(
             count <= limits.requests_per_namespace for count in counts.values()
         )
         answer = turns(now, {"default": limits})
-        for one in now:
-            if not one.at_work and answer[one.uid].place:
+        for entry in now:
+            if not entry.at_work and answer[entry.uid].place:
                 admitted = [other for other in now if not other.at_work and not answer[other.uid].place]
                 total = len(busy) + len(admitted)
-                own = counts[one.namespace] + sum(other.namespace == one.namespace for other in admitted)
+                own = counts[entry.namespace] + sum(other.namespace == entry.namespace for other in admitted)
                 full = limits.requests and total >= limits.requests
                 assert full or (limits.requests_per_namespace and own >= limits.requests_per_namespace), (
                     "it waits for nothing"
@@ -83,12 +83,12 @@ def test_the_limits_are_never_passed_and_no_place_stays_empty(candidates, limits
 @settings(deadline=None, max_examples=150)
 @given(candidates=waiting(), limit=st.integers(1, 6))
 def test_no_namespace_is_more_than_one_turn_behind(candidates, limit):
-    """While a namespace waits, none has more than one more at work than it has."""
+    """While a namespace waits, no other runs more than one request more than it does."""
     answer = turns(candidates, {"default": Limits(requests=limit)})
-    counts = Counter(one.namespace for one in candidates if not answer[one.uid].place)
-    for one in candidates:
-        if answer[one.uid].place:
-            assert max(counts.values()) - counts[one.namespace] <= 1
+    counts = Counter(entry.namespace for entry in candidates if not answer[entry.uid].place)
+    for entry in candidates:
+        if answer[entry.uid].place:
+            assert max(counts.values()) - counts[entry.namespace] <= 1
 
 
 @settings(deadline=None, max_examples=100)
@@ -98,8 +98,8 @@ def test_places_are_numbered_through_and_the_oldest_of_a_namespace_is_first(cand
     places = sorted(turn.place for turn in answer.values() if turn.place)
     assert places == list(range(1, len(places) + 1))
     for namespace in NAMESPACES:
-        mine = [answer[one.uid].place for one in candidates if one.namespace == namespace]
-        assert mine == sorted(mine)
+        own_places = [answer[entry.uid].place for entry in candidates if entry.namespace == namespace]
+        assert own_places == sorted(own_places)
 
 
 @settings(deadline=None, max_examples=150)
@@ -116,19 +116,19 @@ def test_places_are_numbered_through_and_the_oldest_of_a_namespace_is_first(cand
         ),
         min_size=1,
         max_size=10,
-        unique_by=lambda one: one.uid,
+        unique_by=lambda entry: entry.uid,
     ),
     gpu=st.integers(1, 4),
 )
 def test_free_gpus_go_to_those_who_wait_and_to_no_more_than_there_are(candidates, gpu):
     answer = turns(candidates, {"default": Limits(gpuJobs=gpu)})
-    holders = [one for one in candidates if one.gpu]
-    chosen = [one for one in candidates if one.waits_for_gpu and answer[one.uid].gpu]
-    waiters = [one for one in candidates if one.waits_for_gpu]
+    holders = [entry for entry in candidates if entry.gpu]
+    chosen = [entry for entry in candidates if entry.waits_for_gpu and answer[entry.uid].gpu]
+    waiters = [entry for entry in candidates if entry.waits_for_gpu]
     assert len(chosen) == min(len(waiters), max(0, gpu - len(holders)))
     spare = gpu - len(holders) - len(chosen)
-    others = [one for one in candidates if not one.gpu and not one.waits_for_gpu]
-    assert all(answer[one.uid].gpu == (spare > 0) for one in others)
+    others = [entry for entry in candidates if not entry.gpu and not entry.waits_for_gpu]
+    assert all(answer[entry.uid].gpu == (spare > 0) for entry in others)
 
 
 WORDS = {
@@ -154,7 +154,7 @@ WORDS = {
         "uid-003",
         Turn(),
     ),
-    "who is at work keeps its place though the limit was lowered": (
+    "a running request keeps its place though the limit was lowered": (
         [candidate(1, at_work=True), candidate(2, at_work=True)],
         Limits(requests=1),
         "uid-002",
@@ -203,6 +203,6 @@ def test_profiles_do_not_hold_each_other():
 
 def test_a_thousand_requests_are_sorted_in_a_moment():
     many = [candidate(number % 60, f"team-{number % 5}") for number in range(1000)]
-    many = [replace(one, uid=f"uid-{number}") for number, one in enumerate(many)]
+    many = [replace(entry, uid=f"uid-{number}") for number, entry in enumerate(many)]
     answer = turns(many, {"default": Limits(requests=100)})
     assert sum(not turn.place for turn in answer.values()) == 100

@@ -1,4 +1,4 @@
-"""Requests that cannot run, or not yet: what is said, and that nothing is made. Judged anew at each look."""
+"""Requests that cannot run, or not yet: their status says why, and nothing is created."""
 
 import json
 
@@ -88,7 +88,7 @@ def test_a_request_that_cannot_run_is_refused_by_name(spec, settings, reason, te
         False,
         1,
     )
-    assert decision.requeue_after, "what is mended outside must be seen"
+    assert decision.requeue_after, "a fix outside must be seen"
     assert [(note.type, note.reason) for note in decision.notes] == [("Warning", reason)]
 
 
@@ -191,12 +191,12 @@ REFERENCES = {
 }
 
 
-@pytest.mark.parametrize(("spec", "others", "said", "jobs"), REFERENCES.values(), ids=REFERENCES)
-def test_another_request_is_waited_for(spec, others, said, jobs):
+@pytest.mark.parametrize(("spec", "others", "expected", "jobs"), REFERENCES.values(), ids=REFERENCES)
+def test_another_request_is_waited_for(spec, others, expected, jobs):
     _, decision = play([sets("others", others), look], spec=spec)
-    assert (line(decision), made(decision)) == (said, jobs)
+    assert (line(decision), made(decision)) == (expected, jobs)
     assert bool(decision.requeue_after) != bool(jobs)
-    assert not conditions(decision.status).count("Stalled"), "the other one may still be mended"
+    assert not conditions(decision.status).count("Stalled"), "the other one may still be fixed"
 
 
 def test_the_key_depends_on_the_run_that_is_taken():
@@ -363,7 +363,7 @@ def test_what_is_not_allowed_any_more_is_not_allowed_to_an_old_request(left):
     allow = Allow(endpoints=("https://*.example/*",))
     cluster, _ = play([look, runs, look], settings=config(default=profile(allow=allow)))
     cluster.config = config(**left)
-    assert cluster.look().status.phase == "Running", "what was accepted goes on"
+    assert cluster.look().status.phase == "Running", "what was accepted keeps running"
     cluster.edit({"data": {"teacher": {"baseURL": "https://evil.example/v1", "secret": {"name": "mine"}}}})
     assert cluster.look().status.reason == "NotAllowed"
 
@@ -401,13 +401,13 @@ def test_a_snapshot_that_was_deleted_is_made_again_under_its_name():
 
 def test_a_snapshot_of_a_newer_controller_is_still_the_snapshot():
     cluster, before = play([look, runs, look])
-    held = cluster.kept["map"][cluster.request["status"]["snapshot"]]
+    config_map = cluster.kept["map"][cluster.request["status"]["snapshot"]]
     for file in ("request.json", "frozen.json"):
-        document = json.loads(held["data"][file])
+        document = json.loads(config_map["data"][file])
         part = document["spec"]["training"] if file == "request.json" else document["profile"]
         part["newField"] = {"of": "a newer release"}
         document["another"] = 1
-        held["data"][file] = json.dumps(document)
+        config_map["data"][file] = json.dumps(document)
     decision = cluster.look()
     assert (decision.status, decision.creates, decision.deletes) == (before.status, (), ())
 

@@ -1,4 +1,4 @@
-"""Which stage is at work, and which Job it gets: after what has happened, the last look decides.
+"""Which stage is current, and which Job it gets: after some steps, the last look decides.
 
 `look` also looks a second time.
 """
@@ -15,7 +15,7 @@ ALL = [ALL_BUT_EVALUATE, stage_done()]
 
 
 def unsaid(cluster):
-    cluster.complete(said=False)
+    cluster.complete(reported=False)
 
 
 def job_vanishes(cluster):
@@ -44,17 +44,17 @@ def pod_stops(cluster):
 
 def retried(cluster):
     """The Job's pod ends with 75 and the Job waits before the next one."""
-    said = Result(
+    reported = Result(
         stage="generate", key="", exit_code=75, reason="TeacherAway", message="the teacher does not answer"
     )
-    cluster.ends(75, said.termination_message())
+    cluster.ends(75, reported.termination_message())
 
 
 def pod_gives_up(cluster):
-    said = Result(
+    reported = Result(
         stage="generate", key="", exit_code=78, reason="BaseNotFound", message="there is no such model"
     )
-    cluster.ends(78, said.termination_message())
+    cluster.ends(78, reported.termination_message())
 
 
 def next_pod_waits(cluster):
@@ -423,7 +423,7 @@ CASES = {
             0,
         ),
     ),
-    "what was mended while the stage ran counts when it fails": (
+    "what was fixed while the stage ran counts when it fails": (
         [
             look,
             runs,
@@ -673,7 +673,7 @@ CASES = {
             0,
         ),
     ),
-    "a longer deadline goes on when the first pod is gone": (
+    "a longer deadline starts another pod when the first one is gone": (
         [
             edit(stages={"generate": {"activeDeadlineSeconds": 100}}),
             [look, runs, look, later(100), look],
@@ -687,7 +687,7 @@ CASES = {
             0,
         ),
     ),
-    "another request at work on the run is waited for": (
+    "another request that works on the run is waited for": (
         [sets("run_taken_by", "elder"), look],
         (
             "Pending RunTaken",

@@ -42,16 +42,16 @@ ENDS = ("Complete", "Failed", "Reconciling", "Stalled")
 
 
 def progress(stage="train", done=12, total=30, unit="steps", **more):
-    def told(cluster):
+    def step(cluster):
         uid = next(pod["metadata"]["uid"] for pod in cluster.pods() if pod["status"]["phase"] == "Running")
         cluster.progress = {uid: Progress(stage=stage, done=done, total=total, unit=unit, **more)}
 
-    return told
+    return step
 
 
 def test_of_a_running_stage_the_status_tells_progress_loss_and_when_it_ends():
-    told = progress(phase="train", eta=600, metrics={"loss": 1.2345, "tokensPerSecond": 50.0})
-    _, decision = play([look, stage_done(), runs, look, told, look])
+    progressed = progress(phase="train", eta=600, metrics={"loss": 1.2345, "tokensPerSecond": 50.0})
+    _, decision = play([look, stage_done(), runs, look, progressed, look])
     status = decision.status
     assert (status.stage, status.progress, status.percent, status.loss) == ("train", 40, "40%", "1.234")
     assert status.eta == rfc3339(START + timedelta(seconds=600))
@@ -166,7 +166,7 @@ def test_conditions(steps, expected):
     _, decision = play(steps)
     assert conditions(decision.status) == expected
     assert len(decision.status.conditions) == 10, "every type is there from the first write on"
-    assert {one.observed_generation for one in decision.status.conditions} == {
+    assert {entry.observed_generation for entry in decision.status.conditions} == {
         decision.status.observed_generation
     }
 
@@ -217,10 +217,10 @@ def test_with_a_gate_evaluate_that_the_store_holds_gets_a_job_to_tell_its_figure
 
 
 def test_a_failure_says_what_happened_in_which_pod_and_what_to_do():
-    said = fails(
+    failure = fails(
         code=66, reason="BaseNotFound", message="hf://org/model is not there", remedy="name another one"
     )
-    cluster, decision = play([look, runs, look, said, look])
+    cluster, decision = play([look, runs, look, failure, look])
     row = decision.status.stages[0]
     assert (row.reason, row.failures, row.failed_generation, row.pod) == (
         "BaseNotFound",
@@ -283,7 +283,7 @@ def test_what_the_api_server_refuses_is_said_and_tried_again():
     assert decision.requeue_after == 30.0
 
 
-# turn -> phase and reason, place, Jobs, counts as at work
+# turn -> phase and reason, place, Jobs, whether it counts as running
 TURNS = {
     "in the queue": (
         Turn(place=3, why="profile default has reached its limit (limits.requests: 2)"),
@@ -303,11 +303,11 @@ TURNS = {
 }
 
 
-@pytest.mark.parametrize(("turn", "said", "place", "jobs", "at_work"), TURNS.values(), ids=TURNS)
-def test_limits_hold_a_new_request(turn, said, place, jobs, at_work):
+@pytest.mark.parametrize(("turn", "expected", "place", "jobs", "at_work"), TURNS.values(), ids=TURNS)
+def test_limits_hold_a_new_request(turn, expected, place, jobs, at_work):
     _, decision = play([sets("turn", turn), look])
     assert (line(decision), decision.status.queue_place, made(decision), decision.at_work) == (
-        said,
+        expected,
         place,
         jobs,
         at_work,
@@ -503,13 +503,13 @@ def test_look_again(steps, seconds):
 
 def test_events_tell_the_life_of_a_request_once():
     cluster, _ = play([])
-    told = []
+    messages = []
     for step in [look, runs, look, done(), look, runs, look]:
         decision = step(cluster)
-        told += [note.message for note in decision.notes] if decision else []
+        messages += [note.message for note in decision.notes] if decision else []
     _, last = play(ALL)
     generate, train = cluster.request["status"]["stages"][:2]
-    assert told + [note.message for note in last.notes] == [
+    assert messages + [note.message for note in last.notes] == [
         f"generate runs in pod {generate['pod']}",
         f"train runs in pod {train['pod']}; generate is done: {generate['output']}",
         "all stages are done",
@@ -529,10 +529,10 @@ EVENTS = {
 }
 
 
-@pytest.mark.parametrize(("steps", "told"), EVENTS.values(), ids=EVENTS)
-def test_events(steps, told):
+@pytest.mark.parametrize(("steps", "expected"), EVENTS.values(), ids=EVENTS)
+def test_events(steps, expected):
     _, decision = play(steps)
-    assert [(note.type, note.reason) for note in decision.notes] == told
+    assert [(note.type, note.reason) for note in decision.notes] == expected
 
 
 def test_another_place_in_the_queue_is_no_event():

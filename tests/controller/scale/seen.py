@@ -35,7 +35,7 @@ class Start:
     made_good: float = float("inf")  # when no other namespace that waited was more than a turn behind
 
     def behind(self) -> int:
-        """How many more requests the namespace has at work than the last of the others: 1 is a turn."""
+        """How many more requests the namespace runs than the last of the others: 1 is a turn."""
         return max((self.own - count for count in self.others.values()), default=0)
 
 
@@ -47,7 +47,7 @@ class Seen:
     behind: Counter[int] = field(default_factory=Counter)
     longest_behind: float = 0.0  # seconds for which one was more than a turn behind
     most_jobs: int = 0  # live at once
-    most_requests: int = 0  # at work at once
+    most_requests: int = 0  # running at once
     succeeded_at: list[float] = field(default_factory=list)  # monotonic seconds
     judging: bool = False  # set it when all requests are there: before, who comes first is served first
     _starts: list[Start] = field(default_factory=list)  # that are to be made good

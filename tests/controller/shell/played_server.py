@@ -109,7 +109,7 @@ class PlayedServer:
         )
 
     def count(self, **query: str) -> int:
-        return sum(all(one.query.get(name) == value for name, value in query.items()) for one in self.asked)
+        return sum(all(call.query.get(name) == value for name, value in query.items()) for call in self.asked)
 
 
 @contextlib.contextmanager

@@ -108,7 +108,7 @@ def test_no_answer_in_time_is_unreachable_and_is_asked_once() -> None:
         api = server.api(observe=lambda *call: seen.append(call))
         with pytest.raises(Unreachable, match="get jobs: ReadTimeoutError"):
             api.send(Call("get", JOBS, "a", "x"), Timeout(1, 0.2))
-        assert len(server.asked) == 1, "whoever calls knows whether a repetition is right"
+        assert len(server.asked) == 1, "the caller knows whether to repeat it"
     assert seen == [("get", "jobs", "none")]
 
 

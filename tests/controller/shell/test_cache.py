@@ -25,13 +25,13 @@ def job(version: int, uid: str = "u1", owner: str = "r1") -> dict[str, Any]:
 
 
 def cache() -> tuple[Cache, list[tuple[str | None, str | None]]]:
-    made, told = Cache(trim_job, {"owner": owner_uids}), list[tuple[str | None, str | None]]()
+    made, changes = Cache(trim_job, {"owner": owner_uids}), list[tuple[str | None, str | None]]()
 
     def name(item: Any) -> str | None:
         return None if item is None else f"{item['metadata']['uid']}@{item['metadata']['resourceVersion']}"
 
-    made.changed = lambda before, after: told.append((name(before), name(after)))
-    return made, told
+    made.changed = lambda before, after: changes.append((name(before), name(after)))
+    return made, changes
 
 
 def version(kept: Cache) -> str | None:
@@ -40,7 +40,7 @@ def version(kept: Cache) -> str | None:
 
 
 def test_an_answer_is_kept_if_it_is_newer_and_tells_nobody() -> None:
-    kept, told = cache()
+    kept, changes = cache()
     kept.put(job(5))
     kept.put_answer(job(9))
     assert version(kept) == "9"
@@ -48,18 +48,18 @@ def test_an_answer_is_kept_if_it_is_newer_and_tells_nobody() -> None:
     assert version(kept) == "9", "10 > 9 as numbers, and an older answer changes nothing"
     kept.put_answer(job(10))
     assert version(kept) == "10"
-    assert told == [(None, "u1@5")]
+    assert changes == [(None, "u1@5")]
     kept.put(job(10))
-    assert told == [(None, "u1@5")], "the watch brings what we know already"
+    assert changes == [(None, "u1@5")], "the watch brings what we know already"
 
 
 def test_an_event_older_than_an_answer_does_not_undo_it_but_is_told() -> None:
-    kept, told = cache()
+    kept, changes = cache()
     kept.put_event(job(5))
     kept.put_answer(job(9))
     kept.put_event(job(7))
     assert version(kept) == "9", "else the next write would be a conflict"
-    assert told == [(None, "u1@5"), ("u1@9", "u1@9")], "what the answer brought was told to nobody"
+    assert changes == [(None, "u1@5"), ("u1@9", "u1@9")], "what the answer brought was told to nobody"
     kept.put(job(7))
     assert version(kept) == "7", "a list is right: the server may have been restored"
     kept.put_event(job(6, uid="u2"))
@@ -67,28 +67,28 @@ def test_an_event_older_than_an_answer_does_not_undo_it_but_is_told() -> None:
 
 
 def test_an_answer_that_may_be_news_is_told() -> None:
-    kept, told = cache()
+    kept, changes = cache()
     kept.put_answer(job(5), tell=True)
     kept.put_answer(job(5), tell=True)
-    assert told == [(None, "u1@5")]
+    assert changes == [(None, "u1@5")]
 
 
 def test_an_answer_that_comes_after_the_deletion_brings_nothing_back() -> None:
-    kept, told = cache()
+    kept, changes = cache()
     kept.put(job(5))
     kept.remove(job(6))
     kept.put_answer(job(5))
     assert version(kept) is None
-    assert told == [(None, "u1@5"), ("u1@5", None)]
+    assert changes == [(None, "u1@5"), ("u1@5", None)]
     kept.put_answer(job(8, uid="u2"))
     assert version(kept) == "8", "another one under the name is a new one"
 
 
 def test_one_that_was_made_again_unseen_is_told_as_gone_and_new() -> None:
-    kept, told = cache()
+    kept, changes = cache()
     kept.put(job(5))
     kept.put(job(8, uid="u2", owner="r2"))
-    assert told == [(None, "u1@5"), ("u1@5", None), (None, "u2@8")]
+    assert changes == [(None, "u1@5"), ("u1@5", None), (None, "u2@8")]
     assert kept.by("owner", "r1") == []
     assert [item["metadata"]["uid"] for item in kept.by("owner", "r2")] == ["u2"]
 

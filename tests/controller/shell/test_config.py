@@ -7,11 +7,11 @@ from tunesmith_controller.config import parse_config
 
 STORE = {"url": "s3://bucket"}
 WRONG = {
-    "a preset that is none": ({"data": {"preset": "nope"}}, "profiles.default.defaults.data.preset"),
-    "a part that is no mapping": ({"training": "fast"}, "profiles.default.defaults.training"),
+    "an unknown preset": ({"data": {"preset": "nope"}}, "profiles.default.defaults.data.preset"),
+    "a part that is not a mapping": ({"training": "fast"}, "profiles.default.defaults.training"),
     "a value of another type": ({"training": {"loraR": "eight"}}, "profiles.default.defaults.training.loraR"),
-    "a field that is none": ({"traning": {"loraR": 8}}, "profiles.default.defaults.traning"),
-    "a model that is no mapping": ({"model": "small"}, "profiles.default.defaults.model"),
+    "an unknown field": ({"traning": {"loraR": 8}}, "profiles.default.defaults.traning"),
+    "a model that is not a mapping": ({"model": "small"}, "profiles.default.defaults.model"),
 }
 
 

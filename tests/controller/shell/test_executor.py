@@ -184,9 +184,9 @@ def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Sh
         return False
 
     real.until("the quota refuses", refused)
-    said = shell.executor.refusals.message(request["metadata"]["uid"])
-    assert said.startswith("Forbidden: ")
-    assert "exceeded quota: none" in said
+    text = shell.executor.refusals.message(request["metadata"]["uid"])
+    assert text.startswith("Forbidden: ")
+    assert "exceeded quota: none" in text
     before = shell.calls["create", "jobs", "403"]
     again = shell.executor.carry_out(shell.again(request), decision)
     assert again is not None
@@ -267,13 +267,13 @@ def test_notes_are_seen_in_describe_once(shell: Shell) -> None:
     for _ in range(3):
         shell.executor.carry_out(shell.again(request), Decision(status(), notes=(note,)))
     describe = ("describe", "treq", "told", "-n", request["metadata"]["namespace"])
-    said = real.until(
+    text = real.until(
         "the Event", lambda: (text := shell.plane.kubectl(*describe).stdout).count("GateNotPassed") and text
     )
     time.sleep(1)
     assert shell.plane.kubectl(*describe).stdout.count("GateNotPassed") == 1
-    assert "The gain is 1 %" in said
-    assert "tunesmith.dev/controller" in said
+    assert "The gain is 1 %" in text
+    assert "tunesmith.dev/controller" in text
 
 
 def test_an_expired_request_is_deleted_by_its_uid_only(shell: Shell) -> None:

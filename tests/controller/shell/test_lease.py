@@ -55,20 +55,20 @@ class Replica:
     """An elector with what it was told, and when."""
 
     def __init__(self, api: Any, name: str) -> None:
-        self.told: list[tuple[str, float]] = []
+        self.calls: list[tuple[str, float]] = []
         self.elector = Elector(
             api,
             namespace="ns",
             name="tunesmith-controller",
             identity=name,
-            won=lambda: self.told.append(("won", time.monotonic())),
-            lost=lambda: self.told.append(("lost", time.monotonic())),
+            won=lambda: self.calls.append(("won", time.monotonic())),
+            lost=lambda: self.calls.append(("lost", time.monotonic())),
             times=TIMES,
         )
         self.elector.start()
 
     def when(self, what: str) -> float | None:
-        return next((at for said, at in self.told if said == what), None)
+        return next((at for name, at in self.calls if name == what), None)
 
 
 def test_one_of_two_replicas_leads_and_the_other_takes_over_at_once_after_a_release() -> None:
@@ -88,7 +88,7 @@ def test_one_of_two_replicas_leads_and_the_other_takes_over_at_once_after_a_rele
         assert taken - released < TIMES.renew, "a released lease need not run out"
         assert leases.lease is not None
         assert leases.lease["spec"]["leaseTransitions"] == 1
-        assert first.when("lost") is None, "a clean stop is no loss"
+        assert first.when("lost") is None, "a clean stop is not a loss"
         second.elector.release()
 
 
@@ -107,7 +107,7 @@ def test_a_leader_without_api_server_is_told_so_before_its_lease_ends() -> None:
         assert not first.elector.leading
         leases.down.clear()
         time.sleep(1)
-        assert [said for said, _ in first.told] == ["won", "lost"], (
+        assert [name for name, _ in first.calls] == ["won", "lost"], (
             "who lost it does not lead again: the process ends"
         )
 

@@ -197,12 +197,12 @@ def test_progress_of_a_thousand_running_requests_costs_at_most_fifty_writes_a_se
             parts.caches.jobs.put(again(parts.caches.jobs.all()[0]))
             parts.caches.pods.put(again(parts.caches.pods.all()[0]))
             item = again(parts.caches.requests.get(("a", "zebra-0")))
-            held = again(snapshot)
+            config_map = again(snapshot)
             name = f"zebra-{number}"
-            content = held["data"][wire.SNAPSHOT_FILE] + held["data"][wire.FROZEN_FILE]
-            held["metadata"]["name"] = children.snapshot_name(name, f"uid-{name}", content)
-            item["status"]["snapshot"] = held["metadata"]["name"]
-            assert parts.snapshots.remember(item, held)
+            content = config_map["data"][wire.SNAPSHOT_FILE] + config_map["data"][wire.FROZEN_FILE]
+            config_map["metadata"]["name"] = children.snapshot_name(name, f"uid-{name}", content)
+            item["status"]["snapshot"] = config_map["metadata"]["name"]
+            assert parts.snapshots.remember(item, config_map)
             parts.caches.requests.put(item)
         phases = Counter(item["status"]["phase"] for item in parts.caches.requests.all())
         assert phases == {"Running": count}
@@ -216,7 +216,7 @@ def test_progress_of_a_thousand_running_requests_costs_at_most_fifty_writes_a_se
         parts.reader.stop()
         assert parts.loop.stop(10)
         at = [asked.at for asked in parts.server.writes[before:]]
-        told = [
+        progressed = [
             item
             for item in parts.caches.requests.all()
             if item["status"].get("progress") or "rows" in item["status"]["message"]
@@ -226,4 +226,4 @@ def test_progress_of_a_thousand_running_requests_costs_at_most_fifty_writes_a_se
         "writes in two seconds: in one, a machine that stood still for a moment does two seconds' work"
     )
     assert len(at) <= seconds * rate * 1.2, "on the whole it is half of that"
-    assert len(told) > seconds * rate / 2, "it is told all the same"
+    assert len(progressed) > seconds * rate / 2, "it is told all the same"

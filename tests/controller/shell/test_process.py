@@ -137,8 +137,8 @@ def jobs_of(plane: ControlPlane, request: dict[str, Any]) -> list[str]:
 def test_a_request_becomes_a_job_and_its_status_says_so(
     replicas: Replicas, control_plane: ControlPlane
 ) -> None:
-    one = replicas.start()
-    real.until("ready", lambda: one.get("/readyz")[0] == 200)
+    replica = replicas.start()
+    real.until("ready", lambda: replica.get("/readyz")[0] == 200)
     request = parked(control_plane, control_plane.namespace(), "riddles")
     (name,) = real.until("its Job", lambda: jobs_of(control_plane, request))
     assert name.startswith("riddles-generate-")
@@ -150,15 +150,15 @@ def test_a_request_becomes_a_job_and_its_status_says_so(
     assert (row["job"], row["attempt"], status["observedGeneration"]) == (name, 1, 1)
     assert real.get(control_plane, namespace, "configmap", status["snapshot"])["immutable"] is True
     time.sleep(3)
-    before = one.calls()
+    before = replica.calls()
     time.sleep(5)
-    calls = one.calls() - before
+    calls = replica.calls() - before
     assert calls["all"] <= 1, f"{calls} in 5 s by a controller with nothing to do but to renew its lease"
     assert calls["leases"] <= 8, "2 each 2 s"
-    assert one.logged("error") == []
-    assert one.metric("tunesmith_leader") == 1
-    assert one.metric("tunesmith_crd_missing_fields") == 0
-    assert one.stop() == 0
+    assert replica.logged("error") == []
+    assert replica.metric("tunesmith_leader") == 1
+    assert replica.metric("tunesmith_crd_missing_fields") == 0
+    assert replica.stop() == 0
     assert (
         control_plane.kubectl("get", "lease", replicas.lease, "-o", "jsonpath={.spec.holderIdentity}").stdout
         == ""
@@ -174,7 +174,7 @@ def test_killed_at_random_with_two_replicas_each_request_has_one_job(
     for number in range(5):
         requests += [parked(control_plane, namespace, f"r{number}-{part}") for part in "abc"]
         time.sleep(rng.uniform(0, 2.0))
-        victim = next((one for one in pair if one.metric("tunesmith_leader") == 1), pair[0])
+        victim = next((replica for replica in pair if replica.metric("tunesmith_leader") == 1), pair[0])
         victim.stop(signal.SIGKILL)
         pair[pair.index(victim)] = replicas.start()
     for request in requests:
@@ -187,17 +187,17 @@ def test_killed_at_random_with_two_replicas_each_request_has_one_job(
     assert {request["metadata"]["name"]: len(jobs_of(control_plane, request)) for request in requests} == {
         request["metadata"]["name"]: 1 for request in requests
     }
-    assert [line for one in replicas.all for line in one.logged("error")] == []
+    assert [line for replica in replicas.all for line in replica.logged("error")] == []
 
 
 def test_a_restart_of_the_api_server_is_survived(replicas: Replicas, control_plane: ControlPlane) -> None:
-    one, namespace = replicas.start(), control_plane.namespace()
+    replica, namespace = replicas.start(), control_plane.namespace()
     first = parked(control_plane, namespace, "before")
     real.until("a Job", lambda: jobs_of(control_plane, first))
     control_plane.restart_apiserver()
     second = parked(control_plane, namespace, "after")
     real.until("a Job", lambda: jobs_of(control_plane, second))
-    assert one.get("/healthz")[0] == 200
+    assert replica.get("/healthz")[0] == 200
     assert (len(jobs_of(control_plane, first)), len(jobs_of(control_plane, second))) == (1, 1)
 
 
@@ -225,8 +225,8 @@ def test_without_an_api_server_the_leader_ends_before_its_lease_and_a_standby_st
 def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goes(
     replicas: Replicas, control_plane: ControlPlane
 ) -> None:
-    one, namespace = replicas.start(), control_plane.namespace()
-    real.until("ready", lambda: one.get("/readyz")[0] == 200)
+    replica, namespace = replicas.start(), control_plane.namespace()
+    real.until("ready", lambda: replica.get("/readyz")[0] == 200)
     requests = []
     for number in range(5):
         requests.append(parked(control_plane, namespace, f"n{number}", profile="narrow"))
@@ -239,7 +239,7 @@ def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goe
             for name in sorted(items)
         ]
 
-    real.until("two at work, three in line", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2), (0, 3)])
+    real.until("two running, three in line", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2), (0, 3)])
     control_plane.kubectl("delete", "treq", requests[0]["metadata"]["name"], "-n", namespace)
     real.until(
         "the next starts, and the others move up", lambda: states() == [(1, 0), (1, 0), (0, 1), (0, 2)], 30
@@ -260,11 +260,11 @@ def test_an_older_definition_is_named_at_start(replicas: Replicas, control_plane
     del root["status"]["properties"]["stages"]["items"]["properties"]["eta"]
     control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(older))
     try:
-        one = replicas.start()
-        real.until("ready", lambda: one.get("/readyz")[0] == 200)
-        (said,) = [line["message"] for line in one.logged("warning") if "silently" in line["message"]]
-        assert "silently drops 2 fields: spec.queueName, status.stages[].eta;" in said
-        assert one.metric("tunesmith_crd_missing_fields") == 2
+        replica = replicas.start()
+        real.until("ready", lambda: replica.get("/readyz")[0] == 200)
+        (expected,) = [line["message"] for line in replica.logged("warning") if "silently" in line["message"]]
+        assert "silently drops 2 fields: spec.queueName, status.stages[].eta;" in expected
+        assert replica.metric("tunesmith_crd_missing_fields") == 2
     finally:
         real.install(control_plane)
 
@@ -319,7 +319,7 @@ def test_the_rights_that_it_names_are_all_that_it_needs(
         for body in (role, {**binding, "subjects": [account]}):
             control_plane.kubectl("create", "-f", "-", stdin=json.dumps(body))
     account_file = control_plane.kubeconfig_for(f"system:serviceaccount:{home}:default")
-    one = replicas.start(f"--lease-namespace={home}", kubeconfig=account_file)
+    replica = replicas.start(f"--lease-namespace={home}", kubeconfig=account_file)
     request = parked(control_plane, namespace, "humble")
     (job,) = real.until("its Job", lambda: jobs_of(control_plane, request))
     control_plane.kubectl(
@@ -328,11 +328,11 @@ def test_the_rights_that_it_names_are_all_that_it_needs(
     real.until("the Job goes", lambda: jobs_of(control_plane, request) == [])
     calls = [
         line
-        for line in one.get("/metrics")[1].splitlines()
+        for line in replica.get("/metrics")[1].splitlines()
         if line.startswith("tunesmith_api_requests_total")
     ]
     assert [line for line in calls if 'code="403"' in line] == []
-    assert one.logged("warning") + one.logged("error") == []
+    assert replica.logged("warning") + replica.logged("error") == []
     describe = control_plane.kubectl("describe", "treq", "humble", "-n", namespace).stdout
     assert "tunesmith.dev/controller" in describe, f"Events are written too; {job} was made"
 
@@ -345,8 +345,8 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("argument", "said"), WRONG.items(), ids=WRONG)
-def test_a_wrong_command_line_ends_with_2_and_its_reason(argument: str, said: str) -> None:
+@pytest.mark.parametrize(("argument", "expected"), WRONG.items(), ids=WRONG)
+def test_a_wrong_command_line_ends_with_2_and_its_reason(argument: str, expected: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tunesmith_controller.main", argument],
         capture_output=True,
@@ -354,4 +354,4 @@ def test_a_wrong_command_line_ends_with_2_and_its_reason(argument: str, said: st
         check=False,
     )
     assert done.returncode == 2
-    assert said in done.stderr
+    assert expected in done.stderr

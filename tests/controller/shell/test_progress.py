@@ -84,22 +84,22 @@ def test_while_reads_hang_no_more_are_lined_up() -> None:
 
 
 def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
-    cache, told, logs = Cache(trim_pod), list[Key](), [line(1), line(1), line(2)]
+    cache, changed, logs = Cache(trim_pod), list[Key](), [line(1), line(1), line(2)]
 
     def play(_asked: Asked, answer: Answer) -> None:
         answer.text(logs.pop(0) + "\n")
 
     cache.put(pod(1))
     with playing(play) as server:
-        reader = ProgressReader(server.api(), cache, told.append, rate=25)
+        reader = ProgressReader(server.api(), cache, changed.append, rate=25)
         for _ in range(3):
             reader.read(("a", "p1"))
-        assert told == [("a", "r1"), ("a", "r1")], "the same again is no news"
+        assert changed == [("a", "r1"), ("a", "r1")], "the same again is not news"
         assert {uid: progress.done for uid, progress in reader.known.items()} == {"u1": 2}
-        assert [(one.path, one.query.get("container")) for one in server.asked] == [
+        assert [(call.path, call.query.get("container")) for call in server.asked] == [
             ("/api/v1/namespaces/a/pods/p1/log", "stage")
         ] * 3
-        assert ["sinceSeconds" in one.query for one in server.asked] == [False, True, True]
+        assert ["sinceSeconds" in call.query for call in server.asked] == [False, True, True]
         cache.put({**pod(1, "terminated"), "metadata": {**pod(1)["metadata"], "resourceVersion": "2"}})
         reader.read(("a", "p1"))
         assert len(server.asked) == 3

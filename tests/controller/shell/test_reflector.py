@@ -55,12 +55,12 @@ class Cluster:
 
 
 class Watched:
-    """A reflector under way, what it told and what it counted."""
+    """A running reflector, the changes that it reported and what it counted."""
 
     def __init__(self, server: Any, clock: Clock = FAST) -> None:
         self.cache = Cache(trim_job, {"owner": owner_uids})
-        self.told: list[tuple[str | None, str | None]] = []
-        self.cache.changed = lambda before, after: self.told.append((_version(before), _version(after)))
+        self.changes: list[tuple[str | None, str | None]] = []
+        self.cache.changed = lambda before, after: self.changes.append((_version(before), _version(after)))
         self.restarts: list[str] = []
         self.lists = 0
         self.reflector = Reflector(
@@ -84,10 +84,10 @@ def started() -> Iterator[list[Watched]]:
     """Stops the reflectors that a test started."""
     all_of_them: list[Watched] = []
     yield all_of_them
-    for one in all_of_them:
-        one.reflector.stop()
-    for one in all_of_them:
-        one.reflector.join(0.5)
+    for each in all_of_them:
+        each.reflector.stop()
+    for each in all_of_them:
+        each.reflector.join(0.5)
 
 
 def forbidden(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
@@ -145,7 +145,7 @@ FAILURES = {
     "a cut at once": (cut_at_once, "unreachable"),
     "silence": (silent, "unreachable"),
     "half a line of JSON": (half_a_line, "unreachable"),
-    "a line that is no JSON": (no_json, "unreachable"),
+    "a line that is not JSON": (no_json, "unreachable"),
 }
 
 
@@ -180,9 +180,9 @@ def test_an_event_that_was_cut_is_asked_for_again_from_the_last_version_seen(sta
     with playing(Cluster(job("one", 1), watch=watch)) as server:
         seen = Watched(server)
         started.append(seen)
-        until(lambda: (None, "two@101") in seen.told and ("two@101", "two@102") in seen.told)
-        assert [one.query.get("resourceVersion") for one in server.asked][:3] == [None, "100", "101"]
-        assert seen.lists == 1, "a cut is no reason to list again"
+        until(lambda: (None, "two@101") in seen.changes and ("two@101", "two@102") in seen.changes)
+        assert [call.query.get("resourceVersion") for call in server.asked][:3] == [None, "100", "101"]
+        assert seen.lists == 1, "a cut is not a reason to list again"
 
 
 def test_a_bookmark_moves_the_version_that_the_next_watch_begins_at(started: list[Watched]) -> None:
@@ -199,8 +199,8 @@ def test_a_bookmark_moves_the_version_that_the_next_watch_begins_at(started: lis
         started.append(seen)
         until(lambda: len(server.asked) >= 3)
         assert server.asked[2].query["resourceVersion"] == "777"
-        assert all(one.query["allowWatchBookmarks"] == "true" for one in server.asked[1:])
-        assert seen.told == []
+        assert all(call.query["allowWatchBookmarks"] == "true" for call in server.asked[1:])
+        assert seen.changes == []
 
 
 def test_what_was_deleted_while_the_version_was_lost_is_told_as_deleted(started: list[Watched]) -> None:
@@ -216,7 +216,7 @@ def test_what_was_deleted_while_the_version_was_lost_is_told_as_deleted(started:
         seen = Watched(server)
         started.append(seen)
         until(lambda: seen.lists == 2)
-        assert seen.told == [
+        assert seen.changes == [
             (None, "one@1"),
             (None, "two@2"),
             ("two@2", "two@150"),
@@ -232,7 +232,7 @@ def test_a_long_list_comes_in_pages_and_each_item_knows_its_kind(started: list[W
         started.append(seen)
         assert seen.reflector.synced.wait(10)
         assert len(seen.cache) == 1201
-        assert [one.query.get("continue") for one in server.asked if "watch" not in one.query] == [
+        assert [call.query.get("continue") for call in server.asked if "watch" not in call.query] == [
             None,
             "500",
             "1000",
@@ -288,7 +288,7 @@ def test_an_end_after_events_is_normal_and_is_followed_at_once(started: list[Wat
         seen = Watched(server, Clock(watch=(2, 2), silence=2, backoff=(30, 30)))
         started.append(seen)
         until(lambda: seen.restarts == ["ended"] * 5, 5)
-        assert seen.told[-1] == ("one@104", "one@105")
+        assert seen.changes[-1] == ("one@104", "one@105")
 
 
 def test_the_client_asks_for_one_namespace_and_one_label_only() -> None:
@@ -299,6 +299,6 @@ def test_the_client_asks_for_one_namespace_and_one_label_only() -> None:
         reflector.start()
         until(lambda: len(server.asked) >= 2)
         reflector.stop()
-        assert {(one.path, one.query["labelSelector"]) for one in server.asked} == {
+        assert {(call.path, call.query["labelSelector"]) for call in server.asked} == {
             ("/apis/batch/v1/namespaces/team/jobs", "a=b")
         }

@@ -53,11 +53,11 @@ def place(turns: Turns, item: dict[str, Any], think: Callable[[Turn], Decision] 
 def test_the_next_in_line_is_named_when_a_place_is_free() -> None:
     turns = Turns({"default": Limits(requests=1)})
     first, second, third = request("first", 1), request("second", 2), request("third", 3)
-    assert [place(turns, one) for one in (first, second, third)] == [0, 1, 2]
+    assert [place(turns, item) for item in (first, second, third)] == [0, 1, 2]
     _, came = look(turns, first, rests)
     assert came == [("a", "second")]
     assert turns.moved(9) == [("a", "third")], "third is one place further than it was told"
-    assert [place(turns, one) for one in (second, third)] == [0, 1]
+    assert [place(turns, item) for item in (second, third)] == [0, 1]
     assert turns.moved(9) == []
     assert turns.forget("uid-second") == [("a", "third")]
 
@@ -77,9 +77,9 @@ def test_one_that_nobody_can_decide_about_does_not_stand_before_the_others() -> 
 def test_a_place_is_given_back_only_when_the_end_is_written() -> None:
     turns = Turns({"default": Limits(requests=1)})
     first, second = request("first", 1), request("second", 2)
-    assert [place(turns, one) for one in (first, second)] == [0, 1]
+    assert [place(turns, item) for item in (first, second)] == [0, 1]
     decision, came = turns.decide(first, rests)
-    assert (came, place(turns, second)) == ([], 1), "the write of the end is under way"
+    assert (came, place(turns, second)) == ([], 1), "the end is still being written"
     assert turns.settle(first, decision) == [("a", "second")]
 
 
@@ -93,7 +93,7 @@ def test_one_that_wants_no_place_keeps_nobody_waiting_though_its_status_cannot_b
 
 
 def waits_for_gpu(turn: Turn) -> Decision:
-    """A request at work whose next stage needs a GPU."""
+    """A running request whose next stage needs a GPU."""
     reason = "Running" if turn.gpu else "WaitingForGPU"
     return Decision(
         Status(phase="Running" if turn.gpu else "Queued", reason=reason), at_work=True, gpu=turn.gpu
@@ -114,11 +114,11 @@ def test_a_gpu_that_comes_free_while_the_wait_for_it_is_written_is_not_missed() 
 def test_places_are_told_in_turn_and_no_more_of_them_at_once_than_asked_for() -> None:
     turns = Turns({"default": Limits(requests=1)})
     items = [request(f"r{number}", number) for number in range(5)]
-    assert [place(turns, one) for one in items] == [0, 1, 2, 3, 4]
+    assert [place(turns, item) for item in items] == [0, 1, 2, 3, 4]
     look(turns, items[0], rests)
     assert place(turns, items[1]) == 0
     assert turns.moved(2) == [("a", "r2"), ("a", "r3")]
-    assert [place(turns, one) for one in items[2:4]] == [1, 2]
+    assert [place(turns, item) for item in items[2:4]] == [1, 2]
     look(turns, items[1], rests)
     assert place(turns, items[2]) == 0
     assert turns.moved(1) == [("a", "r4")], "r3 has moved too, but was told later"

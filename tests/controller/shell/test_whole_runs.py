@@ -45,7 +45,9 @@ def test_killed_ten_times_every_stage_of_every_request_runs_once(
         ]
         if kills < 10:
             time.sleep(rng.uniform(0.5, 3.0))
-            victim = next((one for one in pair if one.metric("tunesmith_leader") == 1), rng.choice(pair))
+            victim = next(
+                (replica for replica in pair if replica.metric("tunesmith_leader") == 1), rng.choice(pair)
+            )
             victim.stop(signal.SIGKILL)
             pair[pair.index(victim)] = replicas.start()
             kills += 1
@@ -67,7 +69,7 @@ def test_killed_ten_times_every_stage_of_every_request_runs_once(
         for item in real.listed(control_plane, namespace, "treq")
         for row in item["status"]["stages"]
     } == {1}
-    assert [line for one in replicas.all for line in one.logged("error")] == []
+    assert [line for replica in replicas.all for line in replica.logged("error")] == []
 
 
 def led(replica: Replica, holder: str) -> bool:
@@ -78,8 +80,8 @@ def led(replica: Replica, holder: str) -> bool:
 def test_a_finished_request_costs_nothing_and_few_calls_brought_it_there(
     replicas: Replicas, control_plane: ControlPlane
 ) -> None:
-    one, namespace = replicas.start(), control_plane.namespace()
-    real.until("ready", lambda: one.get("/readyz")[0] == 200)
+    replica, namespace = replicas.start(), control_plane.namespace()
+    real.until("ready", lambda: replica.get("/readyz")[0] == 200)
     for number in range(3):
         real.apply(control_plane, namespace, f"r{number}")
     real.until(
@@ -90,12 +92,12 @@ def test_a_finished_request_costs_nothing_and_few_calls_brought_it_there(
         ),
     )
     time.sleep(3)  # the last Events
-    calls = one.calls()
+    calls = replica.calls()
     writes = calls["all"] - calls["pods/log"]
     assert writes / 3 < 24, "9 statuses, 5 Events, 4 Jobs, 1 snapshot each; lists and watches are shared"
     assert calls["trainingrequests/status"] / 3 <= 9
     assert calls["events"] / 3 <= 5
     time.sleep(12)
-    assert one.calls()["trainingrequests/status"] == calls["trainingrequests/status"], (
+    assert replica.calls()["trainingrequests/status"] == calls["trainingrequests/status"], (
         "nothing is written about what has ended"
     )

@@ -6,7 +6,6 @@ created again under the same name.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tunesmith import wire
@@ -60,15 +59,6 @@ def walk(
     return after, step
 
 
-@dataclass(frozen=True)
-class _Work:
-    """The Job that a row names, with its pods, the oldest first."""
-
-    row: StageStatus
-    job: Object
-    pods: Sequence[Object]
-
-
 def _advance(case: Case, snapshot_map: SnapshotMap, stage: StageKey, old: StageStatus | None) -> Step:
     """The next step of a stage that is not done, while all before it are."""
     jobs = [
@@ -87,15 +77,13 @@ def _advance(case: Case, snapshot_map: SnapshotMap, stage: StageKey, old: StageS
         return _without_job(row, pods)
     if objects.terminating(job):
         return Step(rows.stopping(row, suspend=case.suspend))
-    if objects.complete(
-        job
-    ):  # but the result that is needed is lost: another Job finds its work and reports it
+    if objects.complete(job):
+        # The result that is needed is lost: another Job finds its work and reports it.
         return _stopping(case, row, job, pods)
     if not objects.failed(job):
-        return _live(case, snapshot_map, _Work(row, job, pods))
-    if is_outdated(
-        case, snapshot_map, job
-    ):  # what made it fail was fixed while it ran, or before anybody looked
+        return _live(case, snapshot_map, row, job, pods)
+    if is_outdated(case, snapshot_map, job):
+        # What made it fail was fixed while it ran, or before anybody looked.
         return _stopping(case, row, job, pods)
     finding = classify(job, pods, case.world.events, case.now, stage=stage.name)
     assert finding is not None, "a failed Job says at least that it has failed"
@@ -136,9 +124,10 @@ def _without_job(row: StageStatus, pods: Sequence[Object]) -> Step:
     return Step(row, start=True)
 
 
-def _live(case: Case, snapshot_map: SnapshotMap, work: _Work) -> Step:
+def _live(
+    case: Case, snapshot_map: SnapshotMap, row: StageStatus, job: Object, pods: Sequence[Object]
+) -> Step:
     """The step of a stage whose Job may still run."""
-    row, job, pods = work.row, work.job, work.pods
     through = objects.succeeded(pods)
     if case.suspend and not through:
         return Step(rows.stopping(row, suspend=True))
