@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from tunesmith_jobs.before_torch import missing
+from tunesmith_jobs.before_torch import missing, missing_for_determinism, missing_for_hub
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,18 @@ def test_a_waiting_thread_sleeps_soon_unless_somebody_says_otherwise(set_already
 def test_what_is_set_stays_and_the_rest_is_added():
     assert "TRANSFORMERS_VERBOSITY" not in missing({"TRANSFORMERS_VERBOSITY": "info"})
     assert missing({"TRANSFORMERS_VERBOSITY": "info"})["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
+def test_the_hubs_client_alone_gets_what_concerns_it():
+    assert missing_for_hub({"DO_NOT_TRACK": "1"}) == {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
+
+
+def test_reproducible_training_needs_a_workspace_of_cublas_that_is_not_overruled():
+    assert missing_for_determinism({}) == {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    assert missing_for_determinism({"CUBLAS_WORKSPACE_CONFIG": ":16:8"}) == {}
 
 
 @pytest.mark.parametrize("stage", ["train", "evaluate", "infer"])
