@@ -1,4 +1,6 @@
-"""What the GPU check works with: trainings of a tiny model, and the plain trl script that it compares with."""
+"""What the GPU check works with: trainings of a tiny model, and the plain trl script that it
+compares with.
+"""
 
 import json
 import signal

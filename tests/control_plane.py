@@ -83,7 +83,7 @@ class ControlPlane:
             case ["system", "serviceaccount", namespace, name]:
                 if groups:
                     raise ValueError(
-                        f"{user}: the API server decides on the groups of a ServiceAccount; leave `groups` out"
+                        f"{user}: the API server decides on the groups of a ServiceAccount; give no `groups`"
                     )
                 token = self.kubectl(
                     "create", "token", name, "-n", namespace, "--duration=10h"

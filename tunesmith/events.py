@@ -96,7 +96,9 @@ def parse(line: str) -> Progress | Result | None:
 
 
 def result_in(text: str) -> Result | None:
-    """The last result in a stage's output: its termination message, or the end of its log; None if it holds none."""
+    """The last result in a stage's output: its termination message, or the end of its log; None if it holds
+    none.
+    """
     for line in reversed(text.split("\n")):  # no other line break: a JSON text may hold U+2028 as it is
         event = parse(line.strip())
         if isinstance(event, Result):

@@ -1,8 +1,8 @@
-"""Documents of our own that a newer release may have written: a status, a snapshot. What is new in them is left out. Pure.
+"""Reading our own documents that a newer release may have written: a status, a snapshot. Pure.
 
-A newer release may have added fields, and values of a field that has a list of values. Neither may stop an older
-reader, which has to read a status after a rollback. People's documents are read strictly (request.py): in them an
-unknown field or value is a mistake.
+What is new in them is left out: fields, and values of a field that has a list of values. Neither may stop an
+older reader, which has to read a status after a rollback. People's documents are read strictly (request.py):
+in them an unknown field or value is a mistake.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ class _UnknownValue(Exception):
 def read_pruned(model: type[Model], text: str | bytes) -> Model:
     """The model in a JSON document, without the fields and values that this release does not know.
 
-    A field with an unknown value gets its default; an item of a list that needs such a field is left out. Raises
-    ValueError for a document that does not hold the model.
+    A field with an unknown value gets its default; an item of a list that needs such a field is left out.
+    Raises ValueError for a document that does not hold the model.
     """
     with contextlib.suppress(ValidationError):  # most documents hold nothing new
         return model.model_validate_json(text)

@@ -35,7 +35,7 @@ class StopSignals:
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[None]:
-        """Receive SIGTERM and SIGINT within the block, and the end of standard input if that was asked for."""
+        """Receive SIGTERM, SIGINT and, if asked for, the end of standard input within the block."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -147,8 +147,8 @@ def _reasons_of_the_controller() -> Iterator[str]:
 
 def test_the_reasons_of_the_controller_are_found_in_its_code():
     reasons = set(_reasons_of_the_controller())
-    # One of each form: Finding(), pod.finding(), NotAccepted(), Waiting(), Blocker(), Summary(), a dict, a pair,
-    # a table.
+    # One of each form: Finding(), pod.finding(), NotAccepted(), Waiting(), Blocker(), Summary(), a dict, a
+    # pair, a table.
     forms = {
         "OOMKilled",
         "StartError",

@@ -102,5 +102,7 @@ def test_an_error_says_what_where_why_and_what_to_do():
         remedy="write more",
     )
     assert str(error) == (
-        "too few rows\n  - train.jsonl, line 3: no response (found: {'prompt': 'x'}); add one\nWhat to do: write more"
+        "too few rows\n"
+        "  - train.jsonl, line 3: no response (found: {'prompt': 'x'}); add one\n"
+        "What to do: write more"
     )

@@ -23,7 +23,8 @@ PROFILE = Profile.model_validate_json("""{
   "images": {"pullSecrets": ["registry"]},
   "allow": {
     "endpoints": ["https://llm.corp/v1", "https://*.teachers.corp:8443/*", "http://local:*/v1"],
-    "bases": ["hf://org/*", "hf://meta/llama@main", "s3://models/{namespace}/*", "file:///models/*", "baked/tiny"],
+    "bases": ["hf://org/*", "hf://meta/llama@main", "s3://models/{namespace}/*", "file:///models/*",
+              "baked/tiny"],
     "sources": ["s3://data/{namespace}/*", "s3://data/public.jsonl", "s3://*/open/*"],
     "outputs": ["s3://out/{namespace}/*"],
     "env": ["MY_*", "TOKENIZERS_PARALLELISM"],
@@ -263,7 +264,8 @@ def test_an_endpoint_needs_no_secret_where_the_profile_has_none_to_protect():
 
 def test_a_secret_that_the_profile_s_defaults_name_is_the_profile_s_too():
     profile = Profile.model_validate_json("""{"allow": {"endpoints": ["https://llm.corp/v1"], "bases": ["*"]},
-        "defaults": {"data": {"teacher": {"secret": {"name": "lab"}}}, "model": {"tokenSecret": {"name": "hub"}}}}""")
+        "defaults": {"data": {"teacher": {"secret": {"name": "lab"}}},
+                     "model": {"tokenSecret": {"name": "hub"}}}}""")
     assert [
         problem.path for problem in refused(teacher("https://llm.corp/v1", secret={"name": "lab"}), profile)
     ] == [SECRET]

@@ -1,4 +1,4 @@
-"""What a newer release has written is read by an older one: new fields and new values are left out, all else is kept."""
+"""An older release reads what a newer one has written: it leaves out what is new, and keeps all else."""
 
 import json
 

@@ -70,10 +70,10 @@ XDG_DATA_HOME, XDG_STATE_HOME    where runs, and locks, logs and scratch, are ke
 NO_COLOR, TERM=dumb              no colour, no animation
 TUNESMITH_DEBUG=1                the traceback of a bug in tunesmith, to report it with
 
-There are no configuration files. An option is taken from the command line, else from its variable above, else
-it has its built-in value. A field of a request is taken from --set, else from the request, its presets, the
-profile (on a cluster) or the environment, else it has its built-in value; `tunesmith validate FILE --resolved`
-shows every value and where it comes from."""
+There are no configuration files. An option is taken from the command line, else from its variable above,
+else it has its built-in value. A field of a request is taken from --set, else from the request, its
+presets, the profile (on a cluster) or the environment, else it has its built-in value;
+`tunesmith validate FILE --resolved` shows every value and where it comes from."""
 
 
 def exit_codes() -> str:
