@@ -103,7 +103,7 @@ def template_renderer(template: str, special_tokens: Mapping[str, str]) -> Rende
 def answer_start(question_tokens: Sequence[int], row_tokens: Sequence[int]) -> int:
     """The index of the answer's first token in a whole row: where the row differs from the question alone.
 
-    trl prepares its rows in the same way. A template may render a question differently when an answer follows.
+    trl prepares its rows likewise. A template may render a question differently when an answer follows.
     """
     shared = 0
     for question_token, row_token in zip(question_tokens, row_tokens, strict=False):

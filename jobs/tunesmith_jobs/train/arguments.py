@@ -1,4 +1,4 @@
-"""Maps a request's settings to keyword arguments of trl, peft and bitsandbytes. Pure: types are given by name.
+"""Maps a request's settings to keyword arguments of trl, peft and bitsandbytes. Pure, without torch.
 
 Names and meanings that trl and transformers have changed since the settings were named: evaluation_strategy
 is eval_strategy; group_by_length is train_sampling_strategy; a warmup_steps below 1 is a ratio;
