@@ -81,7 +81,9 @@ def _variables(data: RunData, digest: str, *, infer: bool) -> podspec.Values:
 def _own_volumes(profile: Profile, *, infer: bool) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Scratch, as large as evaluate's for a model, and /tmp."""
     wanted = profile.pods.evaluate.scratch
-    size = (_SCRATCH_SIZE if wanted.size == "0" else wanted.size) if infer else "1Gi"
+    size = "1Gi"
+    if infer:
+        size = _SCRATCH_SIZE if wanted.size == "0" else wanted.size
     scratch = podspec.scratch(size, wanted.storage_class_name if infer else "")
     return [
         (scratch, {"name": "scratch", "mountPath": podspec.SCRATCH}),

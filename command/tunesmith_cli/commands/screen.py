@@ -21,7 +21,7 @@ class Screen(Protocol):
     """Shows events; a `with` block holds the terminal."""
 
     def __call__(self, event: Event) -> None:
-        """Show one."""
+        """Show an event."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -93,7 +93,7 @@ class LineScreen:
         self._last_time = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Show one."""
+        """Show an event."""
         for line in sentences(event, verbose=self._verbose):
             self._print(line)
         if isinstance(event, Progress):
@@ -145,7 +145,7 @@ class BarScreen:
         self._task: TaskID | None = None
 
     def __call__(self, event: Event) -> None:
-        """Show one."""
+        """Show an event."""
         from rich.text import Text
 
         if isinstance(event, Started | Result | Ended):
