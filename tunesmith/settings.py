@@ -27,7 +27,8 @@ _REQUEST = r"^([a-z0-9]([a-z0-9-]{0,37}[a-z0-9])?)?$"
 _OBJECT = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 _NAMED = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _ENDPOINT = r"^(https?://[A-Za-z0-9._:\[\]-]+(/[!-~]*)?)?$"
-_LOCATION = r"^((s3|file)://[^\x00-\x20\x7f]+)?$"
+STORE_SCHEMES = ("s3", "file")  # of every kind of store, see tunesmith_jobs/storage
+_LOCATION = rf"^(({'|'.join(STORE_SCHEMES)})://[^\x00-\x20\x7f]+)?$"
 Quantity = Annotated[str, Field(pattern=_QUANTITY, max_length=32)]  # as Kubernetes writes amounts
 Run = Annotated[str, Field(pattern=_RUN)]
 ObjectName = Annotated[str, Field(pattern=_OBJECT)]  # DNS subdomain, or empty

@@ -5,7 +5,7 @@ import sys
 
 
 def print_line(text: str) -> None:
-    """Print a whole line. If nobody reads it any more, the work done so far must not be lost over that."""
+    """Print a whole line. If it is not read any more, the work done so far must not be lost."""
     try:
         sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
         sys.stdout.flush()

@@ -27,11 +27,11 @@ def test_the_tensors_are_those_that_safetensors_reads(model: Path):
     from safetensors import safe_open
 
     with safe_open(model / "model.safetensors", framework="numpy") as file:
-        theirs = {
+        reference = {
             name: (file.get_slice(name).get_dtype(), tuple(file.get_slice(name).get_shape()))
-            for name in file.keys()  # noqa: SIM118 - the file is no dict
+            for name in file.keys()  # noqa: SIM118 - not a dict
         }
-    assert {name: (tensor.dtype, tensor.shape) for name, tensor in facts(model).tensors.items()} == theirs
+    assert {name: (tensor.dtype, tensor.shape) for name, tensor in facts(model).tensors.items()} == reference
 
 
 def test_linear_modules_are_those_that_peft_takes_for_all_linear(model: Path):

@@ -51,12 +51,12 @@ def test_a_gguf_becomes_a_plain_folder_with_the_bits_that_transformers_gives(fil
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
 
-    theirs = AutoModelForCausalLM.from_pretrained(
+    reference = AutoModelForCausalLM.from_pretrained(
         file.parent, gguf_file=file.name, dtype=torch.float32
     ).state_dict()
-    ours = load_file(opened / "model.safetensors")
-    assert set(theirs) - set(ours) == {"lm_head.weight"}, "tied to the embeddings"
-    assert all(torch.equal(tensor, theirs[name].to(torch.bfloat16)) for name, tensor in ours.items())
+    converted = load_file(opened / "model.safetensors")
+    assert set(reference) - set(converted) == {"lm_head.weight"}, "tied to the embeddings"
+    assert all(torch.equal(tensor, reference[name].to(torch.bfloat16)) for name, tensor in converted.items())
     assert set(inspect_base(find_base(str(file))).linear_modules) == set(
         inspect_base(find_base(str(opened))).linear_modules
     )

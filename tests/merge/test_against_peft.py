@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 GPT2 = {"target_modules": ["c_attn", "c_fc", "c_proj"], "fan_in_fan_out": True}
 EXACT = {
     "plain LoRA": ("llama", {}),
-    "a scale that is no power of two, on some layers": (
+    "a scale that is not a power of two, on some layers": (
         "llama",
         {"r": 6, "lora_alpha": 11, "target_modules": ["q_proj", "down_proj"]},
     ),
@@ -70,9 +70,9 @@ def test_dora_is_pefts_to_the_last_bits(bases, tmp_path):
     expected = merge_by_peft(bases("llama"), adapter).state_dict()
     apart = 0
     for name, tensor in tensors(tmp_path / "merged").items():
-        ours, theirs = tensor.numpy(), expected[name].numpy()
-        np.testing.assert_array_max_ulp(ours, theirs, maxulp=4)
-        apart += int((ours != theirs).sum())
+        merged_values, reference = tensor.numpy(), expected[name].numpy()
+        np.testing.assert_array_max_ulp(merged_values, reference, maxulp=4)
+        apart += int((merged_values != reference).sum())
     total = sum(tensor.numel() for tensor in expected.values())
     assert apart < 0.6 * total, apart  # row lengths are summed in another order
 

@@ -187,12 +187,15 @@ BASES = {
         lambda f: (p := next(f.glob("*.safetensors"))).write_bytes(p.read_bytes()[:-9]),
         "not all there",
     ),
-    "a file that is none": (
+    "a file that is not safetensors": (
         lambda f: next(f.glob("*.safetensors")).write_bytes(b"\xff" * 99),
         "not a whole safetensors file",
     ),
     "a shard that is missing": (lambda f: next(f.glob("*.safetensors")).unlink(), "not there"),
-    "an index that is none": (lambda f: (f / "model.safetensors.index.json").write_text("[]"), "index.json"),
+    "an index that is not an object": (
+        lambda f: (f / "model.safetensors.index.json").write_text("[]"),
+        "index.json",
+    ),
 }
 
 

@@ -63,16 +63,16 @@ def test_the_folder_holds_all_that_serving_needs(run, merged, bases):
     assert run[2].returncode == 0, run[2].stderr
     names = {name.removeprefix("model/") for name in merged.names()}
     shards = {f"model-{index:05}-of-00003.safetensors" for index in (1, 2, 3)}
-    beside = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "LICENSE"}
+    copied = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "LICENSE"}
     assert names == {
         *shards,
-        *beside,
+        *copied,
         "model.safetensors.index.json",
         "system_message.txt",
         "README.md",
         "report.json",
     }
-    for name in beside:
+    for name in copied:
         assert merged.read(f"model/{name}") == (bases("half") / name).read_bytes(), name
     assert merged.read("model/system_message.txt").decode() == SYSTEM
 

@@ -1,4 +1,4 @@
-"""What only a folder can do wrong: kill -9, full disks, rights, file systems without hard links."""
+"""Faults that only a folder has: kill -9, full disks, rights, file systems without hard links."""
 
 import errno
 import os
@@ -78,7 +78,7 @@ def test_kill_9_leaves_no_half_object_and_what_it_leaves_is_swept(tmp_path, mome
     store = open_store(url)
     assert [store.read(entry.path) for entry in store.list("")] == seen
     left = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
-    assert len(left) == 1 + len(seen), "the kill came too late to leave something"
+    assert len(left) == 1 + len(seen), "the kill came too late to leave a file"
     store.abort_uploads("r/")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["manifest.json"] * len(seen)
     assert store.create("r/manifest.json", b"again") is not bool(seen)
@@ -109,19 +109,19 @@ for put in (lambda: store.create("a/m", b"x" * 200_000), lambda: store.write("a/
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /sys, where nobody may make a folder")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /sys, where no folder can be made")
 def test_a_folder_that_may_not_be_written_is_refused_by_name():
     with pytest.raises(StoreRefused, match="folder /sys/tunesmith cannot be used"):
         FolderStore("/sys/tunesmith").probe()
 
 
-def test_a_file_in_place_of_the_folder_is_said(tmp_path):
+def test_a_file_in_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "store").write_text("a file")
     with pytest.raises(StoreUnusable, match="cannot hold a store"):
         FolderStore(str(tmp_path / "store")).probe()
 
 
-def test_without_hard_links_one_still_creates(tmp_path, monkeypatch):
+def test_without_hard_links_only_one_writer_creates(tmp_path, monkeypatch):
     def no_link(*_):
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -134,7 +134,7 @@ def test_without_hard_links_one_still_creates(tmp_path, monkeypatch):
 def test_a_link_made_though_its_answer_was_lost_counts_as_won(tmp_path, monkeypatch):
     link = os.link
 
-    def lost(source, target):  # what NFS does when it repeats a call that had worked
+    def lost(source, target):  # as NFS does when it repeats a call that had worked
         link(source, target)
         raise FileExistsError(errno.EEXIST, "File exists")
 

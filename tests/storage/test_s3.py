@@ -1,4 +1,4 @@
-"""What only S3 can do wrong: servers that are away, answers that are lost, rights that are missing."""
+"""Faults that only S3 has: servers that are away, answers that are lost, rights that are missing."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ TARGET = Target("my-bucket", "https://s3.example", "runs/r/x")
 
 def answered(code, status, operation="PutObject"):
     return ClientError(
-        {"Error": {"Code": code, "Message": "said"}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        {"Error": {"Code": code, "Message": "why"}, "ResponseMetadata": {"HTTPStatusCode": status}},
         operation,
     )
 
@@ -71,14 +71,14 @@ FAULTS = {  # error -> class, reason, whether it is tried again at once, and wha
         False,
         "runs/r/x",
     ),
-    "full, said with a status of rights": (
+    "full, with the status of a missing right": (
         answered("QuotaExceeded", 403),
         StoreAway,
         "StoreFull",
         False,
         "my-bucket",
     ),
-    "other region, said with a status of rights": (
+    "other region, with the status of a missing right": (
         answered("IllegalLocationConstraintException", 403),
         StoreUnusable,
         "StoreRegion",
@@ -209,7 +209,7 @@ def proxied(s3_env, monkeypatch):
         yield store, proxy
 
 
-def test_ones_own_commit_whose_answer_was_lost_is_won(proxied):
+def test_a_commit_whose_answer_was_lost_is_won_if_the_object_is_its_own(proxied):
     store, proxy = proxied
     proxy.cut(b"PUT ")
     assert store.create("manifest.json", b"mine")
@@ -219,7 +219,7 @@ def test_ones_own_commit_whose_answer_was_lost_is_won(proxied):
     assert not store.create("manifest.json", b"theirs")
 
 
-def test_anothers_commit_stays_the_winner_when_ones_answer_is_lost(proxied):
+def test_an_earlier_commit_stays_the_winner_when_the_answer_to_a_later_one_is_lost(proxied):
     store, proxy = proxied
     assert store.create("manifest.json", b"theirs")
     proxy.cut(b"PUT ")
@@ -227,10 +227,10 @@ def test_anothers_commit_stays_the_winner_when_ones_answer_is_lost(proxied):
     assert store.read("manifest.json") == b"theirs"
 
 
-def test_a_commit_is_tried_again_when_even_the_question_who_won_is_lost(proxied):
+def test_a_commit_is_tried_again_when_the_read_back_is_lost_too(proxied):
     store, proxy = proxied
     proxy.cut(b"P", times=0)
-    proxy.cut(b"", times=3)  # put, read-back, put; then the read-back finds one's own
+    proxy.cut(b"", times=3)  # put, read-back, put; then the read-back finds its own data
     assert store.create("manifest.json", b"mine")
     assert store.read("manifest.json") == b"mine"
 
@@ -296,7 +296,7 @@ def test_memory_is_bounded_while_128_mib_stream_out_and_in(s3_env, tmp_path):
     )
     written, read = map(int, answer.stdout.split())
     print(f"peak memory: {written} MiB writing, {read} MiB with reading")
-    assert 8 < written < 80, "MiB: four parts of 8 under way, one being filled, and copies of the moment"
+    assert 8 < written < 80, "MiB: four parts of 8 in flight, one being filled, and copies"
     assert read < 100
 
 
@@ -326,7 +326,7 @@ WRITES = {  # what writes -> the operations that it sends, and which of them say
 
 @pytest.mark.parametrize(("act", "operations"), WRITES.values(), ids=WRITES)
 def test_every_new_object_is_asked_to_be_encrypted(act, operations, s3_env, monkeypatch, tmp_path):
-    """Seen on the way to the server, which need not be able to: the headers are taken off again."""
+    """The headers are seen on the way to the server, and removed, since this server cannot encrypt."""
     monkeypatch.setenv("TUNESMITH_S3_ENCRYPTION", "aws:kms")
     monkeypatch.setenv("TUNESMITH_S3_KMS_KEY", "key-1")
     large = tmp_path / "large"
@@ -345,7 +345,7 @@ def test_every_new_object_is_asked_to_be_encrypted(act, operations, s3_env, monk
 
 
 @pytest.mark.parametrize("style", ["", "auto", "path", "virtual"])
-def test_the_bucket_is_part_of_path_or_host_as_it_is_said(style, monkeypatch):
+def test_the_bucket_is_part_of_path_or_host_as_the_variable_says(style, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3.example:9")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "eu-1")
@@ -359,7 +359,7 @@ def test_the_bucket_is_part_of_path_or_host_as_it_is_said(style, monkeypatch):
     )
 
 
-def test_an_addressing_style_that_there_is_none_of_is_refused(monkeypatch):
+def test_an_unknown_addressing_style_is_refused(monkeypatch):
     monkeypatch.setenv("TUNESMITH_S3_ADDRESSING_STYLE", "host")
     with pytest.raises(BadRequest, match="TUNESMITH_S3_ADDRESSING_STYLE") as caught:
         open_store("s3://b/p").read("x")

@@ -132,7 +132,7 @@ STOPS = {
 
 
 @pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
-def test_told_to_stop_it_saves_its_state_and_its_log_and_ends_143(start, store, stop):
+def test_a_stage_that_is_told_to_stop_saves_its_state_and_its_log_and_ends_143(start, store, stop):
     process = start("waits")
     wait_for(process, '"event":"progress"')
     stop(process)
@@ -154,7 +154,7 @@ def test_a_signal_during_the_commit_changes_nothing(start, store):
     assert read_manifest(store, "r", "generate", KEY).attempt == result.attempt
 
 
-def test_kill_9_between_commit_and_clean_up_is_mended_by_the_next_start(start, store):
+def test_kill_9_between_commit_and_clean_up_is_repaired_by_the_next_start(start, store):
     assert end(start("breaks"))[0] == 1  # leaves a checkpoint of its own
     assert end(start("dies after the commit"))[0] == -signal.SIGKILL
     assert any("/checkpoints/" in entry.path for entry in store.list(f"{FOLDER}/"))
@@ -192,18 +192,20 @@ def test_the_result_is_also_the_termination_message(start, tmp_path):
 
 @FOLDER_ONLY
 @pytest.mark.parametrize("toy", ["works", "meets bad data", "breaks"])
-def test_lines_for_people_are_json_with_the_controller_s_keys_where_that_is_asked_for(start, store, toy):
+def test_lines_for_people_are_json_with_the_keys_of_the_controller_if_asked_for(start, store, toy):
     process = start(toy, TUNESMITH_LOG_FORMAT="json", TUNESMITH_ATTEMPT="a2")
     _, result, lines = end(process)
     assert parse(lines[-1]) == result, "machine lines stay as they are"
-    said = [json.loads(line) for line in [*lines, *process.stderr.read().splitlines()] if parse(line) is None]
+    printed = [
+        json.loads(line) for line in [*lines, *process.stderr.read().splitlines()] if parse(line) is None
+    ]
     about = {"namespace": SNAPSHOT.namespace, "request": SNAPSHOT.name, "stage": "generate", "attempt": "2"}
-    assert all(line.items() >= about.items() for line in said)
+    assert all(line.items() >= about.items() for line in printed)
     record = logging.LogRecord("tunesmith", logging.INFO, "", 0, "made", None, None)
     vars(record).update(about)
-    assert all(list(line) == list(json.loads(JsonLines().format(record))) for line in said)
-    assert "开始" in said[0]["message"]
-    assert [line["level"] for line in said[1:] if "Traceback" in line["message"]] == ["error"] * (
+    assert all(list(line) == list(json.loads(JsonLines().format(record))) for line in printed)
+    assert "开始" in printed[0]["message"]
+    assert [line["level"] for line in printed[1:] if "Traceback" in line["message"]] == ["error"] * (
         toy == "breaks"
     )
     assert '"time"' not in store.read(f"{FOLDER}/logs/{result.attempt}.log").decode()
@@ -211,7 +213,7 @@ def test_lines_for_people_are_json_with_the_controller_s_keys_where_that_is_aske
 
 @FOLDER_ONLY
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_secret_is_in_what_a_stage_says_and_keeps(start, store, tmp_path, form):
+def test_no_secret_is_in_the_output_of_a_stage_or_in_its_kept_log(start, store, tmp_path, form):
     place = tmp_path / "termination-log"
     place.touch()
     secrets = {
@@ -223,12 +225,12 @@ def test_no_secret_is_in_what_a_stage_says_and_keeps(start, store, tmp_path, for
         process = start(toy, TUNESMITH_LOG_FORMAT=form, TUNESMITH_TERMINATION_LOG=str(place), **secrets)
         _, result, lines = end(process)
         kept = store.read(f"{FOLDER}/logs/{result.attempt}.log").decode()
-        said = "\n".join([*lines, process.stderr.read(), place.read_text(), kept])
-        assert (result.exit_code, said.count("[secret]") > 3) == (
+        output = "\n".join([*lines, process.stderr.read(), place.read_text(), kept])
+        assert (result.exit_code, output.count("[secret]") > 3) == (
             {"fails": 65, "breaks": 1, "tells": 0}[toy.split()[0]],
             True,
         )
-        assert [word for word in ("known", "secret+key") if word in said] == [], said
+        assert [word for word in ("known", "secret+key") if word in output] == [], output
 
 
 @FOLDER_ONLY
@@ -252,7 +254,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), WRONG.values(), ids=WRONG)
-def test_a_wrong_command_line_is_no_bug(tmp_path, arguments, code, words):
+def test_a_wrong_command_line_is_not_a_bug(tmp_path, arguments, code, words):
     request = tmp_path / "request.json"
     request.write_text(SNAPSHOT.to_json())
     command = [
@@ -286,7 +288,7 @@ def test_an_older_image_runs_what_a_newer_controller_has_resolved(start, tmp_pat
 
 
 @FOLDER_ONLY
-def test_an_older_image_does_not_leave_out_what_somebody_has_set(start, tmp_path):
+def test_an_older_image_refuses_a_field_that_it_does_not_know_and_somebody_has_set(start, tmp_path):
     code, result, _ = end(start("works", *by_a_newer_release(tmp_path, "request")))
     assert (code, result.reason) == (78, "ImageTooOld")
     assert "spec.training.later: is not known to this image" in result.message
@@ -332,7 +334,7 @@ def test_a_result_names_later_stages_that_are_done_and_what_evaluate_found(start
 
 
 @FOLDER_ONLY
-def test_the_request_is_kept_in_the_store_where_that_is_asked_for(start, store):
+def test_the_request_is_kept_in_the_store_if_that_is_asked_for(start, store):
     assert end(start())[0] == 0
     assert "r/request.json" not in [entry.path for entry in store.list("r/")]
     assert end(start(TUNESMITH_KEEP_REQUEST="1"))[0] == 0, "a stage that is done already keeps it too"

@@ -12,6 +12,7 @@ import pytest
 
 from tunesmith.errors import BadRequest, Gone
 from tunesmith.manifest import File
+from tunesmith.settings import STORE_SCHEMES
 from tunesmith_jobs.storage import (
     SCHEMES,
     NotFound,
@@ -202,7 +203,7 @@ def unfinished(url):
 
 
 def flip_a_byte(url, path):
-    """Damage an object past our own code, its size unchanged."""
+    """Damage an object without changing its size."""
     store = open_store(url)
     data = bytearray(store.read(path))
     data[len(data) // 2] ^= 1
@@ -259,6 +260,10 @@ def test_a_good_store_passes_the_probe_and_is_left_empty(store):
     assert paths(store) == []
 
 
+def test_every_kind_of_store_is_accepted_in_a_request():
+    assert sorted(SCHEMES) == sorted(STORE_SCHEMES)
+
+
 UNUSABLE = {"file": "file:///dev/null/runs", "s3": "s3://nobodys/runs"}  # scheme -> a store that cannot work
 
 
@@ -288,6 +293,6 @@ def test_the_url_of_a_folder_may_be_quoted(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://x/y", "s3://", "s3:///x", "s3", "file://relative/x", "/tmp/x", ""])
-def test_other_addresses_are_no_stores(url):
+def test_other_addresses_are_not_stores(url):
     with pytest.raises(BadRequest, match="not a store"):
         open_store(url)

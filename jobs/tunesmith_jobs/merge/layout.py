@@ -169,7 +169,7 @@ def _settled(tensor: MergedTensor, settings: Merge, *, square_transposed: bool) 
 
 
 def _dtype(stored: str, settings: Merge) -> str:
-    """The type that a tensor gets. Whole numbers keep theirs."""
+    """The type that a tensor gets. Whole numbers keep their type."""
     if settings.dtype != "auto" and stored in (*_ARITHMETIC, "F64"):
         return DTYPES[settings.dtype]
     return stored
