@@ -251,7 +251,7 @@ def crd() -> str:
     """The CustomResourceDefinition, as `tunesmith crd` prints it."""
     from typer.testing import CliRunner
 
-    from tunesmith_cli.main import app
+    from tunesmith_cli.app import app
 
     return CliRunner().invoke(app, ["crd"], prog_name="tunesmith").output
 

@@ -24,9 +24,9 @@ from tunesmith.request import Spec
 from tunesmith.settings import LARGEST
 from tunesmith.status import Status
 from tunesmith.wire import API_VERSION, KIND
+from tunesmith_cli.app import app
 from tunesmith_cli.commands.help_topics import EXIT_CODES
 from tunesmith_cli.commands.json_members import DOCUMENTS
-from tunesmith_cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = "docs/reference"

@@ -1,6 +1,6 @@
 import sys
 
-from tunesmith_cli.main import main
+from tunesmith_cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

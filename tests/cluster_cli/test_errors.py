@@ -11,7 +11,7 @@ from tunesmith.errors import Gone
 from tunesmith_cli.cluster.api import connect
 from tunesmith_cli.cluster.faults import fault, parts
 
-COMPLETE = "import sys; from tunesmith_cli.main import complete"
+COMPLETE = "import sys; from tunesmith_cli import complete"
 
 
 def test_no_kubeconfig(cluster):
@@ -66,6 +66,17 @@ def test_without_the_client_the_extra_is_named():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 64
     assert "tunesmith[cluster]" in done.stderr
+
+
+@pytest.mark.parametrize("entry", ["main", "complete"])
+def test_without_the_extra_of_the_command_line_it_says_what_to_install(entry):
+    """Installing the contract alone installs its scripts too."""
+    hidden = "import sys; sys.modules['typer'] = None"
+    code = f"{hidden}; from tunesmith_cli import {entry}; sys.exit({entry}())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "pip install 'tunesmith[cli]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 PATHS = {

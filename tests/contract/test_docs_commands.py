@@ -27,7 +27,7 @@ from tunesmith.documents import read_documents
 from tunesmith.plan import snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import Spec, parse
-from tunesmith_cli.main import _with_values, app
+from tunesmith_cli.app import _with_values, app
 
 ROOT = Path(__file__).parents[2]
 PAGES = {

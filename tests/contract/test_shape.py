@@ -1,4 +1,4 @@
-"""Functions that one can hold, and tests that leave private names alone: no new line of code may undo this."""
+"""Functions that one can hold, and tests that leave private names alone: no new line may undo this."""
 
 import ast
 import re

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from tunesmith.gate import Verdict
 from tunesmith.stages import PARTS, STAGES, StageKind
 from tunesmith.status import Condition, ConditionType, Outputs, Phase, StageStatus, Status
+from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_controller.decide.model import SnapshotMap
 from tunesmith_controller.decide.objects import rfc3339
 from tunesmith_controller.decide.reconcile.blocker import Blocker
@@ -120,7 +121,7 @@ def _end(outcome: Outcome) -> Summary | None:
         return Summary("Failed", failed.reason, f"{failed.name}: {failed.message}")
     if verdict is not None and not verdict.passed:
         remedy = "look at the report; lower evaluation.gate.leastGain, or change data or training"
-        return Summary("Failed", "GateNotPassed", f"{verdict}. What to do: {remedy}")
+        return Summary("Failed", GATE_NOT_PASSED, f"{verdict}. What to do: {remedy}")
     if rows and all(row.phase == "Succeeded" for row in rows):
         return Summary("Succeeded", "Complete", str(verdict) if verdict else "all stages are done")
     return None
