@@ -5,7 +5,7 @@ exceptions rise. One place in each process (`run_stage` in the jobs, `main` in t
 into text and an exit code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -34,6 +34,9 @@ class ExitCode(IntEnum):
 
 
 _FINAL = frozenset({ExitCode.USAGE, ExitCode.BAD_DATA, ExitCode.GONE, ExitCode.REFUSED, ExitCode.BAD_REQUEST})
+
+
+_REMEDY = "What to do: "
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class TunesmithError(Exception):
     def __str__(self) -> str:
         lines = [self.message, *(f"  - {problem}" for problem in self.problems)]
         if self.remedy:
-            lines.append(f"What to do: {self.remedy}")
+            lines.append(f"{_REMEDY}{self.remedy}")
         return "\n".join(lines)
 
 
@@ -129,6 +132,22 @@ class Stopped(TunesmithError):
 
     exit_code = ExitCode.STOPPED
     default_reason = "Stopped"
+
+
+_BY_EXIT_CODE: Mapping[int, type[TunesmithError]] = {
+    kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)
+}
+
+
+def error_class(exit_code: int) -> type[TunesmithError]:
+    """The class of the error that another process of ours ended with."""
+    return _BY_EXIT_CODE.get(exit_code, TunesmithError)
+
+
+def message_and_remedy(text: str) -> tuple[str, str]:
+    """The two parts of an error that another process of ours printed. The remedy may be empty."""
+    message, _, remedy = text.strip().partition(f"\n{_REMEDY}")
+    return message, remedy
 
 
 def shortened(value: object, limit: int = 120) -> str:

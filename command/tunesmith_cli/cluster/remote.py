@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tunesmith.errors import Gone, TryAgain, TunesmithError
+from tunesmith.errors import Gone, TryAgain, TunesmithError, error_class
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_cli.cluster.tunnel import NoPortForward
-from tunesmith_cli.job_errors import error_class
 from tunesmith_cli.local.run_events import Listener
 
 Connect = Callable[[], http.client.HTTPConnection]

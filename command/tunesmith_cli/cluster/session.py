@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, NoReturn
 
-from tunesmith.errors import ExitCode, Refused, TryAgain, TunesmithError
+from tunesmith.errors import ExitCode, Refused, TryAgain, TunesmithError, message_and_remedy
 from tunesmith_cli.cluster.api import Api, Object
 from tunesmith_cli.cluster.faults import NotFound
 from tunesmith_cli.cluster.pod import CONTAINER, PORT, Purpose, pod
 from tunesmith_cli.cluster.remote import RemoteRuns
 from tunesmith_cli.cluster.run_data import RunData
 from tunesmith_cli.cluster.tunnel import PodConnection
-from tunesmith_cli.job_errors import message_and_remedy
 
 Say = Callable[[str], None]
 _POLL_SECONDS = 0.5

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.errors import ExitCode, Gone
+from tunesmith.errors import ExitCode, Gone, error_class, message_and_remedy
 from tunesmith.events import parse
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith.wire import SNAPSHOT_FILE, STOP_ON_EOF
-from tunesmith_cli.job_errors import error_class, message_and_remedy
 from tunesmith_cli.local.environment import plain_environment
 from tunesmith_cli.local.processes import Toolbox
 from tunesmith_cli.local.run_events import Listener

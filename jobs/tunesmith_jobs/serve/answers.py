@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from tunesmith.errors import BadData, BadRequest, ExitCode, Gone, Refused, TryAgain, TunesmithError, Usage
+from tunesmith.errors import BadRequest, ExitCode, error_class, message_and_remedy
 from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith.stages import PARTS
 from tunesmith_jobs.finished import finished_stages
@@ -22,9 +22,6 @@ Frequent questions have a path without a process.
 """
 _PIECE = 8 << 20  # bytes that are read at a time
 _AHEAD = 4  # pieces
-_CLASSES: Mapping[int, type[TunesmithError]] = {
-    kind.exit_code: kind for kind in (Usage, BadData, Gone, TryAgain, Refused, BadRequest)
-}
 
 
 def ask_runs(store: str, arguments: Sequence[str]) -> bytes:
@@ -39,9 +36,8 @@ def ask_runs(store: str, arguments: Sequence[str]) -> bytes:
     )
     if done.returncode == ExitCode.DONE:
         return done.stdout
-    message, _, remedy = done.stderr.decode("utf-8", "replace").strip().partition("\nWhat to do: ")
-    kind = _CLASSES.get(done.returncode, TunesmithError)
-    raise kind(message or f"runs ended with {done.returncode}", remedy=remedy)
+    message, remedy = message_and_remedy(done.stderr.decode("utf-8", "replace"))
+    raise error_class(done.returncode)(message or f"runs ended with {done.returncode}", remedy=remedy)
 
 
 def run_data(store: Store, snapshot: Snapshot) -> dict[str, Any]:
