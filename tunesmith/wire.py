@@ -43,6 +43,9 @@ SNAPSHOT_FILE = "request.json"  # in the ConfigMap and at the top of a run: the 
 FROZEN_FILE = "frozen.json"  # in the ConfigMap: the profile, and what of the request it was frozen for
 TERMINATION_LOG = "/dev/termination-log"  # where the kubelet reads a container's last word
 
+# Schemes of the URLs of stores; tunesmith_jobs/storage has a kind of store for each.
+STORE_SCHEMES = ("s3", "file")
+
 # Environment variables of a stage's process.
 ATTEMPT_NAME = "TUNESMITH_ATTEMPT"  # begins the name of the attempt in the store
 TERMINATION_LOG_FILE = "TUNESMITH_TERMINATION_LOG"  # the file for the result, in place of the kubelet's

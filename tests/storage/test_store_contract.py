@@ -12,7 +12,7 @@ import pytest
 
 from tunesmith.errors import BadRequest, Gone
 from tunesmith.manifest import File
-from tunesmith.settings import STORE_SCHEMES
+from tunesmith.wire import STORE_SCHEMES
 from tunesmith_jobs.storage import (
     SCHEMES,
     NotFound,

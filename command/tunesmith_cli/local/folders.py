@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.errors import Usage
+from tunesmith.wire import STORE_SCHEMES
 
 _RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 
@@ -21,7 +22,7 @@ def store_url(given: str | None, environ: Mapping[str, str]) -> str:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", given)
     if scheme is None:
         return Path(given).expanduser().absolute().as_uri()
-    if scheme[1] not in ("s3", "file"):
+    if scheme[1] not in STORE_SCHEMES:
         raise Usage(f"a store is s3://bucket/prefix, file:///folder or a folder, not {given!r}")
     rest = given.removeprefix(scheme[0])
     if scheme[1] == "file" and (not rest.startswith("/") or not rest.strip("/")):

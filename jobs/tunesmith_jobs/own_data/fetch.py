@@ -1,18 +1,18 @@
-"""The bytes of own data: an object in a bucket, or a file on this machine."""
+"""The bytes of own data: an object in a store, or a file on this machine."""
 
 from pathlib import Path
 
 from tunesmith.errors import BadData, Problem
 from tunesmith_jobs.own_data.reader import PATH
-from tunesmith_jobs.storage import NotFound, open_store
+from tunesmith_jobs.storage import SCHEMES, NotFound, read_url
 
 
 def fetch(uri: str) -> bytes:
     """All bytes of a source. Raises BadData if it is not there, and what the store raises."""
-    if uri.startswith("s3://"):
-        folder, _, name = uri.rpartition("/")
+    scheme, separator, _ = uri.partition("://")
+    if separator and scheme in SCHEMES and scheme != "file":
         try:
-            return open_store(folder).read(name)
+            return read_url(uri)
         except NotFound:
             raise _missing(uri) from None
     path = Path(uri.removeprefix("file://"))

@@ -1,7 +1,7 @@
 """Where runs live. The one table of stores is here: each kind of store by the scheme of its URLs.
 
 A store of another kind needs its own module with a subclass of `Store`, a row in `SCHEMES`, its scheme in
-`tunesmith/settings.py` (`STORE_SCHEMES`), and its variables in the pods.
+`tunesmith/wire.py` (`STORE_SCHEMES`), and its variables in the pods.
 `tests/storage/test_store_contract.py` runs for every row.
 """
 
