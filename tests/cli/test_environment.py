@@ -69,6 +69,18 @@ def test_a_missing_key_names_its_variable(changes, variable):
         stage_environment("generate", snapshot(changes, {}), {})
 
 
+def test_openais_endpoint_by_an_empty_address_does_not_get_the_key_of_another():
+    """The key in the environment belongs to the endpoint in the environment."""
+    environ = OPENAI | {"OPENAI_BASE_URL": "http://lab/v1"}
+    made = snapshot({"data.teacher.baseURL": ""}, environ)
+    with pytest.raises(Refused, match="OPENAI_API_KEY is for OPENAI_BASE_URL"):
+        stage_environment("generate", made, environ)
+    assert (
+        stage_environment("generate", snapshot({"data.teacher.baseURL": ""}, OPENAI), OPENAI)[KEY]
+        == "sk-openai"
+    )
+
+
 HUB = {
     "a hub model": ({"model.base": "hf://org/m"}, {"HF_TOKEN": "t"}, "t"),
     "no other model": ({"model.base": "s3://b/m"}, {"HF_TOKEN": "t"}, None),

@@ -55,7 +55,7 @@ def test_the_hubs_own_client_accepts_it():
     assert ModelCard(render(FACTS)).data.base_model == "org/small-model"
 
 
-LICENCES = {
+LICENSES = {
     "none": (License(), {"license": "unknown"}, "does not say"),
     "of its own": (
         License(name="Llama 2 Community", link="https://x/y"),
@@ -77,13 +77,13 @@ LICENCES = {
 }
 
 
-@pytest.mark.parametrize(("licence", "said", "warning"), LICENCES.values(), ids=LICENCES)
-def test_a_licence_is_named_as_the_hub_wants_it_and_warned_of(licence, said, warning):
-    facts = FACTS.model_copy(update={"license": licence})
+@pytest.mark.parametrize(("license_name", "shown", "warning"), LICENSES.values(), ids=LICENSES)
+def test_a_license_is_named_as_the_hub_wants_it_and_warned_of(license_name, shown, warning):
+    facts = FACTS.model_copy(update={"license": license_name})
     assert {name: value for name, value in metadata(facts).items() if name.startswith("license")} == said
     assert said["license"] in HUB_LICENSES | {"other"}
-    assert warning in license_warning(licence)
-    assert bool(license_warning(licence)) == bool(warning) == ("[!WARNING]" in render(facts))
+    assert warning in license_warning(license_name)
+    assert bool(license_warning(license_name)) == bool(warning) == ("[!WARNING]" in render(facts))
 
 
 def test_a_base_that_is_not_on_the_hub_is_not_linked():

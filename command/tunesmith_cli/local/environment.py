@@ -123,10 +123,16 @@ def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
     source = teacher_key(snapshot, ENVIRONMENT)
     if source is Source.SPEC and data.teacher.secret is not None:
         return _secret(data.teacher.secret, environ, "spec.data.teacher.secret")
-    # A request that writes down an empty endpoint means OpenAI, as one that is silent about it.
+    # A request that gives an empty endpoint means OpenAI, as one that gives none does.
     openai = data.from_ is None and not data.teacher.base_url
     if source is Source.NOWHERE and not openai:
         return ""
+    if source is Source.NOWHERE and environ.get("OPENAI_BASE_URL"):
+        raise Refused(
+            "data.teacher.baseURL is empty, which means OpenAI, but OPENAI_API_KEY is for OPENAI_BASE_URL",
+            reason="TeacherKeyMissing",
+            remedy="name the key for OpenAI in data.teacher.secret, or leave baseURL out",
+        )
     key = environ.get("OPENAI_API_KEY", "")
     if key or data.teacher.base_url or data.source is not None:
         return key  # a local endpoint may want none; own data may need no teacher, and the stage knows
