@@ -3,8 +3,8 @@
 It is offline, uses random models, and takes under 8 minutes. It writes docs/reference/gpu-check.md with date,
 card and results, and ends with 0 if all held, 1 if not. Without a GPU it prints one line and ends with 75.
 
-`--rehearse` runs on a CPU what can run there and writes nothing. It shows that the script works, not that a card
-does.
+`--rehearse` runs on a CPU what can run there and writes nothing. It shows that the script works, not that a
+card does.
 """
 
 import argparse
