@@ -1,4 +1,4 @@
-"""What a metric is: how both models are measured on a row and compared over rows, in figures and words. Pure."""
+"""What a metric is: how both models are measured on a row, compared over rows, and put into words. Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
