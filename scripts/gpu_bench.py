@@ -1,6 +1,4 @@
-"""What the GPU check works with: trainings of a tiny model, and the plain trl script that it
-compares with.
-"""
+"""What the GPU check works with: trainings of a tiny model, and the plain trl script to compare with."""
 
 import json
 import signal

@@ -1,5 +1,4 @@
-"""A model folder, loaded and run: its loss on responses, and its greedy answers. Shared by evaluate and
-infer.
+"""A model folder, loaded and run: loss on responses, and greedy answers. Shared by evaluate and infer.
 
 Base and merged model see a row through the template of the folder that they come from, which for the merged
 model is the base's own. On a CPU the weights are read as float32, whatever their stored type: float32 holds

@@ -80,8 +80,8 @@ LICENSES = {
 @pytest.mark.parametrize(("license_name", "shown", "warning"), LICENSES.values(), ids=LICENSES)
 def test_a_license_is_named_as_the_hub_wants_it_and_warned_of(license_name, shown, warning):
     facts = FACTS.model_copy(update={"license": license_name})
-    assert {name: value for name, value in metadata(facts).items() if name.startswith("license")} == said
-    assert said["license"] in HUB_LICENSES | {"other"}
+    assert {name: value for name, value in metadata(facts).items() if name.startswith("license")} == shown
+    assert shown["license"] in HUB_LICENSES | {"other"}
     assert warning in license_warning(license_name)
     assert bool(license_warning(license_name)) == bool(warning) == ("[!WARNING]" in render(facts))
 

@@ -1,7 +1,4 @@
-"""From the results of both models to what evaluate found: answers side by side, comparisons, verdict.
-
-Pure.
-"""
+"""Turns the results of both models into findings: answers, comparisons and a verdict. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""Maps a request's settings to keyword arguments of trl, peft and bitsandbytes. Pure, without torch.
+"""Maps a request's settings to keyword arguments of trl, peft and bitsandbytes. Pure; types by name.
 
-Names and meanings that trl and transformers have changed since the settings were named: evaluation_strategy
-is eval_strategy; group_by_length is train_sampling_strategy; a warmup_steps below 1 is a ratio;
-max_seq_length is max_length.
+trl and transformers have changed names and meanings since the settings were named: evaluation_strategy is
+eval_strategy; group_by_length is train_sampling_strategy; a warmup_steps below 1 is a ratio; max_seq_length
+is max_length.
 """
 
 from collections.abc import Mapping

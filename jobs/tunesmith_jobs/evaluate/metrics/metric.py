@@ -1,7 +1,4 @@
-"""What a metric is: how a row of both models is measured, how rows are compared, and how the result reads.
-
-Pure.
-"""
+"""What a metric is: how both models are measured on a row, compared over rows, and put into words. Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
