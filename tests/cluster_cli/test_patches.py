@@ -9,7 +9,7 @@ from cluster_cli.statuses import condition, row
 from tunesmith.errors import Usage
 from tunesmith_cli.cluster import patches
 from tunesmith_cli.cluster.requests import status_of
-from tunesmith_cli.commands.run import new_id
+from tunesmith_cli.commands.rerun_id import new_id
 
 COMPLETE = {"phase": "Succeeded", "conditions": [condition("Complete")]}
 FAILED = {"phase": "Failed", "conditions": [condition("Failed")]}

@@ -10,7 +10,7 @@ import typer
 from tunesmith.errors import BadRequest, ExitCode, Usage
 from tunesmith_cli.commands.change_report import change_report
 from tunesmith_cli.commands.options import AsChanged, AsJson, Changed, Dry, DryRun, Files, Sets
-from tunesmith_cli.commands.run import new_id
+from tunesmith_cli.commands.rerun_id import new_id
 from tunesmith_cli.commands.target import RequestName, Target, on_cluster
 
 if TYPE_CHECKING:

@@ -5,12 +5,10 @@ too.
 import contextlib
 import json
 import os
-import secrets
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +30,7 @@ from tunesmith_cli.commands.options import (
     Store,
     Verbose,
 )
+from tunesmith_cli.commands.rerun_id import new_id
 from tunesmith_cli.commands.stored_runs import last_snapshot, open_runs, stored_run
 from tunesmith_cli.commands.target import Target, either
 
@@ -183,11 +182,6 @@ def rerun(
     session = _Session(runs, context.obj, dry=_is_dry(dry_run), verbose=verbose, in_json=in_json)
     stored = stored_run(runs, name)
     return _run_or_forecast(session, with_rerun(refreshed(stored, os.environ), from_, identity), stored)
-
-
-def new_id() -> str:
-    """A string that is new: the time (UTC), and random digits for those of the same second."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _refuse_suspended(requests: "Sequence[LoadedRequest]") -> None:
