@@ -62,11 +62,9 @@ def made(decision):
 
 
 def rows(decision):
-    """`stage phase[ attempt]` for each row."""
-    return [
-        f"{row.name} {row.phase}" + (f" {row.attempt}" if row.attempt else "")
-        for row in decision.status.stages
-    ]
+    """`stage phase[ attempt]` for each row that has begun; the others are Pending and have had no attempt."""
+    texts = [f"{row.name} {row.phase} {row.attempt or ''}".strip() for row in decision.status.stages]
+    return [text for text in texts if not text.endswith(" Pending")]
 
 
 def line(decision):

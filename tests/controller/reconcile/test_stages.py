@@ -102,7 +102,7 @@ CASES = {
         [look],
         (
             "Pending Starting",
-            ["generate Pending 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 1"],
             ["generate.1"],
             0,
         ),
@@ -111,7 +111,7 @@ CASES = {
         [look, runs, look],
         (
             "Running Running",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -120,7 +120,7 @@ CASES = {
         [look, runs, look, done(), look],
         (
             "Running Starting",
-            ["generate Succeeded 1", "train Pending 1", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1", "train Pending 1"],
             ["train.1"],
             0,
         ),
@@ -129,7 +129,7 @@ CASES = {
         [look, done(), look],
         (
             "Running Starting",
-            ["generate Succeeded 1", "train Pending 1", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1", "train Pending 1"],
             ["train.1"],
             0,
         ),
@@ -138,7 +138,7 @@ CASES = {
         [look, runs, unsaid, look],
         (
             "Running Starting",
-            ["generate Succeeded 1", "train Pending 1", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1", "train Pending 1"],
             ["train.1"],
             0,
         ),
@@ -174,7 +174,7 @@ CASES = {
         [look, runs, look, retried, look],
         (
             "Running TeacherAway",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -183,7 +183,7 @@ CASES = {
         [look, runs, look, pod_gives_up, look],
         (
             "Running BaseNotFound",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -192,7 +192,7 @@ CASES = {
         [look, runs, look, out_of_memory, look, runs, look],
         (
             "Running Running",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -201,7 +201,7 @@ CASES = {
         [look, runs, look, out_of_memory, look, later(1), runs, look, out_of_memory, look],
         (
             "Failed OOMKilled",
-            ["generate Failed 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Failed 1"],
             [],
             1,
         ),
@@ -210,7 +210,7 @@ CASES = {
         [look, runs, look, job_vanishes, look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -219,7 +219,7 @@ CASES = {
         [look, job_never_made, look],
         (
             "Pending Starting",
-            ["generate Pending 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 1"],
             ["generate.1"],
             0,
         ),
@@ -228,7 +228,7 @@ CASES = {
         [look, runs, look, deleted, look],
         (
             "Pending Stopping",
-            ["generate Stopping 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Stopping 1"],
             [],
             0,
         ),
@@ -237,7 +237,7 @@ CASES = {
         [look, runs, look, deleted, look, pod_stops, look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -246,7 +246,7 @@ CASES = {
         [look, runs, look, fails(), look],
         (
             "Failed BadRequest",
-            ["generate Failed 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Failed 1"],
             [],
             0,
         ),
@@ -255,7 +255,7 @@ CASES = {
         [look, runs, look, fails(), look, done_jobs_vanish, later(3600), look],
         (
             "Failed BadRequest",
-            ["generate Failed 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Failed 1"],
             [],
             0,
         ),
@@ -264,7 +264,7 @@ CASES = {
         [look, runs, look, fails(), look, edit(retry="again"), look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -273,7 +273,7 @@ CASES = {
         [look, runs, look, fails(), look, edit(stages__generate__retries=7), look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -282,7 +282,7 @@ CASES = {
         [look, stage_done(), runs, look, fails(), look, edit(retry="again"), look],
         (
             "Running Starting",
-            ["generate Succeeded 1", "train Pending 2", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1", "train Pending 2"],
             ["train.2"],
             0,
         ),
@@ -291,7 +291,7 @@ CASES = {
         [ALL, edit(merge={"dtype": "float16"}), look],
         (
             "Running Starting",
-            ["generate Succeeded 1", "train Succeeded 1", "merge Pending 1", "evaluate Pending"],
+            ["generate Succeeded 1", "train Succeeded 1", "merge Pending 1"],
             ["merge.1"],
             0,
         ),
@@ -318,7 +318,7 @@ CASES = {
         [ALL, edit(rerun={"from": "merge", "id": "1"}), look],
         (
             "Running Starting",
-            ["generate Succeeded 1", "train Succeeded 1", "merge Pending 1", "evaluate Pending"],
+            ["generate Succeeded 1", "train Succeeded 1", "merge Pending 1"],
             ["merge.1"],
             0,
         ),
@@ -327,7 +327,7 @@ CASES = {
         [look, stage_done(), runs, look, edit(training={"loraR": 8}), look],
         (
             "Pending Stopping",
-            ["generate Succeeded 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1"],
             [],
             1,
         ),
@@ -336,7 +336,7 @@ CASES = {
         [look, stage_done(), runs, look, edit(training={"loraR": 8}), look, pod_stops, look],
         (
             "Running Starting",
-            ["generate Succeeded 1", "train Pending 1", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1", "train Pending 1"],
             ["train.1"],
             0,
         ),
@@ -345,7 +345,7 @@ CASES = {
         [look, stage_done(), runs, look, edit(merge={"dtype": "float16"}), look],
         (
             "Running Running",
-            ["generate Succeeded 1", "train Running 1", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1", "train Running 1"],
             [],
             0,
         ),
@@ -354,7 +354,7 @@ CASES = {
         [look, runs, look, edit(stages={"generate": {"resources": {"limits": {"memory": "9Gi"}}}}), look],
         (
             "Running Running",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -363,7 +363,7 @@ CASES = {
         [look, edit(stages={"generate": {"resources": {"limits": {"memory": "9Gi"}}}}), look, look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -372,7 +372,7 @@ CASES = {
         [look, edit(retry="again"), look, look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -390,7 +390,7 @@ CASES = {
         ],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -409,7 +409,7 @@ CASES = {
         ],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -418,7 +418,7 @@ CASES = {
         [look, runs, look, out_of_memory, next_pod_waits, look, edit(retry="again"), look, look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -435,7 +435,7 @@ CASES = {
         ],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -444,7 +444,7 @@ CASES = {
         [look, runs, look, job_fails_unseen, edit(retry="again"), look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -453,7 +453,7 @@ CASES = {
         [look, runs, look, job_fails_unseen, edit(stages={"generate": {"retries": 7}}), look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -462,7 +462,7 @@ CASES = {
         [look, runs, look, job_fails_unseen, edit(ttlSecondsAfterFinished=7), look],
         (
             "Failed Crashed",
-            ["generate Failed 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Failed 1"],
             [],
             0,
         ),
@@ -471,7 +471,7 @@ CASES = {
         [look, edit(ttlSecondsAfterFinished=7), look],
         (
             "Pending Starting",
-            ["generate Pending 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 1"],
             [],
             0,
         ),
@@ -480,7 +480,7 @@ CASES = {
         [edit(suspend=True), look],
         (
             "Suspended Suspended",
-            ["generate Pending", "train Pending", "merge Pending", "evaluate Pending"],
+            [],
             [],
             0,
         ),
@@ -489,7 +489,7 @@ CASES = {
         [look, runs, look, edit(suspend=True), look],
         (
             "Suspended Suspended",
-            ["generate Stopping 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Stopping 1"],
             [],
             1,
         ),
@@ -498,7 +498,7 @@ CASES = {
         [look, runs, look, edit(suspend=True), look, pod_stops, look],
         (
             "Suspended Suspended",
-            ["generate Pending 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 1"],
             [],
             0,
         ),
@@ -507,7 +507,7 @@ CASES = {
         [look, runs, look, edit(suspend=True), look, pod_stops, look, edit(suspend=False), look],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -516,7 +516,7 @@ CASES = {
         [look, runs, look, edit(suspend=True), look, edit(suspend=False), look],
         (
             "Pending Stopping",
-            ["generate Stopping 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Stopping 1"],
             [],
             0,
         ),
@@ -525,7 +525,7 @@ CASES = {
         [look, runs, look, done(), edit(suspend=True), look],
         (
             "Suspended Suspended",
-            ["generate Succeeded 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1"],
             [],
             0,
         ),
@@ -543,7 +543,7 @@ CASES = {
         [look, runs, look, edit(suspend=True), done(), look],
         (
             "Suspended Suspended",
-            ["generate Succeeded 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Succeeded 1"],
             [],
             0,
         ),
@@ -561,7 +561,7 @@ CASES = {
         ],
         (
             "Running Running",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -570,7 +570,7 @@ CASES = {
         [edit(stages={"generate": {"activeDeadlineSeconds": 100}}), look, runs, look, later(100), look],
         (
             "Failed DeadlineExceeded",
-            ["generate Failed 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Failed 1"],
             [],
             1,
         ),
@@ -587,7 +587,7 @@ CASES = {
         ],
         (
             "Running Running",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -596,7 +596,7 @@ CASES = {
         [look, runs, look, pod_succeeds, edit(suspend=True), look],
         (
             "Running Running",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -605,7 +605,7 @@ CASES = {
         [look, runs, look, node_dies, later(60), look],
         (
             "Running NodeLost",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -614,7 +614,7 @@ CASES = {
         [look, runs, look, node_dies, later(59), look],
         (
             "Running Running",
-            ["generate Running 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Running 1"],
             [],
             0,
         ),
@@ -623,7 +623,7 @@ CASES = {
         [look, runs, look, edit(suspend=True), look, node_dies, later(60), edit(suspend=False), look],
         (
             "Pending NodeLost",
-            ["generate Stopping 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Stopping 1"],
             [],
             0,
         ),
@@ -682,7 +682,7 @@ CASES = {
         ],
         (
             "Pending Starting",
-            ["generate Pending 2", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 2"],
             ["generate.2"],
             0,
         ),
@@ -691,7 +691,7 @@ CASES = {
         [sets("run_taken_by", "elder"), look],
         (
             "Pending RunTaken",
-            ["generate Pending", "train Pending", "merge Pending", "evaluate Pending"],
+            [],
             [],
             0,
         ),
@@ -700,7 +700,7 @@ CASES = {
         [sets("run_taken_by", "elder"), look, sets("run_taken_by", ""), look],
         (
             "Pending Starting",
-            ["generate Pending 1", "train Pending", "merge Pending", "evaluate Pending"],
+            ["generate Pending 1"],
             ["generate.1"],
             0,
         ),

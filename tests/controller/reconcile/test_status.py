@@ -112,7 +112,7 @@ def test_nothing_is_delivered_that_did_not_pass_the_gate():
     assert (line(decision), made(decision), rows(decision)[-1]) == (
         "Failed GateNotPassed",
         [],
-        "deliver Pending",
+        "evaluate Succeeded 1",
     )
 
 
