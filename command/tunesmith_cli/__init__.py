@@ -36,7 +36,7 @@ def complete() -> int:
 
 def _without_extra(error: ModuleNotFoundError) -> int:
     """`pip install tunesmith` installs the contract alone, and this script with it."""
-    if error.name not in _EXTRA:
+    if (error.name or "").partition(".")[0] not in _EXTRA:
         raise error
     print(
         f"tunesmith: the command line is not installed: there is no module {error.name}\n"

@@ -68,14 +68,22 @@ def test_without_the_client_the_extra_is_named():
     assert "tunesmith[cluster]" in done.stderr
 
 
-@pytest.mark.parametrize("entry", ["main", "complete"])
-def test_without_the_extra_of_the_command_line_it_says_what_to_install(entry):
+SCRIPTS = {  # what a script calls -> a module of its extra, and the extra
+    "tunesmith_cli.main": ("typer", "tunesmith[cli]"),
+    "tunesmith_cli.complete": ("typer", "tunesmith[cli]"),
+    "tunesmith_controller.run": ("kubernetes", "tunesmith[controller]"),
+}
+
+
+@pytest.mark.parametrize(("script", "module", "extra"), [(name, *facts) for name, facts in SCRIPTS.items()])
+def test_a_script_without_its_extra_says_what_to_install(script, module, extra):
     """Installing the contract alone installs its scripts too."""
-    hidden = "import sys; sys.modules['typer'] = None"
-    code = f"{hidden}; from tunesmith_cli import {entry}; sys.exit({entry}())"
+    package, _, entry = script.partition(".")
+    hidden = f"import sys; sys.modules['{module}'] = None"
+    code = f"{hidden}; from {package} import {entry}; sys.exit({entry}())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (64, "")
-    assert "pip install 'tunesmith[cli]'" in done.stderr
+    assert f"pip install '{extra}'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
