@@ -95,16 +95,27 @@ def read_snapshot(text: str) -> Snapshot:
         ) from error
 
 
-def unknown_wishes(text: str) -> list[str]:
-    """Paths in a snapshot that somebody has set, that change a result, and that this release does not know.
+def too_new(text: str) -> list[str]:
+    """Paths in a snapshot that a stage of this release must not leave out: a newer one gives them meaning.
 
-    A stage must not leave them out silently.
+    These are fields that this release does not know and somebody has set, and values that it does not know,
+    in the parts of the spec that stages read.
     """
-    document = json.loads(text)
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return []
+    if not isinstance(document, Mapping):
+        return []
     provenance: Mapping[str, str] = document.get("provenance", {})
     _, unknown = pruned(Snapshot, document)
-    in_spec = [path for path in unknown if path.startswith("spec.")]
-    return [path for path in in_spec if path.split(".")[1] in FIELDS_READ and _is_set(path, provenance)]
+    fields = [path for path in unknown.fields if _is_set(path, provenance)]
+    return [path for path in (*fields, *unknown.values) if _is_read(path)]
+
+
+def _is_read(path: str) -> bool:
+    steps = path.split(".")
+    return steps[0] == "spec" and len(steps) > 1 and steps[1] in FIELDS_READ
 
 
 def _is_set(path: str, provenance: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 import tunesmith
 from tunesmith import wire
 from tunesmith.errors import BadRequest, ExitCode, Problem, Usage
-from tunesmith.resolve import Snapshot, read_snapshot, unknown_wishes
+from tunesmith.resolve import Snapshot, read_snapshot, too_new
 from tunesmith.stages import STAGES
 from tunesmith_jobs.attempt import new_attempt
 from tunesmith_jobs.storage import URL_FORMS
@@ -46,15 +47,17 @@ def read_request(file: str, stage: str) -> Snapshot:
         raise Usage(f"--request {file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadRequest(f"--request {file} is not UTF-8") from error
-    snapshot = read_snapshot(text)
-    if unknown := unknown_wishes(text):
+    paths = too_new(text)
+    if paths:
+        name = json.loads(text).get("name")
         why = f"is not known to this image, of release {tunesmith.__version__}"
         raise BadRequest(
-            f"request {snapshot.name} was resolved by a newer release than this image's",
+            f"request {name} was resolved by a newer release than this image's",
             reason="ImageTooOld",
-            problems=[Problem(path, why) for path in unknown],
-            remedy=f"`kubectl tunesmith retry {snapshot.name}` takes today's images; or leave the field out",
+            problems=[Problem(path, why) for path in paths],
+            remedy=f"`kubectl tunesmith retry {name}` takes today's images; or leave the field out",
         )
+    snapshot = read_snapshot(text)
     if stage not in (entry.name for entry in snapshot.stages):
         field = STAGES[stage].asked_by if stage in STAGES else ""
         raise BadRequest(

@@ -172,9 +172,9 @@ EXPLAINED = {  # path -> a line of kubectl explain
     "treq": "A task in plain words that becomes a fine-tuned, merged and tested model.",
     "treq.spec.training": "Rank of the adapter. Built-in: 16.",
     "treq.spec.training.optim": "    paged_adamw_32bit\n",
-    "treq.spec.data.teacher.baseURL": "Whoever sets it brings the",
-    "treq.spec.stages.train.activeDeadlineSeconds": "Seconds the stage may run. 0: no limit.",
-    "treq.status.stages": "How many attempts the key has had",
+    "treq.spec.data.teacher.baseURL": "including `/v1`",
+    "treq.spec.stages.train.activeDeadlineSeconds": "Seconds that the stage may run. 0: no limit.",
+    "treq.status.stages": "Attempts that the key has had.",
     "treq.status.conditions.lastTransitionTime": "When `status` last changed; RFC 3339.",
 }
 

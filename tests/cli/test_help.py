@@ -29,4 +29,4 @@ def test_the_table_names_what_ends_so():
 def test_there_is_no_configuration_file_and_the_precedence_is_said(cli):
     topic = cli.inline("help", "environment").stdout
     assert "There are no configuration files." in topic
-    assert "from the command line, else from its variable above, else" in topic
+    assert "from the command line, else from its variable above" in topic

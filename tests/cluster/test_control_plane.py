@@ -39,7 +39,7 @@ def test_somebody_else_is_known_by_name_and_groups_and_may_nothing(control_plane
 
 
 def test_groups_of_a_service_account_are_not_the_tests_to_say(control_plane):
-    with pytest.raises(ValueError, match="leave `groups` out"):
+    with pytest.raises(ValueError, match="give no `groups`"):
         control_plane.kubeconfig_for("system:serviceaccount:default:default", ["x"])
 
 

@@ -6,9 +6,10 @@ import pytest
 from requests_for_tests import document
 
 from tunesmith.plan import snapshot
+from tunesmith.profile import Profile
 from tunesmith.pruning import pruned, read_pruned
 from tunesmith.request import parse
-from tunesmith.resolve import Snapshot, unknown_wishes
+from tunesmith.resolve import Snapshot, too_new
 from tunesmith.status import Condition, FinishedStage, StageStatus, Status
 
 WRITTEN = Status(
@@ -32,7 +33,7 @@ def written():
 
 
 def read(status):
-    return read_pruned(Status, json.dumps(status))
+    return read_pruned(Status, json.dumps(status), unknown_values=True)
 
 
 def test_a_status_of_this_release_is_read_whole():
@@ -63,14 +64,14 @@ def test_a_new_type_of_condition_is_left_out_and_the_others_stay():
 def test_new_fields_are_left_out_at_every_depth():
     status = written() | {"variants": {"a": 1}}
     status["stages"][0]["gpuHours"] = 3
-    assert pruned(Status, status)[1] == ["stages[0].gpuHours", "variants"]
+    assert pruned(Status, status)[1].fields == ["stages[0].gpuHours", "variants"]
     assert read(status) == WRITTEN
 
 
 @pytest.mark.parametrize("broken", ["[]", "{", '{"stages": 3}', '{"progress": "many"}'])
 def test_what_is_not_a_status_is_an_error(broken):
     with pytest.raises(ValueError, match=r"Expecting|validation error"):
-        read_pruned(Status, broken)
+        read_pruned(Status, broken, unknown_values=True)
 
 
 @pytest.mark.parametrize("member", [{"apiVersion": "tunesmith.dev/v2"}, {"kind": "Receipt"}])
@@ -80,14 +81,24 @@ def test_a_document_that_says_it_is_something_else_is_not_read_as_a_snapshot(mem
         read_pruned(Snapshot, json.dumps(other))
 
 
-def test_a_new_value_that_somebody_has_set_is_named_to_an_image_that_does_not_know_it():
-    newer = json.loads(snapshot(parse(document({"merge.dtype": "float16"})), run="r").to_json())
-    newer["spec"]["merge"]["dtype"] = "float8"
-    assert unknown_wishes(json.dumps(newer)) == ["spec.merge.dtype"]
-    assert read_pruned(Snapshot, json.dumps(newer)).spec.merge.dtype == "auto"
-
-
-def test_a_new_built_in_value_is_no_wish():
+@pytest.mark.parametrize("source", ["request", "built-in"])
+def test_a_new_value_is_named_to_an_image_that_does_not_know_it_whoever_has_set_it(source):
+    """With another value it would compute something else under the same key."""
     newer = json.loads(snapshot(parse(document()), run="r").to_json())
-    newer["spec"]["training"]["optim"] = "adamw_4bit"
-    assert unknown_wishes(json.dumps(newer)) == []
+    newer["spec"]["merge"]["dtype"] = "float8"
+    newer["provenance"]["merge.dtype"] = source
+    assert too_new(json.dumps(newer)) == ["spec.merge.dtype"]
+    with pytest.raises(ValueError, match=r"spec\.merge\.dtype"):
+        read_pruned(Snapshot, json.dumps(newer))
+
+
+def test_a_new_value_in_a_profile_is_an_error_since_nothing_may_take_its_place():
+    """Leaving out a new kind of encryption would store the run in the clear."""
+    text = json.dumps({"name": "lab", "store": {"url": "s3://b", "encryption": "aws:kms2"}})
+    with pytest.raises(ValueError, match=r"store\.encryption"):
+        read_pruned(Profile, text)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "3"])
+def test_what_is_not_a_snapshot_has_nothing_too_new(text):
+    assert too_new(text) == []

@@ -12,7 +12,7 @@ from tunesmith.plan import references, snapshot
 from tunesmith.profile import Profile
 from tunesmith.pruning import pruned
 from tunesmith.request import parse
-from tunesmith.resolve import leaves, read_snapshot, resolve, unknown_wishes
+from tunesmith.resolve import leaves, read_snapshot, resolve, too_new
 from tunesmith.settings import Reference
 
 PRECEDENCE = {  # request, profile defaults -> (learningRate, where from)
@@ -171,12 +171,12 @@ def test_a_snapshot_of_a_newer_release_is_read_without_what_is_new_in_it():
     read = read_snapshot(by_a_newer_release(wish))
     assert (read.spec.training.lora_r, read.spec.training.variants[0].overrides) == (8, {"loraR": 8})
     assert read.spec.evaluation.format.json_schema == {"later": {"kept": None}}, "a value is not a field"
-    assert unknown_wishes(by_a_newer_release(wish)) == []
+    assert too_new(by_a_newer_release(wish)) == []
 
 
 def test_what_somebody_has_set_and_this_release_cannot_do_is_named():
     provenance = {"training.later.deep": "request", "later.deep": "request"}
-    assert unknown_wishes(by_a_newer_release(**provenance)) == ["spec.training.later"]
+    assert too_new(by_a_newer_release(**provenance)) == ["spec.training.later"]
 
 
 def test_people_s_documents_stay_strict():
@@ -197,7 +197,7 @@ def test_a_mapping_keeps_its_keys_when_its_values_are_models():
         "trackerSecrets": {"WANDB_API_KEY": {"name": "w"}},
         "defaults": {"later": 1},
     }
-    assert unknown == ["trackerSecrets.WANDB_API_KEY.later", "later"]
+    assert unknown.fields == ["trackerSecrets.WANDB_API_KEY.later", "later"]
 
 
 LARGE = {  # whatever a request is large by

@@ -9,7 +9,7 @@ from requests_for_tests import document
 from tunesmith.plan import borrowed, graph, snapshot
 from tunesmith.profile import Images, Pods
 from tunesmith.request import Spec, Stages, parse
-from tunesmith.resolve import StageKey, read_snapshot, unknown_wishes
+from tunesmith.resolve import StageKey, read_snapshot, too_new
 from tunesmith.stages import JUDGED, ORDER, PARTS, STAGES, KindName, PartName, StageCondition
 from tunesmith.status import ConditionType, Outputs
 
@@ -90,7 +90,7 @@ def test_a_wish_that_this_release_does_not_know_is_named_in_whichever_part_it_st
     part[last] = {"new": 1} if "." not in path else 1
     if "." in path:
         first_unknown = "spec." + ".".join(path.split(".")[:2])
-        assert unknown_wishes(json.dumps(newer)) == [first_unknown]
+        assert too_new(json.dumps(newer)) == [first_unknown]
     else:
         with pytest.raises(Exception, match="snapshot"):
             read_snapshot(json.dumps(newer))

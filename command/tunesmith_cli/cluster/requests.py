@@ -102,7 +102,9 @@ def status_of(request: Mapping[str, Any]) -> Status:
     A request that the controller has not seen yet has a status, too.
     """
     try:
-        return read_pruned(Status, json.dumps(without_nulls(request.get("status") or {})))
+        return read_pruned(
+            Status, json.dumps(without_nulls(request.get("status") or {})), unknown_values=True
+        )
     except ValueError as error:
         raise OtherRelease(f"the status of {request['metadata']['name']}") from error
 

@@ -127,7 +127,7 @@ def read_status(request: Object) -> Status:
     if not written:
         return Status()
     with contextlib.suppress(ValidationError):
-        return read_pruned(Status, json.dumps(written))
+        return read_pruned(Status, json.dumps(written), unknown_values=True)
     return Status()
 
 
