@@ -32,7 +32,7 @@ from tunesmith.settings import (
     Settings,
     Training,
 )
-from tunesmith.stages import KindName
+from tunesmith.stages import ORDER, KindName
 from tunesmith.wire import DOCUMENTATION
 
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
@@ -113,7 +113,7 @@ class Rerun(Settings):
     """First stage to run again."""
     id: Annotated[str, Field(min_length=1, max_length=64)]
     """Any string. A new one runs the stage once more."""
-    then: Annotated[tuple[Again, ...], Field(max_length=4)] = ()
+    then: Annotated[tuple[Again, ...], Field(max_length=len(ORDER) - 1)] = ()
     """Later stages to run again after that, the latest last. The results of the stages before them stay."""
 
 

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from tunesmith.metrics import MetricName
 from tunesmith.trackers import TrackerName
-from tunesmith.wire import STORE_SCHEMES
+from tunesmith.wire import STORE_FORMS
 
 # The API server enforces the same bounds. Patterns use only what Rust's and Go's regular expressions read
 # alike, so no \s, \w or \d.
@@ -28,7 +28,7 @@ _REQUEST = r"^([a-z0-9]([a-z0-9-]{0,37}[a-z0-9])?)?$"
 _OBJECT = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 _NAMED = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _ENDPOINT = r"^(https?://[A-Za-z0-9._:\[\]-]+(/[!-~]*)?)?$"
-_LOCATION = rf"^(({'|'.join(STORE_SCHEMES)})://[^\x00-\x20\x7f]+)?$"
+_LOCATION = rf"^(({'|'.join(STORE_FORMS)})://[^\x00-\x20\x7f]+)?$"
 Quantity = Annotated[str, Field(pattern=_QUANTITY, max_length=32)]  # as Kubernetes writes amounts
 Run = Annotated[str, Field(pattern=_RUN)]
 ObjectName = Annotated[str, Field(pattern=_OBJECT)]  # DNS subdomain, or empty

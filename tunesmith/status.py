@@ -5,21 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tunesmith.settings import Settings
+from tunesmith.stages import StageCondition
 
 Phase = Literal["Pending", "Queued", "Running", "Suspended", "Succeeded", "Failed"]
 StagePhase = Literal["Pending", "Running", "Stopping", "Succeeded", "Failed"]
-ConditionType = Literal[
-    "Accepted",
-    "Generated",
-    "Trained",
-    "Merged",
-    "Evaluated",
-    "Delivered",
-    "Complete",
-    "Failed",
-    "Reconciling",
-    "Stalled",
-]
+ConditionType = Literal["Accepted", StageCondition, "Complete", "Failed", "Reconciling", "Stalled"]
 
 
 class Condition(Settings):

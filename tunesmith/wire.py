@@ -43,8 +43,8 @@ SNAPSHOT_FILE = "request.json"  # in the ConfigMap and at the top of a run: the 
 FROZEN_FILE = "frozen.json"  # in the ConfigMap: the profile, and what of the request it was frozen for
 TERMINATION_LOG = "/dev/termination-log"  # where the kubelet reads a container's last word
 
-# Schemes of the URLs of stores; tunesmith_jobs/storage has a kind of store for each.
-STORE_SCHEMES = ("s3", "file")
+# Every kind of store by the scheme of its URLs, and how they look; tunesmith_jobs/storage opens them.
+STORE_FORMS: Mapping[str, str] = {"s3": "s3://bucket/prefix", "file": "file:///folder"}
 
 # Environment variables of a stage's process.
 ATTEMPT_NAME = "TUNESMITH_ATTEMPT"  # begins the name of the attempt in the store
@@ -60,6 +60,9 @@ S3_ADDRESSING_STYLE = "TUNESMITH_S3_ADDRESSING_STYLE"  # path or virtual
 S3_ENCRYPTION = "TUNESMITH_S3_ENCRYPTION"  # AES256 or aws:kms
 S3_KMS_KEY = "TUNESMITH_S3_KMS_KEY"
 SESSION_DIGEST = "TUNESMITH_SESSION"  # sha256 of the token that a session's pod answers to
+
+# The variables that the clients of stores read, in addition to those of AWS.
+STORE_VARIABLES = (S3_ADDRESSING_STYLE, S3_ENCRYPTION, S3_KMS_KEY)
 
 # Environment variables that people set, too.
 STORE = "TUNESMITH_STORE"

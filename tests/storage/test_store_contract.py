@@ -12,7 +12,7 @@ import pytest
 
 from tunesmith.errors import BadRequest, Gone
 from tunesmith.manifest import File
-from tunesmith.wire import STORE_SCHEMES
+from tunesmith.wire import STORE_FORMS
 from tunesmith_jobs.storage import (
     SCHEMES,
     NotFound,
@@ -261,7 +261,7 @@ def test_a_good_store_passes_the_probe_and_is_left_empty(store):
 
 
 def test_every_kind_of_store_is_accepted_in_a_request():
-    assert sorted(SCHEMES) == sorted(STORE_SCHEMES)
+    assert sorted(SCHEMES) == sorted(STORE_FORMS)
 
 
 UNUSABLE = {"file": "file:///dev/null/runs", "s3": "s3://nobodys/runs"}  # scheme -> a store that cannot work

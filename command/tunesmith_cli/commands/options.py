@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import typer
 
 from tunesmith.errors import TunesmithError
-from tunesmith.wire import STORE
+from tunesmith.wire import STORE, STORE_FORMS
 
 
 class Output(StrEnum):
@@ -109,7 +109,7 @@ Store = Annotated[
         envvar=STORE,
         metavar="URL",
         help=(
-            "Store of this machine: s3://bucket/prefix, file:///folder or a folder. "
+            f"Store of this machine: {', '.join(STORE_FORMS.values())} or a folder. "
             "Built-in: runs/ in the user's data folder."
         ),
         show_default=False,

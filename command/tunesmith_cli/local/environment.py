@@ -53,9 +53,7 @@ _PASSED = frozenset(
         "MKL_NUM_THREADS",
         "PYTORCH_CUDA_ALLOC_CONF",
         "PYTORCH_ALLOC_CONF",
-        wire.S3_ADDRESSING_STYLE,
-        wire.S3_ENCRYPTION,
-        wire.S3_KMS_KEY,
+        *wire.STORE_VARIABLES,
     ]
 )
 _PASSED_PREFIXES = ("AWS_", "CUDA_", "NVIDIA_", "LC_")

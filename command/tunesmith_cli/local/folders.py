@@ -7,23 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.errors import Usage
-from tunesmith.wire import STORE_SCHEMES
+from tunesmith.wire import STORE_FORMS
 
 _RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 
 
 def store_url(given: str | None, environ: Mapping[str, str]) -> str:
-    """The URL of a store: as given (`s3://bucket/prefix`, `file:///folder`, or a folder), else in the user's
-    data folder.
-    """
+    """The URL of a store: the given URL or folder, else a folder in the user's data folder."""
     if not given:
         data = _xdg(environ, "XDG_DATA_HOME", ".local/share", "give --store")
         return (data / "tunesmith" / "runs").as_uri()
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", given)
     if scheme is None:
         return Path(given).expanduser().absolute().as_uri()
-    if scheme[1] not in STORE_SCHEMES:
-        raise Usage(f"a store is s3://bucket/prefix, file:///folder or a folder, not {given!r}")
+    if scheme[1] not in STORE_FORMS:
+        raise Usage(f"a store is {', '.join(STORE_FORMS.values())} or a folder, not {given!r}")
     rest = given.removeprefix(scheme[0])
     if scheme[1] == "file" and (not rest.startswith("/") or not rest.strip("/")):
         raise Usage(f"the store {given!r} names no absolute folder")

@@ -25,7 +25,7 @@ from tunesmith_jobs.chat import question
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import Finished, read_manifest
 from tunesmith_jobs.process import collector_paused
-from tunesmith_jobs.storage import Store, open_store
+from tunesmith_jobs.storage import URL_FORMS, Store, open_store
 
 FORMAT = 1
 ModelName = Literal["base", "merged"]
@@ -198,7 +198,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--request", required=True, metavar="FILE", help="the snapshot of the resolved request (JSON)"
     )
-    parser.add_argument("--store", required=True, metavar="URL", help="s3://bucket/prefix or file:///folder")
+    parser.add_argument("--store", required=True, metavar="URL", help=URL_FORMS)
     parser.add_argument(
         "--prompt",
         required=True,

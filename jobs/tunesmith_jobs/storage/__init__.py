@@ -1,7 +1,7 @@
 """Where runs live. The one table of stores is here: each kind of store by the scheme of its URLs.
 
 A store of another kind needs its own module with a subclass of `Store`, a row in `SCHEMES`, its scheme in
-`tunesmith/wire.py` (`STORE_SCHEMES`), and its variables in the pods.
+`tunesmith/wire.py` (`STORE_FORMS`), and its variables in the pods.
 `tests/storage/test_store_contract.py` runs for every row.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from tunesmith.errors import BadRequest
+from tunesmith.wire import STORE_FORMS
 from tunesmith_jobs.storage.base import Entry, NotFound, Store, StoreError, Writer
 
 __all__ = [
@@ -58,8 +59,8 @@ def _s3(address: str) -> Store:
 
 
 SCHEMES: Mapping[str, Scheme] = {
-    "s3": Scheme("s3://bucket/prefix", _s3),
-    "file": Scheme("file:///folder", _folder, quoted=True),
+    "s3": Scheme(STORE_FORMS["s3"], _s3),
+    "file": Scheme(STORE_FORMS["file"], _folder, quoted=True),
 }
 """Every kind of store by the scheme of its URLs."""
 

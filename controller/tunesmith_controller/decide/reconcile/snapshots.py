@@ -18,9 +18,9 @@ from tunesmith_controller.decide.model import Config, Frozen, Object, Other, Sna
 from tunesmith_controller.decide.objects import Identity, name_of
 from tunesmith_controller.decide.reconcile.checks import NotAccepted, Waiting
 
-_TEACHER = ("baseURL", "secret", "requestsPerMinute", "tokensPerMinute", "maxConcurrency")
 # In addition to `stages`: the defaults of where and as whom something is done, which move no key.
-_WHERE = {("model", "tokenSecret"), *(("data", "teacher", name) for name in _TEACHER)}
+_TEACHER = [path for path in plan.NEUTRAL if path.startswith("data.teacher.")]
+_WHERE = {("model", "tokenSecret"), *(tuple(path.split(".")) for path in _TEACHER)}
 LARGEST = 1_048_576 - 4_096  # bytes of a ConfigMap's data; Kubernetes refuses an object of more than 1 MiB
 
 
