@@ -44,9 +44,8 @@ HINTS = {  # pattern -> what to write
     _ENDPOINT: "http:// or https://, host, port if any, and path; no user, no password and no blank",
     _LOCATION: "s3://bucket/prefix, without blanks",
 }
-SourceFormat = Literal[
-    "auto", "jsonl", "csv"
-]  # forms of own data; tunesmith_jobs/own_data has a reader for each
+# Forms of own data; tunesmith_jobs/own_data has a reader for each.
+SourceFormat = Literal["auto", "jsonl", "csv"]
 Optimizer = Literal[
     "adamw_torch",
     "adamw_torch_fused",
@@ -160,7 +159,7 @@ class Source(Settings):
     """Your own data in place of a teacher."""
 
     uri: Annotated[str, Field(min_length=1, max_length=2048)]
-    """`s3://bucket/key`, or a path (local runs only), of a JSONL or CSV file."""
+    """`s3://bucket/key`, or a path (local runs only), of a file in one of the formats."""
     format: SourceFormat = "auto"
     """Format of the file. Built-in: told by its extension."""
     encoding: Annotated[str, Field(max_length=64)] = "auto"

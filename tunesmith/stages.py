@@ -57,8 +57,6 @@ class StageKind:
     """The credentials that it may see, in addition to those of the store."""
     asked_by: str = ""
     """The field of the spec without which a request does not have this stage. Empty: every request has it."""
-    after_gate: bool = False
-    """Whether it starts only when the gate is passed."""
 
     @property
     def asks_teacher(self) -> bool:
@@ -112,7 +110,6 @@ _KINDS = (
         image="merge",
         condition="Delivered",
         asked_by="output",
-        after_gate=True,
     ),
 )
 
@@ -122,6 +119,19 @@ STAGES: Mapping[str, StageKind] = {kind.name: kind for kind in _KINDS}
 ORDER: tuple[str, ...] = tuple(STAGES)
 JUDGED: KindName = "evaluate"
 """The stage whose metrics the gate is judged on."""
+
+
+def _building_on(name: str) -> frozenset[str]:
+    """Every kind that builds on one, directly or through others."""
+    later: set[str] = set()
+    for kind in _KINDS:
+        if later.union({name}).intersection(kind.needs):
+            later.add(kind.name)
+    return frozenset(later)
+
+
+AFTER_GATE = _building_on(JUDGED)
+"""The kinds that start only when the gate is passed."""
 
 PARTS: Mapping[str, tuple[str, Part]] = {
     kind.part.name: (kind.name, kind.part) for kind in _KINDS if kind.part is not None

@@ -108,7 +108,7 @@ class Facts(_Facts):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TableRow:
     """A row of the base-versus-tuned table. `low`, `high`: the gain's interval, None without one."""
 
     metric: str
@@ -120,7 +120,7 @@ class Comparison:
     high: float | None = None
 
 
-def render(facts: Facts, table: Sequence[Comparison] | None = None) -> str:
+def render(facts: Facts, table: Sequence[TableRow] | None = None) -> str:
     """The card as Markdown with its metadata in front."""
     head = yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True)
     return f"---\n{head}---\n\n" + "\n".join(_parts(facts, table)) + "\n"
@@ -170,7 +170,7 @@ def license_warning(license_: License) -> str:
     return ""
 
 
-def _parts(facts: Facts, table: Sequence[Comparison] | None) -> Iterator[str]:
+def _parts(facts: Facts, table: Sequence[TableRow] | None) -> Iterator[str]:
     base = hub_repo(facts.base_uri)
     shown = f"[{base}](https://huggingface.co/{base})" if base else f"`{facts.base_uri}`"
     kind = "QLoRA" if facts.training.get("loadIn4bit") else "LoRA"
@@ -252,7 +252,7 @@ def _settings(settings: dict[str, JsonValue]) -> str:
     )
 
 
-def _table(table: Sequence[Comparison]) -> str:
+def _table(table: Sequence[TableRow]) -> str:
     lines = [
         "| metric | rows | base | tuned | gain | interval of the gain |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
@@ -263,7 +263,7 @@ def _table(table: Sequence[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def _interval(row: Comparison) -> str:
+def _interval(row: TableRow) -> str:
     if row.low is None or row.high is None:
         return ""
     return f"{_number(row.low)} to {_number(row.high)}"

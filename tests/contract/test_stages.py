@@ -1,6 +1,8 @@
 """The table of stages: what else has one entry for each stage agrees with it."""
 
 import json
+import tomllib
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -10,8 +12,10 @@ from tunesmith.plan import borrowed, graph, snapshot
 from tunesmith.profile import Images, Pods
 from tunesmith.request import Spec, Stages, parse
 from tunesmith.resolve import StageKey, read_snapshot, too_new
-from tunesmith.stages import JUDGED, ORDER, PARTS, STAGES, KindName, PartName, StageCondition
+from tunesmith.stages import AFTER_GATE, JUDGED, ORDER, PARTS, STAGES, KindName, PartName, StageCondition
 from tunesmith.status import ConditionType, Outputs
+
+ROOT = Path(__file__).parents[2]
 
 
 def fields(model):
@@ -23,6 +27,18 @@ def test_every_stage_has_its_settings_its_pod_its_condition_and_a_name_that_a_re
     assert get_args(StageCondition) == tuple(kind.condition for kind in STAGES.values())
     assert set(get_args(StageCondition)) < set(get_args(ConditionType))
     assert {kind.image for kind in STAGES.values()} == set(fields(Images)) - {"pull_policy", "pull_secrets"}
+
+
+def test_every_stage_is_one_of_those_that_do_not_import_each_other():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    [modules] = [contract["modules"] for contract in contracts if contract["type"] == "independence"]
+    assert {f"tunesmith_jobs.{name}" for name in ORDER} <= set(modules)
+
+
+def test_what_builds_on_the_judged_stage_waits_for_the_gate_and_nothing_else_does():
+    assert frozenset({"deliver"}) == AFTER_GATE
 
 
 def test_every_part_has_its_place_in_the_status():

@@ -5,10 +5,10 @@ import yaml
 
 from tunesmith_jobs.model_card import (
     HUB_LICENSES,
-    Comparison,
     Dataset,
     Facts,
     License,
+    TableRow,
     license_warning,
     metadata,
     render,
@@ -113,8 +113,8 @@ def test_own_data_has_no_teacher():
 
 def test_the_table_is_there_if_it_is_given():
     table = [
-        Comparison("exact match", 12, 0.0, 0.9167, 0.9167, 0.75, 1.0),
-        Comparison("loss", 12, 1.489, 0.4141, 1.075),
+        TableRow("exact match", 12, 0.0, 0.9167, 0.9167, 0.75, 1.0),
+        TableRow("loss", 12, 1.489, 0.4141, 1.075),
     ]
     card = render(FACTS, table)
     assert "| exact match | 12 | 0 | 0.9167 | 0.9167 | 0.75 to 1 |" in card

@@ -17,7 +17,7 @@ from tunesmith.errors import ExitCode, Gone, TunesmithError
 from tunesmith.manifest import Manifest
 from tunesmith.plan import next_stages
 from tunesmith.resolve import Snapshot, StageKey
-from tunesmith.stages import JUDGED, STAGES
+from tunesmith.stages import AFTER_GATE, JUDGED, STAGES
 from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_cli.local.attempts import StageJob, run_stage
 from tunesmith_cli.local.environment import ENVIRONMENT, stage_environment
@@ -188,7 +188,7 @@ class Runner:
 
 def _needs_gate(only: str | None) -> bool:
     """Whether a gate that was not passed ends a run of all stages (None) or of one."""
-    return only is None or only == JUDGED or STAGES[only].after_gate
+    return only is None or only == JUDGED or only in AFTER_GATE
 
 
 def _cannot_run(only: str, ready: list[StageKey]) -> Gone:

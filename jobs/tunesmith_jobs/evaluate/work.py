@@ -93,7 +93,7 @@ def leave(attempt: Attempt, report: Report) -> None:
 def leave_card(attempt: Attempt, facts: JsonValue, comparisons: Mapping[str, Comparison | None]) -> None:
     """Store merge's model card again, now with the table of both models."""
     table = [
-        model_card.Comparison(
+        model_card.TableRow(
             metric=METRICS[name].card_title,
             rows=compared.gain.n,
             base=compared.base,

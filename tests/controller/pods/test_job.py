@@ -171,6 +171,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize(("stage", "expected"), COMMANDS.items(), ids=COMMANDS)
 def test_each_stage_runs_its_module_in_its_image_on_its_namespaces_store(job, stage, expected):
+    assert tuple(COMMANDS) == ORDER
     container = container_of(job(stage, OUTPUT))
     files = [
         "--request",

@@ -4,6 +4,7 @@ import pytest
 
 from tests.controller.pods.built_jobs import container_of, pod_of
 from tunesmith.podspec import quantity
+from tunesmith.stages import ORDER
 
 GIB = 1 << 30
 
@@ -167,6 +168,7 @@ MOUNTS = {
 
 @pytest.mark.parametrize(("stage", "places"), MOUNTS.items(), ids=MOUNTS)
 def test_each_stage_mounts_what_it_needs_and_every_volume_is_mounted(job, stage, places):
+    assert tuple(MOUNTS) == ORDER
     built = job(
         stage,
         {"output": "s3://b/o"},

@@ -12,7 +12,7 @@ from tunesmith import wire
 from tunesmith.gate import Verdict
 from tunesmith.manifest import stage_folder
 from tunesmith.resolve import StageKey
-from tunesmith.stages import STAGES
+from tunesmith.stages import AFTER_GATE
 from tunesmith.status import StageStatus
 from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.classify import Finding, classify, lost_node
@@ -51,7 +51,7 @@ def walk(
         elif is_done(stage, case.finished, snapshot, row, case.world.jobs):
             output = f"{store}/{stage_folder(snapshot.run, stage.name, stage.key)}/"
             after.append(rows.succeeded(stage, row, case.finished[key], output))
-        elif STAGES[stage.name].after_gate and not passed:
+        elif stage.kind in AFTER_GATE and not passed:
             after.append(rows.later(stage, row))
         else:
             step = _advance(case, snapshot_map, stage, row)
