@@ -142,9 +142,10 @@ def read_documents(text: str, name: str = "the file") -> list[Any]:
 
     `name` is what messages call the text. Raises BadRequest.
     """
-    loader = _Loader(text)
     documents = []
+    loader = None
     try:
+        loader = _Loader(text)
         while loader.check_data():  # type: ignore[no-untyped-call] # of types-PyYAML
             documents.append(loader.get_data())
     except yaml.YAMLError as error:
@@ -153,8 +154,10 @@ def read_documents(text: str, name: str = "the file") -> list[Any]:
         why = getattr(error, "problem", None) or str(error)
         raise BadRequest("not readable as YAML or JSON", problems=[Problem(where, why)]) from error
     except RecursionError:
-        problem = Problem(f"{name}, line {loader.line + 1}", "nested too deep, here or above")
+        line = loader.line + 1 if loader else 1
+        problem = Problem(f"{name}, line {line}", "nested too deep, here or above")
         raise BadRequest("not readable as YAML or JSON", problems=[problem]) from None
     finally:
-        loader.dispose()
+        if loader:
+            loader.dispose()
     return [document for document in documents if document is not None]

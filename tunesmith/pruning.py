@@ -18,6 +18,10 @@ from pydantic import BaseModel, ValidationError
 Model = TypeVar("Model", bound=BaseModel)
 
 
+# Members that say what a document is. With another value it is another document, and is not read at all.
+_WHAT_IT_IS = ("apiVersion", "kind")
+
+
 class _UnknownValue(Exception):
     """A value that is none of those that this release knows."""
 
@@ -38,7 +42,11 @@ def read_pruned(model: type[Model], text: str | bytes, *, unknown_values: bool =
     """
     with contextlib.suppress(ValidationError):  # most documents hold nothing new
         return model.model_validate_json(text)
-    kept, unknown = pruned(model, json.loads(text))
+    try:
+        document = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    kept, unknown = pruned(model, document)
     if unknown.values and not unknown_values:
         return model.model_validate_json(text)  # raises, and names the value
     return model.model_validate_json(json.dumps(kept))
@@ -59,8 +67,7 @@ def _pruned(annotation: Any, value: Any, path: str, unknown: Unknown) -> Any:
         return _pruned_model(annotation, value, path, unknown) if isinstance(value, Mapping) else value
     origin = get_origin(annotation)
     arguments = get_args(annotation)
-    is_choice = origin is Literal and len(arguments) > 1  # a single value says what the document is
-    if is_choice and isinstance(value, str) and value not in arguments:
+    if origin is Literal and isinstance(value, str) and value not in arguments:
         unknown.values.append(path)
         raise _UnknownValue
     if origin is Annotated:
@@ -94,6 +101,9 @@ def _pruned_members(
         here = f"{path}.{name}".lstrip(".")
         if name not in types:
             unknown.fields.append(here)
+            continue
+        if name in _WHAT_IT_IS:
+            kept[name] = member
             continue
         with contextlib.suppress(_UnknownValue):
             kept[name] = _pruned(types[name], member, here, unknown)

@@ -196,7 +196,7 @@ def parse(document: object) -> TrainingRequest:
     try:
         request = TrainingRequest.model_validate_json(json.dumps(pruned))
     except ValidationError as error:
-        problems = [_problem(details) for details in error.errors(include_url=False)]
+        problems = problems_in(error)
     spec = pruned.get("spec")
     if isinstance(spec, dict):
         problems += [*broken_rules(spec), *_too_large(spec)]
@@ -250,6 +250,12 @@ _WORDS = {
     "missing": "is missing",
     "finite_number": "must be a finite number",
 }
+
+
+def problems_in(error: ValidationError, *within: str) -> list[Problem]:
+    """What pydantic found, in our words. `within`: steps to the place that it was asked about."""
+    found = error.errors(include_url=False)
+    return [_problem({**details, "loc": (*within, *details["loc"])}) for details in found]
 
 
 def _problem(details: ErrorDetails) -> Problem:

@@ -5,19 +5,28 @@ read: a later edit of a profile never changes a run under way.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from tunesmith import presets
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.profile import Profile
 from tunesmith.pruning import pruned, read_pruned
-from tunesmith.request import Spec, TrainingRequest
+from tunesmith.request import Spec, TrainingRequest, problems_in
 from tunesmith.rules import broken_rules
-from tunesmith.stages import FIELDS_READ
+from tunesmith.stages import FIELDS_READ, STAGES
 
 BUILT_IN = "built-in"
 Layer = tuple[str, Mapping[str, Any]]  # its source, and a partial spec
@@ -84,15 +93,37 @@ class Snapshot(BaseModel):
 def read_snapshot(text: str) -> Snapshot:
     """The snapshot in a file, without what only a newer release knows.
 
-    Raises BadRequest if the file does not hold a snapshot.
+    Raises BadRequest if the file does not hold a snapshot, or holds a value that only a newer release knows.
     """
     try:
         return read_pruned(Snapshot, text)
     except ValueError as error:
+        document = _document(text)
+        if document is not None and (paths := pruned(Snapshot, document)[1].values):
+            raise BadRequest(
+                "the request was resolved by a newer release of Tunesmith",
+                reason="ImageTooOld",
+                problems=[Problem(path, "is not known to this release") for path in paths],
+                remedy="use that release, or a later one",
+            ) from error
         raise BadRequest(
-            "the file given by --request does not hold a snapshot",
+            "the text does not hold a snapshot, which is a resolved request",
             remedy="write one with `tunesmith validate FILE --snapshot`",
         ) from error
+
+
+def _document(text: str) -> Mapping[str, Any] | None:
+    """The JSON object in a text, if it holds one."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, Mapping) else None
+
+
+def unknown_stages(snapshot: Snapshot) -> list[str]:
+    """The stages that a newer release planned, and that this one cannot run."""
+    return [stage.name for stage in snapshot.stages if stage.name not in STAGES or stage.kind not in STAGES]
 
 
 def too_new(text: str) -> list[str]:
@@ -101,13 +132,12 @@ def too_new(text: str) -> list[str]:
     These are fields that this release does not know and somebody has set, and values that it does not know,
     in the parts of the spec that stages read.
     """
-    try:
-        document = json.loads(text)
-    except ValueError:
+    document = _document(text)
+    if document is None:
         return []
-    if not isinstance(document, Mapping):
+    provenance = document.get("provenance")
+    if not isinstance(provenance, Mapping):
         return []
-    provenance: Mapping[str, str] = document.get("provenance", {})
     _, unknown = pruned(Snapshot, document)
     fields = [path for path in unknown.fields if _is_set(path, provenance)]
     return [path for path in (*fields, *unknown.values) if _is_read(path)]
@@ -148,7 +178,7 @@ def resolve(
     if cluster:
         merged.setdefault("training", {}).setdefault("device", "cuda")
     _name_runs(merged, runs or {})
-    spec = _with_dependent_values(_validated(merged))
+    spec = _with_dependent_values(_validated(merged, sources))
     filled = spec.model_dump(mode="json", by_alias=True)
     paths = [".".join(path) for path, _ in leaves(filled)]
     return spec, {path: sources.get(path, BUILT_IN) for path in paths}
@@ -203,15 +233,25 @@ def _name_runs(merged: Mapping[str, Any], runs: Mapping[str, str]) -> None:
             part["from"] = {"run": runs[reference["request"]]}
 
 
-def _validated(merged: Mapping[str, Any]) -> Spec:
+def _validated(merged: Mapping[str, Any], sources: Mapping[str, str]) -> Spec:
     problems = list(broken_rules(merged))
-    if problems:
-        raise BadRequest("request, presets and profile together cannot be used", problems=problems)
+    spec = None
     try:
-        return Spec.model_validate_json(json.dumps(merged))
-    except ValueError as error:
-        problem = Problem("spec", str(error))
-        raise BadRequest("preset and profile give a spec that cannot be used", problems=[problem]) from error
+        spec = Spec.model_validate_json(json.dumps(merged))
+    except ValidationError as error:
+        problems += [_with_source(problem, sources) for problem in problems_in(error, "spec")]
+    if problems or spec is None:
+        message = "request, variants, presets and profile together cannot be used"
+        raise BadRequest(message, problems=problems)
+    return spec
+
+
+def _with_source(problem: Problem, sources: Mapping[str, str]) -> Problem:
+    """A problem that also says where its value is from, if that is not the request itself."""
+    field = re.sub(r"\[\d+\].*", "", problem.path.removeprefix("spec."))
+    given = [source for leaf, source in sources.items() if f"{leaf}.".startswith(f"{field}.")]
+    others = sorted({source for source in given if source != "request"})
+    return replace(problem, why=f"{problem.why} (given by {', '.join(others)})") if others else problem
 
 
 def _with_dependent_values(spec: Spec) -> Spec:
@@ -241,7 +281,9 @@ def leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 
 
 def put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Set the leaf at a path of a partial spec."""
+    """Set the leaf at a path of a partial spec. A leaf on the way there gives way."""
     for step in path[:-1]:
-        target = target.setdefault(step, {})
+        if not isinstance(target.get(step), dict):
+            target[step] = {}
+        target = target[step]
     target[path[-1]] = value

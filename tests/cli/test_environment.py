@@ -75,6 +75,8 @@ def test_openais_endpoint_by_an_empty_address_does_not_get_the_key_of_another():
     made = snapshot({"data.teacher.baseURL": ""}, environ)
     with pytest.raises(Refused, match="OPENAI_API_KEY is for OPENAI_BASE_URL"):
         stage_environment("generate", made, environ)
+    own = {"source": {"uri": "x.csv"}, "systemMessage": "s", "teacher": {"baseURL": ""}}
+    assert KEY not in stage_environment("generate", snapshot({"data": own}, environ), environ)
     assert (
         stage_environment("generate", snapshot({"data.teacher.baseURL": ""}, OPENAI), OPENAI)[KEY]
         == "sk-openai"

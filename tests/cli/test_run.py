@@ -145,6 +145,17 @@ def test_reruns_stay_with_the_run(cli):
     assert ran(cli.json("run", path)) == []
 
 
+def test_a_run_with_a_stage_that_only_a_newer_release_knows_is_not_continued(cli):
+    cli.json("run", cli.write(), "--only", "generate")
+    kept = cli.store / "toy" / "request.json"
+    newer = json.loads(kept.read_text())
+    newer["stages"].append({"name": "train-small", "kind": "train", "key": "0" * 16, "needs": ["generate"]})
+    kept.write_text(json.dumps(newer))
+    refused = cli("retry", "toy", "--store", cli.store, expect=78)
+    assert "does not know the stages train-small" in refused.stderr
+    cli("status", "toy", "--store", cli.store, expect=0)
+
+
 def test_only_runs_one_stage_and_says_which_one_is_missing_before_it(cli):
     path = cli.write()
     missing = cli("run", path, "--only", "train", expect=66)

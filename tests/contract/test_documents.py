@@ -123,6 +123,12 @@ def test_what_is_nested_too_deep_is_refused(depth, begin, end):
         assert "x.yaml, line 3: nested too deep" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["task: \x01", "\ufffe", "a: \x7f"], ids=repr)
+def test_a_character_that_yaml_does_not_allow_is_refused(text):
+    with pytest.raises(BadRequest, match="not readable as YAML or JSON"):
+        read_documents(text)
+
+
 def test_a_broken_file_says_where():
     with pytest.raises(BadRequest, match=r"x\.yaml, line 2"):
         read_documents("a: [1\nb: 2", "x.yaml")

@@ -217,9 +217,48 @@ def test_the_snapshot_of_a_request_that_is_just_small_enough_fits_into_a_configm
     assert 350_000 < len(text.encode()) < 2**20 - 250_000
 
 
-def test_what_is_no_snapshot_is_refused():
+@pytest.mark.parametrize("text", ["{}", "", "[" * 100_000], ids=["empty", "nothing", "deep"])
+def test_what_is_no_snapshot_is_refused(text):
     with pytest.raises(BadRequest, match="does not hold a snapshot"):
-        read_snapshot("{}")
+        read_snapshot(text)
+
+
+@pytest.mark.parametrize("part", ["stages.train.tolerations", "data.preset", "merge.dtype"])
+def test_a_value_that_only_a_newer_release_knows_is_named_wherever_a_snapshot_is_read(part):
+    newer = json.loads(snapshot(parse(document()), run="r").to_json())
+    *before, last = part.split(".")
+    place = newer["spec"]
+    for step in before:
+        place = place.setdefault(step, {})
+    place[last] = [{"effect": "Later"}] if last == "tolerations" else "later"
+    with pytest.raises(BadRequest) as caught:
+        read_snapshot(json.dumps(newer))
+    assert caught.value.reason == "ImageTooOld"
+    assert caught.value.problems[0].path.startswith(f"spec.{part}")
+
+
+ODD_OVERRIDES = {  # override, what the request itself says, the path in the problem
+    "a mapping for a list": (
+        {"reportTo": {"a": "b"}},
+        {"reportTo": ["tensorboard"]},
+        "spec.training.reportTo",
+    ),
+    "a mapping for a number": ({"loraR": {"a": "b"}}, {"loraR": 8}, "spec.training.loraR"),
+    "a mapping for a word": ({"optim": {"a": "b"}}, {"optim": "sgd"}, "spec.training.optim"),
+    "out of its range": ({"loraR": 0}, {}, "spec.training.loraR"),
+    "an unknown field": ({"later": 1}, {}, "spec.training.later"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "given", "path"), ODD_OVERRIDES.values(), ids=ODD_OVERRIDES)
+def test_what_an_override_cannot_be_is_named_with_its_variant(overrides, given, path):
+    request = parse(document({"training": {**given, "variants": [{"name": "one", "overrides": overrides}]}}))
+    with pytest.raises(BadRequest) as caught:
+        resolve(request)
+    [problem] = caught.value.problems
+    assert problem.path.startswith(path)
+    assert "given by variant one" in problem.why
+    assert "pydantic" not in str(problem)
 
 
 MODELS = Profile(name="gpu", models={"small": "s3://models/small"})

@@ -11,7 +11,7 @@ from requests_for_tests import document
 from tunesmith.plan import borrowed, graph, snapshot
 from tunesmith.profile import Images, Pods
 from tunesmith.request import Spec, Stages, parse
-from tunesmith.resolve import StageKey, read_snapshot, too_new
+from tunesmith.resolve import StageKey, read_snapshot, too_new, unknown_stages
 from tunesmith.stages import AFTER_GATE, JUDGED, ORDER, PARTS, STAGES, KindName, PartName, StageCondition
 from tunesmith.status import ConditionType, Outputs
 
@@ -84,6 +84,13 @@ def test_a_stage_that_only_a_newer_release_knows_is_read():
     assert read_snapshot(json.dumps(newer)).stages[-1] == StageKey(
         name="quantize", kind="quantize", key="0" * 16, needs=("merge",)
     )
+
+
+def test_a_stage_that_this_release_cannot_run_is_named():
+    newer = held()
+    newer["stages"].append({"name": "train-small", "kind": "train", "key": "0" * 16})
+    assert unknown_stages(read_snapshot(json.dumps(newer))) == ["train-small"]
+    assert unknown_stages(read_snapshot(json.dumps(held()))) == []
 
 
 def test_a_kind_is_written_only_where_it_is_not_the_name():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # finished_runs.py and browser.py, which these tests share
+sys.path.insert(0, str(Path(__file__).parent))  # finished_runs.py, which these tests share
 
 from finished_runs import make_models
 

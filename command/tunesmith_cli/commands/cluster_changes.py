@@ -33,8 +33,8 @@ def submit(
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
 ) -> int:
-    """Check requests and apply them to the cluster (server-side apply). Whatever is wrong in any of them is
-    said before any is sent.
+    """Check requests and apply them to the cluster (server-side apply). If anything is wrong in one of
+    them, it is reported, and none is sent.
 
     Paths in a request stay as they are: they must be places that the cluster can reach. With --watch (one
     request) the exit code says how it ended: 0 complete, 1 failed.

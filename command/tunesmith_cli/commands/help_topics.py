@@ -20,13 +20,13 @@ class Meaning(NamedTuple):
 EXIT_CODES: dict[ExitCode, Meaning] = {
     ExitCode.DONE: Meaning("done", "nothing"),
     ExitCode.BUG: Meaning(
-        "a bug of Tunesmith; a gate that was not passed; a request that has failed "
+        "a bug in Tunesmith; a gate that was not passed; a request that has failed "
         "(wait, status --exit-status, submit --watch); a field that somebody else set (submit)",
         "the message says which; a gate can be lowered, nothing runs again; a field can be taken over",
         "yes, counted",
     ),
     ExitCode.USAGE: Meaning(
-        "the command line is wrong, or makes no sense now (retry of a request that has not failed)",
+        "the command line is wrong, or does not apply now (retry of a request that has not failed)",
         "see --help",
     ),
     ExitCode.BAD_DATA: Meaning(
@@ -38,7 +38,7 @@ EXIT_CODES: dict[ExitCode, Meaning] = {
         "run the stage named in the message again",
     ),
     ExitCode.TRY_AGAIN: Meaning(
-        "endpoint, store, cluster, GPU or disk space not available now; the time of wait --timeout is over",
+        "endpoint, store, cluster, GPU or disk space not available now; wait --timeout has passed",
         "run the same command again later",
         "yes, counted",
     ),

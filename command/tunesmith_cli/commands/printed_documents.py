@@ -13,7 +13,7 @@ _BASE = "hf://HuggingFaceTB/SmolLM2-1.7B-Instruct"
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The request's name.")],
     *,
-    task: Annotated[str, typer.Option(metavar="TEXT", help="What the model shall do, in plain words.")],
+    task: Annotated[str, typer.Option(metavar="TEXT", help="What the model should do, in plain words.")],
     base: Annotated[
         str, typer.Option(metavar="URL", help="Base model: hf://org/name, s3://…, or a folder.")
     ] = _BASE,

@@ -127,7 +127,7 @@ def retry(
     output: AsChanged = Changed.TEXT,
 ) -> int:
     """Continue a run by its name: what failed or was stopped gets another attempt, and keeps what was paid
-    and computed.
+    for and computed.
 
     The request is the one that the run was last given; `tunesmith run FILE` does the same with the file as it
     is now.

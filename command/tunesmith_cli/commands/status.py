@@ -50,7 +50,7 @@ def status(
     as_json: AsJson = False,
     output: AsListing = Listing.TEXT,
 ) -> int:
-    """Show the runs of a store, or one run with its stages; on the cluster its requests."""
+    """Show the runs of a store, or one run with its stages; on a cluster, show the requests."""
     form = Listing.JSON if as_json else output
     if target.cluster:
         from tunesmith_cli.commands import cluster_status, cluster_watch

@@ -126,6 +126,8 @@ def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
     if source is Source.NOWHERE and not openai:
         return ""
     if source is Source.NOWHERE and environ.get("OPENAI_BASE_URL"):
+        if data.source is not None:
+            return ""  # own data may need no teacher, and the stage knows
         raise Refused(
             "data.teacher.baseURL is empty, which means OpenAI, but OPENAI_API_KEY is for OPENAI_BASE_URL",
             reason="TeacherKeyMissing",

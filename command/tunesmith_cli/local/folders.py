@@ -24,9 +24,9 @@ def store_url(given: str | None, environ: Mapping[str, str]) -> str:
         raise Usage(f"a store is {', '.join(STORE_FORMS.values())} or a folder, not {given!r}")
     rest = given.removeprefix(scheme[0])
     if scheme[1] == "file" and (not rest.startswith("/") or not rest.strip("/")):
-        raise Usage(f"the store {given!r} names no absolute folder")
+        raise Usage(f"the store {given!r} does not name an absolute folder")
     if not rest.strip("/"):
-        raise Usage(f"the store {given!r} names no bucket")
+        raise Usage(f"the store {given!r} does not name a bucket")
     return given.rstrip("/")
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tunesmith import gate
 from tunesmith.changes import changes
-from tunesmith.errors import ExitCode, Gone, TunesmithError
+from tunesmith.errors import BadRequest, ExitCode, Gone, TunesmithError
 from tunesmith.manifest import Manifest
 from tunesmith.plan import next_stages
-from tunesmith.resolve import Snapshot, StageKey
+from tunesmith.resolve import Snapshot, StageKey, unknown_stages
 from tunesmith.stages import AFTER_GATE, JUDGED, STAGES
 from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_cli.local.attempts import StageJob, run_stage
@@ -81,6 +81,12 @@ class Runner:
         return end
 
     def _run(self, lock: int, only: str | None, stopping: Stopping, tell: Listener, request: Path) -> Ended:
+        if unknown := unknown_stages(self.snapshot):
+            raise BadRequest(
+                f"this release does not know the stages {', '.join(unknown)} of run {self.snapshot.run}",
+                reason="ImageTooOld",
+                remedy="use the release that last ran it, or a later one",
+            )
         self.done = self.store.manifests(self.snapshot)
         self.reused = tuple(entry.name for entry in self.snapshot.stages if entry.name in self.done)
         tell(self._begun())

@@ -20,9 +20,11 @@ from reconcile_steps import (
 )
 from small_cluster import config, profile
 
+from tunesmith import wire
 from tunesmith.profile import S3, Allow
 from tunesmith.settings import SecretKey
 from tunesmith_controller.decide.model import Other, Turn
+from tunesmith_controller.decide.reconcile import read_map
 
 REFUSED = {
     "an unknown profile": (
@@ -134,6 +136,17 @@ def test_the_run_of_a_request_that_has_begun_stays():
 def test_a_request_may_name_its_run():
     _, decision = play([look], spec={"run": "old"})
     assert (decision.status.run, decision.status.store) == ("old", "s3://bucket/runs/team")
+
+
+def test_a_snapshot_with_a_stage_that_only_a_newer_release_knows_is_not_read():
+    """A controller that was rolled back must not plan around a stage that it cannot run."""
+    cluster, _ = play([look])
+    [config_map] = cluster.kept["map"].values()
+    newer = json.loads(config_map["data"][wire.SNAPSHOT_FILE])
+    newer["stages"].append({"name": "train-small", "kind": "train", "key": "0" * 16})
+    config_map["data"][wire.SNAPSHOT_FILE] = json.dumps(newer)
+    with pytest.raises(ValueError, match="does not know the stages train-small"):
+        read_map(config_map)
 
 
 def test_a_request_whose_snapshot_is_lost_does_not_go_on_in_another_store():

@@ -11,7 +11,7 @@ from tunesmith.profile import Allow, Profile
 from tunesmith.pruning import read_pruned
 from tunesmith.request import Rerun, TrainingRequest
 from tunesmith.reruns import latest
-from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve
+from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve, unknown_stages
 from tunesmith.stages import STAGES
 from tunesmith.wire import API_VERSION, KIND
 from tunesmith_controller.decide.model import Config, Frozen, Object, Other, SnapshotMap
@@ -30,7 +30,6 @@ def profile_for(request: TrainingRequest, frozen: Frozen | None, config: Config)
     A new `retry` takes today's, except for what would move a key. A new `rerun.id` takes all of it, unless
     that would move the key of a stage before the one that is to run again: its result stays, and is not paid
     for twice. The URL of the store never changes, because the run is there.
-
     """
     spec = request.spec
     today = config.profiles.get(spec.profile)
@@ -146,11 +145,13 @@ def config_map(who: Identity, snapshot_map: SnapshotMap, version: str) -> Object
 def read_map(item: Object) -> SnapshotMap:
     """The snapshot in a ConfigMap, without what only a newer controller knows: a rollback keeps it as it was.
 
-    Raises KeyError or ValueError if the ConfigMap does not hold one.
-
+    Raises KeyError or ValueError if the ConfigMap does not hold one, or one with stages that this release
+    cannot run.
     """
     data = item["data"]
     snapshot = read_pruned(Snapshot, data[wire.SNAPSHOT_FILE])
+    if unknown := unknown_stages(snapshot):
+        raise ValueError(f"this release does not know the stages {', '.join(unknown)}")
     return SnapshotMap(name_of(item), snapshot, read_pruned(Frozen, data[wire.FROZEN_FILE]))
 
 
