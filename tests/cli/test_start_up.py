@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tunesmith.stages import ORDER
+
 HEAVY = (
     "torch",
     "boto3",
@@ -57,7 +59,7 @@ def test_completion_imports_nothing_of_the_contract_or_of_a_cluster(cli):
     answer = subprocess.run(
         command, capture_output=True, text=True, check=True, env=cli.environment() | COMPLETION
     )
-    assert answer.stdout.split() == ["generate", "train", "merge", "evaluate", "deliver"]
+    assert tuple(answer.stdout.split()) == ORDER
     imported = {line.split("|")[-1].strip() for line in answer.stderr.splitlines()}
     assert "typer" in imported
     assert imported & {*HEAVY, "rich", "yaml", "tunesmith.request", "tunesmith.settings"} == set()

@@ -12,6 +12,7 @@ import states
 import yaml
 
 from tunesmith.request import parse
+from tunesmith.stages import STAGES
 from tunesmith.status import Status
 
 ROOT = Path(__file__).parents[2]
@@ -19,11 +20,7 @@ FOLDER = Path(__file__).parent / "statuses"
 STATES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
 TYPES = [
     "Accepted",
-    "Generated",
-    "Trained",
-    "Merged",
-    "Evaluated",
-    "Delivered",
+    *(kind.condition for kind in STAGES.values()),
     "Complete",
     "Failed",
     "Reconciling",

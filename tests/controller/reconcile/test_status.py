@@ -25,6 +25,7 @@ from small_cluster import START, config, profile
 
 from tunesmith.events import Progress
 from tunesmith.profile import Allow
+from tunesmith.stages import STAGES
 from tunesmith.status import Outputs
 from tunesmith.wire import TEACHER_RATE
 from tunesmith_controller.decide.model import Event, Note, Share, Turn
@@ -165,7 +166,7 @@ CONDITIONS = {
 def test_conditions(steps, expected):
     _, decision = play(steps)
     assert conditions(decision.status) == expected
-    assert len(decision.status.conditions) == 10, "every type is there from the first write on"
+    assert len(decision.status.conditions) == 5 + len(STAGES), "every type is there from the first write on"
     assert {entry.observed_generation for entry in decision.status.conditions} == {
         decision.status.observed_generation
     }
