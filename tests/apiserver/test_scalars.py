@@ -85,23 +85,17 @@ def test_there_are_enough():
     assert len(set(SCALARS)) >= 40
 
 
+def _schema_as_stored(server, text):
+    """The JSON Schema of a request as the API server would store it."""
+    command = ("create", "-n", server.namespace, "--dry-run=server", "-o", "json", "-f", "-")
+    done = kubectl(server.plane.kubeconfig, *command, stdin=text)
+    return json.loads(done.stdout)["spec"]["evaluation"]["format"]["jsonSchema"]
+
+
 @pytest.fixture(scope="module")
 def as_kubernetes_reads_them(server):
     lines = "\n".join(f"        k{number}: {text}" for number, text in enumerate(SCALARS))
-    text = REQUEST.format(lines=lines)
-    done = kubectl(
-        server.plane.kubeconfig,
-        "create",
-        "-n",
-        server.namespace,
-        "--dry-run=server",
-        "-o",
-        "json",
-        "-f",
-        "-",
-        stdin=text,
-    )
-    return json.loads(done.stdout)["spec"]["evaluation"]["format"]["jsonSchema"]
+    return _schema_as_stored(server, REQUEST.format(lines=lines))
 
 
 @pytest.mark.parametrize(("number", "text"), enumerate(SCALARS), ids=SCALARS)
@@ -123,19 +117,7 @@ def _as_json_has_it(value):
 def test_words_as_keys_read_alike(server):
     keys = ["on", "no", "5", "5.5", "1e3", "012", "2e-4", "0x1F"]
     text = REQUEST.format(lines="\n".join(f"        {key}: 1" for key in keys))
-    done = kubectl(
-        server.plane.kubeconfig,
-        "create",
-        "-n",
-        server.namespace,
-        "--dry-run=server",
-        "-o",
-        "json",
-        "-f",
-        "-",
-        stdin=text,
-    )
-    theirs = json.loads(done.stdout)["spec"]["evaluation"]["format"]["jsonSchema"]
+    theirs = _schema_as_stored(server, text)
     [ours] = read_documents(text)
     assert sorted(map(str, ours["spec"]["evaluation"]["format"]["jsonSchema"])) == sorted(theirs)
 

@@ -101,7 +101,7 @@ def resume(
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
 ) -> int:
-    """Continue a suspended request, with everything that was paid and computed."""
+    """Continue a suspended request, with everything that was paid for and computed."""
     from tunesmith_cli.cluster import patches
 
     act = Act("resumed", patches.resume, nothing_to_do="is not suspended")

@@ -125,17 +125,16 @@ def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
     openai = data.from_ is None and not data.teacher.base_url
     if source is Source.NOWHERE and not openai:
         return ""
-    if source is Source.NOWHERE and environ.get("OPENAI_BASE_URL"):
-        if data.source is not None:
-            return ""  # own data may need no teacher, and the stage knows
+    is_for_another = source is Source.NOWHERE and bool(environ.get("OPENAI_BASE_URL"))
+    key = "" if is_for_another else environ.get("OPENAI_API_KEY", "")
+    if key or data.teacher.base_url or data.source is not None:
+        return key  # a local endpoint may want none; own data may need no teacher, and the stage knows
+    if is_for_another:
         raise Refused(
             "data.teacher.baseURL is empty, which means OpenAI, but OPENAI_API_KEY is for OPENAI_BASE_URL",
             reason="TeacherKeyMissing",
             remedy="name the key for OpenAI in data.teacher.secret, or leave baseURL out",
         )
-    key = environ.get("OPENAI_API_KEY", "")
-    if key or data.teacher.base_url or data.source is not None:
-        return key  # a local endpoint may want none; own data may need no teacher, and the stage knows
     raise Refused(
         f"the teacher {data.teacher.model} needs an API key, and OPENAI_API_KEY is not set",
         reason="TeacherKeyMissing",
