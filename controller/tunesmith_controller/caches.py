@@ -1,13 +1,24 @@
 """The three caches, of requests, Jobs and pods, and what they find objects by."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from tunesmith.children import job_name, run_name
-from tunesmith.stages import STAGES
+from tunesmith.children import job_name
 from tunesmith.wire import ATTEMPT, KEY, KIND, REQUEST, STAGE
-from tunesmith_controller.cache import Cache
+from tunesmith_controller.cache import Cache, Key
 from tunesmith_controller.decide.model import Object
-from tunesmith_controller.decide.objects import label, name_of, owner_uids, uid_of
+from tunesmith_controller.decide.objects import (
+    alive,
+    label,
+    name_of,
+    owner_uids,
+    referenced,
+    run_of,
+    running,
+    terminating,
+    uid_of,
+    unfinished,
+)
+from tunesmith_controller.decide.standing import Standing, standing
 from tunesmith_controller.trim import trim_job, trim_pod, trim_request
 
 
@@ -15,9 +26,16 @@ class Caches:
     """What the watches keep."""
 
     def __init__(self) -> None:
-        self.requests = Cache(trim_request, {"references": references, "run": same_run})
-        self.jobs = Cache(trim_job, {"owner": owner_uids})
-        self.pods = Cache(trim_pod, {"request": request_label})
+        self.requests = Cache(
+            trim_request,
+            {"references": references, "run": same_run},
+            summary=standing,
+            packed=lambda _request: True,
+        )
+        self.jobs = Cache(trim_job, {"owner": owner_uids}, packed=lambda job: not unfinished(job))
+        self.pods = Cache(
+            trim_pod, {"request": request_label, "running": running_pod}, packed=lambda pod: not alive(pod)
+        )
 
     def jobs_of(self, request: Object) -> list[Object]:
         """The Jobs of a request, by its uid."""
@@ -28,6 +46,23 @@ class Caches:
         pods = self.pods.by("request", f"{request['metadata']['namespace']}/{name_of(request)}")
         return [pod for pod in pods if pod_belongs(pod, request, jobs)]
 
+    def standings(self) -> list[Standing]:
+        """How every request stands."""
+        return self.requests.summaries()
+
+    def standing(self, key: Key) -> Standing | None:
+        """How a request stands; None if it is not there."""
+        standing: Standing | None = self.requests.summary(key)
+        return standing
+
+    def on_run(self, namespace: str, run: str) -> list[Standing]:
+        """How the requests stand that work on a run."""
+        return self.requests.summaries_by("run", f"{namespace}/{run}")
+
+    def readers(self, namespace: str, name: str) -> list[Standing]:
+        """How the requests stand that read from one."""
+        return self.requests.summaries_by("references", f"{namespace}/{name}")
+
 
 def request_label(item: Object) -> Iterable[str]:
     """Index: `namespace/request` by the label, for pods."""
@@ -35,9 +70,14 @@ def request_label(item: Object) -> Iterable[str]:
     return [f"{item['metadata'].get('namespace', '')}/{name}"] if name else []
 
 
+def running_pod(pod: Object) -> Iterable[str]:
+    """Index: pods whose log may tell of progress, all under one value."""
+    return [""] if running(pod) and not terminating(pod) else []
+
+
 def references(request: Object) -> Iterable[str]:
     """Index: `namespace/name` of the requests that this one reads from."""
-    return [f"{request['metadata']['namespace']}/{name}" for name in referenced(request)]
+    return [f"{request['metadata']['namespace']}/{name}" for name, _ in referenced(request)]
 
 
 def same_run(request: Object) -> Iterable[str]:
@@ -51,28 +91,6 @@ def request_name(item: Object) -> str:
         if reference.get("kind") == KIND:
             return str(reference["name"])
     return label(item, REQUEST)
-
-
-def referenced(request: Object) -> list[str]:
-    """Names of the requests that this one reads from.
-
-    The spec may be older than its schema, so nothing in it is trusted.
-    """
-    names = []
-    for kind in STAGES.values():
-        if not kind.reference:
-            continue
-        part: object = request.get("spec", {})
-        for field in (*kind.reference.split("."), "request"):
-            part = part.get(field) if isinstance(part, Mapping) else None
-        if isinstance(part, str) and part:
-            names.append(part)
-    return names
-
-
-def run_of(request: Object) -> str:
-    """The run that a request works on."""
-    return str(request.get("spec", {}).get("run") or run_name(name_of(request), uid_of(request)))
 
 
 def pod_belongs(pod: Object, request: Object, jobs: Iterable[Object]) -> bool:

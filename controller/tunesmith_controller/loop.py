@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 
 from tunesmith_controller.api import ApiError, Conflict, NotFound, Unreachable
 from tunesmith_controller.cache import Key, key_of
-from tunesmith_controller.caches import request_name, run_of
+from tunesmith_controller.caches import request_name
 from tunesmith_controller.decide.model import Config, Decision, Object, Turn, World
-from tunesmith_controller.decide.objects import created, uid_of
+from tunesmith_controller.decide.objects import uid_of
+from tunesmith_controller.decide.standing import Standing, standing
 from tunesmith_controller.executor import Executor, NotLeading, log_keys
 from tunesmith_controller.metrics import Metrics
 from tunesmith_controller.queue import WorkQueue
-from tunesmith_controller.turns import Turns, ended
+from tunesmith_controller.turns import Turns
 from tunesmith_controller.world import Sources, gather
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ log = logging.getLogger(__name__)
 Reconcile = Callable[[World, datetime, Config], Decision]
 
 # Seconds after which every request that has not ended is looked at, whatever the watches report.
-RESYNC = 600.0
+RESYNC = 1800.0
+RESTING_PER_SECOND = 10.0  # how many of those that have ended a new leader looks at
 TICK = 10.0  # seconds between two checks of changed turns: places in the queue, shares of the teacher
 PLACES_PER_SECOND = 1.0  # how fast changed places are written
 BUSY = 10  # due requests beyond which places are not written: running requests come before waiting ones
@@ -74,11 +76,15 @@ class Loop:
         self._caches.pods.changed = self._child_changed
 
     def start(self) -> None:
-        """Books what runs already, asks for a look at every request, and starts the workers."""
-        requests = self._caches.requests.all()
-        self._parts.turns.start((request, self._caches.jobs_of(request)) for request in requests)
-        for request in sorted(requests, key=created):
-            self._parts.queue.add(key_of(request))
+        """Books what runs already, asks for a look at every request, and starts the workers.
+
+        Those at work come first. Those that rest are looked at in passing, for what expires.
+        """
+        standings = sorted(self._caches.standings(), key=lambda one: (not one.works, one.age))
+        self._parts.turns.start((one, self._caches.jobs.by("owner", one.uid)) for one in standings)
+        resting = sum(one.rests for one in standings) / RESTING_PER_SECOND
+        for one in standings:
+            self._parts.queue.add((one.namespace, one.name), random.uniform(0, resting) if one.rests else 0.0)
         self._workers = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
             for number in range(self._count)
@@ -121,23 +127,23 @@ class Loop:
         now = datetime.now(UTC)
         refusal = parts.executor.refusals.message(uid_of(request))
         gathered = gather(parts.sources, request, now, failed_to_create=refusal)
+        request = gathered.world.request
 
         def think(turn: Turn) -> Decision:
             return parts.reconcile(replace(gathered.world, turn=turn), now, parts.config)
 
+        before = standing(request)
         try:
             decision, came = parts.turns.decide(request, think)
             self._add(came)
             again = parts.executor.carry_out(request, decision)
             self._add(parts.turns.settle(request, decision))
         finally:
-            present = self._caches.requests.get(key)
-            if present is None or uid_of(present) != uid_of(request):
-                self._forget(uid_of(request))  # it went meanwhile, and nobody else would give its place back
+            after = self._caches.standing(key)
+            if after is None or after.uid != before.uid:
+                self._forget(before.uid)  # it went meanwhile, and nobody else would give its place back
         parts.metrics.decided(request, decision)
-        written = self._caches.requests.get(key)
-        if written is not None and written is not request:
-            self._add_neighbours(written)
+        self._tell_others(before, after)
         waits = [gathered.again, again]
         # A queued request is looked at when its turn comes: thousands that are looked at each half minute
         # would keep the others from running.
@@ -198,20 +204,21 @@ class Loop:
 
         Those that have ended are left out: thousands of them would each cost a read.
         """
-        for request in self._caches.requests.all():
-            if not ended(request):
-                self._parts.queue.add(key_of(request), random.uniform(0, RESYNC / 2))
+        for one in self._caches.standings():
+            if not one.rests:
+                self._parts.queue.add((one.namespace, one.name), random.uniform(0, RESYNC / 2))
 
     def _request_changed(self, before: Object | None, after: Object | None) -> None:
         queue = self._parts.queue
         if after is not None:
             queue.add(key_of(after))
-            self._add_neighbours(after)
         elif before is not None:
             log.info("deleted", extra=log_keys(before))
             queue.forget(key_of(before))
             self._forget(uid_of(before))
-            self._add_neighbours(before)
+        self._tell_others(
+            standing(before) if before is not None else None, standing(after) if after is not None else None
+        )
 
     def _forget(self, uid: str) -> None:
         self._parts.executor.refusals.clear(uid)
@@ -226,15 +233,29 @@ class Loop:
         assert item is not None
         key = (key_of(item)[0], request_name(item))
         # A request that is not known yet is added when it comes; the children of one that is gone go with it.
-        if self._caches.requests.get(key) is not None:
+        if key in self._caches.requests:
             self._parts.queue.add(key, TOGETHER)
 
-    def _add_neighbours(self, request: Object) -> None:
-        """Asks for a look at the requests that read from this one, and at those that wait for its run."""
-        requests = self._caches.requests
-        namespace, name = key_of(request)
-        neighbours = requests.by("references", f"{namespace}/{name}")
-        neighbours += requests.by("run", f"{namespace}/{run_of(request)}")
-        for other in neighbours:
-            if uid_of(other) != uid_of(request):
-                self._parts.queue.add(key_of(other))
+    def _tell_others(self, before: Standing | None, after: Standing | None) -> None:
+        """Asks for a look at the requests for which a change of this one is news.
+
+        Those that read from it, if what they read has changed; and the next one on its run, if this one may
+        have made way. Of hundreds that share a run, one is told, not all.
+        """
+        present = after or before
+        if present is None:
+            return
+        if before is None or after is None or before.other != after.other:
+            readers = self._caches.readers(present.namespace, present.name)
+            self._add((one.namespace, one.name) for one in readers if one.uid != present.uid)
+        stopped = before is not None and after is not None and before.works and not after.works
+        ended = after is not None and after.ended and before is not None and not before.ended
+        if after is None or stopped or ended:
+            waiting = [
+                one
+                for one in self._caches.on_run(present.namespace, present.run)
+                if not one.ended and one.uid != present.uid
+            ]
+            if waiting:
+                first = min(waiting, key=lambda one: (not one.works, one.age))
+                self._add([(first.namespace, first.name)])

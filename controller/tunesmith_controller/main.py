@@ -98,7 +98,7 @@ class Process:
                 (PODS, caches.pods, f"{MANAGED_BY}={MANAGER}"),
             )
         ]
-        metrics.watch_caches(caches.requests, caches.jobs, caches.pods, self.queue.depth, config.profiles)
+        metrics.watch_caches(caches, self.queue.depth, config.profiles)
 
     def run(self) -> int:
         """Runs until `stop` is set or the lease is lost; returns the exit code."""

@@ -9,9 +9,8 @@ from prometheus_client.registry import Collector
 
 import tunesmith
 from tunesmith.wire import PLURAL
-from tunesmith_controller.cache import Cache
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Decision, Object
-from tunesmith_controller.decide.objects import profile_of
 
 _RECONCILE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _QUEUE_SECONDS = (0.001, 0.01, 0.1, 1, 5, 10, 30, 60, 300)
@@ -76,15 +75,13 @@ class Metrics:
         self.leader.set(0)
         Info("tunesmith_build", "Version.", registry=registry).info({"version": tunesmith.__version__})
 
-    def watch_caches(
-        self, requests: Cache, jobs: Cache, pods: Cache, depth: Callable[[], int], profiles: Collection[str]
-    ) -> None:
+    def watch_caches(self, caches: Caches, depth: Callable[[], int], profiles: Collection[str]) -> None:
         """Adds gauges that are computed from the caches when they are read.
 
         `profiles`: the existing ones; users may write any name.
         """
         self.queue_depth.set_function(depth)
-        self.registry.register(_Caches({PLURAL: requests, "jobs": jobs, "pods": pods}, requests, profiles))
+        self.registry.register(_InCaches(caches, profiles))
 
     def called(self, verb: str, resource: str, code: str) -> None:
         """Counts a call to the API server."""
@@ -107,10 +104,9 @@ class Metrics:
                 self.stage_failures.labels(stage.name, stage.reason or "Unknown").inc()
 
 
-class _Caches(Collector):
-    def __init__(self, caches: dict[str, Cache], requests: Cache, profiles: Collection[str]) -> None:
+class _InCaches(Collector):
+    def __init__(self, caches: Caches, profiles: Collection[str]) -> None:
         self._caches = caches
-        self._requests = requests
         self._profiles = profiles
 
     def describe(self) -> Iterable[Metric]:
@@ -118,13 +114,11 @@ class _Caches(Collector):
 
     def collect(self) -> Iterator[Metric]:
         sizes = GaugeMetricFamily("tunesmith_cache_objects", "Objects in the cache.", labels=["kind"])
-        for kind, cache in self._caches.items():
+        caches = {PLURAL: self._caches.requests, "jobs": self._caches.jobs, "pods": self._caches.pods}
+        for kind, cache in caches.items():
             sizes.add_metric([kind], len(cache))
         yield sizes
-        tally = Tally(
-            ((item.get("status") or {}).get("phase") or "Pending", self._profile(item))
-            for item in self._requests.all()
-        )
+        tally = Tally((one.phase, self._known(one.profile)) for one in self._caches.standings())
         requests = GaugeMetricFamily(
             "tunesmith_requests", "Requests by phase and profile.", labels=["phase", "profile"]
         )
@@ -132,6 +126,5 @@ class _Caches(Collector):
             requests.add_metric([phase, profile], count)
         yield requests
 
-    def _profile(self, request: Object) -> str:
-        name = profile_of(request)
-        return name if name in self._profiles else "unknown"
+    def _known(self, profile: str) -> str:
+        return profile if profile in self._profiles else "unknown"

@@ -74,6 +74,7 @@ class Right:
 
 
 RIGHTS = (
+    Right(REQUESTS, "get", "reads a whole request before the first decision about it"),
     Right(REQUESTS, "list", "fills the cache of requests"),
     Right(REQUESTS, "watch", "keeps the cache of requests"),
     Right(REQUESTS, "delete", "removes an expired request that says `deleteWhenExpired`, no other"),

@@ -1,9 +1,15 @@
-"""What is kept of an object in a cache: a Job of 7 KB becomes one of 1.5 KB. Pure."""
+"""What is kept of an object in a cache: a Job of 7 KB becomes one of 1.5 KB, a request of 600 KB one of 3 KB.
 
+Pure.
+"""
+
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tunesmith.stages import STAGES
 from tunesmith_controller.decide.model import Object
+from tunesmith_controller.decide.objects import is_current
 
 _METADATA = (
     "name",
@@ -20,6 +26,19 @@ _METADATA = (
     "finalizers",
 )
 _LONG = "kubectl.kubernetes.io/last-applied-configuration"
+# Labels and annotations of a request are its owner's, and as long as they like.
+_REQUEST_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+_REQUEST_SPEC = ("profile", "run", "suspend")
+_REFERENCES = tuple(kind.reference for kind in STAGES.values() if kind.reference)
+WHOLE = 4096  # characters up to which a spec is kept until it is decided about; a longer one is read again
 _JOB_SPEC = (
     "suspend",
     "backoffLimit",
@@ -49,8 +68,32 @@ _CONTAINER = ("name", "image", "resources")
 
 
 def trim_request(item: Mapping[str, Any]) -> Object:
-    """A request without what other programs wrote into its metadata."""
-    return {**item, "metadata": _metadata(item)}
+    """A request without the texts of its spec: only what every decision reads.
+
+    The first decision about a generation needs the whole spec. Until then a short one is kept, and `whole`
+    says so.
+    """
+    spec = item.get("spec") or {}
+    whole = not is_current(item) and len(json.dumps(spec)) <= WHOLE
+    return {
+        **_head(item),
+        "metadata": _some(item["metadata"], _REQUEST_METADATA),
+        "spec": spec if whole else _standing_spec(spec),
+        "status": item.get("status") or {},
+        "whole": whole,
+    }
+
+
+def _standing_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What every decision reads of a spec. It may be older than its schema, so nothing in it is trusted."""
+    kept = _some(spec, _REQUEST_SPEC)
+    for reference in _REFERENCES:
+        part, name = reference.split(".")
+        other = spec.get(part)
+        named = other.get(name) if isinstance(other, Mapping) else None
+        if isinstance(named, Mapping) and "request" in named:
+            kept[part] = {name: {"request": named["request"]}}
+    return kept
 
 
 def trim_job(item: Mapping[str, Any]) -> Object:

@@ -3,19 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from tunesmith.events import Progress
 from tunesmith_controller.api import Api, Call, NotFound
-from tunesmith_controller.cache import Cache
-from tunesmith_controller.caches import Caches, referenced, run_of
-from tunesmith_controller.decide.admission import has_a_job
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Object, Other, World
-from tunesmith_controller.decide.objects import created, name_of, owner_uids, read_status, status_of, uid_of
+from tunesmith_controller.decide.objects import (
+    created,
+    identity,
+    name_of,
+    namespace_of,
+    owner_uids,
+    referenced,
+    run_of,
+    status_of,
+    uid_of,
+)
 from tunesmith_controller.event_reader import EventReader, stuck
-from tunesmith_controller.rights import JOBS
+from tunesmith_controller.rights import JOBS, REQUESTS
 from tunesmith_controller.snapshot_reader import SnapshotReader
-from tunesmith_controller.trim import trim_job
+from tunesmith_controller.trim import trim_job, trim_request
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,9 @@ def gather(sources: Sources, request: Object, now: datetime, *, failed_to_create
     Raises ApiError or Unreachable if something that matters cannot be read now.
     """
     caches = sources.caches
+    snapshot = sources.snapshots.of(request)
+    if snapshot is None or snapshot.frozen.generation != identity(request).generation:
+        request = _whole(sources, request)
     jobs = caches.jobs_of(request)
     jobs += _missing_jobs(sources, request, jobs)
     pods = caches.pods_of(request, jobs)
@@ -55,54 +65,51 @@ def gather(sources: Sources, request: Object, now: datetime, *, failed_to_create
         request=request,
         jobs=jobs,
         pods=pods,
-        snapshot=sources.snapshots.of(request),
-        others=others(caches.requests, request),
-        run_taken_by=run_taken_by(caches.requests, request),
+        snapshot=snapshot,
+        others=others(caches, request),
+        run_taken_by=run_taken_by(caches, request),
         progress={uid: sources.progress[uid] for uid in uids if uid in sources.progress},
-        events=sources.events.events(request["metadata"]["namespace"], suspects),
+        events=sources.events.events(namespace_of(request), suspects),
         failed_to_create=failed_to_create,
     )
     return Gathered(world, again)
 
 
-def others(requests: Cache, request: Object) -> dict[str, Other]:
+def _whole(sources: Sources, request: Object) -> Object:
+    """The request with its whole spec; newer than the one that is known, if it was edited meanwhile.
+
+    Raises NotFound if it is gone.
+    """
+    if request.get("whole"):
+        return request
+    metadata = request["metadata"]
+    item = sources.api.send(Call("get", REQUESTS, metadata["namespace"], metadata["name"]))
+    if uid_of(item) != uid_of(request):
+        raise NotFound(404, "NotFound", f"{metadata['name']} was created again")
+    sources.caches.requests.put_answer(item)
+    return {**trim_request(item), "spec": item["spec"]}
+
+
+def others(caches: Caches, request: Object) -> dict[str, Other]:
     """The requests that this one reads from, as far as they exist."""
-    existing: dict[str, Other] = {}
-    for name in referenced(request):
-        other = requests.get((request["metadata"]["namespace"], name))
-        if other is not None:
-            existing[name] = _other(other)
-    return existing
+    found = {}
+    for name, _ in referenced(request):
+        standing = caches.standing((namespace_of(request), name))
+        if standing is not None:
+            found[name] = standing.other
+    return found
 
 
-def _other(request: Object) -> Other:
-    status = status_of(request)
-    if not _is_current(request):
-        return Other(run=status.get("run") or "")
-    rows: list[Mapping[str, Any]] = list(status.get("stages") or ())
-    return Other(
-        run=status.get("run") or "",
-        finished=frozenset(row["name"] for row in rows if row.get("phase") == "Succeeded"),
-        failed=status.get("phase") == "Failed",
-    )
-
-
-def run_taken_by(requests: Cache, request: Object) -> str:
+def run_taken_by(caches: Caches, request: Object) -> str:
     """Name of a request that works on the same run, or of an older one that wants to; empty without one."""
-    age = _age_of(request)
-    same_run = requests.by("run", f"{request['metadata']['namespace']}/{run_of(request)}")
-    for other in sorted(same_run, key=_age_of):
-        if uid_of(other) == uid_of(request):
-            continue
-        ended = _is_current(other) and status_of(other).get("phase") in ("Succeeded", "Failed")
-        if has_a_job(read_status(other)) or (_age_of(other) < age and not ended):
-            return name_of(other)
-    return ""
-
-
-def _is_current(request: Object) -> bool:
-    """Whether the status is about the present generation."""
-    return bool(status_of(request).get("observedGeneration") == request["metadata"].get("generation"))
+    age = (created(request), uid_of(request))
+    on_run = caches.on_run(namespace_of(request), run_of(request))
+    before = [
+        other
+        for other in on_run
+        if other.uid != uid_of(request) and (other.works or (other.age < age and not other.ended))
+    ]
+    return min(before, key=lambda other: other.age).name if before else ""
 
 
 def _missing_jobs(sources: Sources, request: Object, jobs: list[Object]) -> list[Object]:
@@ -127,7 +134,3 @@ def _missing_jobs(sources: Sources, request: Object, jobs: list[Object]) -> list
             sources.caches.jobs.put_answer(job)
             missing.append(trim_job(job))
     return missing
-
-
-def _age_of(request: Object) -> tuple[str, str]:
-    return created(request), uid_of(request)

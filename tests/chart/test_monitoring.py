@@ -7,7 +7,7 @@ import pytest
 from rendering import CHART, ROOT, STORE, objects
 
 from tunesmith.status import Phase
-from tunesmith_controller.cache import Cache
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.metrics import Metrics
 
 RULES = {
@@ -82,11 +82,11 @@ def test_the_check_of_queries_can_fail(samples):
 
 def test_the_gauges_of_the_caches_have_the_names_and_labels_that_this_file_says(samples):
     metrics = Metrics()
-    requests = Cache(lambda item: item)
-    requests.put(
+    caches = Caches()
+    caches.requests.put(
         {"metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1"}, "spec": {}}
     )
-    metrics.watch_caches(requests, Cache(lambda item: item), Cache(lambda item: item), lambda: 0, ["default"])
+    metrics.watch_caches(caches, lambda: 0, ["default"])
     families = {family.name: family for family in metrics.registry.collect()}
     assert {"tunesmith_requests", "tunesmith_cache_objects"} <= set(families)
     assert {label for sample in families["tunesmith_requests"].samples for label in sample.labels} == samples[

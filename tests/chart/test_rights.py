@@ -33,13 +33,13 @@ def test_in_all_namespaces_the_controller_may_do_what_it_calls():
     assert granted(objects()["ClusterRole", "tunesmith-tunesmith-controller"]) == needed("requests")
 
 
-def test_it_reads_requests_from_its_cache_alone():
+def test_of_requests_it_writes_the_status_alone_and_deletes_what_has_expired():
     verbs = {
         verb
         for _, resource, verb, _ in granted(objects()["ClusterRole", "tunesmith-tunesmith-controller"])
         if "requests" in resource
     }
-    assert verbs == {"list", "watch", "delete", "patch", "update"}
+    assert verbs == {"get", "list", "watch", "delete", "patch", "update"}
 
 
 def test_in_listed_namespaces_it_may_do_the_same_there_and_nothing_elsewhere():

@@ -14,7 +14,7 @@ from tunesmith import wire
 from tunesmith.crd import schema_of
 from tunesmith.presets import DATA, TRAINING
 from tunesmith.request import Spec
-from tunesmith_controller.cache import Cache
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.classify.disrupted import DISRUPTIONS
 from tunesmith_controller.metrics import Metrics
 
@@ -212,7 +212,7 @@ OF_CACHES = {
 def _metrics() -> set[tuple[str, str, str]]:
     """Name, type and labels of every metric that the controller has, as Prometheus shows them."""
     metrics = Metrics()
-    metrics.watch_caches(Cache(dict), Cache(dict), Cache(dict), lambda: 0, ["default"])
+    metrics.watch_caches(Caches(), lambda: 0, ["default"])
     rows = set()
     for family in metrics.registry.collect():
         collector = metrics.registry._names_to_collectors.get(family.name)

@@ -67,7 +67,7 @@ class Turn:
     teacher_rate: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Other:
     """Another request that this one names by `data.from.request` or `training.from.request`.
 
@@ -75,7 +75,7 @@ class Other:
     """
 
     run: str = ""
-    finished: frozenset[str] = frozenset()
+    finished: tuple[str, ...] = ()
     failed: bool = False
 
 
@@ -83,7 +83,8 @@ class Other:
 class World:
     """Everything that one decision is made on.
 
-    Jobs and pods are those of the request's uid only, cut down to what is read.
+    Of a request whose generation has a snapshot already, the spec holds only what every decision reads
+    (`trim_request`). Jobs and pods are those of the request's uid only, cut down to what is read.
 
     `others`: by name, without those that do not exist; `run_taken_by`: another request that works on the same
     run; `progress`: by the uid of a pod; `events`: by the uid of a Job or pod that makes no progress;

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tunesmith import wire
+from tunesmith.children import run_name
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result, result_in
 from tunesmith.pruning import read_pruned
@@ -116,6 +117,31 @@ def identity(request: Object) -> Identity:
         generation=request["metadata"].get("generation", 1),
         deleted=terminating(request),
     )
+
+
+def is_current(request: Object) -> bool:
+    """Whether the status is about the present generation."""
+    return bool(status_of(request).get("observedGeneration") == request["metadata"].get("generation"))
+
+
+def referenced(request: Object) -> list[tuple[str, str]]:
+    """The requests that this one reads from, each with the stage whose result it takes over.
+
+    The spec may be older than its schema, so nothing in it is trusted.
+    """
+    named: list[tuple[str, str]] = []
+    for stage, kind in STAGES.items():
+        part: object = request.get("spec") if kind.reference else None
+        for field in (*kind.reference.split("."), "request"):
+            part = part.get(field) if isinstance(part, Mapping) else None
+        if isinstance(part, str) and part:
+            named.append((part, stage))
+    return named
+
+
+def run_of(request: Object) -> str:
+    """The run that a request works on."""
+    return str((request.get("spec") or {}).get("run") or run_name(name_of(request), uid_of(request)))
 
 
 def read_status(request: Object) -> Status:

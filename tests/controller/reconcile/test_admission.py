@@ -1,14 +1,16 @@
 """Limits and fairness of admission: properties over any set of requests, and the words that people read."""
 
+import time
 from collections import Counter
 from dataclasses import replace
 
 import pytest
+from controller.reconcile.plain_admission import plain_turns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.profile import Limits
-from tunesmith_controller.decide.admission import Candidate, turns
+from tunesmith_controller.decide.admission import Admission, Candidate
 from tunesmith_controller.decide.model import Turn
 
 NAMESPACES = ("blue", "green", "red")
@@ -35,6 +37,20 @@ LIMITS = st.builds(
     st.integers(0, 3),
     st.integers(0, 2),
 )
+
+
+def admitted(candidates, limits):
+    """The Admission that knows these candidates."""
+    admission = Admission(limits)
+    for entry in candidates:
+        admission.put(entry)
+    return admission
+
+
+def turns(candidates, limits):
+    """The turn of each candidate, by uid."""
+    admission = admitted(candidates, limits)
+    return {entry.uid: admission.turn(entry.uid) for entry in candidates}
 
 
 def at_work(candidates):
@@ -201,8 +217,86 @@ def test_profiles_do_not_hold_each_other():
     assert answer["uid-009"] == Turn()
 
 
-def test_a_thousand_requests_are_sorted_in_a_moment():
-    many = [candidate(number % 60, f"team-{number % 5}") for number in range(1000)]
-    many = [replace(entry, uid=f"uid-{number}") for number, entry in enumerate(many)]
-    answer = turns(many, {"default": Limits(requests=100)})
-    assert sum(not turn.place for turn in answer.values()) == 100
+STATES = [
+    {},
+    {"at_work": True},
+    {"at_work": True, "gpu": True},
+    {"at_work": True, "generating": True},
+    {"at_work": True, "waits_for_gpu": True},
+    {"waits_for_gpu": True},
+    {"at_work": True, "gpu": True, "waits_for_gpu": True},
+    None,  # it goes
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    limits=LIMITS,
+    moves=st.lists(
+        st.tuples(st.integers(0, 9), st.sampled_from(NAMESPACES), st.sampled_from(STATES)), max_size=40
+    ),
+)
+def test_after_any_changes_the_turns_are_those_of_the_plain_rule(limits, moves):
+    limits = {"default": limits.model_copy(update={"teacher_requests_per_minute": 60})}
+    admission, known, called = Admission(limits), {}, set()
+    for number, namespace, state in moves:
+        uid = f"uid-{number:03d}"
+        if state is None:
+            known.pop(uid, None)
+            admission.drop(uid)
+        else:
+            space = known[uid].namespace if uid in known else namespace
+            known[uid] = candidate(number, space, **state)
+            admission.put(known[uid])
+        expected = plain_turns(list(known.values()), limits)
+        assert {uid: admission.turn(uid) for uid in known} == expected
+        places = {uid: turn.place for uid, turn in expected.items() if turn.place}
+        assert admission.places() == places
+        called = (called & known.keys()) | set(admission.called())
+        may_start = {uid for uid, one in known.items() if not one.at_work and not expected[uid].place}
+        assert may_start <= called, "each one is told once its turn has come"
+
+
+def test_a_turn_that_has_come_is_news_once_and_again_when_it_was_lost():
+    first, second = candidate(1, at_work=True), candidate(2)
+    admission = admitted([first, second], {"default": Limits(requests=1)})
+    assert list(admission.called()) == []
+    admission.drop(first.uid)
+    assert [list(admission.called()), list(admission.called())] == [[second.uid], []]
+    older = candidate(0)
+    admission.put(older)
+    assert list(admission.called()) == [older.uid]
+    admission.drop(older.uid)
+    assert list(admission.called()) == [second.uid]
+
+
+def test_names_that_no_profile_has_do_not_add_up():
+    admission = Admission({"default": Limits(requests=1)})
+    for number in range(50):
+        admission.put(replace(candidate(number), profile=f"nonsense-{number}"))
+        admission.drop(f"uid-{number:03d}")
+    assert len(admission._profiles) == 1
+
+
+def test_a_booking_among_five_thousand_in_five_hundred_namespaces_takes_a_moment():
+    limits = {"default": Limits(requests=100, requestsPerNamespace=5, gpuJobs=50)}
+    many = [
+        replace(
+            candidate(number % 60, f"team-{number % 500}", at_work=number < 100),
+            uid=f"uid-{number}",
+            waits_for_gpu=number % 3 == 0,
+        )
+        for number in range(5000)
+    ]
+    admission = admitted(many, limits)
+    list(admission.called())
+    begun = time.process_time()
+    for number in range(100):
+        admission.drop(f"uid-{number}")
+        for uid in list(admission.called()):
+            admission.turn(uid)
+            admission.put(replace(admission.candidates[uid], at_work=True))
+        admission.turn(f"uid-{4999 - number}")
+    each = (time.process_time() - begun) / 100
+    assert each < 0.02, f"{each * 1000:.1f} ms a booking"
+    assert sum(one.at_work for one in admission.candidates.values()) == 100

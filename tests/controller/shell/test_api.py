@@ -24,7 +24,7 @@ from tunesmith_controller.api import (
     error_of,
 )
 from tunesmith_controller.rate import TokenBucket
-from tunesmith_controller.rights import JOBS, PODS, REQUEST_FINALIZERS, REQUESTS, RIGHTS, Resource
+from tunesmith_controller.rights import JOBS, PODS, REQUEST_FINALIZERS, RIGHTS, Resource
 
 PATHS = {
     ("", ""): "/apis/batch/v1/jobs",
@@ -121,7 +121,7 @@ def test_a_call_that_no_right_covers_is_a_mistake_of_ours() -> None:
 
 
 def test_every_right_is_used_by_a_call_in_the_code_and_says_why() -> None:
-    """`get` on requests is for people's tools; `finalizers` is checked by an admission plugin, not called."""
+    """`finalizers` is checked by an admission plugin, not called."""
     folder = Path(inspect.getfile(tunesmith_controller)).parent
     used: set[tuple[str, str]] = set()
     for file in folder.glob("*.py"):
@@ -149,7 +149,7 @@ def test_every_right_is_used_by_a_call_in_the_code_and_says_why() -> None:
         for right in RIGHTS
         if right.resource is not REQUEST_FINALIZERS
     }
-    assert wanted - {("get", names[id(REQUESTS)])} == used
+    assert wanted == used
     assert all(right.why for right in RIGHTS)
 
 

@@ -1,12 +1,17 @@
 """The cache: what a late answer to a write may and may not do, and the indexes."""
 
+import json
+import tracemalloc
 from typing import Any
+
+import pytest
+from reconcile_steps import look, play, stage_done
 
 from tunesmith.children import job_name
 from tunesmith_controller.cache import Cache
-from tunesmith_controller.caches import pod_belongs
+from tunesmith_controller.caches import Caches, pod_belongs, references
 from tunesmith_controller.decide.objects import owner_uids
-from tunesmith_controller.trim import trim_job, trim_request
+from tunesmith_controller.trim import WHOLE, trim_job, trim_request
 
 
 def job(version: int, uid: str = "u1", owner: str = "r1") -> dict[str, Any]:
@@ -102,32 +107,80 @@ def test_a_list_of_one_namespace_says_nothing_about_another() -> None:
     assert version(kept) is None
 
 
-def test_a_cached_request_holds_its_spec_and_status_but_not_what_kubectl_and_the_api_server_keep_in_it() -> (
-    None
-):
-    metadata = {
-        "name": "r",
-        "namespace": "a",
-        "uid": "u",
-        "resourceVersion": "1",
-        "managedFields": [{}],
-        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "x" * 1000, "mine": "kept"},
+def a_request(spec: dict[str, Any], **status: Any) -> dict[str, Any]:
+    metadata = {"name": "r", "namespace": "a", "uid": "u", "resourceVersion": "1", "generation": 2}
+    others = {"managedFields": [{}], "labels": {"team": "x" * 1000}, "annotations": {"notes": "x" * 1000}}
+    return {
+        "apiVersion": "v",
+        "kind": "k",
+        "metadata": {**metadata, **others},
+        "spec": spec,
+        "status": status,
     }
-    item = {
+
+
+SPEC = {
+    "task": "answer riddles",
+    "profile": "gpu",
+    "run": "shared",
+    "data": {"from": {"request": "first"}, "seeds": ["a"]},
+    "training": {"from": {"run": "second-1"}},
+}
+STANDING = {"profile": "gpu", "run": "shared", "data": {"from": {"request": "first"}}}
+
+
+def test_a_cached_request_holds_what_every_decision_reads_and_its_whole_spec_until_the_first_one() -> None:
+    metadata = {"name": "r", "namespace": "a", "uid": "u", "resourceVersion": "1", "generation": 2}
+    new, seen = trim_request(a_request(SPEC)), trim_request(a_request(SPEC, observedGeneration=2))
+    assert new == {
         "apiVersion": "v",
         "kind": "k",
         "metadata": metadata,
-        "spec": {"task": "t"},
-        "status": {"phase": "Running"},
+        "spec": SPEC,
+        "status": {},
+        "whole": True,
     }
-    kept = {
-        "name": "r",
-        "namespace": "a",
-        "uid": "u",
-        "resourceVersion": "1",
-        "annotations": {"mine": "kept"},
-    }
-    assert trim_request(item) == {**item, "metadata": kept}
+    assert seen == {**new, "spec": STANDING, "status": {"observedGeneration": 2}, "whole": False}
+    long = trim_request(a_request(SPEC | {"task": "x" * WHOLE}))
+    assert (long["spec"], long["whole"]) == (STANDING, False)
+
+
+@pytest.mark.parametrize(
+    "spec", [None, {"data": "text"}, {"data": {"from": None}}, {"training": {"from": []}}]
+)
+def test_a_spec_that_is_older_than_its_schema_is_kept_as_far_as_it_says_anything(spec: Any) -> None:
+    kept = trim_request(a_request(spec, observedGeneration=2))
+    assert kept["spec"] == {}
+    assert list(references(kept)) == []
+
+
+def test_what_is_packed_comes_back_as_it_was_and_is_found_by_the_same_values() -> None:
+    kept = Cache(trim_job, {"owner": owner_uids}, packed=lambda _job: True)
+    kept.put(job(5))
+    assert kept.get(("a", "j")) == trim_job(job(5))
+    assert kept.by("owner", "r1") == [trim_job(job(5))] == kept.all()
+    kept.put(job(6, owner="r2"))
+    assert [kept.by("owner", owner) for owner in ("r1", "r2")] == [[], [trim_job(job(6, owner="r2"))]]
+
+
+def test_ten_thousand_finished_requests_with_their_jobs_and_pods_fit_into_a_fraction_of_the_limit() -> None:
+    """A tenth of them: 1,000 requests, 4,000 Jobs, 4,000 pods."""
+    cluster, _ = play([look, [stage_done() for _ in range(4)]])
+    items = {kind: json.dumps(list(cluster.kept[kind].values())) for kind in ("request", "job", "pod")}
+    tracemalloc.start()
+    try:
+        caches = Caches()
+        kinds = {"request": caches.requests, "job": caches.jobs, "pod": caches.pods}
+        for number in range(1000):
+            for kind, text in items.items():
+                own = text.replace("riddles", f"riddles-{number}").replace("00000000-0000-", f"{number:08}-")
+                for item in json.loads(own):
+                    kinds[kind].put(item)
+        mib = tracemalloc.get_traced_memory()[0] / 2**20
+    finally:
+        tracemalloc.stop()
+    assert [len(cache) for cache in kinds.values()] == [1000, 4000, 4000]
+    assert mib < 18, f"{mib:.1f} MiB"
 
 
 def test_a_pod_whose_job_is_gone_belongs_to_the_request_whose_uid_made_the_jobs_name() -> None:

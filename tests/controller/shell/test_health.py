@@ -51,7 +51,7 @@ def test_addresses(text: str, parsed: tuple[str, int]) -> None:
 
 def test_a_stage_is_counted_when_it_newly_ended_and_not_again() -> None:
     metrics, caches = Metrics(), Caches()
-    metrics.watch_caches(caches.requests, caches.jobs, caches.pods, lambda: 3, ["default"])
+    metrics.watch_caches(caches, lambda: 3, ["default"])
     before = {
         "metadata": {"name": "r", "namespace": "a", "uid": "u", "resourceVersion": "1"},
         "spec": {},

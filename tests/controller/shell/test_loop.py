@@ -30,7 +30,7 @@ from tunesmith_controller.executor import Executor
 from tunesmith_controller.loop import Loop, Parts
 from tunesmith_controller.metrics import Metrics
 from tunesmith_controller.options import parse_options
-from tunesmith_controller.progress import ProgressReader
+from tunesmith_controller.progress import FIRST, ProgressReader
 from tunesmith_controller.queue import WorkQueue
 from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.turns import Turns
@@ -158,6 +158,58 @@ def test_what_has_ended_is_not_looked_at_again_and_again() -> None:
         assert {name for _, name in asked} == {"works", "edited", "new"}
 
 
+def asked_for(parts: SimpleNamespace) -> set[str]:
+    """Names of the requests that wait for a look; they wait no longer."""
+    names = {name for _, name in parts.queue.schedule.due}
+    while not parts.queue.idle():
+        parts.queue.done(parts.queue.get())
+    return names
+
+
+def changed(parts: SimpleNamespace, name: str, **status: Any) -> dict[str, Any]:
+    """The request with another status, of a newer version, as the watch brings it."""
+    known = parts.caches.requests.get(("a", name))
+    version = str(int(known["metadata"]["resourceVersion"]) + 1000)
+    metadata = {**known["metadata"], "resourceVersion": version}
+    return {**known, "metadata": metadata, "status": {**known["status"], **status}}
+
+
+def test_of_many_that_share_a_run_one_is_told_when_it_is_free() -> None:
+    with shell(Limits()) as parts:
+        for number in range(30):
+            item = request(f"r{number:02}")
+            item["spec"]["run"] = "shared"
+            item["metadata"]["creationTimestamp"] = f"2026-11-23T10:00:{number:02}Z"
+            parts.caches.requests.put(item)
+        for number in range(30):
+            parts.loop.look(("a", f"r{number:02}"))
+        asked_for(parts)
+        assert parts.caches.requests.get(("a", "r29"))["status"]["reason"] == "RunTaken"
+        parts.caches.requests.put(changed(parts, "r00", progress=50))
+        assert asked_for(parts) == {"r00"}, "the run is not free"
+        parts.caches.requests.put(changed(parts, "r00", phase="Succeeded", stages=[]))
+        assert asked_for(parts) == {"r00", "r01"}
+        parts.caches.requests.remove(parts.caches.requests.get(("a", "r01")))
+        assert asked_for(parts) == {"r02"}
+
+
+def test_those_that_read_from_a_request_are_told_what_they_read_and_nothing_else() -> None:
+    with shell(Limits()) as parts:
+        parts.caches.requests.put(request("first"))
+        for number in range(5):
+            item = request(f"reader-{number}")
+            item["spec"]["data"] = {"from": {"request": "first"}}
+            parts.caches.requests.put(item)
+        readers = {f"reader-{number}" for number in range(5)}
+        parts.loop.look(("a", "first"))
+        assert asked_for(parts) >= readers, "it has a run now"
+        parts.caches.requests.put(changed(parts, "first", progress=50, message="5 of 10 rows"))
+        assert asked_for(parts) == {"first"}
+        done = [{"name": "generate", "key": "k", "phase": "Succeeded"}]
+        parts.caches.requests.put(changed(parts, "first", stages=done))
+        assert asked_for(parts) == {"first", *readers}
+
+
 def running_pod(job: Mapping[str, Any]) -> dict[str, Any]:
     """A pod of a Job, whose container runs."""
     name = job["metadata"]["name"]
@@ -212,7 +264,7 @@ def test_progress_of_a_thousand_running_requests_costs_at_most_fifty_writes_a_se
 
         parts.loop.start()
         parts.reader.start()
-        time.sleep(seconds)
+        time.sleep(FIRST[0] + seconds)
         parts.reader.stop()
         assert parts.loop.stop(10)
         at = [asked.at for asked in parts.server.writes[before:]]

@@ -8,9 +8,9 @@ from typing import Any
 from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith.events import Progress
-from tunesmith_controller.cache import Cache, Key
+from tunesmith_controller.cache import Key
+from tunesmith_controller.caches import Caches
 from tunesmith_controller.progress import LEAST_INTERVAL, ProgressReader, interval, last_progress
-from tunesmith_controller.trim import trim_pod
 
 
 def pod(number: int, state: str = "running") -> dict[str, Any]:
@@ -42,7 +42,7 @@ def test_the_last_whole_progress_line_counts() -> None:
 def test_a_thousand_running_pods_cost_twenty_five_reads_a_second() -> None:
     assert interval(10, 25) == LEAST_INTERVAL == 10
     assert interval(1000, 25) == 40
-    cache, now = Cache(trim_pod), 0.0
+    cache, now = Caches().pods, 0.0
     for number in range(1000):
         cache.put(pod(number))
     with playing(lambda _asked, answer: answer.refuse(404, "NotFound")) as server:
@@ -57,7 +57,7 @@ def test_a_thousand_running_pods_cost_twenty_five_reads_a_second() -> None:
 
 
 def test_while_reads_hang_no_more_are_lined_up() -> None:
-    cache, batches, hang = Cache(trim_pod), list[int](), threading.Event()
+    cache, batches, hang = Caches().pods, list[int](), threading.Event()
     for number in range(50):
         cache.put(pod(number))
 
@@ -84,7 +84,7 @@ def test_while_reads_hang_no_more_are_lined_up() -> None:
 
 
 def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
-    cache, changed, logs = Cache(trim_pod), list[Key](), [line(1), line(1), line(2)]
+    cache, changed, logs = Caches().pods, list[Key](), [line(1), line(1), line(2)]
 
     def play(_asked: Asked, answer: Answer) -> None:
         answer.text(logs.pop(0) + "\n")
@@ -108,7 +108,7 @@ def test_a_pod_is_told_when_it_got_on_and_is_forgotten_when_it_ended() -> None:
 
 
 def test_a_pod_that_does_not_answer_is_asked_less_and_less_often() -> None:
-    cache = Cache(trim_pod)
+    cache = Caches().pods
     cache.put(pod(1))
     answers = [False]
 

@@ -11,6 +11,7 @@ from tunesmith.profile import Limits
 from tunesmith.status import Status
 from tunesmith_controller.cache import Key
 from tunesmith_controller.decide.model import Decision, Turn
+from tunesmith_controller.decide.standing import standing
 from tunesmith_controller.turns import Turns
 
 
@@ -86,7 +87,7 @@ def test_a_place_is_given_back_only_when_the_end_is_written() -> None:
 def test_one_that_wants_no_place_keeps_nobody_waiting_though_its_status_cannot_be_written() -> None:
     turns = Turns({"default": Limits(requests=1)})
     suspended, second = request("suspended", 1), request("second", 2)
-    turns.start([(suspended, ()), (second, ())])
+    turns.start([(standing(suspended), ()), (standing(second), ())])
     assert place(turns, second) == 1, "nobody has looked at the older one yet"
     assert turns.decide(suspended, rests)[1] == [("a", "second")]
     assert place(turns, second) == 0
@@ -141,7 +142,7 @@ def test_a_new_leader_books_what_is_at_work_before_it_decides_anything() -> None
         stages=[{"name": "train", "key": "k", "phase": "Running", "job": "j"}],
     )
     older = request("older", 1)
-    turns.start([(older, ()), (working, ())])
+    turns.start([(standing(older), ()), (standing(working), ())])
     assert place(turns, older) == 1
     assert place(turns, working) == 0
 

@@ -31,6 +31,7 @@ def request(name: str, second: int = 0, spec: dict[str, Any] | None = None, **st
         "metadata": metadata,
         "spec": spec or {},
         "status": status,
+        "whole": True,
     }
 
 
@@ -118,21 +119,39 @@ def test_a_snapshot_of_another_owner_is_not_taken() -> None:
     assert asked == ["GET /api/v1/namespaces/a/configmaps/s"]
 
 
+def test_a_long_spec_is_read_when_it_is_decided_about_and_at_no_other_time() -> None:
+    caches = Caches()
+    long = request("r", spec={"task": "x" * 100_000, "suspend": True})
+    caches.requests.put(long)
+    kept = caches.requests.get(("a", "r"))
+    assert kept is not None
+    assert kept["spec"] == {"suspend": True}
+
+    def play(asked: Asked, answer: Answer) -> None:
+        edited = {**long["metadata"], "generation": 3, "resourceVersion": "7"}
+        answer.json({**long, "metadata": edited, "spec": {"task": "edited meanwhile"}})
+
+    gathered, asked = look(caches, dict(kept), play)
+    assert asked == ["GET /apis/tunesmith.dev/v1alpha1/namespaces/a/trainingrequests/r"]
+    assert gathered.world.request["spec"] == {"task": "edited meanwhile"}
+    known = caches.requests.get(("a", "r"))
+    assert known is not None
+    assert known["metadata"]["generation"] == 3, "the watch may be behind"
+
+
 def test_others_are_those_that_it_reads_from_with_what_their_present_generation_has_done() -> None:
     caches = Caches()
     done = [{"name": "generate", "phase": "Succeeded"}, {"name": "train", "phase": "Running"}]
     caches.requests.put(request("current", run="current-1", observedGeneration=2, stages=done))
     caches.requests.put(request("edited", run="edited-1", observedGeneration=1, stages=done, phase="Failed"))
     for name, other in {
-        "current": Other("current-1", frozenset({"generate"})),
+        "current": Other("current-1", ("generate",)),
         "edited": Other("edited-1"),
     }.items():
         reader = request("reader", spec={"data": {"from": {"request": name}}})
-        assert others(caches.requests, reader) == {name: other}
-    assert (
-        others(caches.requests, request("reader", spec={"training": {"from": {"request": "missing"}}})) == {}
-    )
-    assert others(caches.requests, request("reader", spec={"data": "nonsense"})) == {}
+        assert others(caches, reader) == {name: other}
+    assert others(caches, request("reader", spec={"training": {"from": {"request": "missing"}}})) == {}
+    assert others(caches, request("reader", spec={"data": "nonsense"})) == {}
 
 
 def test_a_run_is_taken_by_the_oldest_other_request_that_is_not_over() -> None:
@@ -144,7 +163,7 @@ def test_a_run_is_taken_by_the_oldest_other_request_that_is_not_over() -> None:
     mine, younger = request("mine", 2, shared), request("younger", 3, shared)
     for item in (older, over, mine, younger, request("own-run", 0)):
         caches.requests.put(item)
-    taken = {item["metadata"]["name"]: run_taken_by(caches.requests, item) for item in (older, mine, younger)}
+    taken = {item["metadata"]["name"]: run_taken_by(caches, item) for item in (older, mine, younger)}
     assert taken == {"older": "", "mine": "older", "younger": "older"}
 
 
@@ -157,9 +176,7 @@ def test_a_run_is_taken_by_a_younger_request_that_is_at_work_on_it() -> None:
     )
     for item in (elder, younger):
         caches.requests.put(item)
-    assert run_taken_by(caches.requests, elder) == "younger", "it was edited when the younger one had begun"
+    assert run_taken_by(caches, elder) == "younger", "it was edited when the younger one had begun"
     refused = request("younger", 2, shared, stages=rows, phase="Failed", observedGeneration=2)
     caches.requests.put({**refused, "metadata": {**refused["metadata"], "resourceVersion": "2"}})
-    assert run_taken_by(caches.requests, elder) == "younger", (
-        "an edit of it was refused, and its Job still runs"
-    )
+    assert run_taken_by(caches, elder) == "younger", "an edit of it was refused, and its Job still runs"

@@ -14,7 +14,6 @@ from tunesmith.resolve import Snapshot
 from tunesmith.stages import JUDGED
 from tunesmith.status import StageStatus, Status
 from tunesmith_controller.decide import objects
-from tunesmith_controller.decide.admission import holds_a_place
 from tunesmith_controller.decide.model import Config, Decision, Delete, Object, SnapshotMap, World
 from tunesmith_controller.decide.objects import name_of, uid_of
 from tunesmith_controller.decide.pods import gpus
@@ -29,10 +28,11 @@ from tunesmith_controller.decide.reconcile.rows import Step, named
 from tunesmith_controller.decide.reconcile.snapshots import read_map
 from tunesmith_controller.decide.reconcile.stages import walk
 from tunesmith_controller.decide.reconcile.status import FINAL, Outcome, next_status
+from tunesmith_controller.decide.standing import holds_a_place
 
 __all__ = ["read_map", "reconcile"]
 
-_LOOK_AGAIN = 30.0  # seconds, while a request waits for something that no watch reports
+_LOOK_AGAIN = 30.0  # seconds, while a request waits for what no watch reports: a pod that does not go
 
 
 def reconcile(world: World, now: datetime, config: Config) -> Decision:
@@ -74,7 +74,6 @@ def _not_begun(case: Case, blocker: Blocker | None) -> Decision:
         status,
         deletes=_unwanted(case.world.jobs, "") if case.suspend else (),
         notes=notes(case.old, status),
-        requeue_after=_LOOK_AGAIN,
     )
 
 
@@ -102,7 +101,7 @@ class _Start:
 
 def _start(case: Case, accepted: Acceptance, snapshot_map: SnapshotMap, step: Step) -> _Start:
     """Decides whether the current stage starts now."""
-    blocker = accepted.blocker or blocker_of(case, accepted.request, snapshot_map.snapshot, step)
+    blocker = accepted.blocker or blocker_of(case, snapshot_map.snapshot, step)
     job: Object | None = None
     if step.start and blocker is None:
         job, blocker = next_job(case, snapshot_map, step.row)
@@ -132,8 +131,9 @@ def _unwanted(jobs: Sequence[Object], wanted: str) -> tuple[Delete, ...]:
 
 def _requeue_after(world: World, status: Status, step: Step | None, blocker: Blocker | None) -> float | None:
     """Seconds after which to look again even if nothing is reported."""
-    if blocker is not None and blocker.reason != "Suspended":
-        return _LOOK_AGAIN
+    if blocker is not None:
+        # What else blocks ends by an edit, by another request or by a turn, each of which asks for a look.
+        return _LOOK_AGAIN if blocker.reason == "Stopping" else None
     if step is None or status.phase in FINAL:
         return None
     return _LOOK_AGAIN if world.failed_to_create else step.again

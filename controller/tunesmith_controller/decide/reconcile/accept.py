@@ -12,39 +12,26 @@ from tunesmith_controller.decide.reconcile.checks import NotAccepted, Waiting
 
 @dataclass(frozen=True)
 class Acceptance:
-    """`request`: None if it cannot be read.
+    """`snapshot_map`: that of the present generation, or the one before and a blocker."""
 
-    `snapshot_map`: that of the present generation, or the one before and a blocker.
-    """
-
-    request: TrainingRequest | None
     snapshot_map: SnapshotMap | None
     blocker: Blocker | None = None
 
 
 def accept(case: Case) -> Acceptance:
     """The snapshot of the present generation; or the one before it, and why there is no new one."""
-    acceptance = _checked(case)
-    blocker = acceptance.blocker
-    if case.suspend and blocker is not None and not blocker.refused:
-        blocker = Blocker("Suspended", "Suspended", "suspended: set spec.suspend to false", outdated=True)
-        return Acceptance(acceptance.request, acceptance.snapshot_map, blocker)
-    return acceptance
-
-
-def _checked(case: Case) -> Acceptance:
-    request: TrainingRequest | None = None
     before = case.world.snapshot
+    if before is not None and before.frozen.generation == case.who.generation:
+        return Acceptance(before)  # the request was checked when the snapshot was made
     try:
-        request = checks.read(case.world.request)
-        if before is not None and before.frozen.generation == case.who.generation:
-            return Acceptance(request, before)  # it was checked when the snapshot was made
-        snapshot_map = _new_snapshot(case, request)
+        return Acceptance(_new_snapshot(case, checks.read(case.world.request)))
     except NotAccepted as error:
-        return Acceptance(request, before, Blocker("Failed", error.reason, str(error), refused=True))
+        return Acceptance(before, Blocker("Failed", error.reason, str(error), refused=True))
     except Waiting as error:
-        return Acceptance(request, before, Blocker("Pending", error.reason, error.message, outdated=True))
-    return Acceptance(request, snapshot_map)
+        blocker = Blocker("Pending", error.reason, error.message, outdated=True)
+    if case.suspend:
+        blocker = Blocker("Suspended", "Suspended", "suspended: set spec.suspend to false", outdated=True)
+    return Acceptance(before, blocker)
 
 
 def _new_snapshot(case: Case, request: TrainingRequest) -> SnapshotMap:

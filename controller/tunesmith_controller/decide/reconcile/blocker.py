@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from tunesmith.plan import borrowed, references
-from tunesmith.request import TrainingRequest
+from tunesmith.plan import borrowed
 from tunesmith.resolve import Snapshot
 from tunesmith.stages import STAGES
 from tunesmith.status import Phase, StageStatus
@@ -28,7 +27,7 @@ class Blocker:
     outdated: bool = False
 
 
-def blocker_of(case: Case, request: TrainingRequest | None, snapshot: Snapshot, step: Step) -> Blocker | None:
+def blocker_of(case: Case, snapshot: Snapshot, step: Step) -> Blocker | None:
     """What keeps the current stage from being started; None if nothing does."""
     row = step.row
     world = case.world
@@ -45,10 +44,9 @@ def blocker_of(case: Case, request: TrainingRequest | None, snapshot: Snapshot, 
             f"TrainingRequest {world.run_taken_by} works on the same run; this one starts when that has ended"
         )
         return Blocker("Pending", "RunTaken", message)
-    if request is not None:
-        waiting = _reference(case, request, snapshot, row.name)
-        if waiting is not None:
-            return waiting
+    waiting = _reference(case, snapshot, row.name)
+    if waiting is not None:
+        return waiting
     if world.turn.place and not row.job:
         return Blocker("Queued", "WaitingForTurn", f"place {world.turn.place} in the queue: {world.turn.why}")
     return None
@@ -82,10 +80,10 @@ def _leftover(world: World, job: str) -> str:
     return ""
 
 
-def _reference(case: Case, request: TrainingRequest, snapshot: Snapshot, stage: str) -> Blocker | None:
+def _reference(case: Case, snapshot: Snapshot, stage: str) -> Blocker | None:
     """Whether a stage has to wait for the other request whose result it takes over."""
     frozen = borrowed(snapshot.spec)
-    for name, taken_over in references(request.spec):
+    for name, taken_over in objects.referenced(case.world.request):
         if taken_over == stage:
             run = frozen[stage].run if stage in frozen else ""
             return _unfinished(case, name, stage, run)

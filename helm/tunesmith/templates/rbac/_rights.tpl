@@ -1,11 +1,12 @@
 {{/* Written by scripts/chart.py from tunesmith_controller/rights.py; `make chart` writes it again. */}}
 {{- define "tunesmith.rights" -}}
+# get: reads a whole request before the first decision about it
 # list: fills the cache of requests
 # watch: keeps the cache of requests
 # delete: removes an expired request that says `deleteWhenExpired`, no other
 - apiGroups: ["tunesmith.dev"]
   resources: [trainingrequests]
-  verbs: [list, watch, delete]
+  verbs: [get, list, watch, delete]
 # patch: writes the status, by server-side apply
 - apiGroups: ["tunesmith.dev"]
   resources: [trainingrequests/status]
