@@ -19,13 +19,13 @@ from tunesmith.wire import CONTAINER
 from tunesmith_controller.api import Api, ApiError, Call, Timeout, Unreachable
 from tunesmith_controller.cache import Cache, Key, key_of
 from tunesmith_controller.caches import request_name
-from tunesmith_controller.decide.model import Object
 from tunesmith_controller.decide.objects import running, terminating, uid_of
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import POD_LOGS
 
 log = logging.getLogger(__name__)
 
+FIRST = (3.0, 6.0)  # seconds after its start, when a stage has loaded its libraries
 LEAST_INTERVAL = 10.0  # seconds between two reads of one pod
 TAIL_LINES, LIMIT_BYTES = 20, 65_536  # of one read
 READERS = 4  # reads at once: a kubelet that hangs must not hold up the others
@@ -97,14 +97,14 @@ class ProgressReader(threading.Thread):
 
         Schedules those that have started, and forgets those that have ended.
         """
-        pods = {uid_of(pod): key_of(pod) for pod in self._pods.all() if _is_read(pod)}
+        pods = {uid_of(pod): key_of(pod) for pod in self._pods.by("running", "")}
         for uid in (self._known.keys() | self._failed.keys()) - pods.keys():
             self._known.pop(uid, None)
             self._failed.pop(uid, None)
         every = interval(len(pods), self._rate)
         for uid in pods.keys() - self._scheduled:
             self._scheduled.add(uid)
-            soon = now + random.uniform(0, 1)  # the first figure matters most
+            soon = now + random.uniform(*FIRST)  # the first figure matters most
             heapq.heappush(self._due, (soon, uid, pods[uid]))
         ready = []
         while self._due and self._due[0][0] <= now:
@@ -119,7 +119,7 @@ class ProgressReader(threading.Thread):
     def read(self, key: Key) -> None:
         """Reads one pod's tail."""
         pod = self._pods.get(key)
-        if pod is None or not _is_read(pod) or self._stopped.is_set():
+        if pod is None or not running(pod) or terminating(pod) or self._stopped.is_set():
             return
         query = {"container": CONTAINER, "tailLines": str(TAIL_LINES), "limitBytes": str(LIMIT_BYTES)}
         uid = uid_of(pod)
@@ -141,7 +141,3 @@ class ProgressReader(threading.Thread):
         if progress is not None and progress != self._known.get(uid):
             self._known[uid] = progress
             self._changed((key[0], request_name(pod)))
-
-
-def _is_read(pod: Object) -> bool:
-    return running(pod) and not terminating(pod)

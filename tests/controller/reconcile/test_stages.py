@@ -342,7 +342,7 @@ CASES = {
         ),
     ),
     "an edit of a later stage does not disturb the running one": (
-        [look, stage_done(), runs, look, edit(merge={"dtype": "float16"}), look],
+        [look, stage_done(), runs, later(11), look, edit(merge={"dtype": "float16"}), look],
         (
             "Running Running",
             ["generate Succeeded 1", "train Running 1"],
@@ -647,7 +647,7 @@ CASES = {
         ),
     ),
     "with a gate, the third evaluate may tell them": (
-        [GATE, ALL_BUT_EVALUATE, [runs, look, unsaid, look] * 2, runs, look],
+        [GATE, ALL_BUT_EVALUATE, [runs, look, unsaid, look] * 2, runs, later(11), look],
         (
             "Running Running",
             ["generate Succeeded 1", "train Succeeded 1", "merge Succeeded 1", "evaluate Running 3"],

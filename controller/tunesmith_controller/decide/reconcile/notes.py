@@ -1,7 +1,7 @@
-"""The Kubernetes Events about a request: what has changed between two statuses, except for progress.
+"""The Kubernetes Events about a request: what a person would look into, and the end.
 
-They are few, since each is a write: one when a stage runs, which also says what is done before it, and one at
-the end. Which Job was created, and the place in the queue, are in the status.
+They are few, since each is a write and the API server keeps them for an hour only. What the status keeps
+needs none: which stage runs in which pod, when each one started and ended, the place in the queue.
 """
 
 from collections.abc import Iterator
@@ -20,24 +20,16 @@ def _notes(old: Status, new: Status, lost: str) -> Iterator[Note]:
         message = f"Job {lost} was deleted while it ran; the stage gets another attempt"
         yield Note("Warning", "JobLost", message)
     before = {(row.name, row.key): row for row in old.stages}
-    last: StageStatus | None = None
     for row in new.stages:
-        yield from _of_stage(before.get((row.name, row.key)), row, last)
-        last = row
+        yield from _of_stage(before.get((row.name, row.key)), row)
     if new.phase != old.phase or new.reason != old.reason:
         yield from _of_request(old, new)
 
 
-def _of_stage(old: StageStatus | None, row: StageStatus, last: StageStatus | None) -> Iterator[Note]:
+def _of_stage(old: StageStatus | None, row: StageStatus) -> Iterator[Note]:
     if old is not None and old.phase == row.phase:
         return
-    if row.phase == "Running":
-        attempt = f", attempt {row.attempt}" if row.attempt > 1 else ""
-        done = ""
-        if last is not None and last.phase == "Succeeded":
-            done = f"; {last.name} is done: {last.output}"
-        yield Note("Normal", "StageStarted", f"{row.name} runs in pod {row.pod}{attempt}{done}")
-    elif row.phase == "Stopping":
+    if row.phase == "Stopping":
         yield Note("Normal", "StageStopping", f"{row.name}: {row.message}")
     elif row.phase == "Failed":
         yield Note("Warning", row.reason, f"{row.name}: {row.message}")

@@ -61,6 +61,14 @@ def succeeded(stage: StageKey, row: StageStatus | None, entry: FinishedStage, ou
     )
 
 
+def ran(row: StageStatus, pods: Sequence[Object]) -> StageStatus:
+    """The row of a stage that is done, with the pod and the start that no write has told of."""
+    started = objects.started(pods)
+    if row.start_time or started is None:
+        return row
+    return row.model_copy(update={"start_time": rfc3339(started), "pod": name_of(pods[-1])})
+
+
 def later(stage: StageKey, row: StageStatus | None) -> StageStatus:
     """The row of a stage that is not next."""
     return StageStatus(name=stage.name, key=stage.key, attempt=row.attempt if row else 0)

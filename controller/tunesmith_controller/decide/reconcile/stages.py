@@ -26,8 +26,9 @@ from tunesmith_controller.decide.reconcile.rows import Step
 
 _STUCK_AGAIN = 30.0  # seconds between two looks at a pod that is to go: no watch reports that it stays
 _STARTING_AGAIN = 15.0  # seconds between two looks at a pod that starts
-# A pod that starts sooner is not worth a write of its own: the next one says that it runs.
-_UNNAMED = timedelta(seconds=10)
+# What is over sooner is not worth a write of its own: a pod that starts, and a later stage of a request that
+# runs already. The next write says it too.
+_BRIEF = timedelta(seconds=10)
 
 
 def walk(
@@ -50,7 +51,8 @@ def walk(
             after.append(rows.later(stage, row))
         elif is_done(stage, case.finished, snapshot, row, case.world.jobs):
             output = f"{store}/{stage_folder(snapshot.run, stage.name, stage.key)}/"
-            after.append(rows.succeeded(stage, row, case.finished[key], output))
+            ran = rows.ran(row, objects.pods_of(row.job, case.world.pods)) if row is not None else None
+            after.append(rows.succeeded(stage, ran, case.finished[key], output))
         elif stage.kind in AFTER_GATE and not passed:
             after.append(rows.later(stage, row))
         else:
@@ -147,9 +149,18 @@ def _live(
             counted = row
         return Step(rows.waiting(counted, job, finding), again=_STARTING_AGAIN)
     again = _look_again(pods, left if deadline else None)
-    if row.phase == "Running" and through:  # the Job says so in a moment, and that is the news
+    if through:  # the Job says so in a moment, and that is the news
         return Step(row, again=again)
+    brief = _BRIEF.total_seconds() - objects.running_seconds(pods, case.now)
+    if brief > 0 and finding is None and _is_unremarkable(case, row, pods):
+        return Step(row, again=min(brief, again or brief))
     return Step(rows.running(case, counted, pods, finding), again=again)
+
+
+def _is_unremarkable(case: Case, row: StageStatus, pods: Sequence[Object]) -> bool:
+    """Whether nobody waits to hear that a stage has started: its request runs, and it has no progress yet."""
+    has_progress = any(objects.uid_of(pod) in case.world.progress for pod in pods)
+    return row.phase == "Pending" and bool(case.old.start_time) and not has_progress
 
 
 def _is_young(pods: Sequence[Object], now: datetime) -> bool:
@@ -157,7 +168,7 @@ def _is_young(pods: Sequence[Object], now: datetime) -> bool:
     if not pods:
         return False
     created = objects.read_time(objects.created(pods[-1])) or now
-    return now - created < _UNNAMED
+    return now - created < _BRIEF
 
 
 def _look_again(pods: Sequence[Object], left: float | None) -> float | None:
