@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from tunesmith_controller.api import ApiError, Conflict, NotFound, Unreachable
 from tunesmith_controller.cache import Key, key_of
 from tunesmith_controller.caches import request_name
+from tunesmith_controller.decide.changes import decides
 from tunesmith_controller.decide.model import Config, Decision, Object, Turn, World
 from tunesmith_controller.decide.objects import uid_of
 from tunesmith_controller.decide.standing import Standing, standing
@@ -33,9 +34,9 @@ RESTING_PER_SECOND = 10.0  # how many of those that have ended a new leader look
 TICK = 10.0  # seconds between two checks of changed turns: places in the queue, shares of the teacher
 PLACES_PER_SECOND = 1.0  # how fast changed places are written
 BUSY = 10  # due requests beyond which places are not written: running requests come before waiting ones
-# Seconds that a change of a Job or pod waits for further ones. A pod that starts has three at once; one look
-# is enough.
-TOGETHER = 0.3
+# Seconds that a change of a Job or pod waits for further ones: what decides something, and the rest. A pod
+# that starts and ends well has ten changes, its Job's included, and two looks are enough.
+SOON, LATER = 0.1, 2.0
 HUNG = 300.0  # seconds that one look may take before the worker counts as dead; each call ends far sooner
 
 
@@ -234,7 +235,7 @@ class Loop:
         key = (key_of(item)[0], request_name(item))
         # A request that is not known yet is added when it comes; the children of one that is gone go with it.
         if key in self._caches.requests:
-            self._parts.queue.add(key, TOGETHER)
+            self._parts.queue.add(key, SOON if decides(before, after) else LATER)
 
     def _tell_others(self, before: Standing | None, after: Standing | None) -> None:
         """Asks for a look at the requests for which a change of this one is news.

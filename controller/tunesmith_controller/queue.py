@@ -59,6 +59,11 @@ class Schedule(Generic[K]):
             heapq.heappop(self.heap)  # an earlier time was asked for since, or it was taken
         return None
 
+    def next_due(self) -> float:
+        """When the next key is due; infinity if no key waits that could be taken."""
+        wait = self.wait(0.0)
+        return float("inf") if wait is None else self.heap[0][0]
+
     def give_back(self, key: K, now: float, *, failed: bool = False) -> None:
         """Gives a key back. After a failure it is due again by itself, later each time."""
         self.in_hand.discard(key)
@@ -109,8 +114,11 @@ class WorkQueue(Generic[K]):
     def add(self, key: K, after: float = 0.0) -> None:
         """Asks for the key in `after` seconds."""
         with self._changed:
-            self.schedule.ask(key, self._clock() + after)
-            self._changed.notify()
+            due = self._clock() + after
+            is_next = due < self.schedule.next_due()
+            self.schedule.ask(key, due)
+            if is_next:  # otherwise those who wait need not look again
+                self._changed.notify()
 
     def get(self) -> K | None:
         """Waits for a key that is due, and takes it; None once the queue is closed."""
@@ -120,6 +128,7 @@ class WorkQueue(Generic[K]):
                 taken = self.schedule.take(now)
                 if taken is not None:
                     self._waited(now - taken[1])
+                    self._changed.notify()  # the next one may wait for a later key than is due now
                     return taken[0]
                 self._changed.wait(self.schedule.wait(now))
             return None

@@ -149,3 +149,27 @@ def test_workers_are_woken_for_a_key_that_is_due_earlier_than_what_they_wait_for
     worker.join(5)
     assert [key for key, _ in got] == ["soon"]
     assert got[0][1] >= 0.2
+
+
+def test_a_key_that_comes_while_all_wait_for_a_later_one_is_taken_in_time() -> None:
+    """Whoever takes a key wakes the next one: it may wait for a key that is due long after another."""
+    queue: WorkQueue[str] = WorkQueue()
+    taken: dict[str, float] = {}
+    begun = time.monotonic()
+
+    def work() -> None:
+        while (key := queue.get()) is not None:
+            taken[key] = time.monotonic() - begun
+            time.sleep(3 if key == "long" else 0)
+            queue.done(key)
+
+    queue.add("late", 60)
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    queue.add("long", 0.1)
+    queue.add("soon", 0.3)
+    time.sleep(1.5)
+    queue.close()
+    assert taken.keys() == {"long", "soon"}
