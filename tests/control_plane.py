@@ -106,6 +106,16 @@ class ControlPlane:
         """
         self._stop("kube-apiserver")
 
+    @property
+    def etcd_url(self) -> str:
+        """Where etcd takes requests: plain HTTP on loopback."""
+        return self._programs.etcd_url
+
+    def stop_controllers(self) -> None:
+        """Stop controller-manager and scheduler: nothing changes any more but by a client."""
+        self._stop("kube-scheduler")
+        self._stop("kube-controller-manager")
+
     def start(self) -> None:
         """Start everything; returns when the API server is ready and the controllers work."""
         self._programs.write_keys(self._token)

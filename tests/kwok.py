@@ -32,13 +32,14 @@ class Behaviour:
     """What pods of Jobs with these labels (in this namespace, if one is named) do, whatever their annotations
     say.
 
-    `seconds`: how long they run; `metrics` and `message`: as in the annotations. Of two that fit a pod,
-    either may be taken.
+    `seconds`: how long they run, or `up_to` that long, drawn for each; `metrics` and `message`: as in the
+    annotations. Of two that fit a pod, either may be taken.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     namespace: str = ""
     seconds: float = 1.0
+    up_to: float = 0.0
     exit_code: int = 0
     reason: str = ""
     message: str | None = None
@@ -116,6 +117,8 @@ def stages(behaviours: tuple[Behaviour, ...] = ()) -> list[dict]:
         spec = stage["spec"]
         spec["weight"] = 1
         spec["delay"] = {"durationMilliseconds": round(behaviour.seconds * 1000)}
+        if behaviour.up_to:
+            spec["delay"]["jitterDurationMilliseconds"] = round(behaviour.up_to * 1000)
         if behaviour.labels:
             spec["selector"]["matchLabels"] = dict(behaviour.labels)
         if behaviour.namespace:

@@ -1,266 +1,170 @@
-"""Many requests on a real control plane with kwok's pods.
+"""The controller on a real control plane with kwok's pods, against the same Jobs without a controller.
 
-    python benchmarks/controller/run.py [--requests 500]
+    python benchmarks/controller/run.py [--only throughput|standing|reaction]
 
-Two replicas with leader election; the requests are applied by five users at once, one per namespace. Counted
-are the calls of the replica that leads, as its own metrics tell them. Needs the binaries of scripts/parts.sh.
-Prints the results and writes them to results.md next to this file; exits with 1 if anything is not as it
-should be.
+Needs the binaries of scripts/parts.sh, and half an hour on a machine that does nothing else. Prints what it
+saw and writes it to results.md next to this file; exits with 1 if anything is not as it should be.
 """
 
 import argparse
-import json
 import os
 import platform
-import re
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1] / "tests"))
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "tests")]
 
 from control_plane import ControlPlane, running  # noqa: E402
-from controller.scale.seen import Seen  # noqa: E402
-from controller.shell import real  # noqa: E402
-from controller.shell.test_process import Replica, Replicas  # noqa: E402
-from kwok import Behaviour, FakeNodes, node  # noqa: E402
 
-STAGES = 4
-WRITTEN = 5.0  # seconds within which what was decided is written: so long a namespace may seem behind
-SECONDS = 5.0  # that each pod runs
-_CALL = re.compile(
-    r'tunesmith_api_requests_total\{code="(?P<code>\w+)",resource="(?P<resource>[^"]+)",'
-    r'verb="(?P<verb>\w+)"\} (?P<count>\S+)'
-)
+from benchmarks.controller import bookings, reaction, standing, throughput  # noqa: E402
+from benchmarks.controller.throughput import Load, Results  # noqa: E402
+
+LOADS = (Load(1000, 5, 0), Load(500, 5, 100))
+MOST_TIMES = 1.3  # the time of the same Jobs without a controller
+MOST_WRITES = 12.0  # of a request that does not wait
+Page = tuple[list[str], list[str]]  # lines, and what is not as it should be
 
 
-@dataclass(frozen=True)
-class Results:
-    """What was seen."""
-
-    seen: Seen
-    seconds: float
-    calls: Counter[tuple[str, str]]  # by verb and resource, without the lease's and those of the start
-    looks: Counter[str]  # by result
-    peak: float  # MiB of the leader
-    standby: float  # MiB
-    cpu: float  # seconds of the leader
-    load: float  # mean load of the machine over the run
-    complaints: list[str]  # errors and warnings in the logs
-    jobs: int
+@contextmanager
+def cluster() -> Iterator[ControlPlane]:
+    """A new control plane, so that nobody pays for what another one has left."""
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as plane:
+        yield plane
 
 
-def requests_of(space: str, count: int) -> str:
-    """The documents that a user applies."""
-    spec = {"task": "Answer riddles.", "model": {"base": "hf://org/base"}}
-    head = {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest"}
-    items = [
-        {**head, "metadata": {"name": f"r{number}", "namespace": space}, "spec": spec}
-        for number in range(count)
-    ]
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+def throughput_page(flags: list[str]) -> Page:
+    """Wall time against the bare script, calls, fairness."""
+    lines, problems = ["## Many requests at once", ""], list[str]()
+    for load in LOADS:
+        with cluster() as plane:
+            least = throughput.bare(plane, load)
+        with cluster() as plane:
+            results = throughput.measure(plane, plane.folder, load, flags)
+        lines += _table(results, least)
+        problems += throughput.wrong(results)
+        if results.seconds > MOST_TIMES * least:
+            problems.append(f"{results.seconds:.0f} s, {results.seconds / least:.2f} times {least:.0f} s")
+        if not load.limit and results.writes > MOST_WRITES * load.requests:
+            problems.append(f"{results.writes / load.requests:.2f} writes a request")
+    return lines, problems
 
 
-def config(limit: int) -> str:
-    """The controller's: one profile with a limit."""
-    profile = {
-        "store": {"url": "s3://bucket/runs"},
-        "limits": {"requests": limit},
-        "defaults": {"training": {"device": "cpu"}},
+def _table(results: Results, least: float) -> list[str]:
+    load, seen, total = results.load, results.seen, results.calls.total()
+    limit = f"at most {load.limit} at work" if load.limit else "no limit"
+    rows = {
+        "requests at the end": ", ".join(f"{count} {name}" for name, count in sorted(seen.phases().items())),
+        "seconds from the first to the last": f"{results.seconds:.0f}",
+        "the same Jobs without a controller": f"{least:.0f} s; {results.seconds / least:.2f} times that",
+        "most Jobs at once": str(seen.most_jobs),
+        "API calls, writes among them, a request": f"{total / load.requests:.1f}, "
+        f"{results.writes / load.requests:.1f}",
+        "looks at a request": ", ".join(
+            f"{count / load.requests:.1f} {name}" for name, count in sorted(results.looks.items())
+        ),
+        "peak memory of the leader, of the standby": f"{results.peak:.0f} MiB, {results.standby:.0f} MiB",
+        "CPU of the leader": f"{results.cpu:.0f} s, {1000 * results.cpu / load.requests:.0f} ms a request",
+        "errors and warnings in the logs": str(len(results.complaints)),
+        "mean load of the machine": f"{results.busy:.1f}",
     }
-    images = dict.fromkeys(("generate", "train", "merge"), "localhost/none:1")
-    return json.dumps({"images": images, "profiles": {"default": profile}})
+    if load.limit:
+        behind = ", ".join(f"{lag}: {seen.behind[lag]}" for lag in sorted(seen.behind))
+        rows |= {
+            "starts while other namespaces waited, by how many requests fewer the last of them then had at "
+            "work (1: it comes next)": behind,
+            "longest that one was more than a turn behind": f"{seen.longest_behind:.2f} s",
+        }
+    calls = {
+        f"{verb} {resource}": f"{count / load.requests:.2f} a request"
+        for (verb, resource), count in results.calls.most_common()
+    }
+    return [f"### {load.requests} requests, {limit}", "", *_rows(rows), "", *_rows(calls), ""]
 
 
-def calls_of(replica: Replica) -> Counter[tuple[str, str]]:
-    """Calls by verb and resource, without the lease's."""
-    calls: Counter[tuple[str, str]] = Counter()
-    for line in replica.get("/metrics")[1].splitlines():
-        if (match := _CALL.match(line)) and match["resource"] != "leases":
-            calls[match["verb"], match["resource"]] += int(float(match["count"]))
-    return calls
-
-
-def looks_of(replica: Replica) -> Counter[str]:
-    """Looks at requests by how they ended."""
-    lines = [
-        line
-        for line in replica.get("/metrics")[1].splitlines()
-        if line.startswith("tunesmith_reconcile_total{")
-    ]
-    return Counter({line.split('"')[1]: int(float(line.rsplit(" ", 1)[1])) for line in lines})
-
-
-def peak_of(replica: Replica) -> float:
-    """The most memory that a process has had, MiB."""
-    lines = Path(f"/proc/{replica.process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
-def cpu_of(replica: Replica) -> float:
-    """Seconds of CPU that a process has used."""
-    fields = Path(f"/proc/{replica.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def complaints(replicas: Replicas) -> Iterator[str]:
-    """Errors and warnings in the logs."""
-    for replica in replicas.all:
-        for level in ("error", "warning"):
-            yield from (f"{level}: {line}" for line in replica.logged(level))
-
-
-def measure(
-    plane: ControlPlane, folder: Path, requests: int, namespaces: int, limit: int, flags: list[str]
-) -> Results:
-    """One run, to the last request."""
-    real.install(plane)
-    plane.kubectl("create", "-f", "-", stdin=json.dumps(node()))
-    nodes = FakeNodes(plane)
-    nodes.start((Behaviour(seconds=SECONDS),))
-    seen, replicas = Seen(), Replicas(plane, folder)
-    seen.watch(real.real_api(plane))
-    path = folder / "limited.yaml"
-    path.write_text(config(limit))
-    try:
-        pair = [replicas.start(f"--config={path}", *flags) for _ in range(2)]
-        real.until("one leads", lambda: sum(replica.metric("tunesmith_leader") for replica in pair) == 1)
-        leader = max(pair, key=lambda replica: replica.metric("tunesmith_leader"))
-        spaces = [plane.namespace() for _ in range(namespaces)]
-        idle, begun, loads = calls_of(leader), time.monotonic(), [os.getloadavg()[0]]
-        with ThreadPoolExecutor(namespaces) as users:
-            for done in [
-                users.submit(
-                    plane.kubectl, "create", "-f", "-", stdin=requests_of(space, requests // namespaces)
-                )
-                for space in spaces
-            ]:
-                done.result()
-        seen.judging = True
-        print(f"all applied after {time.monotonic() - begun:.0f} s", flush=True)
-        while seen.phases() != {"Succeeded": requests}:
-            if (
-                time.monotonic() - begun > 3600
-                or "Failed" in seen.phases()
-                or leader.process.poll() is not None
-            ):
-                break
-            time.sleep(2)
-            loads.append(os.getloadavg()[0])
-            if len(loads) % 10 == 0:
-                print(f"{time.monotonic() - begun:.0f} s: {seen.phases()}, load {loads[-1]:.1f}", flush=True)
-        seconds = time.monotonic() - begun
-        real.until("the last Events are written", lambda: _still(leader), 120)
-        return Results(
-            seen=seen,
-            seconds=seconds,
-            calls=calls_of(leader) - idle,
-            looks=looks_of(leader),
-            peak=peak_of(leader),
-            standby=min(map(peak_of, pair)),
-            cpu=cpu_of(leader),
-            load=sum(loads) / len(loads),
-            complaints=list(complaints(replicas)),
-            jobs=sum(len(real.listed(plane, space, "jobs")) for space in spaces),
-        )
-    finally:
-        for replica in replicas.all:
-            replica.stop()
-        nodes.stop()
-
-
-def _still(leader: Replica) -> bool:
-    before = calls_of(leader)
-    time.sleep(3)
-    return calls_of(leader) == before
-
-
-def wrong(results: Results, requests: int, limit: int) -> list[str]:
-    """What is not as it should be, as sentences."""
-    seen = results.seen
-    behind = "a namespace was more than one turn behind for"
+def standing_page(_flags: list[str]) -> Page:
+    """Thousands of requests that live, and that have ended."""
+    with cluster() as plane:
+        seen = standing.measure(plane, plane.folder, live=5000, finished=5000, largest=100)
+    rows = {
+        "requests that live, that have ended": f"{seen.live:,}, {seen.finished:,} ({seen.objects:,} objects)",
+        "seconds from the start to ready, to the first look": f"{seen.ready:.1f}, {seen.leads:.1f}",
+        "memory when idle, at most": f"{seen.memory:.0f} MiB, {seen.peak:.0f} MiB",
+        f"CPU when idle, over {standing.IDLE:.0f} s": f"{100 * seen.cpu:.2f} % of a core",
+        "writes, reads when idle": f"{seen.writes}, {seen.reads}",
+        f"{seen.largest} requests of the largest size more": f"{seen.added:.0f} MiB",
+    }
     checks = {
-        f"not all Succeeded: {results.seen.phases()}": results.seen.phases() == {"Succeeded": requests},
-        f"{results.jobs} Jobs for {requests * STAGES} stages": results.jobs == requests * STAGES,
-        f"{results.seen.most_jobs} Jobs at once, limit {limit}": results.seen.most_jobs <= limit,
-        f"{behind} {seen.longest_behind:.1f} s": seen.longest_behind < WRITTEN,
-        f"a namespace stayed more than one turn behind: {seen.still_behind()}": not seen.still_behind(),
-        f"{results.peak:.0f} MiB": results.peak <= 300,
-        **dict.fromkeys(results.complaints, False),
+        f"{seen.peak:.0f} MiB": seen.peak <= 250,
+        f"ready after {seen.ready:.1f} s": seen.ready <= 10,
+        f"{100 * seen.cpu:.2f} % of a core when idle": seen.cpu <= 0.01,
+        f"{seen.writes} writes when idle": seen.writes == 0,
+        f"{seen.added:.0f} MiB for {seen.largest} large requests": seen.added <= 60,
     }
+    return ["## Many requests that stand", "", *_rows(rows), ""], _failed(checks)
+
+
+def reaction_page(_flags: list[str]) -> Page:
+    """How soon the next Job follows."""
+    with cluster() as plane:
+        seconds = reaction.measure(plane, plane.folder, requests=1000, namespaces=5)
+    booking = bookings.measure()
+    p50, p99 = (seconds[int(len(seconds) * share)] for share in (0.5, 0.99))
+    rows = {
+        "from a Job's end to the next Job, as a watch shows both; 1,000 requests live": (
+            f"{p50:.2f} s (median), {p99:.2f} s (p99) of {len(seconds)}"
+        ),
+        "a booking among 5,000 requests in 500 namespaces": (
+            f"{booking * 1000:.1f} ms (the longest of {bookings.COUNT})"
+        ),
+    }
+    checks = {f"p99 {p99:.2f} s": p99 <= 1, f"a booking takes {booking * 1000:.0f} ms": booking <= 0.02}
+    return ["## How soon", "", *_rows(rows), ""], _failed(checks)
+
+
+def _rows(rows: dict[str, str]) -> list[str]:
+    return ["| what | seen |", "| --- | --- |", *(f"| {what} | {seen} |" for what, seen in rows.items())]
+
+
+def _failed(checks: dict[str, bool]) -> list[str]:
     return [problem for problem, holds in checks.items() if not holds]
 
 
-def table(results: Results, requests: int, namespaces: int, limit: int, flags: list[str]) -> list[str]:
-    """The page of results."""
-    total = results.calls.total()
-    writes = sum(
-        count for (verb, _), count in results.calls.items() if verb in ("create", "patch", "update", "delete")
-    )
-    behind = results.seen.behind
-    return [
-        f"# Controller: {requests} requests in {namespaces} namespaces, {results.jobs} Jobs, at most {limit} "
-        "requests at work",
-        "",
-        f"Python {platform.python_version()}, {os.cpu_count()} CPUs that the control plane and others "
-        f"share, mean load {results.load:.1f}, "
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}. Two replicas, flags "
-        f"{' '.join(flags) or 'as built in'}. kube-apiserver, etcd, controller-manager and "
-        f"scheduler are real; kwok plays the pods, each {SECONDS:.0f} s long.",
-        "",
-        "| what | seen |",
-        "| --- | --- |",
-        "| requests at the end | "
-        f"{', '.join(f'{count} {name}' for name, count in sorted(results.seen.phases().items()))} |",
-        f"| seconds from the first to the last | {results.seconds:.0f} |",
-        f"| most Jobs at once | {results.seen.most_jobs} |",
-        f"| most requests at work at once, as their statuses say | {results.seen.most_requests} |",
-        "| starts while other namespaces waited, by how many requests fewer the last of them then had at "
-        "work (1: it comes next) | "
-        f"{', '.join(f'{lag}: {behind[lag]}' for lag in sorted(behind))} |",
-        "| longest that one was more than a turn behind (workers write at the same time) | "
-        f"{results.seen.longest_behind:.2f} s |",
-        f"| API calls per request | {total / requests:.1f}, of which {writes / requests:.1f} writes |",
-        f"| API calls a second | {total / results.seconds:.0f} |",
-        "| looks at a request | "
-        f"{', '.join(f'{count} {name}' for name, count in sorted(results.looks.items()))} |",
-        f"| peak memory of the leader, of the standby | {results.peak:.0f} MiB, {results.standby:.0f} MiB |",
-        f"| CPU of the leader | {results.cpu:.0f} s, {1000 * results.cpu / requests:.0f} ms per request |",
-        f"| errors and warnings in the logs | {len(results.complaints)} |",
-        "",
-        "| call | count | per request |",
-        "| --- | --- | --- |",
-        *(
-            f"| {verb} {resource} | {count} | {count / requests:.2f} |"
-            for (verb, resource), count in results.calls.most_common()
-        ),
-    ]
+PAGES: dict[str, Callable[[list[str]], Page]] = {
+    "throughput": throughput_page,
+    "standing": standing_page,
+    "reaction": reaction_page,
+}
 
 
 def main() -> None:
     """Run, print and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--requests", type=int, default=500)
-    parser.add_argument("--namespaces", type=int, default=5)
-    parser.add_argument("--limit", type=int, default=100)
-    parser.add_argument("--no-write", action="store_true", help="print only")
+    parser.add_argument("--only", choices=PAGES, help="one part; results.md stays as it is")
     parser.add_argument("flags", nargs="*", help="more flags of the controller, after --")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as plane:
-        results = measure(
-            plane, plane.folder, arguments.requests, arguments.namespaces, arguments.limit, arguments.flags
-        )
-    lines = table(results, arguments.requests, arguments.namespaces, arguments.limit, arguments.flags)
-    print("\n".join(lines))
-    if not arguments.no_write:
-        (HERE / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if problems := wrong(results, arguments.requests, arguments.limit):
+    lines = [
+        "# Controller",
+        "",
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs that the control plane, kwok and the "
+        f"clients share, {time.strftime('%Y-%m-%d', time.gmtime())}. kube-apiserver, etcd, "
+        f"controller-manager and scheduler are real; kwok plays the pods, each {throughput.SECONDS:.0f} s "
+        f"long. Flags: {' '.join(arguments.flags) or 'as built in'}.",
+        "",
+    ]
+    problems: list[str] = []
+    for name, page in PAGES.items():
+        if arguments.only in (None, name):
+            more, wrong = page(arguments.flags)
+            print("\n".join(more), flush=True)
+            lines, problems = lines + more, problems + wrong
+    if not arguments.only:
+        (HERE / "results.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    if problems:
         sys.exit("\n".join(["", *problems]))
 
 

@@ -75,13 +75,18 @@ class ControlPlanePrograms:
         return f"https://{self.address}:{self.ports.api}"
 
     @property
+    def etcd_url(self) -> str:
+        """etcd's address."""
+        return f"http://127.0.0.1:{self.ports.etcd}"
+
+    @property
     def certificate(self) -> Path:
         """The API server's certificate with its authority; the server writes it on its first start."""
         return self.folder / "pki" / "api" / "apiserver.crt"
 
     def etcd(self) -> list[str]:
         """etcd, on loopback."""
-        client, peer = f"http://127.0.0.1:{self.ports.etcd}", f"http://127.0.0.1:{self.ports.etcd_peer}"
+        client, peer = self.etcd_url, f"http://127.0.0.1:{self.ports.etcd_peer}"
         return [
             *(
                 str(program("etcd")),
@@ -101,7 +106,7 @@ class ControlPlanePrograms:
         """kube-apiserver: tokens and client certificates, RBAC, tokens of service accounts."""
         pki = self.folder / "pki"
         return [
-            *(str(program("kube-apiserver")), f"--etcd-servers=http://127.0.0.1:{self.ports.etcd}"),
+            *(str(program("kube-apiserver")), f"--etcd-servers={self.etcd_url}"),
             *(
                 f"--bind-address={self.address}",
                 f"--advertise-address={self.address}",
