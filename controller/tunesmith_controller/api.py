@@ -5,11 +5,15 @@ differently. The client's generated models are not used: they cost six times the
 they don't know.
 """
 
+import contextlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import urllib3
@@ -37,6 +41,8 @@ _METHODS: Mapping[Verb, str] = {
 }
 _ALLOWED = frozenset(right.key for right in RIGHTS)
 _TRIES = 5  # of a call that is answered 429 with Retry-After
+_COMPARE_SECONDS = 10.0  # between two looks at the API server's clock
+_SLACK = timedelta(seconds=5)  # by which two clocks may differ; an answer's date has whole seconds
 _PATIENCE = 30.0  # seconds that one Retry-After may ask for; the caller handles a longer one
 
 
@@ -138,6 +144,15 @@ class Api:
         self._bucket = bucket
         self._observe = observe
         self._stop = stop or threading.Event()
+        self._behind = timedelta()  # how far this machine's clock is behind the API server's
+        self._compared = float("-inf")  # when that was seen, by the monotonic clock
+
+    def now(self) -> datetime:
+        """The moment, by the API server's clock if this machine's is more than a little off.
+
+        Deadlines count from timestamps that others wrote: a clock that is an hour fast would end every stage.
+        """
+        return datetime.now(UTC) + self._behind
 
     def send(self, call: Call, timeout: Timeout = Timeout(), *, urgent: bool = False) -> dict[str, Any]:
         """The JSON that answers a call. Raises ApiError or Unreachable.
@@ -214,7 +229,21 @@ class Api:
         if response.status >= 300:
             raise error_of(response.status, response.data, response.headers.get("Retry-After", ""))
         assert isinstance(response, urllib3.BaseHTTPResponse)
+        self._compare_clocks(response.headers.get("Date", ""))
         return response
+
+    def _compare_clocks(self, date: str) -> None:
+        """Looks at the API server's clock, now and then."""
+        if time.monotonic() - self._compared < _COMPARE_SECONDS or not date:
+            return
+        self._compared = time.monotonic()
+        with contextlib.suppress(ValueError):
+            behind = parsedate_to_datetime(date) - datetime.now(UTC)
+            behind = behind if abs(behind) > _SLACK else timedelta()
+            if abs(behind - self._behind) > _SLACK:
+                text = "this machine's clock is %.0f s behind the API server's, which is used instead"
+                log.warning(text, behind.total_seconds())
+            self._behind = behind
 
 
 def _headers(call: Call) -> dict[str, str]:

@@ -79,7 +79,7 @@ class EventWriter(threading.Thread):
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         try:
-            self._waiting.put_nowait(event(request, note, self._instance, datetime.now(UTC)))
+            self._waiting.put_nowait(event(request, note, self._instance, self._api.now()))
         except queue.Full:
             if self._clock() - self._complained > 60.0:
                 self._complained = self._clock()

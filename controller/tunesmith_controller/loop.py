@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from tunesmith_controller.api import ApiError, Conflict, NotFound, Unreachable
 from tunesmith_controller.cache import Key, key_of
@@ -125,7 +125,7 @@ class Loop:
         request = self._caches.requests.get(key)
         if request is None:
             return None
-        now = datetime.now(UTC)
+        now = parts.sources.api.now()
         refusal = parts.executor.refusals.message(uid_of(request))
         gathered = gather(parts.sources, request, now, failed_to_create=refusal)
         request = gathered.world.request

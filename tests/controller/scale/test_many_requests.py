@@ -73,7 +73,7 @@ def test_forty_requests_share_sixteen_places_fairly_and_cheaply(
     )
     assert made == dict.fromkeys(spaces, EACH * STAGES), "each stage of each request ran once"
     assert [line for level in ("error", "warning") for line in leader.logged(level)] == []
-    assert leader.metric("tunesmith_reconcile_total") / count < 40, "looks at a request"
-    writes = calls["all"] - calls["pods/log"] - calls["events"]
-    assert writes / count < 18, calls
-    assert calls["events"] / count < 6
+    assert leader.metric("tunesmith_reconcile_total") / count < 25, "looks at a request"
+    writes = calls["all"] - calls["pods/log"]
+    assert writes / count < 15, f"12 of a request that does not wait, and its place in the queue: {calls}"
+    assert calls["events"] / count <= 1

@@ -94,9 +94,9 @@ def test_a_finished_request_costs_nothing_and_few_calls_brought_it_there(
     time.sleep(3)  # the last Events
     calls = replica.calls()
     writes = calls["all"] - calls["pods/log"]
-    assert writes / 3 < 24, "9 statuses, 5 Events, 4 Jobs, 1 snapshot each; lists and watches are shared"
-    assert calls["trainingrequests/status"] / 3 <= 9
-    assert calls["events"] / 3 <= 5
+    assert writes / 3 < 16, "6 statuses, 1 Event, 4 Jobs, 1 snapshot each; lists and watches are shared"
+    assert calls["trainingrequests/status"] / 3 <= 6
+    assert calls["events"] / 3 <= 1
     time.sleep(12)
     assert replica.calls()["trainingrequests/status"] == calls["trainingrequests/status"], (
         "nothing is written about what has ended"

@@ -1,0 +1,6 @@
+"""The control plane and its fake node."""
+
+from control_plane import control_plane
+from kwok import fake_nodes
+
+__all__ = ["control_plane", "fake_nodes"]
