@@ -99,6 +99,10 @@ cluster-down: ## Stop it; its images stay in the cache
 bench: install ## Run all benchmarks, each against a peer; writes benchmarks/*/results.md
 	@for stage in generate train merge evaluate threads controller; do $(BIN)/python benchmarks/$$stage/run.py; done
 
+.PHONY: soak
+soak: install ## Two hours of requests on fake nodes, with connections cut each minute (ARGS="--minutes 20")
+	@$(BIN)/python benchmarks/controller/soak.py $(ARGS)
+
 .PHONY: lock
 lock: $(UV) ## Resolve the requirements again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --group dev pyproject.toml -o requirements/dev.txt

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 from control_plane import ControlPlane
@@ -42,3 +43,16 @@ class Users:
         item = self._api.get_namespaced_custom_object(GROUP, VERSION, space, PLURAL, name)
         status: Mapping[str, Any] = item.get("status") or {}
         return status
+
+    def phases(self, space: str) -> list[tuple[str, str, float]]:
+        """Every request of a namespace: name, phase, and age in seconds."""
+        listed = self._api.list_namespaced_custom_object(GROUP, VERSION, space, PLURAL)
+        now = datetime.now(UTC)
+        return [
+            (
+                item["metadata"]["name"],
+                str((item.get("status") or {}).get("phase")),
+                (now - datetime.fromisoformat(item["metadata"]["creationTimestamp"])).total_seconds(),
+            )
+            for item in listed["items"]
+        ]
