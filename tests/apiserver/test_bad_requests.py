@@ -146,7 +146,7 @@ BAD = {  # changes of the spec -> path, kind
         "pattern",
     ),
     "a profile that cannot be": ({"profile": "-"}, "spec.profile", "pattern"),
-    "a queue that no label holds": ({"queueName": "q" * 64}, "spec.queueName", "pattern"),
+    "a queue that no label holds": ({"queueName": "q" * 64}, "spec.queueName", "long"),
     "a retry too long": ({"retry": "x" * 65}, "spec.retry", "long"),
     "two variants": ({"training.variants": [{"name": "a"}, {"name": "b"}]}, "spec.training.variants", "many"),
     "seeds without end": ({"data.seeds": ["x"] * 101}, "spec.data.seeds", "many"),
