@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tunesmith.errors import BadRequest, Problem
-from tunesmith.extent import DEEPEST, TOO_DEEP, problem_with
+from tunesmith.extent import DEEPEST, FLATTER, TOO_DEEP, problem_with
 
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -194,10 +194,11 @@ def read_documents(text: str, name: str = "the file") -> list[Any]:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
         why = getattr(error, "problem", None) or str(error)
-        raise BadRequest("not readable as YAML or JSON", problems=[Problem(where, why)]) from error
+        problem = Problem(where, why, remedy=FLATTER if why == TOO_DEEP else "")
+        raise BadRequest("not readable as YAML or JSON", problems=[problem]) from error
     except RecursionError:
         line = loader.line + 1 if loader else 1
-        problem = Problem(f"{name}, line {line}", TOO_DEEP)
+        problem = Problem(f"{name}, line {line}", TOO_DEEP, remedy=FLATTER)
         raise BadRequest("not readable as YAML or JSON", problems=[problem]) from None
     finally:
         if loader:

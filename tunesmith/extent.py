@@ -5,7 +5,7 @@ nor CEL can bound that. Python's own readers and writers fail at some hundred le
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from tunesmith.errors import Problem
@@ -13,11 +13,11 @@ from tunesmith.errors import Problem
 DEEPEST = 64  # mappings and lists within each other
 LARGEST = 3 * 2**20  # bytes as JSON; the API server takes no larger request
 TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
-_FLATTER = "flatten it; in a JSON Schema, name parts in $defs and refer to them by $ref"
-_SMALL = 8  # bytes that a number or a word counts, about
+FLATTER = "flatten it; in a JSON Schema, name parts in $defs and refer to them by $ref"
+_TOO_LARGE = Problem("", f"has more than {LARGEST:,} bytes", remedy="move long data to a file of its own")
+_SMALL = 4  # bytes that a number, a word, or what stands around a text counts
+_PLAIN = (str, bool, type(None))
 _LARGEST_BITS = 1023  # of a whole number that a float can still hold
-
-Places = list[tuple[str, Any]]  # the path of each part, and the part
 
 
 def problem_with(document: object) -> Problem | None:
@@ -25,57 +25,46 @@ def problem_with(document: object) -> Problem | None:
 
     It goes level by level. What YAML's aliases repeat counts each time, as each reader walks it each time.
     """
-    level: Places = [("", document)]
-    size = depth = 0
-    while level:
-        below: Places = []
+    level: list[tuple[str, Any]] = [("", [document])]  # the path of each mapping and list, and what it is
+    size = 0
+    for depth in range(DEEPEST + 1):
+        below: list[tuple[str, Any]] = []
         for path, part in level:
-            if why := _no_json(part):
-                return Problem(_cut(path), why, remedy="write it as a text")
-            if depth == DEEPEST and isinstance(part, Mapping | list | tuple):
-                return Problem(_cut(path), TOO_DEEP, remedy=_FLATTER)
-            size += _size(part)
-            below.extend(_members(path, part))
+            for key, member in _members(part):
+                size += _size(key) + _size(member)
+                if isinstance(member, dict | list | tuple):
+                    below.append((_path(path, key, depth), member))
+                elif not isinstance(member, _PLAIN) and (why := _no_json(member)):
+                    return Problem(_cut(_path(path, key, depth)), why, remedy="write it as a text")
+                if not isinstance(key, str | int):
+                    return Problem(_cut(path), f"has the key {key!r}, which is no text", remedy="quote it")
             if size > LARGEST:
-                why = f"has more than {LARGEST:,} bytes"
-                return Problem("", why, remedy="move long data to a file of its own")
+                return _TOO_LARGE
         level = below
-        depth += 1
-    return None
+    return Problem(_cut(level[0][0]), TOO_DEEP, remedy=FLATTER) if level else None
 
 
-def _members(path: str, part: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(part, Mapping):
-        for key, member in part.items():
-            yield f"{path}.{key}".lstrip("."), member
-    elif isinstance(part, list | tuple):
-        for number, member in enumerate(part):
-            yield f"{path}[{number}]", member
+def _members(part: Any) -> Iterable[tuple[Any, Any]]:
+    return part.items() if isinstance(part, dict) else enumerate(part)
+
+
+def _path(path: str, key: object, depth: int) -> str:
+    if depth == 0:  # the document itself
+        return ""
+    return f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}".lstrip(".")
 
 
 def _size(part: Any) -> int:
-    match part:
-        case str():
-            return len(part.encode("utf-8", "surrogatepass")) + 2
-        case Mapping():
-            return 2 + sum(len(str(key).encode("utf-8", "surrogatepass")) + 4 for key in part)
-        case list() | tuple():
-            return 2 + len(part)
-        case _:
-            return _SMALL
+    return len(part.encode("utf-8", "surrogatepass")) + _SMALL if isinstance(part, str) else _SMALL
 
 
-def _no_json(part: Any) -> str:
-    """Why JSON cannot hold a part, apart from its members; empty if it can."""
+def _no_json(part: object) -> str:
+    """Why JSON cannot hold what is no text, list or mapping; empty if it can."""
     match part:
-        case None | bool() | str() | list() | tuple():
-            return ""
         case int():
             return "" if part.bit_length() <= _LARGEST_BITS else "is too large for a number"
         case float():
             return "" if math.isfinite(part) else "must be a finite number"
-        case Mapping():
-            return "" if all(isinstance(key, str) for key in part) else "has a key that is no text"
         case _:
             return f"is a {type(part).__name__}, which JSON has not"
 
