@@ -152,7 +152,7 @@ def _amounts(path: str) -> Rule:
 def _has_impossible_amount(stage: Part) -> bool:
     for _, name, text in _asked(stage):
         try:
-            if not _can_be(name, text):
+            if _is_resource(name) and not _can_be(name, text):
                 return True
         except ValueError:  # it is no amount, and its pattern says so
             continue
