@@ -121,6 +121,7 @@ COMMON = settings(
 )
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of a spec that fails
 @COMMON
 @given(spec=specs())
 def test_what_the_api_server_takes_is_run_or_refused_by_name(spec, server, dry):
