@@ -99,10 +99,14 @@ def _type(field: Mapping[str, Any]) -> str:
         return f"map of {_type(field['additionalProperties'])}"
     bounds = []
     if "minimum" in field:
-        bounds.append(f"{'>' if field.get('exclusiveMinimum') else '≥'} {field['minimum']:g}")
+        bounds.append(f"{'>' if field.get('exclusiveMinimum') else '≥'} {_number(field['minimum'])}")
     if field.get("maximum", LARGEST) != LARGEST:
-        bounds.append(f"{'<' if field.get('exclusiveMaximum') else '≤'} {field['maximum']:g}")
+        bounds.append(f"{'<' if field.get('exclusiveMaximum') else '≤'} {_number(field['maximum'])}")
     return " ".join([kind, *bounds])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 def exit_codes_page() -> str:

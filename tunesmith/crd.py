@@ -222,8 +222,9 @@ def _convert(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
     elif (values := schema.get("additionalProperties")) and values != _ANY:
         result["additionalProperties"] = _convert(values, definitions)
     elif result.get("type") == "object" or "type" not in result:
-        # A mapping of anything. CEL sees whether it is there, but not what it holds.
-        result["x-kubernetes-preserve-unknown-fields"] = True
+        # A mapping of anything. CEL sees whether it is there, but not what it holds. It is one value, as
+        # `managedFields` would otherwise be as deep as it is, and many times as large.
+        result |= {"x-kubernetes-preserve-unknown-fields": True, "x-kubernetes-map-type": "atomic"}
     return result
 
 

@@ -9,11 +9,13 @@ import contextlib
 import math
 import re
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
 from tunesmith.errors import BadRequest, Problem
+from tunesmith.extent import DEEPEST, FLATTER, TOO_DEEP, problem_with
 
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -25,19 +27,53 @@ _INT = re.compile(r"[-+]?(0[bB][01]+|0[oO][0-7]+|0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _UNTAGGED = "tag:tunesmith.dev,2026:untagged"
 _INT_BITS = 63  # the API server makes a float of a larger number
+_ALIASES = 1000  # in a document; kubectl refuses those that repeat too much, too
+_MERGED = 1000  # keys that `<<` may bring into a mapping
 
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader whose plain scalars are typed by `scalar`.
 
-    It refuses a key that is given twice, and what JSON cannot express.
+    It refuses a key that is given twice, what JSON cannot express, and what is nested or repeated so much
+    that reading it could fail.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """A node with all that is in it."""
+        event = self.peek_event()  # type: ignore[no-untyped-call] # of types-PyYAML
+        if isinstance(event, yaml.AliasEvent):
+            self._aliases += 1
+            if self._aliases > _ALIASES:
+                raise _unreadable(f"more than {_ALIASES} aliases", event.start_mark)
+        is_part = isinstance(event, yaml.CollectionStartEvent)
+        if is_part and self._depth == DEEPEST:
+            raise _unreadable(TOO_DEEP, event.start_mark)
+        self._depth += is_part
+        node = super().compose_node(parent, index)
+        self._depth -= is_part
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Puts the keys that `<<` brings among the others."""
+        own = len(node.value)
+        super().flatten_mapping(node)
+        if len(node.value) > own + _MERGED:
+            raise _unreadable(f"<< brings more than {_MERGED} keys", node.start_mark)
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         """The tag of a node without a tag of its own. `!!str 5` has one, and stays a text."""
         tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call] # of types-PyYAML
         is_plain = kind is yaml.ScalarNode and tag == self.DEFAULT_SCALAR_TAG
         return _UNTAGGED if is_plain else tag
+
+
+def _unreadable(why: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.composer.ComposerError(None, None, why, mark)
 
 
 def scalar(text: str) -> str | int | float | bool | None:
@@ -147,15 +183,22 @@ def read_documents(text: str, name: str = "the file") -> list[Any]:
     try:
         loader = _Loader(text)
         while loader.check_data():  # type: ignore[no-untyped-call] # of types-PyYAML
-            documents.append(loader.get_data())
+            line = loader.line + 1
+            document = loader.get_data()
+            if problem := problem_with(document):
+                where = f"{name}, document at line {line}" if line > 1 else name
+                problem = replace(problem, path=f"{where}: {problem.path}".removesuffix(": "))
+                raise BadRequest("not readable as YAML or JSON", problems=[problem])
+            documents.append(document)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
         why = getattr(error, "problem", None) or str(error)
-        raise BadRequest("not readable as YAML or JSON", problems=[Problem(where, why)]) from error
+        problem = Problem(where, why, remedy=FLATTER if why == TOO_DEEP else "")
+        raise BadRequest("not readable as YAML or JSON", problems=[problem]) from error
     except RecursionError:
         line = loader.line + 1 if loader else 1
-        problem = Problem(f"{name}, line {line}", "nested too deep, here or above")
+        problem = Problem(f"{name}, line {line}", TOO_DEEP, remedy=FLATTER)
         raise BadRequest("not readable as YAML or JSON", problems=[problem]) from None
     finally:
         if loader:

@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith import wire
 from tunesmith.credentials import Source, hub_token
 from tunesmith.profile import S3, Pod, Profile, Proxy
+from tunesmith.quantities import quantity
 from tunesmith.request import Resources, StageSettings, Toleration
 from tunesmith.resolve import Snapshot
 from tunesmith.settings import SecretKey
@@ -21,9 +22,6 @@ TMP = "/tmp"  # noqa: S108 - the pod mounts its own volume there
 GPU = "nvidia.com/gpu"
 # Read by Python's ssl and httpx, by requests, by curl, and by boto3.
 _BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
-_DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
-_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
-_UNITS = _DECIMAL | _BINARY
 
 Values = dict[str, str | dict[str, Any]]  # environment variables: a text, or a `valueFrom`
 
@@ -212,16 +210,21 @@ def amounts(wanted: Resources, *, gpu: bool) -> tuple[dict[str, str], dict[str, 
     """Requests and limits of a container.
 
     `gpu` says whether the stage needs one; it then gets one, unless `wanted` gives another number or another
-    kind of GPU. A GPU cannot be overcommitted: Kubernetes expects it among the limits, and takes the request
-    from there.
+    kind of GPU. A device cannot be overcommitted: Kubernetes expects it among the limits, and takes the
+    request from there.
     """
-    requests = {name: value for name, value in wanted.requests.items() if not is_gpu(name)}
-    requested_gpus = {name: value for name, value in wanted.requests.items() if is_gpu(name)}
-    limits = requested_gpus | wanted.limits
+    requests = {name: value for name, value in wanted.requests.items() if not _is_whole(name)}
+    requested_devices = {name: value for name, value in wanted.requests.items() if _is_whole(name)}
+    limits = requested_devices | wanted.limits
     if gpu and not any(map(is_gpu, limits)):
         limits[GPU] = "1"
     no_gpu = [name for name, value in limits.items() if is_gpu(name) and quantity(value) == 0]
     return requests, {name: value for name, value in limits.items() if name not in no_gpu}
+
+
+def _is_whole(name: str) -> bool:
+    """Whether a resource cannot be overcommitted: a device, or huge pages."""
+    return "/" in name or name.startswith("hugepages-")
 
 
 def is_gpu(name: str) -> bool:
@@ -229,10 +232,3 @@ def is_gpu(name: str) -> bool:
     (`nvidia.com/gpu.shared`).
     """
     return name.endswith("/gpu") or name.startswith(("nvidia.com/mig-", "nvidia.com/gpu."))
-
-
-def quantity(text: str) -> float:
-    """The number in a Kubernetes quantity, such as `500m`, `16Gi`."""
-    number = text.rstrip("mkKMGTPi")
-    unit = text[len(number) :]
-    return float(number) / 1000 if unit == "m" else float(number) * _UNITS[unit]

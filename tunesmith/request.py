@@ -15,27 +15,32 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from tunesmith.errors import BadRequest, Problem
+from tunesmith.extent import problem_with
 from tunesmith.field_docs import models_in
 from tunesmith.rules import broken_rules
 from tunesmith.settings import (
     HINTS,
-    Count,
     Data,
     Evaluation,
     Location,
     Merge,
     Model,
     ObjectName,
-    Passage,
     Quantity,
     Run,
+    Seconds,
     Settings,
     Training,
 )
 from tunesmith.stages import ORDER, KindName
 from tunesmith.wire import DOCUMENTATION
 
-LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
+_VALUE = "[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
+_DOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+LabelValue = Annotated[str, Field(pattern=f"^({_VALUE})?$", max_length=63)]
+_TAINT = rf"^(({_DOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?)?$"
+# No program can be started with a NUL in its environment.
+VariableValue = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=4000)]
 NAME_LENGTH = 39  # `<name>-<stage>-<8 hex>` stays within 57 characters, so that pod names stay whole
 
 
@@ -51,7 +56,7 @@ class Resources(Settings):
 class Toleration(Settings):
     """A Kubernetes toleration."""
 
-    key: Annotated[str, Field(max_length=317)] = ""
+    key: Annotated[str, Field(pattern=_TAINT, max_length=253)] = ""
     """Taint key. An empty key with operator Exists matches all taints."""
     operator: Literal["Equal", "Exists"] = "Equal"
     """How key and value are compared."""
@@ -59,8 +64,8 @@ class Toleration(Settings):
     """Taint value; leave it empty with operator Exists."""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
     """Taint effect; an empty one matches all effects."""
-    toleration_seconds: Count | None = None
-    """Seconds for which the taint is tolerated; only with effect NoExecute."""
+    toleration_seconds: Seconds | None = None
+    """Seconds for which the taint is tolerated; only with effect NoExecute. Left out: for ever."""
 
 
 class StageSettings(Settings):
@@ -74,11 +79,11 @@ class StageSettings(Settings):
     """Taints that the pod tolerates."""
     priority_class_name: ObjectName = ""
     """Kubernetes priority class."""
-    env: Annotated[dict[str, Passage], Field(max_length=100)] = Field(default_factory=dict)
+    env: Annotated[dict[str, VariableValue], Field(max_length=100)] = Field(default_factory=dict)
     """More environment variables. Never put a secret here."""
     retries: Annotated[int, Field(ge=0, le=100)] = 3
     """Further tries after a counted failure."""
-    active_deadline_seconds: Count = 0
+    active_deadline_seconds: Seconds = 0
     """Seconds that the stage may run. 0: no limit."""
 
 
@@ -122,7 +127,7 @@ class Spec(Settings):
 
     task: Annotated[str, Field(min_length=1, max_length=100_000)]
     """What the model is to do, in plain words and any language. It is kept byte for byte."""
-    profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")] = "default"
+    profile: Annotated[str, Field(pattern=f"^{_VALUE}$", max_length=63)] = "default"
     """The platform team's profile, which decides on store, secrets, teacher, placement, images and limits. It
     cannot be changed later.
     """
@@ -146,13 +151,13 @@ class Spec(Settings):
     """
     suspend: bool = False
     """Pause the request. A running stage saves its state and ends."""
-    ttl_seconds_after_finished: Count | None = None
-    """Seconds after the end until Jobs and pods are removed. Built-in: they are kept."""
+    ttl_seconds_after_finished: Seconds | None = None
+    """Seconds after the end until Jobs and pods are removed, at most ten years. Built-in: they are kept."""
     delete_when_expired: bool = False
     """Remove the request too when `ttlSecondsAfterFinished` is over. Do not use this with GitOps, which would
     apply the request and run it again.
     """
-    queue_name: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?)?$")] = ""
+    queue_name: Run = ""
     """Kueue LocalQueue in which the Jobs wait. It cannot be changed later."""
     retry: Annotated[str, Field(max_length=64)] = ""
     """Any string. A new one gives failed stages another attempt, which uses what has been paid for and
@@ -166,7 +171,7 @@ class Metadata(BaseModel):
     """The part of Kubernetes' metadata that a request needs. The rest is ignored."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=NAME_LENGTH)]
-    namespace: str = "default"
+    namespace: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", max_length=63)] = "default"
 
 
 class TrainingRequest(Settings):
@@ -185,8 +190,10 @@ class TrainingRequest(Settings):
 def parse(document: object) -> TrainingRequest:
     """The request in a document that was read from YAML or JSON.
 
-    Raises BadRequest with every problem in it.
+    Raises BadRequest with every problem in it, and no other exception, whatever the document is.
     """
+    if problem := problem_with(document):
+        raise BadRequest(f"{_called(document)} cannot be read", problems=[problem])
     if not isinstance(document, dict):
         why = "a request is a mapping with apiVersion, kind, metadata and spec"
         raise BadRequest("not a TrainingRequest", problems=[Problem("", why, document)])
@@ -201,11 +208,16 @@ def parse(document: object) -> TrainingRequest:
     if isinstance(spec, dict):
         problems += [*broken_rules(spec), *_too_large(spec)]
     if problems or request is None:
-        metadata = pruned.get("metadata")
-        name = metadata.get("name") if isinstance(metadata, dict) else None
         count = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
-        raise BadRequest(f"request {name or '(without a name)'} cannot run: {count}", problems=problems)
+        raise BadRequest(f"{_called(pruned)} cannot run: {count}", problems=problems)
     return request
+
+
+def _called(document: object) -> str:
+    """What messages call a request, which may be wrong in any way."""
+    metadata = document.get("metadata") if isinstance(document, Mapping) else None
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return f"request {name[:63] if isinstance(name, str) and name else '(without a name)'}"
 
 
 def without_nulls(value: Any) -> Any:
@@ -276,8 +288,9 @@ def _problem(details: ErrorDetails) -> Problem:
             most = details["ctx"]["max_length"]
             return Problem(path, f"must have at most {most} item{'s' * (most != 1)}", value)
         case _:
-            pattern = details.get("ctx", {}).get("pattern", "")
-            return Problem(path, _in_words(details), value, HINTS.get(pattern, ""))
+            context = details.get("ctx", {})
+            bound = context.get("pattern", context.get("le"))
+            return Problem(path, _in_words(details), value, HINTS.get(bound, ""))
 
 
 def _in_words(details: ErrorDetails) -> str:

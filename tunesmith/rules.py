@@ -1,42 +1,20 @@
 """What must hold between the fields of a request. Pure. The document may be wrong in other ways too.
 
-Each rule stands here twice, side by side: as Python for `tunesmith validate`, and as CEL for the API server
-(crd.py puts it at `path`). CEL needs bounds on everything that it loops over; the models give them.
+What Kubernetes itself asks of a stage's settings is in stage_rules.py.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tunesmith.errors import Problem
+from tunesmith.rule import Part, Rule, listed, mapping
+from tunesmith.stage_rules import stage_rules
 from tunesmith.stages import ORDER
 
-Part = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """What one part of a spec must satisfy.
-
-    `broken(part)` says whether the part at `path` breaks the rule. `cel` says the opposite, over `self`; it
-    is empty where CEL cannot express the rule. `field` is the member of the part that the problem is about,
-    if there is one.
-    """
-
-    path: str
-    why: str
-    remedy: str
-    broken: Callable[[Part], bool]
-    cel: str = ""
-    field: str = ""
-
-    @property
-    def message(self) -> str:
-        """What the API server says."""
-        return f"{self.why}; {self.remedy}".replace("`", "")
-
-
+_REGEX, _GROUPS = 1000, 100  # characters, opening brackets: the bounds of the field
+_FAR_COUNT = "[{][0-9]*,?[0-9]{5}"  # Python fails beyond 2^32, and is slow long before
+_WITHOUT_CASE = "[(][?][a-zA-Z]*i"  # [\x00-\U0010ffff] then takes 10 ms, character by character
 _TEXT = 200_000  # characters; the snapshot of a request lies in a ConfigMap, which holds 1 MiB
 
 
@@ -64,13 +42,26 @@ def _no_format_or_both(answer_format: Part) -> bool:
     return ("jsonSchema" in answer_format) == ("regex" in answer_format)
 
 
-def _malformed_regex(answer_format: Part) -> bool:
+def _counts_too_far(answer_format: Part) -> bool:
     regex = answer_format.get("regex")
-    if not isinstance(regex, str):
+    return isinstance(regex, str) and re.search(_FAR_COUNT, regex) is not None
+
+
+def _malformed_regex(answer_format: Part) -> bool:
+    """Whether Python refuses the expression.
+
+    This is asked by the controller, so only of what compiles in a moment: within the bounds of the field, and
+    where case counts. The others are looked at by `tunesmith validate` and before the first stage spends
+    anything.
+    """
+    regex = answer_format.get("regex")
+    if not isinstance(regex, str) or len(regex) > _REGEX or regex.count("(") > _GROUPS:
+        return False
+    if _counts_too_far(answer_format) or re.search(_WITHOUT_CASE, regex):
         return False
     try:
         re.compile(regex)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return True
     return False
 
@@ -89,39 +80,16 @@ def _names_another_namespace(secret: Part) -> bool:
     return isinstance(secret.get("name"), str) and "/" in secret["name"]
 
 
-def _has_impossible_toleration(stage: Part) -> bool:
-    tolerations = stage.get("tolerations")
-    if not isinstance(tolerations, list | tuple):
-        return False
-    return any(_is_impossible(toleration) for toleration in tolerations if isinstance(toleration, Mapping))
-
-
-def _is_impossible(toleration: Part) -> bool:
-    if "tolerationSeconds" in toleration and toleration.get("effect") != "NoExecute":
-        return True
-    if toleration.get("operator") == "Exists":
-        return bool(toleration.get("value"))
-    return not toleration.get("key")
-
-
 def _too_much_text(spec: Part) -> bool:
-    data = _mapping(spec.get("data"))
-    evaluation = _mapping(spec.get("evaluation"))
+    data = mapping(spec.get("data"))
+    evaluation = mapping(spec.get("evaluation"))
     texts = [
         spec.get("task"),
         data.get("systemMessage"),
-        *_list(data.get("seeds")),
-        *_list(evaluation.get("prompts")),
+        *listed(data.get("seeds")),
+        *listed(evaluation.get("prompts")),
     ]
     return sum(len(text) for text in texts if isinstance(text, str)) > _TEXT
-
-
-def _mapping(value: Any) -> Part:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else []
 
 
 def _size_of_list(part: str, field: str) -> str:
@@ -147,25 +115,6 @@ def _own_secret(path: str) -> Rule:
         remedy="give only the name of a Secret in the request's own namespace",
         broken=_names_another_namespace,
         cel="!self.name.contains('/')",
-    )
-
-
-def _tolerations(path: str) -> Rule:
-    return Rule(
-        path=path,
-        field="tolerations",
-        why="has a toleration that Kubernetes refuses",
-        remedy=(
-            "use tolerationSeconds only with effect NoExecute, no value with operator Exists, "
-            "and no key only with operator Exists"
-        ),
-        broken=_has_impossible_toleration,
-        cel=(
-            "!has(self.tolerations) || self.tolerations.all(one,"
-            " (!has(one.tolerationSeconds) || (has(one.effect) && one.effect == 'NoExecute'))"
-            " && !(has(one.operator) && one.operator == 'Exists' && has(one.value) && one.value != '')"
-            " && ((has(one.key) && one.key != '') || (has(one.operator) && one.operator == 'Exists')))"
-        ),
     )
 
 
@@ -202,6 +151,14 @@ RULES = (
     ),
     Rule(
         path="evaluation.format",
+        field="regex",
+        why="counts further than 9999",
+        remedy="give counts such as {2,5} at most four digits",
+        broken=_counts_too_far,
+        cel=f"!has(self.regex) || !self.regex.matches('{_FAR_COUNT}')",
+    ),
+    Rule(
+        path="evaluation.format",
         why="`regex` is not a regular expression",
         remedy="correct it; the syntax is that of Python",
         broken=_malformed_regex,
@@ -227,7 +184,7 @@ RULES = (
     ),
     _own_secret("data.teacher.secret"),
     _own_secret("model.tokenSecret"),
-    *(_tolerations(f"stages.{stage}") for stage in ORDER),
+    *(rule for stage in ORDER for rule in stage_rules(f"stages.{stage}")),
     Rule(
         path="",
         why=f"task, system message, seeds and prompts together have more than {_TEXT:,} characters",

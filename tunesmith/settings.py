@@ -10,39 +10,54 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
+from tunesmith import quantities
 from tunesmith.metrics import MetricName
 from tunesmith.trackers import TrackerName
 from tunesmith.wire import STORE_FORMS
 
-# The API server enforces the same bounds. Patterns use only what Rust's and Go's regular expressions read
-# alike, so no \s, \w or \d.
+# The API server enforces the same bounds. Each is far beyond what anybody needs, and within what stands
+# behind the field: waits and dates, Kubernetes' own integers, torch, numpy, a stage's regular expressions.
+# Patterns use only what Rust's and Go's regular expressions read alike, so no \s, \w or \d.
 LARGEST = 2**53 - 1  # whole numbers that JSON carries without loss
+TEN_YEARS = 3650 * 86_400  # seconds
+MOST_STEPS = 1_000_000_000
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
-Positive = Annotated[int, Field(ge=1, le=LARGEST)]
+Seconds = Annotated[int, Field(ge=0, le=TEN_YEARS)]
+Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
+Rows = Annotated[int, Field(ge=0, le=1_000_000)]
+Rate = Annotated[int, Field(ge=0, le=1_000_000_000)]  # a minute
+Dollars = Annotated[float, Field(ge=0, le=1_000_000_000)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Line = Annotated[str, Field(max_length=253)]
 Passage = Annotated[str, Field(max_length=4000)]
-_QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
-_RUN = r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)?$"
-_REQUEST = r"^([a-z0-9]([a-z0-9-]{0,37}[a-z0-9])?)?$"
-_OBJECT = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
-_NAMED = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+_DOTTED = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_RUN = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"
+_REQUEST = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$"
+_OBJECT = rf"^({_DOTTED})?$"
+_NAMED = rf"^{_DOTTED}$"
+_DATA_KEY = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 _ENDPOINT = r"^(https?://[A-Za-z0-9._:\[\]-]+(/[!-~]*)?)?$"
 _LOCATION = rf"^(({'|'.join(STORE_FORMS)})://[^\x00-\x20\x7f]+)?$"
-Quantity = Annotated[str, Field(pattern=_QUANTITY, max_length=32)]  # as Kubernetes writes amounts
-Run = Annotated[str, Field(pattern=_RUN)]
-ObjectName = Annotated[str, Field(pattern=_OBJECT)]  # DNS subdomain, or empty
+_FEW_GROUPS = r"^[^(]*(\([^(]*){0,100}$"
+Quantity = Annotated[str, Field(pattern=quantities.PATTERN, max_length=32)]  # as Kubernetes writes amounts
+Run = Annotated[str, Field(pattern=_RUN, max_length=63)]
+ObjectName = Annotated[str, Field(pattern=_OBJECT, max_length=253)]  # DNS subdomain, or empty
 Endpoint = Annotated[str, Field(pattern=_ENDPOINT, max_length=2048)]
 Location = Annotated[str, Field(pattern=_LOCATION, max_length=2048)]
 _SMALL = "small letters, digits, dashes and dots, with a letter or digit at both ends"
-HINTS = {  # pattern -> what to write
-    _QUANTITY: "an amount such as 500m, 2, 16Gi, in quotes",
+_SMALL_PARTS = (
+    "small letters, digits, dashes and dots, with a letter or digit at both ends and beside each dot"
+)
+HINTS: dict[object, str] = {  # pattern, or largest value -> what to write
+    quantities.PATTERN: "an amount such as 500m, 2, 16Gi, in quotes",
     _RUN: f"{_SMALL}; at most 63",
     _REQUEST: "the name of a request: small letters, digits and dashes; at most 39",
-    _OBJECT: _SMALL,
-    _NAMED: _SMALL,
+    _OBJECT: _SMALL_PARTS,
+    _NAMED: _SMALL_PARTS,
     _ENDPOINT: "http:// or https://, host, port if any, and path; no user, no password and no blank",
     _LOCATION: "s3://bucket/prefix, without blanks",
+    _FEW_GROUPS: "use at most 100 opening brackets",
+    TEN_YEARS: "these are ten years; for no limit leave the field out",
 }
 # Forms of own data; tunesmith_jobs/own_data has a reader for each.
 SourceFormat = Literal["auto", "jsonl", "csv"]
@@ -74,14 +89,14 @@ class SecretKey(Settings):
 
     name: Annotated[str, Field(pattern=_NAMED, max_length=253)]
     """Name of the Secret."""
-    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] = "apiKey"
+    key: Annotated[str, Field(pattern=_DATA_KEY, max_length=253)] = "apiKey"
     """Key in the Secret."""
 
 
 class Reference(Settings):
     """Another request, or a run in the same store, whose result is copied into this run."""
 
-    request: Annotated[str, Field(pattern=_REQUEST)] = ""
+    request: Annotated[str, Field(pattern=_REQUEST, max_length=39)] = ""
     """Name of a TrainingRequest in the same namespace, which this one waits for. Locally the same
     as `run`.
     """
@@ -104,9 +119,9 @@ class Teacher(Settings):
     """Where the API key is. Built-in: the profile's key (locally OPENAI_API_KEY), which only the profile's
     own endpoint receives.
     """
-    requests_per_minute: Count = 0
+    requests_per_minute: Rate = 0
     """Most requests to start per minute. 0: as many as the endpoint accepts."""
-    tokens_per_minute: Count = 0
+    tokens_per_minute: Rate = 0
     """Most input and output tokens per minute. 0: as many as the endpoint accepts."""
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 200
     """Most requests in flight. The stage finds out how many of these the endpoint can handle."""
@@ -115,17 +130,17 @@ class Teacher(Settings):
 class Budget(Settings):
     """Limits that generation never exceeds. 0 means no limit. What has been paid for stays usable."""
 
-    max_usd: Annotated[float, Field(ge=0, alias="maxUSD")] = 0.0
+    max_usd: Annotated[Dollars, Field(alias="maxUSD")] = 0.0
     """US dollars. Needs the prices of the model."""
     max_tokens: Count = 0
     """Input and output tokens."""
     max_requests: Count = 0
     """Requests sent, including retries."""
-    usd_per_million_input_tokens: Annotated[float, Field(ge=0)] = 0.0
+    usd_per_million_input_tokens: Dollars = 0.0
     """Price of the teacher's input in US dollars per 10^6 tokens. 0: the price in the built-in table, if the
     model is listed there.
     """
-    usd_per_million_output_tokens: Annotated[float, Field(ge=0)] = 0.0
+    usd_per_million_output_tokens: Dollars = 0.0
     """Price of the teacher's output in US dollars per 10^6 tokens. 0: the price in the built-in table, if the
     model is listed there.
     """
@@ -231,7 +246,7 @@ class Model(Settings):
 class Variant(Settings):
     """Values of `training` for one of several trainings."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=20)]
     """Short name."""
     overrides: Annotated[dict[str, JsonValue], Field(max_length=100)] = Field(default_factory=dict)
     """Fields of `training` with their values in this variant."""
@@ -260,7 +275,7 @@ class Training(Settings):
     """Quantise the quantisation constants too (saves 0.4 bits a weight)."""
     lora_r: Annotated[int, Field(ge=1, le=1024)] = 16
     """Rank of the adapter."""
-    lora_alpha: Annotated[float, Field(gt=0)] = 32.0
+    lora_alpha: Annotated[float, Field(gt=0, le=100_000)] = 32.0
     """Scale: updates are multiplied by loraAlpha / loraR."""
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout in front of the adapter."""
@@ -278,7 +293,7 @@ class Training(Settings):
     """Weight-decomposed LoRA."""
     num_train_epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
     """Passes over the train split."""
-    max_steps: Annotated[int, Field(ge=-1, le=LARGEST)] = -1
+    max_steps: Annotated[int, Field(ge=-1, le=MOST_STEPS)] = -1
     """Most optimizer steps; overrides `numTrainEpochs`. -1: no limit."""
     per_device_train_batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
     """Rows per device and forward pass. With several GPUs each of them takes this many."""
@@ -288,7 +303,7 @@ class Training(Settings):
     """Forward passes per optimizer step."""
     gradient_checkpointing: bool = True
     """Recompute activations instead of keeping them: less memory, about a third slower."""
-    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
+    max_grad_norm: Annotated[float, Field(ge=0, le=1_000_000)] = 1.0
     """Gradients are clipped to this norm. 0: not clipped."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
     """Highest learning rate."""
@@ -300,13 +315,13 @@ class Training(Settings):
     """AdamW's first decay rate."""
     adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """AdamW's second decay rate."""
-    adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    adam_epsilon: Annotated[float, Field(ge=1e-30, le=1)] = 1e-8
     """AdamW's epsilon."""
     lr_scheduler_type: Schedule = "cosine"
     """Course of the learning rate. `constant` ignores warmup; `constant_with_warmup` does not."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
     """Share of the steps during which the learning rate rises."""
-    warmup_steps: Count = 0
+    warmup_steps: Annotated[int, Field(ge=0, le=MOST_STEPS)] = 0
     """Steps during which the learning rate rises; overrides `warmupRatio`. 0: as the ratio says."""
     fp16: bool = False
     """Mixed precision float16 outside the 4-bit layers."""
@@ -314,7 +329,7 @@ class Training(Settings):
     """Mixed precision bfloat16 outside the 4-bit layers."""
     group_by_length: bool = False
     """Put rows of similar length into one batch, for less padding."""
-    max_length: Count = 0
+    max_length: Annotated[int, Field(ge=0, le=16_777_216)] = 0
     """Most tokens in a row. Longer rows are cut at the end, and counted. 0: the model's context length."""
     packing: bool = False
     """Put several rows into one sequence."""
@@ -322,25 +337,25 @@ class Training(Settings):
     """Padding token. `auto`: the tokenizer's own, otherwise its end-of-sequence token."""
     padding_side: Literal["right", "left"] = "right"
     """Side that is padded in training."""
-    neftune_noise_alpha: Annotated[float, Field(ge=0)] = 0.0
+    neftune_noise_alpha: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """NEFTune noise on the embeddings. 0: none."""
     attn_implementation: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
     """Attention kernels. `auto`: the choice of transformers."""
-    logging_steps: Positive = 5
+    logging_steps: Steps = 5
     """Steps between two entries of the loss curve."""
-    eval_steps: Annotated[float, Field(ge=0)] = 0.1
+    eval_steps: Annotated[float, Field(ge=0, le=MOST_STEPS)] = 0.1
     """Steps between two evaluations on the validation split; below 1, a share of all steps. 0: only at the
     end.
     """
-    save_steps: Positive = 25
+    save_steps: Steps = 25
     """Steps between two checkpoints. A restart loses fewer steps than this."""
-    save_total_limit: Positive = 2
+    save_total_limit: Annotated[int, Field(ge=1, le=1000)] = 2
     """Checkpoints kept in the store while training runs."""
-    early_stopping_patience: Count = 0
+    early_stopping_patience: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Evaluations without a better validation loss after which training stops and takes the best checkpoint.
     0: never.
     """
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
     """Seed of data order, initialisation and dropout."""
     deterministic: bool = False
     """Use deterministic kernels on a GPU. Results are then the same bit by bit on the same model and number
@@ -374,8 +389,10 @@ class Format(Settings):
 
     json_schema: Annotated[dict[str, JsonValue] | None, Field(max_length=1000)] = None
     """JSON Schema (2020-12) that the answer must match, read as JSON."""
-    regex: Annotated[str | None, Field(max_length=10_000)] = None
-    """Regular expression that the whole answer must match."""
+    regex: Annotated[str | None, Field(pattern=_FEW_GROUPS, max_length=1000)] = None
+    """Regular expression, in the syntax of Python, that the whole answer must match. At most 1,000 characters
+    and 100 opening brackets; a count such as {2,5} has at most four digits.
+    """
 
 
 class Gate(Settings):
@@ -385,7 +402,7 @@ class Gate(Settings):
 
     metric: MetricName = "loss"
     """What is compared on the test split. A gain in loss is its fall, in nats per token."""
-    least_gain: float = 0.0
+    least_gain: Annotated[float, Field(ge=-1000, le=1000)] = 0.0
     """Least gain; shares are between 0 and 1."""
 
 
@@ -396,7 +413,7 @@ class Evaluation(Settings):
     """Your own prompts, which both models answer in the report."""
     max_new_tokens: Annotated[int, Field(ge=1, le=32_768)] = 200
     """Most new tokens in one answer."""
-    answers: Count = 50
+    answers: Rows = 50
     """Most rows of the test split that both models answer. The loss is always that of the whole split."""
     format: Format | None = None
     """What a usable answer looks like."""

@@ -79,6 +79,8 @@ def _faults(status: dict[str, Any]) -> list[Fault]:
             for cause in causes
             if not _BESIDE.search(cause["message"])
         ]
+    if status["code"] == 413:
+        return [Fault("spec", "RequestTooLarge", status["message"])]
     unknown = re.findall(r'unknown field "([^"]+)"', status["message"])
     assert unknown, status["message"]
     return [Fault(path, "UnknownField", status["message"]) for path in unknown]

@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
-from requests_for_tests import LEAST
+from requests_for_tests import LEAST, document
 
 from tunesmith.crd import custom_resource_definition, schema_of
 from tunesmith.documents import read_documents
@@ -191,6 +191,17 @@ def _edges(schema):
     if schema["type"] == "string" and "maxLength" in schema and "pattern" not in schema:
         yield "ü" * schema["maxLength"], True
         yield "ü" * (schema["maxLength"] + 1), False
+
+
+def test_a_part_of_any_content_is_one_value_to_those_who_own_fields(server):
+    """Otherwise `metadata` alone would be as deep as a JSON Schema, and many times as large."""
+    schema = {"items": {"type": "string"}}
+    for _ in range(40):
+        schema = {"properties": {"a": schema, "b": {"type": "string"}}}
+    deep = document({"evaluation.format": {"jsonSchema": schema}}, name="deep")
+    metadata = json.dumps(server.create(deep, dry_run="All")["metadata"])
+    assert "f:jsonSchema" in metadata
+    assert "f:properties" not in metadata
 
 
 def test_the_server_stores_the_schema_as_it_was_sent(server):

@@ -1,11 +1,14 @@
 """Requests as files: several documents, --set, relative paths, and everything wrong said at once."""
 
 import json
+import sys
 
 import pytest
 
 from tunesmith.errors import Usage
-from tunesmith_cli.local.request_files import parse_set
+from tunesmith_cli.local.answer_formats import check_formats
+from tunesmith_cli.local.processes import Toolbox
+from tunesmith_cli.local.request_files import parse_set, read_requests
 
 VALUES = {
     "a number": ("data.examples=20", ("data.examples", 20)),
@@ -143,3 +146,31 @@ def test_data_check_takes_the_names_of_the_fields(cli):
         "1 rows can be used, 0 cannot"
         in cli("data", "check", path, "--prompt", "question", "--response", "answer").stdout
     )
+
+
+FORMS = {  # what answers must look like -> what is said
+    "a schema that refers to itself": ({"jsonSchema": {"$ref": "#"}}, "# leads back to itself without end"),
+    "a schema of the network": ({"jsonSchema": {"$ref": "http://127.0.0.1:9/x"}}, "nothing is fetched"),
+    "no schema": ({"jsonSchema": {"type": "nonsense"}}, "format.jsonSchema.type: is not a valid JSON Schema"),
+    "a broken regular expression without case": (
+        {"regex": "(?i)("},
+        "format.regex: is not a regular expression",
+    ),
+}
+
+
+@pytest.mark.parametrize(("form", "said"), FORMS.values(), ids=FORMS)
+def test_what_answers_cannot_be_checked_against_is_named(form, said, cli):
+    path = cli.write(changes={"evaluation": {"format": form}})
+    assert said in cli.inline("validate", path, expect=78).stderr
+
+
+def test_a_form_that_answers_can_be_checked_against_is_valid(cli):
+    path = cli.write(changes={"evaluation": {"format": {"regex": "(?i)(yes|no)"}}})
+    assert "is valid" in cli.inline("validate", path).stdout
+
+
+def test_without_the_libraries_of_the_stages_the_form_is_left_to_generate(cli):
+    path = cli.write(changes={"evaluation": {"format": {"jsonSchema": {"$ref": "#"}}}})
+    toolbox = Toolbox(module_command=lambda *_: [sys.executable, "-c", "import nowhere_to_be_found"])
+    check_formats(read_requests([str(path)]), toolbox)

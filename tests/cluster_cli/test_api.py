@@ -98,6 +98,13 @@ def test_an_answer_that_is_none_is_said_and_may_be_tried_again(scripted, answer,
     assert "Traceback" not in text
 
 
+def test_an_object_nested_too_deep_is_said_without_a_traceback(scripted):
+    scripted.answers[ONE] = Raw(b'{"a": ' * 5000 + b"1" + b"}" * 5000)
+    text = scripted("status", "riddles", expect=78).stderr
+    assert "is nested too deep to be read" in text
+    assert "Traceback" not in text
+
+
 def test_an_event_that_is_cut_off_ends_the_watch(scripted):
     scripted.answers[REQUESTS] = Raw(b'{"type": "ADDED", "object": {}}\n{"type": "MODI')
     assert len(list(connect(str(scripted.plane.kubeconfig)).watch(REQUESTS, (), "7", 5))) == 1

@@ -1,12 +1,16 @@
 """The custom resource says what the models say, in the form that a structural schema must have."""
 
 import json
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tunesmith.crd import custom_resource_definition
 from tunesmith.rules import RULES
+from tunesmith.stages import ORDER
 
 ROOT_FOLDER = Path(__file__).parents[2]
 CRD = custom_resource_definition()
@@ -82,31 +86,67 @@ def test_every_field_of_the_status_is_described_and_typed_too():
     assert [path for path, field in status.items() if "type" not in field] == []
 
 
-def test_all_that_may_grow_in_a_request_has_a_bound_but_the_free_parts():
-    """Without bounds the API server estimates a rule's cost by its largest request, and a snapshot would not
-    fit into a ConfigMap.
+BOUNDS = {
+    "string": {"maxLength"},
+    "integer": {"minimum", "maximum"},
+    "number": {"minimum", "maximum"},
+    "array": {"maxItems"},
+    "boolean": set(),
+}
+
+
+def missing_bounds(field):
+    """The bounds that a field should have and has not."""
+    if "enum" in field or "properties" in field:
+        return set()
+    if field.get("type", "object") == "object":
+        return {"maxProperties"} - field.keys()
+    return BOUNDS[field["type"]] - field.keys()
+
+
+def test_every_number_text_list_and_map_of_the_spec_has_a_bound():
+    """Without bounds the API server estimates a rule's cost by its largest request, a snapshot would not fit
+    into a ConfigMap, and a wait, a label or a parser behind the field could fail.
     """
-    bound = {
-        "string": ("maxLength", "pattern", "enum"),
-        "array": ("maxItems",),
-        "object": ("maxProperties", "properties"),
-    }
     spec = {path: field for path, field in FIELDS.items() if path.startswith("spec.")}
-    loose = [
-        path
-        for path, field in spec.items()
-        if field.get("type") in bound and not any(word in field for word in bound[field["type"]])
+    assert {path: missing for path, field in spec.items() if (missing := missing_bounds(field))} == {}
+
+
+def test_every_text_list_map_and_whole_number_of_the_status_has_a_bound():
+    figures = {"status.stages[].metrics[]", "status.finished[].metrics[]"}  # any finite number
+    status = {path: field for path, field in FIELDS.items() if path.startswith("status.")}
+    loose = {path: missing for path, field in status.items() if (missing := missing_bounds(field))}
+    assert loose.keys() == figures
+
+
+def test_the_keys_of_every_map_have_a_rule_since_a_structural_schema_cannot_bound_them():
+    rules = [rule["rule"] for field in FIELDS.values() for rule in field.get("x-kubernetes-validations", [])]
+    maps = [
+        path for path, field in FIELDS.items() if path.startswith("spec.") and "additionalProperties" in field
     ]
-    assert loose == []
-    unbounded = [
-        path
-        for path, field in spec.items()
-        if "{" not in field.get("pattern", "{") and "maxLength" not in field
-    ]
-    assert unbounded == []
-    numbers = {path: field for path, field in spec.items() if field.get("type") == "integer"}
-    assert len(numbers) > 40
-    assert [path for path, field in numbers.items() if not {"minimum", "maximum"} <= field.keys()] == []
+    assert len(maps) == 4 * len(ORDER)
+    for path in maps:
+        below_stage = path.split(".", 3)[3]
+        assert any(f"self.{below_stage}.all(name, size(name) <= " in rule for rule in rules), path
+
+
+BEHIND = {  # field -> what stands behind it, which takes no more
+    "spec.ttlSecondsAfterFinished": threading.TIMEOUT_MAX,
+    "spec.stages.train.activeDeadlineSeconds": threading.TIMEOUT_MAX,
+    "spec.stages.train.tolerations[].tolerationSeconds": threading.TIMEOUT_MAX,
+    "spec.stages.train.retries": 2**31 - 1,  # backoffLimit of a Job
+    "spec.training.seed": 2**32 - 1,  # numpy's seed
+}
+
+
+@pytest.mark.parametrize(("path", "most"), BEHIND.items(), ids=BEHIND)
+def test_a_bound_is_within_what_stands_behind_the_field(path, most):
+    assert FIELDS[path]["maximum"] <= most
+
+
+def test_ten_years_after_any_date_of_today_there_is_still_a_calendar():
+    latest = datetime(9000, 1, 1, tzinfo=UTC)
+    assert latest + timedelta(seconds=FIELDS["spec.ttlSecondsAfterFinished"]["maximum"])
 
 
 def test_the_chart_has_this_very_definition():

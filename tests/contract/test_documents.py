@@ -3,12 +3,13 @@ sigs.k8s.io/yaml.
 """
 
 import re
+import time
 
 import pytest
 
 from tunesmith.documents import read_documents
 from tunesmith.errors import BadRequest
-from tunesmith.request import parse
+from tunesmith.extent import DEEPEST
 
 SCALARS = {  # what stands in the file -> the JSON value that Kubernetes makes of it
     "2e-4": 0.0002,
@@ -110,17 +111,82 @@ def test_what_is_yaml_and_no_json_is_refused_with_its_place(text, said):
         read_documents(text, "x.yaml")
 
 
-@pytest.mark.parametrize("depth", [150, 250, 400, 3000, 100_000])
-@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a": ', "}")], ids=["lists", "mappings"])
-def test_what_is_nested_too_deep_is_refused(depth, begin, end):
-    def read():
-        [document] = read_documents(f"a: 1\nb:\n  {begin * depth}1{end * depth}", "x.yaml")
-        parse(document)
+def flow(begin, depth, end):
+    return f"{begin * depth}1{end * depth}"
 
-    with pytest.raises(BadRequest) as caught:
-        read()
-    if depth > 1000:
-        assert "x.yaml, line 3: nested too deep" in str(caught.value)
+
+def block(depth):
+    """Mappings in block style, each in the next."""
+    return "".join(" " * level + "a:\n" for level in range(depth)) + " " * depth + "1"
+
+
+NESTED = {
+    "lists in flow style": lambda depth: flow("[", depth, "]"),
+    "mappings in flow style": lambda depth: flow('{"a": ', depth, "}"),
+    "lists in block style": lambda depth: "- " * depth + "1",
+    "mappings in block style": block,
+}
+
+
+@pytest.mark.parametrize("nested", NESTED.values(), ids=NESTED)
+@pytest.mark.parametrize("depth", [10, DEEPEST])
+def test_what_is_nested_as_deep_as_may_be_is_read(depth, nested):
+    assert read_documents(nested(depth))
+
+
+@pytest.mark.parametrize("nested", NESTED.values(), ids=NESTED)
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 1500, 9000])
+def test_what_is_nested_deeper_is_refused_with_its_place(depth, nested):
+    with pytest.raises(BadRequest, match=r"x.yaml, line .*: is nested more than 64 levels deep"):
+        read_documents(nested(depth), "x.yaml")
+
+
+def test_a_file_of_brackets_is_refused_at_once():
+    begun = time.monotonic()
+    with pytest.raises(BadRequest, match="more than 64 levels"):
+        read_documents("[" * 1_000_000)
+    assert time.monotonic() - begun < 2
+
+
+def laughs(levels, width, item="lol"):
+    """Each list holds the one before several times."""
+    lines = [f"a0: &a0 [{item}]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * width)}]" for level in range(1, levels)]
+    return "\n".join(lines)
+
+
+def merging_laughs(levels, width):
+    """The same with mappings that are merged; nested, since a mapping is merged before its keys are read."""
+    text = "&a0 {k: 1}"
+    for level in range(1, levels):
+        text = f"&a{level} {{<<: [{text}, {', '.join([f'*a{level - 1}'] * (width - 1))}]}}"
+    return f"x: {text}"
+
+
+REPEATED = {
+    "a billion laughs": (laughs(10, 9), "has more than 3,145,728 bytes"),
+    "laughs that double": (laughs(40, 2), "has more than 3,145,728 bytes"),
+    "laughs with a long text": (laughs(5, 9, "x" * 1000), "has more than 3,145,728 bytes"),
+    "nesting by aliases": (laughs(70, 1), "is nested more than 64 levels deep"),
+    "aliases without end": (laughs(2, 1001), "more than 1000 aliases"),
+    "merges that multiply": (merging_laughs(8, 9), "<< brings more than 1000 keys"),
+    "a list that holds itself": ("a: &a [*a]", "recursive"),
+    "a mapping that holds itself": ("a: &a {b: *a}", "recursive"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), REPEATED.values(), ids=REPEATED)
+def test_aliases_that_repeat_too_much_are_refused_at_once(text, why):
+    begun = time.monotonic()
+    with pytest.raises(BadRequest, match=re.escape(why)):
+        read_documents(text)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_few_aliases_are_fine():
+    assert read_documents(laughs(3, 2)) == [
+        {"a0": ["lol"], "a1": [["lol"], ["lol"]], "a2": [[["lol"], ["lol"]], [["lol"], ["lol"]]]}
+    ]
 
 
 @pytest.mark.parametrize("text", ["task: \x01", "\ufffe", "a: \x7f"], ids=repr)

@@ -4,13 +4,15 @@ import json
 import re
 import signal
 import time
+from functools import partial
 
 import pytest
 from finished_runs import ROWS, SYSTEM, fabricate, snapshot
 from stages import Ran, run_module, start_module
 
 from tunesmith.events import Progress, parse
-from tunesmith_jobs.evaluate.work import work as evaluate
+from tunesmith_jobs.answer_format.bounded import answer_check
+from tunesmith_jobs.evaluate import work
 from tunesmith_jobs.finished import read_manifest
 from tunesmith_jobs.stage import run_stage
 from tunesmith_jobs.storage import open_store
@@ -115,7 +117,7 @@ def evaluate_here(capfd, tmp_path):
     def run(shot, url):
         request = tmp_path / "snapshot.json"
         request.write_text(shot.to_json(), encoding="utf-8")
-        code = run_stage("evaluate", evaluate, ["--request", str(request), "--store", url])
+        code = run_stage("evaluate", work.work, ["--request", str(request), "--store", url])
         return Ran(code, *capfd.readouterr())
 
     return run
@@ -126,8 +128,9 @@ BAD = {  # what is wrong -> spec parts, exit code, reason
     "an invalid schema": (
         {"evaluation": {"format": {"jsonSchema": {"type": "nonsense"}}}},
         78,
-        "BadRequest",
+        "BadSchema",
     ),
+    "a regular expression that is none": ({"evaluation": {"format": {"regex": "(?i)("}}}, 78, "BadRegex"),
 }
 
 
@@ -138,6 +141,23 @@ def test_it_fails_with(evaluate_here, spec, code, reason, models, tmp_path):
     ran = evaluate_here(shot, url)
     assert (ran.returncode, ran.result.reason) == (code, reason), ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_a_form_that_takes_for_ever_on_an_answer_holds_nothing_up(
+    evaluate_here, models, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(work, "answer_check", partial(answer_check, each=0.05))
+    evaluation = {"format": {"regex": "(.+)+~"}, "prompts": []}
+    shot, url = snapshot(models, evaluation), f"file://{tmp_path / 'store'}"
+    fabricate(shot, models, url, tmp_path)
+    ran = evaluate_here(shot, url)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.result.metrics["formatValidMerged"] == 0
+    report = json.loads(next((tmp_path / "store").rglob("report.json")).read_text(encoding="utf-8"))
+    [note] = [note for note in report["notes"] if "not checked" in note]
+    given_up = [answer for answer in report["answers"] if "not checked" in answer["wrongFormMerged"]]
+    assert len(given_up) >= 1
+    assert re.match(r"The form of \d+ answers? (was|were) not checked", note)
 
 
 def test_a_flipped_byte_in_the_merged_model_is_found(evaluate_here, models, tmp_path):

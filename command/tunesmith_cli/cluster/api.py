@@ -1,6 +1,5 @@
 """Calls to the API server: plain JSON in and out, through the official client, which can log in."""
 
-import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 import tunesmith
-from tunesmith.errors import Refused, TryAgain, Usage
+from tunesmith.errors import BadRequest, Refused, TryAgain, Usage
 from tunesmith_cli.cluster.faults import fault
 from tunesmith_cli.cluster.kubeconfig import is_there, kubeconfig_path
 
@@ -88,8 +87,8 @@ class Api:
             if line.strip():
                 try:
                     event = json.loads(line)
-                except ValueError:
-                    return  # broken off in the middle of it
+                except (ValueError, RecursionError):
+                    return  # broken off in the middle of it, or not to be read: the caller asks again
                 yield event
 
     def _json(
@@ -120,10 +119,17 @@ class Api:
 
     def _object(self, data: bytes) -> Object:
         """The answer of the server. Raises TryAgain for an answer that is not an API server's."""
-        with contextlib.suppress(ValueError):
+        try:
             answer = json.loads(data)
-            if isinstance(answer, dict):
-                return answer
+        except RecursionError as error:
+            raise BadRequest(
+                f"an object that {self.server} stores is nested too deep to be read",
+                remedy="look for it with kubectl, and delete it or flatten it",
+            ) from error
+        except ValueError:
+            answer = None
+        if isinstance(answer, dict):
+            return answer
         text = " ".join(data[:200].decode("utf-8", "replace").split())
         raise TryAgain(
             f"{self.server} did not answer as an API server does: {text or 'nothing'}",

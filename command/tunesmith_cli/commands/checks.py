@@ -33,11 +33,13 @@ def validate(
     """Check requests without running anything: everything that is wrong in all of them, at once."""
     from tunesmith_cli.commands.terminal import tell
     from tunesmith_cli.local import cluster_fields
+    from tunesmith_cli.local.answer_formats import check_formats
     from tunesmith_cli.local.request_files import local_snapshot, read_requests
 
     in_json = as_json or output is Output.JSON
     try:
         requests = read_requests(files, sets)
+        check_formats(requests, context.obj)
     except BadRequest as error:
         if not in_json:
             raise

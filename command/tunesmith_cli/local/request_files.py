@@ -61,7 +61,7 @@ def read_requests(files: Sequence[str], sets: Sequence[str] = ()) -> list[Loaded
                 failures.append((source, error))
     failures += _sharing_a_run(requests)
     if failures:
-        raise _together(failures)
+        raise together(failures)
     return requests
 
 
@@ -210,7 +210,8 @@ def _sharing_a_run(requests: Sequence[LoadedRequest]) -> list[Failure]:
     return failures
 
 
-def _together(failures: Sequence[Failure]) -> TunesmithError:
+def together(failures: Sequence[Failure]) -> TunesmithError:
+    """One error with everything that is wrong in several requests."""
     if len(failures) == 1:
         source, error = failures[0]
         return BadRequest(f"{source}: {error.message}", remedy=error.remedy, problems=error.problems)

@@ -5,6 +5,7 @@ Everything else asks these.
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -294,7 +295,7 @@ def last_result(pods: Sequence[Object]) -> Result | None:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else 0
 
 
 def _job_of(pod: Object) -> str:

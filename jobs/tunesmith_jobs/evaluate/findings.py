@@ -1,9 +1,9 @@
 """Turns the results of both models into findings: answers, comparisons and a verdict. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tunesmith_jobs.evaluate.answer_format import FormatCheck
+from tunesmith_jobs.answer_format.check import FormatCheck
 from tunesmith_jobs.evaluate.metrics import METRICS
 from tunesmith_jobs.evaluate.metrics.exact_match import is_exact
 from tunesmith_jobs.evaluate.metrics.metric import ComparedRow, Comparison, ModelResult
@@ -41,6 +41,19 @@ def conclude(
         comparisons=comparisons,
         verdict=verdict_on(comparisons),
     )
+
+
+def with_given_up(findings: Findings, given_up: int) -> Findings:
+    """The findings, with a note on the answers whose form could not be checked."""
+    if not given_up:
+        return findings
+    answers = "1 answer was" if given_up == 1 else f"{given_up} answers were"
+    note = (
+        f"The form of {answers} not checked, since evaluation.format takes too long on them; they count as "
+        "answers without the form. A simpler regular expression or schema helps."
+    )
+    verdict = replace(findings.verdict, notes=(*findings.verdict.notes, note))
+    return replace(findings, verdict=verdict)
 
 
 def compared_rows(

@@ -12,14 +12,14 @@ from pydantic import JsonValue
 
 from tunesmith.errors import Gone
 from tunesmith_jobs import model_card
+from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import open_base
 from tunesmith_jobs.device import find_device
 from tunesmith_jobs.evaluate import page
-from tunesmith_jobs.evaluate.answer_format import format_check
 from tunesmith_jobs.evaluate.ask import Asking
 from tunesmith_jobs.evaluate.compose import Inputs, compose
-from tunesmith_jobs.evaluate.findings import conclude, manifest_metrics
+from tunesmith_jobs.evaluate.findings import conclude, manifest_metrics, with_given_up
 from tunesmith_jobs.evaluate.metrics import METRICS
 from tunesmith_jobs.evaluate.metrics.metric import Comparison
 from tunesmith_jobs.evaluate.partial_results import PartialResults
@@ -34,14 +34,17 @@ def work(attempt: Attempt) -> Outcome:
     device = find_device(attempt.spec.training.device)
     inputs = read_inputs(attempt)
     evaluation = attempt.spec.evaluation
-    check = format_check(evaluation.format)
+    with answer_check(evaluation.format):
+        pass  # a form that cannot be checked is found before the models are asked
     rows = read_rows(inputs.data.read("test.jsonl"), "test.jsonl")
     answered = min(evaluation.answers, len(rows))
     questions = Questions(inputs.system, rows, answered, evaluation.prompts)
 
     results = ask_both(attempt, inputs, questions, device.kind)
 
-    findings = conclude(questions, results, check, seed=evaluation.seed)
+    with answer_check(evaluation.format) as check:
+        findings = conclude(questions, results, check, seed=evaluation.seed)
+        findings = with_given_up(findings, check.given_up if check is not None else 0)
     attempt.say(findings.verdict.sentence)
     report = compose(attempt, inputs, findings, device.name)
     leave(attempt, report)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.controller.pods.built_jobs import container_of, pod_of
-from tunesmith.podspec import quantity
+from tunesmith.quantities import quantity
 from tunesmith.stages import ORDER
 
 GIB = 1 << 30
@@ -76,19 +76,17 @@ CASES = {  # stage, spec, profile, bytes of the base model -> resources
         0,
         {"requests": {"cpu": "1", "ephemeral-storage": "2304Mi"}, "limits": {"memory": "1Gi"}},
     ),
-    "the request's own": (
+    "the request's own; of devices and huge pages Kubernetes takes a limit only": (
         "train",
-        asking(requests={"cpu": "3", "example.com/nic": "1"}, limits={"cpu": "4", "example.com/nic": "1"}),
+        asking(
+            requests={"cpu": "3", "example.com/nic": "1", "hugepages-2Mi": "4Mi", "example.com/rdma": "2"},
+            limits={"cpu": "4", "example.com/rdma": "3"},
+        ),
         {},
         0,
         {
-            "requests": {
-                "memory": "1536Mi",
-                "ephemeral-storage": "2304Mi",
-                "cpu": "3",
-                "example.com/nic": "1",
-            },
-            "limits": {"cpu": "4", "example.com/nic": "1"},
+            "requests": {"memory": "1536Mi", "ephemeral-storage": "2304Mi", "cpu": "3"},
+            "limits": {"cpu": "4", "example.com/nic": "1", "hugepages-2Mi": "4Mi", "example.com/rdma": "3"},
         },
     ),
     "the profile says how large the volume is": (

@@ -1,6 +1,7 @@
 """The status: progress, results, conditions, the queue, the gate, Events, and when to look again."""
 
 import json
+import math
 from datetime import timedelta
 
 import pytest
@@ -23,10 +24,11 @@ from reconcile_steps import (
 )
 from small_cluster import START, config, profile
 
+from tunesmith.crd import schema_of
 from tunesmith.events import Progress
 from tunesmith.profile import Allow
 from tunesmith.stages import STAGES
-from tunesmith.status import Outputs
+from tunesmith.status import FinishedStage, Outputs, Status
 from tunesmith.wire import TEACHER_RATE
 from tunesmith_controller.decide.model import Event, Note, Share, Turn
 from tunesmith_controller.decide.objects import rfc3339
@@ -77,6 +79,56 @@ def test_a_metric_that_json_cannot_hold_is_left_out():
     )
     json.dumps(status_json(decision.status), allow_nan=False)
     assert decision.status.stages[0].metrics == {"usd": 0.5}
+
+
+MANY = {f"m{number}": 1.0 for number in range(1000)} | {"n" * 1000: 1.0}
+BOUNDLESS = {  # what others say without a bound -> how it comes to the status
+    "a refusal": [look, sets("failed_to_create", "x" * 1_000_000), look],
+    "a message of a stage": [look, runs, look, fails(message="x" * 1_000_000), look],
+    "a phase of a stage": [look, runs, look, progress("generate", phase="x" * 1_000_000), look],
+    "figures of a stage while it runs": [look, runs, look, progress("generate", metrics=MANY), look],
+    "figures of a stage that is done": [look, runs, look, done(MANY), look],
+}
+
+
+@pytest.mark.parametrize("steps", BOUNDLESS.values(), ids=BOUNDLESS)
+def test_whatever_others_say_the_status_stays_within_its_bounds(steps):
+    _, decision = play(steps)
+    written = status_json(decision.status)
+    assert Status.model_validate_json(json.dumps(written)) == decision.status
+    assert len(json.dumps(written)) < 300_000
+    assert list(beyond(schema_of(Status), written)) == []
+
+
+def beyond(schema, value, path="status"):
+    """Paths at which a value is beyond a bound of its schema."""
+    if len(value if isinstance(value, str) else ()) > schema.get("maxLength", math.inf):
+        yield path
+    if isinstance(value, int | float) and not (
+        schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
+    ):
+        yield path
+    if isinstance(value, list):
+        if len(value) > schema["maxItems"]:
+            yield path
+        for item in value:
+            yield from beyond(schema["items"], item, f"{path}[]")
+    if isinstance(value, dict):
+        if len(value) > schema.get("maxProperties", math.inf):
+            yield path
+        for name, member in value.items():
+            inner = schema["properties"][name] if "properties" in schema else schema["additionalProperties"]
+            yield from beyond(inner, member, f"{path}.{name}")
+
+
+def test_a_status_that_an_older_release_wrote_longer_is_read_all_the_same():
+    old = Status.model_validate_json(json.dumps({"message": "x" * 100_000, "run": "riddles-1"}))
+    assert (len(old.message), old.run) == (32_768, "riddles-1")
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, 1e300])
+def test_seconds_that_cannot_be_count_as_none(seconds):
+    assert FinishedStage(stage="train", key="k", seconds=seconds).seconds == 0
 
 
 def test_the_end_that_is_foreseen_is_not_written_anew_for_seconds():

@@ -164,6 +164,22 @@ def test_everything_that_is_wrong_is_said_at_once(stage_of, base, endpoint, monk
     assert list(attempt.store.list("")) == []
 
 
+FORMS = {  # what answers must look like -> reason
+    "a reference to itself": ({"jsonSchema": {"$ref": "#"}}, "BadSchema"),
+    "a reference to the network": ({"jsonSchema": {"$ref": "http://127.0.0.1:9/x"}}, "BadSchema"),
+    "a broken regular expression without case": ({"regex": "(?i)("}, "BadRegex"),
+}
+
+
+@pytest.mark.parametrize(("form", "reason"), FORMS.values(), ids=FORMS)
+def test_what_answers_cannot_be_checked_against_is_found_before_anything_is_spent(
+    form, reason, stage_of, base, own_data
+):
+    with pytest.raises(BadRequest) as caught:
+        preflight(stage_of(model={"base": base}, data=own_data, evaluation={"format": form}))
+    assert (caught.value.exit_code, caught.value.reason) == (ExitCode.BAD_REQUEST, reason)
+
+
 def test_a_single_fault_keeps_its_own_reason(stage_of, own_data):
     with pytest.raises(BadRequest) as caught:
         preflight(stage_of(model={"base": "file:///nowhere/tiny"}, data=own_data))

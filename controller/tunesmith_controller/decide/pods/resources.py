@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith import podspec
-from tunesmith.podspec import quantity
 from tunesmith.profile import Scratch
+from tunesmith.quantities import quantity
 from tunesmith.request import StageSettings
 
 GIB = 1 << 30

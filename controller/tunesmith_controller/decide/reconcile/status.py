@@ -16,7 +16,6 @@ from tunesmith_controller.decide.reconcile.case import Case
 from tunesmith_controller.decide.reconcile.finished import remembered
 
 FINAL: tuple[Phase, ...] = ("Succeeded", "Failed")
-_LONGEST = 32_768  # characters of a condition's message
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,15 @@ def next_status(case: Case, outcome: Outcome) -> Status:
         startTime=old.start_time or min(starts, default=""),
         completionTime=_completion_time(case, outcome, summary.phase),
         outputs=_outputs(outcome),
-        stages=tuple(outcome.rows),
+        stages=tuple(map(_cut, outcome.rows)),
         finished=remembered(case.finished, snapshot_map.snapshot if snapshot_map else None),
         conditions=_conditions(_Conditions(old, case.who.generation, case.now), outcome, summary),
     )
+
+
+def _cut(row: StageStatus) -> StageStatus:
+    """The row within the bounds of the status: what it was changed by had none."""
+    return StageStatus.model_validate(row.model_dump(by_alias=True))
 
 
 def _summary(outcome: Outcome) -> Summary:
@@ -184,7 +188,7 @@ class _Conditions:
             type=kind,
             status=status,
             reason=reason,
-            message=message[:_LONGEST],
+            message=message,
             lastTransitionTime=since,
             observedGeneration=self.generation,
         )

@@ -6,7 +6,7 @@ One error names everything that is wrong with:
 - the teacher's endpoint, key and model, and the budget
 - the base model: whether it is there, allowed and loadable, with a usable chat template and the modules that
   training names; and another run's adapter for it
-- the evaluation's JSON schema, and the trackers, where this process can know
+- what answers must look like, and the trackers, where this process can know
 
 No check hides what another one finds, not even one that cannot reach its place (75).
 """

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from tunesmith.errors import BadData, BadRequest, Problem, TunesmithError
 from tunesmith.manifest import Pin
 from tunesmith.request import Spec
+from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.estimate import TeacherUse
 from tunesmith_jobs.other_run import newest
@@ -55,22 +56,9 @@ def output(attempt: Attempt) -> Iterable[TunesmithError]:
 
 
 def answer_format(attempt: Attempt) -> Iterable[TunesmithError]:
-    """The evaluation's JSON schema is valid."""
-    answer = attempt.spec.evaluation.format
-    if answer is None or answer.json_schema is None:
-        return
-    try:
-        import jsonschema
-    except ImportError:  # not in every image; evaluate checks again
-        return
-    try:
-        jsonschema.Draft202012Validator.check_schema(answer.json_schema)
-    except jsonschema.SchemaError as error:
-        path = ".".join(["spec.evaluation.format.jsonSchema", *map(str, error.absolute_path)])
-        problem = Problem(path, f"is not a valid JSON Schema: {error.message}")
-        yield BadRequest(
-            "the format of the answers cannot be checked", reason="BadSchema", problems=[problem]
-        )
+    """Answers can be checked against the evaluation's JSON schema or regular expression."""
+    with answer_check(attempt.spec.evaluation.format):
+        return ()
 
 
 def trackers(attempt: Attempt) -> Iterable[TunesmithError]:
