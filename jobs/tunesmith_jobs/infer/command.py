@@ -24,6 +24,7 @@ from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith_jobs.chat import question
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import Finished, read_manifest
+from tunesmith_jobs.given_secrets import hub_token, strip_secrets
 from tunesmith_jobs.process import collector_paused
 from tunesmith_jobs.storage import URL_FORMS, Store, open_store
 
@@ -34,6 +35,7 @@ _TITLES = {"base": "Base model", "merged": "New model"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask, and return the exit code."""
+    strip_secrets()
     arguments = _arguments(argv)
     try:
         with _scratch(arguments.work) as work:
@@ -79,7 +81,7 @@ class _Run:
                 "train's manifest does not say which base model it used",
                 remedy="set `rerun: {from: train, id: <new>}`",
             )
-        return open_base(pin, self.work, token=os.environ.get("HF_TOKEN"))
+        return open_base(pin, self.work, token=hub_token())
 
 
 @dataclass(frozen=True)
