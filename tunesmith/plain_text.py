@@ -13,8 +13,8 @@ from typing import Any
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LINE_BREAKS = re.compile("[\u2028\u2029]")
-# JSON leaves these as they are. They can only stand within its strings.
-_NOT_IN_JSON = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# What JSON and YAML leave as it is, within their strings.
+_UNESCAPED = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
@@ -34,5 +34,14 @@ def indented(text: str, by: str = "  ") -> str:
 
 def json_text(document: Any, *, indent: int | None = None) -> str:
     """A document as JSON that people can read, in which a terminal finds nothing to obey."""
-    text = json.dumps(document, indent=indent, ensure_ascii=False, default=str)
-    return _NOT_IN_JSON.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
+    return escaped(json.dumps(document, indent=indent, ensure_ascii=False, default=str))
+
+
+def escaped(text: str) -> str:
+    """A text in JSON, or in double quotes in YAML, with escapes for what only a terminal would obey."""
+    return _UNESCAPED.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
+
+
+def needs_escapes(text: str) -> bool:
+    """Whether `escaped` would change it."""
+    return _UNESCAPED.search(text) is not None

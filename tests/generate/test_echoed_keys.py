@@ -1,4 +1,4 @@
-"""A teacher shows the key that it was sent, in every way: no output of stage and runner has it, nor the store."""
+"""A teacher shows the key that it was sent, in every way: no output has it, nor the store."""
 
 import base64
 import html
@@ -108,9 +108,9 @@ def test_a_stage_says_no_key_that_its_endpoint_shows(tmp_path, status, number):
 
 def test_a_run_on_this_machine_says_no_key_that_its_endpoint_shows(tmp_path):
     request = tmp_path / "request.yaml"
+    spec = f"{{model: {{base: {tmp_path}/none}}, task: x, data: {{examples: 2, teacher: {{model: m}}}}}}"
     request.write_text(
-        "apiVersion: tunesmith.dev/v1alpha1\nkind: TrainingRequest\nmetadata: {name: echo}\n"
-        f"spec:\n  task: x\n  model: {{base: {tmp_path}/none}}\n  data: {{examples: 2, teacher: {{model: m}}}}\n"
+        f"apiVersion: tunesmith.dev/v1alpha1\nkind: TrainingRequest\nmetadata: {{name: echo}}\nspec: {spec}\n"
     )
     with echo(401, 4) as (server, url):
         ran = subprocess.run(

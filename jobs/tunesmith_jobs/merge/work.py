@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, JsonValue
 
 from tunesmith.errors import Gone
-from tunesmith.manifest import File, Pin
+from tunesmith.manifest import ListedFile, Name, Pin
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import inspect_base, open_base
 from tunesmith_jobs.finished import Finished
@@ -41,8 +41,8 @@ ShardWriter = Callable[..., Kept]
 class _Mark(BaseModel):
     """A shard that is whole in the store, the attempt that stored it, and the sample of its merge."""
 
-    attempt: str
-    file: File
+    attempt: Name
+    file: ListedFile
     kept: Kept
 
 
