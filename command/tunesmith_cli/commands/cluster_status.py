@@ -175,7 +175,7 @@ def line(request: Mapping[str, Any]) -> str:
     place = f" (place {status.queue_place} in the queue)" if status.queue_place else ""
     reason = f" {status.reason}" if status.reason else ""
     message = f": {printable(status.message).strip().partition(chr(10))[0]}" if status.message else ""
-    return f"{request['metadata']['name']} {status.phase}{stage}{place}{reason}{message}"
+    return one_line(f"{request['metadata']['name']} {status.phase}{stage}{place}{reason}{message}")
 
 
 def text(request: Mapping[str, Any], target: Target, *, bars: bool) -> str:

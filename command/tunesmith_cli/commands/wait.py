@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.errors import ExitCode, Gone, TryAgain, Usage
-from tunesmith.plain_text import indented
+from tunesmith.plain_text import indented, one_line
 from tunesmith_cli.commands.target import RequestName, Target, on_cluster
 from tunesmith_cli.commands.terminal import say, tell
 
@@ -60,7 +60,7 @@ def _print_end(name: str, end: str, status: "Status") -> int:
     if end == "Complete":
         say(f"{name} is complete")
         return ExitCode.DONE
-    say(f"{name} has failed ({status.reason})" if status.reason else f"{name} has failed")
+    say(f"{name} has failed ({one_line(status.reason)})" if status.reason else f"{name} has failed")
     if status.message:
         tell(f"  {indented(status.message)}")
     return ExitCode.BUG
