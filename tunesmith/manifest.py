@@ -14,7 +14,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -129,7 +128,7 @@ def _clashes(paths: Iterable[str]) -> list[str]:
     """Paths that another file takes too: the same one, one that differs by case, or one as a folder."""
     folded = [path.casefold() for path in paths]
     twice = [path for path, count in Counter(folded).items() if count > 1]
-    folders = {str(folder) for path in folded for folder in PurePosixPath(path).parents}
+    folders = {path[:at] for path in folded for at, character in enumerate(path) if character == "/"}
     return [*twice, *(path for path in folded if path in folders)]
 
 

@@ -12,7 +12,6 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from urllib.parse import quote, quote_plus, unquote
 
 from tunesmith.wire import SECRET_PREFIX
 
@@ -27,7 +26,8 @@ _USER_IN_URL = re.compile(r"(?<=://)([^\s/?#]+)(?=@)")
 _LOGIN = re.compile(r"((?:https?|ftp|socks[45]h?|wss?)://)[^\s/?#]+@", re.IGNORECASE)
 # A word of a sentence about `Bearer tokens` has no digit.
 _BEARER = re.compile(r"(\bbearer\s+)(?=\S*[0-9])[\w.~+/=-]{8,}", re.IGNORECASE)
-_PERCENT = re.compile(r"%[0-9A-F]{2}")
+_PERCENT = re.compile(r"(%[0-9A-Fa-f]{2})+")
+_PLAIN_IN_URL = re.compile(r"[A-Za-z0-9_.~-]")
 # What a header can carry. A client that refuses another value says so with the value.
 _HEADER = re.compile(r"[!-~]+")
 
@@ -72,8 +72,8 @@ def _values(environ: Mapping[str, str]) -> Iterator[str]:
             yield value
         if "://" in value and (login := _USER_IN_URL.search(value)):  # a proxy's
             yield login[1]
-            yield unquote(login[1])
-            yield unquote(login[1].partition(":")[2])
+            yield _unquoted(login[1])
+            yield _unquoted(login[1].partition(":")[2])
 
 
 @lru_cache(maxsize=8)
@@ -90,12 +90,29 @@ def _forms(value: str) -> Iterator[str]:
     yield value
     yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1])
     yield html.escape(value)
-    for in_url in (quote(value), quote(value, safe=""), quote_plus(value)):
+    for kept, blank in (("/", "%20"), ("", "%20"), ("", "+")):  # of a path, of a part, of a form
+        in_url = _quoted(value, kept).replace("%20", blank)
         yield in_url
-        yield _PERCENT.sub(lambda escape: escape[0].lower(), in_url)
+        yield _PERCENT.sub(lambda escapes: escapes[0].lower(), in_url)
     for encoded in _base64(value.encode("utf-8", "surrogateescape")):
         yield encoded
         yield encoded.replace("+", "-").replace("/", "_")
+
+
+def _quoted(value: str, kept: str) -> str:
+    """A text with percent signs, as a URL has it. `kept`: what stays beside letters, digits and `_.~-`."""
+    characters = (chr(byte) for byte in value.encode("utf-8", "surrogateescape"))
+    return "".join(
+        character if character in kept or _PLAIN_IN_URL.fullmatch(character) else f"%{ord(character):02X}"
+        for character in characters
+    )
+
+
+def _unquoted(text: str) -> str:
+    """A text of a URL without percent signs."""
+    return _PERCENT.sub(
+        lambda escapes: bytes.fromhex(escapes[0].replace("%", "")).decode("utf-8", "replace"), text
+    )
 
 
 def _base64(data: bytes) -> Iterator[str]:

@@ -101,11 +101,11 @@ def _print_text(valid: Valid, *, resolved: bool) -> None:
 
 def _print_values(snapshot: "Snapshot") -> None:
     from tunesmith.resolve import leaves
-    from tunesmith_cli.commands.terminal import printable, table
+    from tunesmith_cli.commands.terminal import table
 
     spec = snapshot.spec.model_dump(mode="json", by_alias=True)
     values = {".".join(path): value for path, value in leaves(spec)}
-    rows = [(f"  {path}", printable(_value(values[path])), src) for path, src in snapshot.provenance.items()]
+    rows = [(f"  {path}", _value(values[path]), src) for path, src in snapshot.provenance.items()]
     say(table([("  FIELD", "VALUE", "FROM"), *rows]))
 
 

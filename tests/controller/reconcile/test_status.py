@@ -79,6 +79,15 @@ def test_a_metric_that_json_cannot_hold_is_left_out():
     assert decision.status.stages[0].metrics == {"usd": 0.5}
 
 
+def test_a_status_keeps_no_figures_but_those_that_stages_are_known_to_report():
+    """A pod can print any name, and a status must not grow by it."""
+    forged = {f"x{number}": 1.0 for number in range(500)} | {"loss": 2.0}
+    _, decision = play([look, runs, look, progress("generate", 1, 7, "rows", metrics=forged), look])
+    assert decision.status.stages[0].metrics == {"loss": 2.0}
+    _, decision = play([look, stage_done(forged), look])
+    assert decision.status.finished[0].metrics == {"loss": 2.0}
+
+
 def test_the_end_that_is_foreseen_is_not_written_anew_for_seconds():
     cluster, before = play([look, runs, look, progress("generate", 1, 7, "rows", eta=600), look])
     cluster.later(30)
