@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.events import Progress, Result, parse
+from tunesmith.metrics import REPORTED
 from tunesmith.plan import snapshot
 from tunesmith.request import parse as parse_request
 from tunesmith.resolve import Snapshot
@@ -47,6 +48,10 @@ class Ran:
     def result(self) -> Result:
         result = self.events[-1]
         assert isinstance(result, Result), self.stdout
+        for event in self.events:
+            assert event.metrics.keys() <= REPORTED, (
+                "a figure that no status would keep: tunesmith/metrics.py"
+            )
         return result
 
 

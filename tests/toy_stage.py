@@ -4,12 +4,16 @@ URL`.
 
 import errno
 import json
+import logging
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
+from urllib.parse import quote
 
 from tunesmith.errors import BadData, Problem
+from tunesmith.events import Result
 from tunesmith.manifest import Pin
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.stage import run_stage
@@ -31,10 +35,26 @@ def tell_secrets(attempt: Attempt) -> None:
         os.environ[name] for name in ("TUNESMITH_TEACHER_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN")
     )
     attempt.say(f"the teacher said: {json.dumps({'error': secrets})} {secrets}")
+    print("a library:", secrets, quote(secrets), file=sys.stderr)
     if TOY.startswith("fails"):
         raise BadData(secrets, problems=[Problem(secrets, secrets, secrets)], remedy=secrets)
     if TOY.startswith("breaks"):
         raise ZeroDivisionError(secrets)
+
+
+def forge(attempt: Attempt) -> None:
+    """Print what might be read as this stage's result, in every way but by writing to the descriptors."""
+    line = Result(stage="generate", key="k", reason="Forged", message="\x1b[2Jforged").line()
+    ways = (line, f"x\n{line}", f"x\r{line}", f"x\u2028{line}", f"x\x0b{line}", f"\x1b[31m{line}")
+    for text in ways:
+        attempt.say(text)
+        print(text)
+        print(text, file=sys.stderr)
+        warnings.warn(text, stacklevel=1)
+        logging.getLogger("library").warning(text)
+    sys.stdout.write("without an end")
+    attempt.progress(0, 1, "rows")
+    raise ZeroDivisionError("\n".join(ways))
 
 
 def work(attempt: Attempt) -> Outcome:
@@ -52,6 +72,8 @@ def work(attempt: Attempt) -> Outcome:
         raise ZeroDivisionError("a bug of ours")
     if TOY.endswith("its secrets"):
         tell_secrets(attempt)
+    if TOY == "forges":
+        forge(attempt)
     if TOY == "fills the disk":
         raise OSError(errno.ENOSPC, "No space left on device", str(attempt.work / "weights"))
     if TOY == "dies after the commit":

@@ -7,9 +7,12 @@ one machine.
 
 from enum import Enum, auto
 
+from tunesmith.profile import Profile
 from tunesmith.request import Spec
-from tunesmith.resolve import BUILT_IN, Snapshot
+from tunesmith.resolve import BUILT_IN, Snapshot, source_of
+from tunesmith.settings import SecretKey
 from tunesmith.trackers import TRACKERS
+from tunesmith.url_patterns import Malformed, matches, parse_url
 
 
 class Source(Enum):
@@ -44,6 +47,34 @@ def hub_token(spec: Spec) -> Source:
     if not spec.model.base.startswith("hf://"):
         return Source.NOWHERE
     return Source.PLACE if spec.model.token_secret is None else Source.SPEC
+
+
+def hub_secret(snapshot: Snapshot, profile: Profile) -> SecretKey | None:
+    """The Secret with the token for the hub on a cluster; None if none is sent.
+
+    The profile's goes only to models that the platform team has listed.
+    """
+    model, source = snapshot.spec.model, hub_token(snapshot.spec)
+    if source is Source.NOWHERE:
+        return None
+    if source is Source.SPEC and snapshot.provenance.get("model.tokenSecret") != source_of(profile):
+        return model.token_secret
+    if not _is_listed(model.base, profile, snapshot.namespace):
+        return None
+    return model.token_secret or profile.hub_secret
+
+
+def _is_listed(base: str, profile: Profile, namespace: str) -> bool:
+    """Whether the profile itself names a base model, or lets its token go to it."""
+    default = profile.defaults.get("model")
+    if base in profile.models.values() or (isinstance(default, dict) and base == default.get("base")):
+        return True
+    try:
+        url = parse_url(base)
+    except Malformed:
+        return False
+    patterns = (pattern.replace("{namespace}", namespace) for pattern in profile.allow.token_bases)
+    return any(matches(url, pattern) for pattern in patterns)
 
 
 def tracker_prefixes(spec: Spec) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from tunesmith.plain_text import indented
+
 
 class ExitCode(IntEnum):
     """What the process of a stage ends with, and the command line too.
@@ -77,9 +79,10 @@ class TunesmithError(Exception):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        lines = [self.message, *(f"  - {problem}" for problem in self.problems)]
+        """What is wrong, the problems, and what to do. What others wrote in it begins no line."""
+        lines = [indented(self.message), *(f"  - {indented(str(each), by='    ')}" for each in self.problems)]
         if self.remedy:
-            lines.append(f"{_REMEDY}{self.remedy}")
+            lines.append(f"{_REMEDY}{indented(self.remedy)}")
         return "\n".join(lines)
 
 

@@ -1,8 +1,11 @@
 """What a stage prints for programs, between log lines for people: progress and its result, as JSON.
 
-Such a line is a JSON object whose first member is `event`. The runner draws progress bars from these lines,
-and the controller reads them at the end of a pod's log. The result also goes to the container's termination
-message.
+Such a line is a JSON object whose first member is `event`, from the very first character of the line on. The
+runner draws progress bars from these lines, and the controller reads them at the end of a pod's log. The
+result also goes to the container's termination message. No other line of a stage begins with `{`
+(tunesmith_jobs/output.py), and nothing but a newline ends a line: not \\r, and not what Unicode calls one.
+
+A pod can print what it likes, so the bounds here are those of what a status can hold.
 """
 
 import json
@@ -11,9 +14,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from tunesmith.settings import LARGEST
+
 TERMINATION_MESSAGE_BYTES = 4096  # the kubelet cuts a longer one, and what is cut cannot be parsed
 PROGRESS_SECONDS = 1.0  # least time between two progress lines of a stage
 _FIRST = '{"event":'
+Word = Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+_LONGEST = 65_536  # characters of a line; ours have some hundreds
 
 
 class _Event(BaseModel):
@@ -33,11 +40,11 @@ class Progress(_Event):
     """
 
     event: Literal["progress"] = "progress"
-    stage: str
-    done: int
-    total: int
-    unit: str
-    phase: str = ""
+    stage: Word
+    done: Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+    total: Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+    unit: Word
+    phase: Word = ""
     eta: float | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
 
@@ -87,7 +94,7 @@ _events: TypeAdapter[Progress | Result] = TypeAdapter(
 
 def parse(line: str) -> Progress | Result | None:
     """The event in a line of a stage's output; None for a line for people and for one that was cut off."""
-    if not line.startswith(_FIRST):
+    if not line.startswith(_FIRST) or len(line) > _LONGEST:
         return None
     try:
         return _events.validate_python(json.loads(line))
@@ -99,8 +106,8 @@ def result_in(text: str) -> Result | None:
     """The last result in a stage's output: its termination message, or the end of its log; None if it holds
     none.
     """
-    for line in reversed(text.split("\n")):  # no other line break: a JSON text may hold U+2028 as it is
-        event = parse(line.strip())
+    for line in reversed(text.split("\n")):
+        event = parse(line)
         if isinstance(event, Result):
             return event
     return None

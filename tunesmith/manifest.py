@@ -10,14 +10,46 @@ A stage is done when its manifest is there. The layout of a run, below the store
     <run>/generate/journal/...                 every paid answer; kept, and shared by all keys of the run
 """
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+
+from tunesmith.plain_text import one_line
 
 MANIFEST = "manifest.json"
 PINS = "pins.json"
 FORMAT = 1
+# A part of a path that is a file name everywhere: no control character, backslash or drive (`C:`), and none
+# of the names that stores keep for themselves.
+_PART = re.compile(r"(?!\.{1,2}$|\.tunesmith-|[A-Za-z]:)[^\x00-\x1f\x7f-\x9f\\/\ud800-\udfff]{1,255}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_PATH = 1024  # as a key of S3
+
+
+def inner_path(path: str) -> str:
+    """The path itself, if it leads to a file below the folder that it is relative to, on every system.
+
+    Manifests lie in a bucket that others may write to, so nothing in them is joined to a folder unchecked.
+    Raises ValueError.
+    """
+    parts = path.split("/")
+    if len(path) > _LONGEST_PATH or not all(_PART.fullmatch(part) for part in parts):
+        raise ValueError(f"{path[:200]!r} is not the path of a file below its folder")
+    return path
+
+
+def _name(name: str) -> str:
+    if "/" in inner_path(name):
+        raise ValueError(f"{name[:200]!r} is not a name")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_name)]  # one part of a path
 
 
 class _Stored(BaseModel):
@@ -38,6 +70,16 @@ class File(_Stored):
     sha256: str  # hex
 
 
+def _listed(file: File) -> File:
+    inner_path(file.path)
+    if file.size < 0 or not _SHA256.fullmatch(file.sha256):
+        raise ValueError(f"{file.path} has no size or sha256 to be checked by")
+    return file
+
+
+ListedFile = Annotated[File, AfterValidator(_listed)]  # as a document in the store names it
+
+
 class Pin(_Stored):
     """Something outside, in the exact state in which it was first opened."""
 
@@ -51,19 +93,26 @@ class Manifest(_Stored):
     """A finished stage: the attempt that won, its files, what it opened, and what it reports."""
 
     format: int = FORMAT
-    run: str
-    stage: str
-    key: str
-    attempt: str
+    run: Name
+    stage: Name
+    key: Name
+    attempt: Name
     created: datetime  # UTC
     seconds: float  # from the attempt's start to the commit
-    files: tuple[File, ...]
+    files: tuple[ListedFile, ...]
     inputs: dict[str, str] = Field(default_factory=dict)  # stage name -> key that was read
     pins: dict[str, Pin] = Field(default_factory=dict)  # "base", "source", ...
     metrics: dict[str, float] = Field(default_factory=dict)
     details: dict[str, JsonValue] = Field(default_factory=dict)  # what later stages and reports need to know
     # Versions of tunesmith, Python and the libraries that made the result.
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_file_for_each_path(self) -> Self:
+        clashes = _clashes(file.path for file in self.files)
+        if clashes:
+            raise ValueError(f"two files cannot both be at {clashes[0]!r}")
+        return self
 
     @property
     def folder(self) -> str:
@@ -73,6 +122,21 @@ class Manifest(_Stored):
     def file(self, path: str) -> File | None:
         """The entry of a file by its path, or None."""
         return next((file for file in self.files if file.path == path), None)
+
+
+def _clashes(paths: Iterable[str]) -> list[str]:
+    """Paths that another file takes too: the same one, one that differs by case, or one as a folder."""
+    folded = [path.casefold() for path in paths]
+    twice = [path for path, count in Counter(folded).items() if count > 1]
+    folders = {path[:at] for path in folded for at, character in enumerate(path) if character == "/"}
+    return [*twice, *(path for path in folded if path in folders)]
+
+
+def why_unreadable(error: ValidationError) -> str:
+    """The first thing that is wrong with a document of the store, in one line."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return one_line(f"{where}: {first['msg']}").removeprefix(": ")
 
 
 def stage_folder(run: str, stage: str, key: str) -> str:

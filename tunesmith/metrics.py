@@ -1,8 +1,10 @@
-"""The one table of metrics on which evaluate compares the models, and which a gate may name. Pure data.
+"""The one table of metrics on which evaluate compares the models, and which a gate may name, and the names of
+all figures that stages report. Pure data.
 
 How each is measured: `tunesmith_jobs/evaluate/metrics/`, which has one file for each row of this table.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -57,3 +59,23 @@ _METRICS = (
 
 METRICS: Mapping[str, MetricKind] = {metric.name: metric for metric in _METRICS}
 """Every metric by its name, in the order in which they are shown."""
+
+_FIGURES = (  # of generate, train, merge, evaluate, deliver
+    "rows rowsTrain rowsValidation rowsTest calls callsReused callsPerMinute inFlight usd rejected baseBytes",
+    "steps tokens tokensPerSecond loss testLossBefore testLossAfter trainableParameters truncated masked",
+    "tensors tensorsChanged sampledElements changedShare updateKeptShare bytesFound bytesPerSecond seconds",
+    "answers",
+    "files bytes",
+)
+
+REPORTED = frozenset(" ".join(_FIGURES).split()) | {
+    name
+    for metric in _METRICS
+    for name in (metric.base, metric.merged, metric.gain, metric.gain_low, metric.gain_high)
+}
+"""Every figure that a stage may report. A status keeps no others: a pod can print any name."""
+
+
+def reported(figures: Mapping[str, float]) -> dict[str, float]:
+    """The figures that a status keeps: those of known names that JSON can hold."""
+    return {name: value for name, value in figures.items() if name in REPORTED and math.isfinite(value)}

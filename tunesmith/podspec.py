@@ -7,7 +7,7 @@ It decides as whom a pod runs, how it reaches the store and the hub, and what it
 from typing import Any
 
 from tunesmith import wire
-from tunesmith.credentials import Source, hub_token
+from tunesmith.credentials import Source, hub_secret, hub_token
 from tunesmith.profile import S3, Pod, Profile, Proxy
 from tunesmith.quantities import quantity
 from tunesmith.request import Resources, StageSettings, Toleration
@@ -104,12 +104,11 @@ def store(store: S3) -> Values:
 def hub(snapshot: Snapshot, profile: Profile) -> Values:
     """For a base model on the hub: the profile's hub, and the token for it."""
     values: Values = {}
-    source = hub_token(snapshot.spec)
-    if source is Source.NOWHERE:
+    if hub_token(snapshot.spec) is Source.NOWHERE:
         return values
     if profile.hub_endpoint:
         values["HF_ENDPOINT"] = profile.hub_endpoint
-    token = snapshot.spec.model.token_secret if source is Source.SPEC else profile.hub_secret
+    token = hub_secret(snapshot, profile)
     if token is not None:
         values["HF_TOKEN"] = secret(token)
     return values

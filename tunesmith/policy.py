@@ -140,23 +140,29 @@ def _why_outside(url: Url, rules: _Rules) -> str:
 
 
 def _secrets(request: TrainingRequest, profiles: list[Profile]) -> Iterator[Problem]:
-    """A profile's Secret goes only where that profile says: a request must not name it and send
-    it elsewhere.
+    """A request names only Secrets that its profile lets it, and never one of any profile's: those go only
+    where their profile says.
     """
     owners: dict[str, str] = {}
     for profile in reversed(profiles):  # the request's own profile comes first, and is named
         owners |= dict.fromkeys(_secrets_of(profile), profile.name)
+    own, namespace = profiles[0], request.metadata.namespace
+    rules = _rules("secrets", own.allow.secrets, profile=own, namespace=namespace)
     named: tuple[tuple[str, SecretKey | None], ...] = (
         ("spec.data.teacher.secret.name", request.spec.data.teacher.secret),
         ("spec.model.tokenSecret.name", request.spec.model.token_secret),
     )
     for path, secret in named:
-        if secret is not None and secret.name in owners:
+        if secret is None:
+            continue
+        if secret.name in owners:
             why = (
                 f"is a Secret of the profile {owners[secret.name]!r}, which goes only where the profile says"
             )
             remedy = "leave it out to use the profile's, or name a Secret of your own"
             yield Problem(path, why, secret.name, remedy)
+        elif not rules.allow(secret.name):
+            yield _refused(rules, path, secret.name)
 
 
 def _secrets_of(profile: Profile) -> frozenset[str]:

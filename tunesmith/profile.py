@@ -147,8 +147,18 @@ class Allow(Settings):
     """Teacher endpoints (`data.teacher.baseURL`). The request must name its own Secret for them; the
     profile's are never sent there.
     """
+    secrets: tuple[str, ...] = ()
+    """Secrets that a request may name (`data.teacher.secret`, `model.tokenSecret`); those of a profile are
+    never among them. None by default: whoever may create requests, but read no Secrets, could else have any
+    of them sent to an endpoint of `endpoints` or to the hub.
+    """
     bases: tuple[str, ...] = ("hf://*",)
     """Base models (`model.base`) in addition to those of `models`."""
+    token_bases: tuple[str, ...] = ()
+    """Base models on the hub that are read with the profile's `hubSecret`, in addition to those of `models`
+    and `defaults.model.base`. Others that `bases` allows are read without a token, since everybody in the
+    namespace can have a copy of what it opens.
+    """
     sources: tuple[str, ...] = ()
     """Locations of own data (`data.source.uri`), which is read with the profile's identity:
     `s3://data/{namespace}/*`.
@@ -185,7 +195,9 @@ class Profile(Settings):
     teacher_secret: SecretKey | None = None
     """Key for the profile's teacher endpoint (`defaults.data.teacher.baseURL`, otherwise OpenAI)."""
     hub_secret: SecretKey | None = None
-    """Token for the profile's hub."""
+    """Token for the profile's hub. It is sent for the models of `models`, `defaults.model.base` and
+    `allow.tokenBases` only.
+    """
     hub_endpoint: Endpoint = ""
     """Hub to use in place of huggingface.co (HF_ENDPOINT)."""
     tracker_secrets: dict[str, SecretKey] = Field(default_factory=dict)

@@ -174,7 +174,7 @@ def resolve(
     merged, sources = _merged(_layers(request, profile))
     if profile and merged["model"]["base"] in profile.models:
         merged["model"]["base"] = profile.models[merged["model"]["base"]]
-        sources["model.base"] = _source_of(profile)
+        sources["model.base"] = source_of(profile)
     if cluster:
         merged.setdefault("training", {}).setdefault("device", "cuda")
     _name_runs(merged, runs or {})
@@ -188,14 +188,15 @@ def _layers(request: TrainingRequest, profile: Profile | None) -> Iterator[Layer
     """Partial specs with their sources; a later one overrides an earlier one."""
     given = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if profile:
-        yield _source_of(profile), profile.defaults
+        yield source_of(profile), profile.defaults
     yield from _preset_layers(given, profile)
     yield "request", given
     for variant in given.get("training", {}).get("variants", ()):
         yield f"variant {variant['name']}", {"training": variant.get("overrides", {})}
 
 
-def _source_of(profile: Profile) -> str:
+def source_of(profile: Profile) -> str:
+    """What the provenance of a value calls a profile."""
     return f"profile {profile.name}"
 
 

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.errors import ExitCode, TunesmithError
+from tunesmith.secret_values import without_secrets
 from tunesmith_cli.commands import (
     checks,
     cluster_changes,
@@ -32,6 +33,7 @@ from tunesmith_cli.commands import (
     wait,
 )
 from tunesmith_cli.commands.target import PLUGIN
+from tunesmith_cli.commands.terminal import say, tell
 from tunesmith_cli.local.processes import Toolbox
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -169,7 +171,7 @@ def _usage(error: typer.TyperException) -> int:
     text = text.replace(": Value error, ", ": ")  # pydantic's words
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
-        print(text)
+        say(text)
         return ExitCode.USAGE
     if guess := _guess(error):
         text = f"{text} Did you mean {guess!r}?"
@@ -217,4 +219,4 @@ def _guess(error: typer.TyperException) -> str:
 
 def _print_error(text: str) -> None:
     with contextlib.suppress(OSError):  # the reader of standard error has gone: the exit code has to do
-        print(text, file=sys.stderr, flush=True)
+        tell(without_secrets(text, os.environ))

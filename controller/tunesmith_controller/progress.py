@@ -40,7 +40,7 @@ def interval(pods: int, rate: float) -> float:
 
 def last_progress(tail: str) -> Progress | None:
     """The last progress line in a log's tail."""
-    for line in reversed(tail.splitlines()):
+    for line in reversed(tail.split("\n")):  # no other line break: see tunesmith/events.py
         event = parse(line)
         if isinstance(event, Progress):
             return event

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tunesmith.events import PROGRESS_SECONDS, Progress
+from tunesmith.plain_text import indented, printable
 from tunesmith_jobs.log_lines import for_people, without_secrets
 from tunesmith_jobs.output import print_line
 
@@ -47,12 +48,12 @@ class AttemptLog:
     def say(self, text: str) -> None:
         """Print and keep a line for people."""
         self.keep(text)
-        self._print(for_people(without_secrets(text), self.about))
+        self._print(for_people(indented(without_secrets(text)), self.about))
 
     def keep(self, text: str) -> None:
         """Keep lines for the store's log without printing them."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._kept.extend(f"{now} {line}" for line in without_secrets(text).splitlines() or [""])
+        self._kept.extend(f"{now} {line}" for line in printable(without_secrets(text)).split("\n"))
 
     def progress(self, done: int, total: int, unit: str, *, phase: str, metrics: Mapping[str, float]) -> None:
         """Print a progress line: the first and last of a phase, and at most one a second between them.

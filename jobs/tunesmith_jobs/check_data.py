@@ -4,12 +4,12 @@
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith.errors import ExitCode, TunesmithError
+from tunesmith.plain_text import indented, json_text, one_line
 from tunesmith.settings import Fields, Source
 from tunesmith_jobs.own_data.fetch import fetch
 from tunesmith_jobs.own_data.read import SourceRows, read_source
@@ -26,12 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TunesmithError as error:
         if arguments.as_json:
             document = {"format": 1, "file": file, "valid": False, "message": str(error)}
-            print(json.dumps(document, ensure_ascii=False))
+            print(json_text(document))
         else:
             print(f"tunesmith: {error}", file=sys.stderr)
         return error.exit_code
     if arguments.as_json:
-        print(json.dumps(_document(file, result), indent=1, ensure_ascii=False))
+        print(json_text(_document(file, result), indent=1))
     else:
         print(_text(file, result))
     return ExitCode.DONE if result.rows and not result.bad else ExitCode.BAD_DATA
@@ -60,9 +60,9 @@ def _document(file: str, result: SourceRows) -> dict[str, object]:
 def _text(file: str, result: SourceRows) -> str:
     return "\n".join(
         [
-            f"{file}: {len(result.rows)} rows can be used, {len(result.bad)} cannot",
-            *(f"  {count} x {kind}" for kind, count in result.kinds().most_common()),
-            *(f"line {bad.line}: {bad.why}" for bad in result.bad),
+            f"{one_line(file)}: {len(result.rows)} rows can be used, {len(result.bad)} cannot",
+            *(f"  {count} x {one_line(kind)}" for kind, count in result.kinds().most_common()),
+            *(f"line {bad.line}: {indented(bad.why)}" for bad in result.bad),
         ]
     )
 

@@ -1,12 +1,15 @@
 """What an exception means for a process of the jobs, and what the process prints before it ends."""
 
+import contextlib
 import errno
 import sys
 import traceback
 from collections.abc import Mapping
 
 from tunesmith.errors import Stopped, TryAgain, TunesmithError
+from tunesmith.plain_text import indented
 from tunesmith_jobs.log_lines import for_people, without_secrets
+from tunesmith_jobs.output import print_line
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -33,15 +36,15 @@ def explained(name: str, error: BaseException) -> tuple[TunesmithError, str]:
     bug = TunesmithError(
         f"{type(error).__name__}: {error}", remedy="this is a bug; please report it with the traceback above"
     )
-    return bug, "".join(traceback.format_exception(error)) + f"{name}: {bug}"
+    trace = "".join(traceback.format_exception(error)).rstrip("\n")
+    return bug, f"{indented(trace)}\n{name}: {bug}"
 
 
 def complain(text: str, about: Mapping[str, str] | None = None) -> None:
     """Print on standard error, if anybody still reads it.
 
-    `about`: what is known of the attempt that it concerns.
+    `text`: of lines that are all ours, as `explained` makes it. `about`: what is known of the attempt that it
+    concerns.
     """
-    try:
-        print(for_people(without_secrets(text), about or {}, level="error"), file=sys.stderr, flush=True)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        print_line(for_people(without_secrets(text), about or {}, level="error"), sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tunesmith.errors import Gone
-from tunesmith.manifest import MANIFEST, File, Manifest, stage_folder
+from tunesmith.manifest import MANIFEST, File, Manifest, stage_folder, why_unreadable
 from tunesmith.resolve import Snapshot
 from tunesmith_jobs.storage import NotFound, Store
 from tunesmith_jobs.storage.local_files import check_digest, file_digest
@@ -17,9 +17,14 @@ def read_manifest(store: Store, run: str, stage: str, key: str) -> Manifest | No
     """The manifest of a finished stage, or None. Raises Gone if something else is in its place."""
     path = f"{stage_folder(run, stage, key)}/{MANIFEST}"
     try:
-        return parse_manifest(store.read(path), f"{store.url}/{path}")
+        data = store.read(path)
     except NotFound:
         return None
+    manifest = parse_manifest(data, f"{store.url}/{path}")
+    if (manifest.run, manifest.stage, manifest.key) != (run, stage, key):
+        found = stage_folder(manifest.run, manifest.stage, manifest.key)
+        raise _unreadable(f"{store.url}/{path}", f"it is the manifest of {found}")
+    return manifest
 
 
 def finished_stages(store: Store, run: str, snapshot: Snapshot) -> list[Manifest]:
@@ -37,11 +42,15 @@ def parse_manifest(data: bytes, place: str) -> Manifest:
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise Gone(
-            f"{place} is not a manifest that this release can read",
-            reason="ManifestUnreadable",
-            remedy="use the release that wrote it, or remove it and run the stage again",
-        ) from error
+        raise _unreadable(place, why_unreadable(error)) from error
+
+
+def _unreadable(place: str, why: str) -> Gone:
+    return Gone(
+        f"{place} is not a manifest that this release can read: {why}",
+        reason="ManifestUnreadable",
+        remedy="use the release that wrote it, or remove it and run the stage again",
+    )
 
 
 class Finished:

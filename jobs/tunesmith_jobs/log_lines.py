@@ -5,45 +5,41 @@ JSON lines have the keys of the controller's logs: `time`, `level`, `logger`, `m
 reads them.
 """
 
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from tunesmith import secret_values
+from tunesmith.plain_text import json_text, printable
 from tunesmith.wire import LOG_FORMAT
 
-_SECRETS = re.compile(
-    r"(.*_)?(API_?KEY|TOKEN|PASSWORD|SECRET|SECRET_ACCESS_KEY|SESSION_TOKEN)", re.IGNORECASE
-)
-_SHORTEST = 8  # a shorter value is not a secret (EMPTY, ollama), and might be a word of the message
-_HIDDEN = "[secret]"
 _ATTEMPT = re.compile(r"a(\d+)-[0-9a-f]+")  # on a cluster: the controller's number of the attempt
 
 
 def without_secrets(text: str) -> str:
     """The text without this process's secrets: an endpoint may answer with the key it was sent."""
-    for value in _secrets(os.environ):
-        text = text.replace(value, _HIDDEN)
-    return text
-
-
-def _secrets(environ: Mapping[str, str]) -> Iterator[str]:
-    values = {
-        value for name, value in environ.items() if _SECRETS.fullmatch(name) and len(value) >= _SHORTEST
-    }
-    quoted = {form(value)[1:-1] for value in values for form in (json.dumps, repr)}
-    yield from sorted(values | quoted, key=len, reverse=True)
+    return secret_values.without_secrets(text, os.environ)
 
 
 def for_people(text: str, about: Mapping[str, str], *, level: str = "info") -> str:
-    """One line of the log. `about`: namespace, request, stage and attempt, as far as they are known."""
+    """One line of the log, without what a terminal would obey.
+
+    `about`: namespace, request, stage and attempt, as far as they are known.
+    """
     if os.environ.get(LOG_FORMAT) != "json":
-        return text
+        return no_machine_line(printable(text))
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return json.dumps(
-        {"time": at, "level": level, "logger": "tunesmith_jobs", "message": text, **about}, ensure_ascii=False
-    )
+    return json_text({"time": at, "level": level, "logger": "tunesmith_jobs", "message": text, **about})
+
+
+def no_machine_line(text: str, *, line_begins: bool = True) -> str:
+    """The text with a blank before each `{` that begins a line, as only machine lines may.
+
+    `line_begins`: whether its first line begins one.
+    """
+    inner = text.replace("\n{", "\n {")
+    return f" {inner}" if line_begins and inner.startswith("{") else inner
 
 
 def attempt_number(attempt: str) -> str:

@@ -19,13 +19,15 @@ from tunesmith import wire
 from tunesmith.errors import TunesmithError
 from tunesmith.events import Result
 from tunesmith.manifest import MANIFEST, Manifest, stage_folder
+from tunesmith.plain_text import printable
 from tunesmith.stages import JUDGED
 from tunesmith_jobs import before_torch
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import read_manifest
+from tunesmith_jobs.given_secrets import strip_secrets
 from tunesmith_jobs.log_lines import without_secrets
-from tunesmith_jobs.output import print_line
+from tunesmith_jobs.output import guarded_output, print_line
 from tunesmith_jobs.stage_arguments import attempt_name, read_arguments, read_request, scratch_folder
 from tunesmith_jobs.stop_signals import StopSignals
 from tunesmith_jobs.storage import StoreError, open_store
@@ -44,11 +46,12 @@ def run_stage(
     """
     arguments = read_arguments(name, argv)
     os.environ.update(before_torch.missing_for_hub(os.environ))
+    strip_secrets()
     began = time.monotonic()
     signals = StopSignals()
     attempt: Attempt | None = None
     store_works = True
-    with signals.handled():
+    with guarded_output(), signals.handled():
         try:
             with scratch_folder(name, arguments.work) as scratch:
                 snapshot = read_request(arguments.request, name)
@@ -138,8 +141,8 @@ def _failed(name: str, attempt: Attempt | None, error: BaseException, seconds: f
         attempt=attempt.id if attempt else "",
         exit_code=known.exit_code,
         reason=known.reason,
-        message=without_secrets("\n".join([known.message, *(str(problem) for problem in known.problems)])),
-        remedy=without_secrets(known.remedy),
+        message=printable(without_secrets("\n".join([known.message, *map(str, known.problems)]))),
+        remedy=printable(without_secrets(known.remedy)),
         seconds=round(seconds, 3),
     )
 

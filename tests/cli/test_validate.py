@@ -128,6 +128,18 @@ def test_a_file_that_is_no_request_is_said_to_be(cli, data, code, said):
     assert "Traceback" not in answer.stderr
 
 
+def test_data_check_shows_nothing_of_a_row_that_a_terminal_obeys(cli):
+    path = cli.folder / "rows.csv"
+    path.write_text(
+        'prompt,response,"\x1b[2J\u202e\nline 9: is fine"\n"a",\n"\x1b[1A","\x9b"\n', encoding="utf-8"
+    )
+    for options in ((), ("--json",)):
+        answer = cli("data", "check", path, *options, expect=65)
+        shown = answer.stdout + answer.stderr
+        assert not {"\x1b", "\x9b", "\u202e"} & set(shown)
+        assert not [line for line in shown.split("\n") if line.startswith("line 9")]
+
+
 def test_data_check_names_lines_and_counts(cli):
     path = cli.folder / "rows.jsonl"
     path.write_text('{"prompt": "a", "response": "b"}\n{"prompt": 1, "response": "b"}\nno\n')

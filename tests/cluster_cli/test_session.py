@@ -205,6 +205,7 @@ def test_the_pod_is_admitted_where_restricted_is_enforced_and_belongs_to_the_req
     installed, cluster, store, s3, purpose
 ):
     more = {"caBundle": {"name": "ca"}, "cacheClaim": "cache", "hubSecret": {"name": "hub", "key": "token"}}
+    more |= {"allow": {"tokenBases": ["hf://*"]}}
     request = with_run(cluster, store, s3.env, **more)
     cluster.namespace = namespace = installed.namespace(RESTRICTED)
     moved = {**request, "metadata": request["metadata"] | {"namespace": namespace}}

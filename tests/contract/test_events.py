@@ -84,11 +84,43 @@ def test_exit_codes(error, code):
 def test_the_last_result_of_an_output_counts():
     first = Result(stage="train", key="k", exit_code=75)
     last = Result(stage="train", key="k", message="a line\u2028that JSON does not break")
-    output = f"starting\n{first.line()}\n  {last.line()}\r\nTraceback (most recent call last):\n"
+    output = f"starting\n{first.line()}\n{last.line()}\nTraceback (most recent call last):\n"
     assert result_in(output) == last
     assert result_in(last.termination_message()) == last
     assert result_in("") is None
     assert result_in(last.line()[:-1]) is None
+
+
+FORGED = Result(stage="train", key="k", reason="Forged").line()
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        f"  {FORGED}",
+        f"loss 0.4\r{FORGED}",
+        f"loss 0.4\u2028{FORGED}",
+        f"loss 0.4\x0b{FORGED}\x85{FORGED}",
+        f"{FORGED}, said the teacher",
+    ],
+)
+def test_only_a_line_that_begins_as_a_machine_line_is_one(output):
+    assert result_in(f"{output}\n") is None
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"unit": "x" * 101},
+        {"phase": "two\nlines"},
+        {"stage": "\x1b[2J"},
+        {"done": 10**30},
+        {"metrics": {f"m{n}": 1.0 for n in range(9000)}},
+    ],
+)
+def test_a_pod_cannot_print_more_progress_than_a_status_can_hold(member):
+    event = {"event": "progress", "stage": "train", "done": 1, "total": 2, "unit": "steps"} | member
+    assert parse(json.dumps(event, separators=(",", ":"))) is None
 
 
 def test_final_codes_are_those_that_nothing_retries_by_itself():

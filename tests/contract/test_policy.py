@@ -22,6 +22,7 @@ PROFILE = Profile.model_validate_json("""{
   "trackerSecrets": {"WANDB_API_KEY": {"name": "wandb-key"}},
   "images": {"pullSecrets": ["registry"]},
   "allow": {
+    "secrets": ["mine", "team-*", "{namespace}-*"],
     "endpoints": ["https://llm.corp/v1", "https://*.teachers.corp:8443/*", "http://local:*/v1"],
     "bases": ["hf://org/*", "hf://meta/llama@main", "s3://models/{namespace}/*", "file:///models/*",
               "baked/tiny"],
@@ -82,6 +83,7 @@ ALLOWED = {
     "a tracker": {"training.reportTo": ["wandb"]},
     "an own secret for the profile's endpoint": {"data.teacher": OWN},
     "an own token": {"model.tokenSecret": {"name": "mine"}},
+    "a secret by pattern": {"model.tokenSecret": {"name": "team-a-hub"}},
     "another request": {"data.from": {"request": "other"}},
 }
 
@@ -176,6 +178,17 @@ REFUSED = {  # changes of the spec -> path, and what is said
         SECRET,
         "is a Secret of",
     ),
+    "a secret that somebody else's work needs": (
+        {"data.teacher": {"secret": {"name": "database"}}},
+        SECRET,
+        NOT_ALLOWED,
+    ),
+    "a token that somebody else's work needs": (
+        {"model.tokenSecret": {"name": "database"}},
+        TOKEN,
+        NOT_ALLOWED,
+    ),
+    "a secret whose name only ends alike": ({"model.tokenSecret": {"name": "not-mine"}}, TOKEN, NOT_ALLOWED),
     "the profile's hub token": ({"model.tokenSecret": {"name": "hub-token"}}, TOKEN, "is a Secret of"),
     "a tracker's key": ({"model.tokenSecret": {"name": "wandb-key", "key": "x"}}, TOKEN, "is a Secret of"),
     "the registry's password": ({"model.tokenSecret": {"name": "registry"}}, TOKEN, "is a Secret of"),
@@ -236,6 +249,7 @@ def test_by_default_a_request_sets_nothing_but_a_model_of_the_hub_and_where_it_r
         teacher("https://llm.corp/v1")
         | env("A")
         | {"output": "s3://a/b", "data.source": {"uri": "s3://a/b"}, "model.base": "hf://a/b"}
+        | {"model.tokenSecret": {"name": "mine"}}
     )
     wish |= {
         "stages.merge": {
@@ -248,6 +262,8 @@ def test_by_default_a_request_sets_nothing_but_a_model_of_the_hub_and_where_it_r
         URL,
         SOURCE,
         OUTPUT,
+        SECRET,
+        TOKEN,
         "spec.stages.train.env.A",
         "spec.stages.merge.tolerations[0].key",
         "spec.stages.merge.priorityClassName",
@@ -277,7 +293,7 @@ def test_a_secret_that_the_profile_s_defaults_name_is_the_profile_s_too():
 
 def test_a_secret_of_another_profile_cannot_be_sent_elsewhere_either():
     cheap = Profile.model_validate_json(
-        '{"name": "cheap", "allow": {"endpoints": ["https://*/*"], "bases": ["*"]}}'
+        '{"name": "cheap", "allow": {"endpoints": ["https://*/*"], "bases": ["*"], "secrets": ["*"]}}'
     )
     gold = Profile.model_validate_json(
         '{"name": "gold", "teacherSecret": {"name": "gold-teacher"}, "hubSecret": {"name": "gold-hub"}}'
@@ -300,7 +316,7 @@ def test_an_empty_endpoint_is_openai_s_own_and_judged_as_that():
     [problem] = refused(wish)
     assert (problem.path, problem.value, problem.why) == (URL, "https://api.openai.com/v1", NOT_ALLOWED)
     openai = Profile.model_validate_json(
-        '{"allow": {"endpoints": ["https://api.openai.com/v1"], "bases": ["*"]}}'
+        '{"allow": {"endpoints": ["https://api.openai.com/v1"], "bases": ["*"], "secrets": ["mine"]}}'
     )
     assert refused(wish, openai) == []
 

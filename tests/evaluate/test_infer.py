@@ -73,7 +73,7 @@ def test_compare_shows_base_and_new_model_in_sections(infer, run):
     base, new = done.stdout.split("=== New model ===\n")
     assert base.startswith("=== Base model ===\n> You charged me twice\n")
     assert new == "".join(
-        f"{'' if row is ROWS[0] else chr(10)}> {row.prompt}\n{row.response}\n" for row in ROWS[:2]
+        f"{'' if row is ROWS[0] else chr(10)}> {row.prompt}\n  {row.response}\n" for row in ROWS[:2]
     )
 
 
@@ -118,3 +118,17 @@ def test_a_run_without_a_model_is_66(infer, models, tmp_path):
     )
     assert done.returncode == 66
     assert "run tickets has no result of merge" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("margin", "shown"),
+    [("", "a\nb1A\n=== New model ===\nc\n"), ("  ", "  a\n  b1A\n  === New model ===\n  c\n")],
+)
+def test_an_answer_steers_no_terminal_and_imitates_no_heading(capsys, margin, shown):
+    from tunesmith_jobs.infer.stream import PrintedStream
+
+    stream = PrintedStream(None, margin)
+    for piece in ("a\x1b[2J\n", "b\r\x9b1A\n=== New model", " ===\u2028"):
+        stream.on_finalized_text(piece)
+    stream.on_finalized_text("c\u202e", stream_end=True)
+    assert capsys.readouterr().out == shown

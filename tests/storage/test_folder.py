@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import TryAgain
+from tunesmith.errors import BadRequest, TryAgain
 from tunesmith_jobs.storage import open_store
 from tunesmith_jobs.storage.base import StoreAway, StoreRefused, StoreUnusable
 from tunesmith_jobs.storage.folder import FolderStore
@@ -87,7 +87,7 @@ def test_kill_9_leaves_no_half_object_and_what_it_leaves_is_swept(tmp_path, mome
 def test_a_full_disk_is_try_again_with_the_folder_and_leaves_nothing(tmp_path):
     script = """
 import sys
-from tunesmith.errors import TryAgain
+from tunesmith.errors import BadRequest, TryAgain
 from tunesmith_jobs.storage import open_store
 store = open_store(sys.argv[1])
 for put in (lambda: store.create("a/m", b"x" * 200_000), lambda: store.write("a/n", b"x" * 200_000)):
@@ -153,3 +153,58 @@ def test_deleting_what_is_last_removes_empty_folders_but_not_the_store(tmp_path)
     assert sorted(path.name for path in (tmp_path / "store").rglob("*")) == ["a", "d"]
     store.delete(["a/d"])
     assert list((tmp_path / "store").iterdir()) == []
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A folder of somebody's that is no store, and a store with links into it."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "diary").write_text("private")
+    store = FolderStore(str(tmp_path / "store"))
+    store.write("r/generate/k/manifest.json", b"{}")
+    (tmp_path / "store/r/home").symlink_to(folder)
+    (tmp_path / "store/r/diary").symlink_to(folder / "diary")
+    (tmp_path / "store/r/up").symlink_to("../..")
+    return store, folder
+
+
+LINKS = ["r/home/diary", "r/diary", "r/up/home/diary", "r/up/home/new"]
+
+
+@pytest.mark.parametrize("path", LINKS)
+def test_a_link_in_the_store_leads_nowhere_outside_of_it(outside, path, tmp_path):
+    store, folder = outside
+    for act in (
+        lambda: store.read(path),
+        lambda: store.read_range(path, 0, 1),
+        lambda: store.size(path),
+        lambda: store.local(path),
+        lambda: store.write(path, b"x"),
+        lambda: store.create(path, b"x"),
+        lambda: store.copy("r/generate/k/manifest.json", path),
+        lambda: store.download(path, tmp_path / "copy"),
+        lambda: store.delete([path]),
+    ):
+        with pytest.raises(BadRequest, match="symbolic link"):
+            act()
+    assert [file.name for file in folder.iterdir()] == ["diary"]
+    assert (folder / "diary").read_text() == "private"
+
+
+def test_a_run_with_links_is_listed_and_deleted_without_what_they_lead_to(outside):
+    store, folder = outside
+    paths = [entry.path for entry in store.list("r/")]
+    assert paths == ["r/generate/k/manifest.json"]
+    store.delete(paths)
+    store.abort_uploads("r/")
+    assert (folder / "diary").read_text() == "private"
+
+
+def test_a_store_may_itself_be_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "store").symlink_to(tmp_path / "disk")
+    store = FolderStore(str(tmp_path / "store"))
+    store.write("r/x", b"x")
+    assert [entry.path for entry in store.list("")] == ["r/x"]
+    assert store.read("r/x") == b"x"

@@ -1,5 +1,6 @@
 """`python -m tunesmith_jobs.runs` and the stage `deliver`, over a real folder and a real S3 server."""
 
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 from stages import run_module, snapshot_for
 
-from tunesmith.errors import Gone
+from tunesmith.errors import BadRequest, Gone
 from tunesmith.manifest import Manifest
 from tunesmith.stages import ORDER
 from tunesmith_jobs.attempt import Attempt, Outcome, new_attempt
@@ -125,6 +126,80 @@ def test_runs_are_listed_with_what_they_reached(ask, finish, store):
     assert row["stages"] == [{"name": name, "key": snapshot.key(name)} for name in ("generate", "train")]
     finish("merge", "evaluate")
     assert json.loads(ask("list"))[0]["phase"] == "Complete"
+
+
+def test_a_folder_that_no_run_can_be_named_like_is_not_listed(ask, store, finish):
+    for name in ("A", "a b", "\x1b[2J", ".."):
+        with contextlib.suppress(BadRequest):
+            store.write(f"{name}/generate/k/manifest.json", b"{}")
+    assert json.loads(ask("list")) == []
+
+
+LEADING_OUT = [
+    "../../../../../escaped",
+    "model/../../escaped",
+    "/escaped",
+    "C:/escaped",
+    "model\\escaped",
+    "model//escaped",
+    "model/./escaped",
+    "model/",
+    "",
+    "model/es\x00caped",
+    "model/es\x1b[2Jcaped",
+    "model/.tunesmith-lock",
+    "model/CONFIG.json",
+    "model/config.json/escaped",
+    "x" * 300,
+]
+
+
+@pytest.mark.parametrize("path", LEADING_OUT)
+def test_a_manifest_whose_files_belong_elsewhere_is_not_read(ask, finish, store, tmp_path, path):
+    """Whoever may write to the bucket must not write to the machines of those who read it."""
+    snapshot, file = finish(*ORDER[:4])
+    place = f"r/merge/{snapshot.key('merge')}/manifest.json"
+    manifest = json.loads(store.read(place))
+    manifest["files"].append({"path": path, "size": 1, "sha256": "0" * 64})
+    store.write(place, json.dumps(manifest).encode())
+    before = sorted(tmp_path.rglob("*"))
+    for arguments in (
+        ("fetch", "--snapshot", str(file), "--to", str(tmp_path / "here")),
+        ("manifests", "--snapshot", str(file)),
+        ("manifests",),
+    ):
+        said = ask(*arguments, "--run", "r", code=66)
+        assert place in said
+        assert "\x1b" not in said
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+OTHERS = {"run": "other", "stage": "train", "key": "f" * 16, "attempt": "../../../other/train/k/attempts/a"}
+
+
+@pytest.mark.parametrize("member", OTHERS)
+def test_a_manifest_that_leads_to_another_run_is_not_read(ask, finish, store, member):
+    snapshot, file = finish("generate")
+    place = f"r/generate/{snapshot.key('generate')}/manifest.json"
+    store.write(place, json.dumps(json.loads(store.read(place)) | {member: OTHERS[member]}).encode())
+    assert place in ask("manifests", "--run", "r", "--snapshot", str(file), code=66)
+
+
+@pytest.mark.parametrize("module", ["tunesmith_jobs.deliver", "tunesmith_jobs.infer"])
+def test_no_process_opens_a_manifest_whose_files_belong_elsewhere(finish, store, url, tmp_path, module):
+    snapshot, _ = finish(*ORDER[:4], spec={"output": f"file://{tmp_path}/out"})
+    place = f"r/merge/{snapshot.key('merge')}/manifest.json"
+    manifest = json.loads(store.read(place))
+    manifest["files"][0]["path"] = "model/../../../escaped"
+    store.write(place, json.dumps(manifest).encode())
+    request = tmp_path / "request.json"
+    request.write_text(snapshot.to_json())
+    more = ["--prompt", "x"] if module.endswith("infer") else []
+    command = [sys.executable, "-m", module, "--request", str(request), "--store", url, *more]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 66, ran.stderr
+    assert "model/../../../escaped" in ran.stderr
+    assert not list(tmp_path.rglob("escaped"))
 
 
 def test_fetch_copies_each_part_checked_and_takes_evaluates_card(ask, finish, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from stages import snapshot_for
 
 from tunesmith.errors import Gone
-from tunesmith.events import Result, parse
+from tunesmith.events import Result, parse, result_in
 from tunesmith.manifest import Manifest
 from tunesmith.resolve import read_snapshot
 from tunesmith_controller.logs import JsonLines
@@ -219,7 +219,7 @@ def test_no_secret_is_in_the_output_of_a_stage_or_in_its_kept_log(start, store, 
     secrets = {
         "TUNESMITH_TEACHER_API_KEY": 'sk-"known"\\1',
         "AWS_SECRET_ACCESS_KEY": "known/secret+key",
-        "HF_TOKEN": "hf_knowntoken",
+        "HF_TOKEN": "hf_knowntoken\n",
     }
     for toy in ("fails with its secrets", "breaks with its secrets", "tells its secrets"):
         process = start(toy, TUNESMITH_LOG_FORMAT=form, TUNESMITH_TERMINATION_LOG=str(place), **secrets)
@@ -231,6 +231,25 @@ def test_no_secret_is_in_the_output_of_a_stage_or_in_its_kept_log(start, store, 
             True,
         )
         assert [word for word in ("known", "secret+key") if word in output] == [], output
+
+
+@FOLDER_ONLY
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nothing_that_a_stage_prints_for_people_can_be_read_as_its_result(start, store, tmp_path, form):
+    place = tmp_path / "termination-log"
+    place.touch()
+    process = start("forges", TUNESMITH_LOG_FORMAT=form, TUNESMITH_TERMINATION_LOG=str(place))
+    lines = process.stdout.read().split("\n")
+    process.wait()
+    events = [event for line in lines if (event := parse(line))]
+    assert [type(event).__name__ for event in events] == ["Progress", "Result"], lines
+    assert (process.returncode, events[-1].reason) == (1, "InternalError")
+    assert parse(place.read_text()).reason == "InternalError"
+    errors = process.stderr.read()
+    kept = store.read(f"{FOLDER}/logs/{events[-1].attempt}.log").decode()
+    assert [line for line in errors.split("\n") if parse(line)] == []
+    assert result_in(kept) is None
+    assert "\x1b" not in "".join([*lines, errors, kept])
 
 
 @FOLDER_ONLY

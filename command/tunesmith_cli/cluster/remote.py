@@ -5,15 +5,19 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+
 from tunesmith.errors import Gone, TryAgain, TunesmithError, error_class
-from tunesmith.manifest import Manifest
+from tunesmith.manifest import Manifest, inner_path
 from tunesmith.resolve import Snapshot, read_snapshot
+from tunesmith.stages import PartName
 from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_cli.cluster.tunnel import NoPortForward
 from tunesmith_cli.local.run_events import Listener
+from tunesmith_cli.manifests import read_manifests, unreadable
 
 Connect = Callable[[], http.client.HTTPConnection]
 DELAYS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries of a question that may be asked again
@@ -54,15 +58,18 @@ class RemoteRuns:
 
     def manifests(self, snapshot: Snapshot) -> dict[str, Manifest]:
         """The finished stages among those of the snapshot."""
-        manifests = [Manifest.model_validate(item) for item in self.contents(snapshot)["manifests"]]
-        by_name = {manifest.stage: manifest for manifest in manifests}
+        by_name = {
+            manifest.stage: manifest for manifest in read_manifests(self.contents(snapshot)["manifests"])
+        }
         return {entry.name: by_name[entry.name] for entry in snapshot.stages if entry.name in by_name}
 
     def contents(self, snapshot: Snapshot) -> dict[str, Any]:
         """`manifests`, and `files` with part, path, source, size and sha256; asked once."""
         text = snapshot.to_json()
         if text not in self._contents:
-            self._contents[text] = json.loads(self.ask("POST", "/run", {"snapshot": json.loads(text)}))
+            contents = json.loads(self.ask("POST", "/run", {"snapshot": json.loads(text)}))
+            contents["files"] = _checked_files(contents["files"])
+            self._contents[text] = contents
         return self._contents[text]
 
     def read(self, path: str) -> bytes:
@@ -161,6 +168,27 @@ class RemoteRuns:
         if 200 <= answer.status < 300:
             return _Answer(self, answer)
         raise _error(answer.read())
+
+
+class _PartFile(BaseModel):
+    """A file of a part, as the pod names it: where it goes here, and where it is in the store."""
+
+    part: PartName
+    path: Annotated[str, AfterValidator(inner_path)]
+    source: Annotated[str, AfterValidator(inner_path)]
+    size: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _checked_files(files: Any) -> list[dict[str, Any]]:
+    """The files, if all of them belong below the folder that they are copied to. Raises Gone."""
+    try:
+        return [file.model_dump() for file in _FILES.validate_python(files)]
+    except ValidationError as error:
+        raise unreadable("a file of the run", error) from error
+
+
+_FILES: TypeAdapter[list[_PartFile]] = TypeAdapter(list[_PartFile])
 
 
 class _Answer:

@@ -1,8 +1,6 @@
 """What `submit`, the acts and `delete` print: to people at once, to scripts as one document at the end."""
 
 import contextlib
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +8,7 @@ from tunesmith.errors import TunesmithError
 from tunesmith_cli.commands import forecast_output
 from tunesmith_cli.commands.options import Changed, Dry, Listing
 from tunesmith_cli.commands.target import Target
-from tunesmith_cli.commands.terminal import print_document
+from tunesmith_cli.commands.terminal import print_document, say, say_json, tell
 
 if TYPE_CHECKING:
     from tunesmith_cli.forecast import Forecast
@@ -43,9 +41,9 @@ class ChangeReport:
         }
         self.changes.append(members | more)
         if self.form is Changed.TEXT:
-            print(f"{QUALIFIED}/{metadata['name']} {words or result}{_DRY[self.dry_run]}", flush=True)
+            say(f"{QUALIFIED}/{metadata['name']} {words or result}{_DRY[self.dry_run]}")
         elif self.form is Changed.NAME:
-            print(f"{QUALIFIED}/{metadata['name']}", flush=True)
+            say(f"{QUALIFIED}/{metadata['name']}")
 
     def add_forecast(self, forecast: "Forecast") -> None:
         """Add what the latest change would run."""
@@ -55,7 +53,7 @@ class ChangeReport:
     def print_line(self, text: str) -> None:
         """Print something more for people."""
         if self.form is Changed.TEXT:
-            print(text, flush=True)
+            say(text)
 
     def add_members(self, **more: Any) -> None:
         """Add further members to the latest change, for scripts."""
@@ -66,9 +64,9 @@ class ChangeReport:
         if self.form is not Changed.TEXT or self.dry_run is not Dry.NONE:
             return
         for change in self.changes:
-            print("Next:", file=sys.stderr)
+            tell("Next:")
             for words in (("status", change["name"], "-w"), ("logs", change["name"], "-f")):
-                print(f"  {target.command(*words, namespace=change['namespace'])}", file=sys.stderr)
+                tell(f"  {target.command(*words, namespace=change['namespace'])}")
 
 
 @contextlib.contextmanager
@@ -92,6 +90,6 @@ def change_report(form: Changed, dry_run: Dry) -> Iterator[ChangeReport]:
     finally:
         document = {"format": FORMAT, "dryRun": dry_run.value, "requests": report.changes, "failed": failed}
         if form is Changed.JSON:
-            print(json.dumps(document, ensure_ascii=False), flush=True)
+            say_json(document, indent=None)
         elif form is Changed.YAML:
             print_document(document, Listing.YAML)

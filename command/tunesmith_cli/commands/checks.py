@@ -9,6 +9,7 @@ import typer
 from tunesmith.errors import BadRequest, ExitCode, Usage
 from tunesmith_cli.commands.options import AsJson, AsOutput, Files, Output, Sets
 from tunesmith_cli.commands.target import target_of
+from tunesmith_cli.commands.terminal import say, say_exactly, say_json, tell
 from tunesmith_cli.local.processes import Toolbox
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ def validate(
     output: AsOutput = Output.TEXT,
 ) -> int:
     """Check requests without running anything: everything that is wrong in all of them, at once."""
-    from tunesmith_cli.commands.terminal import tell
     from tunesmith_cli.local import cluster_fields
     from tunesmith_cli.local.answer_formats import check_formats
     from tunesmith_cli.local.request_files import local_snapshot, read_requests
@@ -52,7 +52,7 @@ def validate(
     if snapshot:
         if len(snapshots) != 1:
             raise Usage(f"--snapshot prints one request, and there are {len(snapshots)}")
-        print(snapshots[0].to_json())
+        say_exactly(snapshots[0].to_json())
         return ExitCode.DONE
     show = _print_json if in_json else _print_text
     show(list(zip(requests, snapshots, strict=True)), resolved=resolved)
@@ -74,7 +74,7 @@ def _print_invalid(error: BadRequest) -> None:
         "remedy": error.remedy,
         "problems": problems,
     }
-    print(json.dumps(document, indent=1, ensure_ascii=False, default=str))
+    say_json(document)
 
 
 def _print_json(valid: Valid, *, resolved: bool) -> None:
@@ -90,25 +90,25 @@ def _print_json(valid: Valid, *, resolved: bool) -> None:
             member["spec"] = snapshot.spec.model_dump(mode="json", by_alias=True)
             member["provenance"] = snapshot.provenance
         requests.append(member)
-    print(json.dumps({"format": 1, "valid": True, "requests": requests}, indent=1, ensure_ascii=False))
+    say_json({"format": 1, "valid": True, "requests": requests})
 
 
 def _print_text(valid: Valid, *, resolved: bool) -> None:
     for request, snapshot in valid:
         stages = ", ".join(f"{stage.name} {stage.key}" for stage in snapshot.stages)
-        print(f"{request.source}: request {snapshot.name} is valid: {stages}")
+        say(f"{request.source}: request {snapshot.name} is valid: {stages}")
         if resolved:
             _print_values(snapshot)
 
 
 def _print_values(snapshot: "Snapshot") -> None:
     from tunesmith.resolve import leaves
-    from tunesmith_cli.commands.terminal import printable, table
+    from tunesmith_cli.commands.terminal import table
 
     spec = snapshot.spec.model_dump(mode="json", by_alias=True)
     values = {".".join(path): value for path, value in leaves(spec)}
-    rows = [(f"  {path}", printable(_value(values[path])), src) for path, src in snapshot.provenance.items()]
-    print(table([("  FIELD", "VALUE", "FROM"), *rows]))
+    rows = [(f"  {path}", _value(values[path]), src) for path, src in snapshot.provenance.items()]
+    say(table([("  FIELD", "VALUE", "FROM"), *rows]))
 
 
 def _value(value: object) -> str:

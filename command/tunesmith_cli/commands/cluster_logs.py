@@ -12,7 +12,7 @@ from tunesmith.errors import BadRequest, ExitCode, Gone, TryAgain, TunesmithErro
 from tunesmith.events import Progress
 from tunesmith_cli.commands.screen import LineScreen, Screen, screen
 from tunesmith_cli.commands.target import Target
-from tunesmith_cli.commands.terminal import fancy, printable, tell
+from tunesmith_cli.commands.terminal import fancy, say, say_log, tell
 
 if TYPE_CHECKING:
     from tunesmith_cli.cluster.api import Api
@@ -82,11 +82,11 @@ def _print(lines: "Iterable[PodLine]", *, several: bool, draw: bool = True) -> N
         pod = ""
         for line in lines:
             if several and line.pod != pod:
-                print(f"==> {line.stage}, attempt {line.attempt or '?'}, pod {line.pod} <==", flush=True)
+                say(f"==> {line.stage}, attempt {line.attempt or '?'}, pod {line.pod} <==")
                 pod = line.pod
             event = events.parse(line.text)
             if event is None:
-                print(printable(line.text), flush=True)
+                say_log(line.text)
             elif draw and isinstance(event, Progress):
                 show_event(event)
 
@@ -114,5 +114,7 @@ def _print_from_store(
         )
     for stage, text in texts.items():
         if several:
-            print(f"==> {stage} <==")
-        print("\n".join(printable(line) for line in text.splitlines() if events.parse(line) is None))
+            say(f"==> {stage} <==")
+        for line in text.rstrip("\n").split("\n"):
+            if events.parse(line) is None:
+                say_log(line)

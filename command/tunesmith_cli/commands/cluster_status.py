@@ -2,17 +2,17 @@
 follows both).
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ExitCode
+from tunesmith.plain_text import indented, one_line, printable
 from tunesmith.stages import JUDGED, PARTS
 from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_cli.commands.options import Listing
 from tunesmith_cli.commands.target import Target
-from tunesmith_cli.commands.terminal import duration, fitted, print_document, printable, table
+from tunesmith_cli.commands.terminal import duration, fitted, print_document, say, table, tell
 
 if TYPE_CHECKING:
     from tunesmith.status import StageStatus, Status
@@ -34,9 +34,9 @@ def show(target: Target, name: str, form: Listing, *, exit_status: bool) -> int:
     if form in (Listing.JSON, Listing.YAML):
         print_document(document(request), form)
     elif form is Listing.NAME:
-        print(f"{QUALIFIED}/{name}")
+        say(f"{QUALIFIED}/{name}")
     else:
-        print(text(request, target, bars=False))
+        say(text(request, target, bars=False))
     return code(request) if exit_status else ExitCode.DONE
 
 
@@ -134,12 +134,12 @@ def _list(target: Target, form: Listing) -> int:
     head, *requests = rows(api, namespace, wide=form is Listing.WIDE)
     if form is Listing.NAME:
         names = [row[1] if target.all_namespaces else row[0] for row in requests]
-        print("".join(f"{QUALIFIED}/{name}\n" for name in names), end="")
+        say("".join(f"{QUALIFIED}/{name}\n" for name in names), end="")
     elif not requests:
-        print(f"no requests in {f'namespace {namespace}' if namespace else 'any namespace'}", file=sys.stderr)
+        tell(f"no requests in {f'namespace {namespace}' if namespace else 'any namespace'}")
     else:
         cells = [head, *requests]
-        print(table(cells if form is Listing.WIDE else fitted(cells, LEAST)))
+        say(table(cells if form is Listing.WIDE else fitted(cells, LEAST)))
     return ExitCode.DONE
 
 
@@ -161,7 +161,7 @@ def rows(api: "Api", namespace: str, *, wide: bool) -> list[tuple[str, ...]]:
 
 
 def _cell(value: Any) -> str:
-    return NONE if value in (None, "") else printable(" ".join(str(value).split()))
+    return NONE if value in (None, "") else one_line(str(value))
 
 
 def line(request: Mapping[str, Any]) -> str:
@@ -174,8 +174,8 @@ def line(request: Mapping[str, Any]) -> str:
     stage = f" {status.stage} {status.progress} %{loss}" if running else ""
     place = f" (place {status.queue_place} in the queue)" if status.queue_place else ""
     reason = f" {status.reason}" if status.reason else ""
-    message = f": {printable(status.message).splitlines()[0]}" if status.message else ""
-    return f"{request['metadata']['name']} {status.phase}{stage}{place}{reason}{message}"
+    message = f": {printable(status.message).strip().partition(chr(10))[0]}" if status.message else ""
+    return one_line(f"{request['metadata']['name']} {status.phase}{stage}{place}{reason}{message}")
 
 
 def text(request: Mapping[str, Any], target: Target, *, bars: bool) -> str:
@@ -183,10 +183,10 @@ def text(request: Mapping[str, Any], target: Target, *, bars: bool) -> str:
     from tunesmith_cli.cluster.requests import status_of
 
     metadata, spec, status = request["metadata"], request["spec"], status_of(request)
-    base = printable(spec["model"]["base"])
+    base = one_line(spec["model"]["base"])
     lines = [
         f"request {metadata['name']} in {metadata['namespace']}: {status.phase}, base {base}",
-        f"run     {status.run} in {status.store}" if status.run else "run     none yet",
+        f"run     {one_line(status.run)} in {one_line(status.store)}" if status.run else "run     none yet",
     ]
     if status.queue_place:
         lines.append(f"queue   place {status.queue_place}")
@@ -194,7 +194,7 @@ def text(request: Mapping[str, Any], target: Target, *, bars: bool) -> str:
         cells = [_stage_cells(row, bars=bars) for row in status.stages]
         lines += ["", table([("STAGE", "KEY", "PHASE", "ATTEMPT", "PROGRESS", "TIME"), *cells])]
     if status.message or status.reason:
-        lines += ["", ": ".join(filter(None, (status.reason, printable(status.message))))]
+        lines += ["", ": ".join(filter(None, (one_line(status.reason), indented(status.message))))]
     lines += _part_lines(status)
     lines += ["", "Next:", *(f"  {command}" for command in _next(request, status, target))]
     if _gate_failed(request, status):
@@ -219,7 +219,7 @@ def _stage_cells(row: "StageStatus", *, bars: bool) -> tuple[str, ...]:
 
 
 def _part_lines(status: "Status") -> list[str]:
-    lines = [f"{part:<8} {url}" for part, url in _part_urls(status).items()]
+    lines = [f"{part:<8} {one_line(url)}" for part, url in _part_urls(status).items()]
     return ["", *lines] if lines else []
 
 

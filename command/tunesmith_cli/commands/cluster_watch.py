@@ -1,6 +1,5 @@
 """`status --watch` on a cluster: a request until it ends, or the list until it is interrupted."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ExitCode, Gone, TryAgain, Usage
+from tunesmith.plain_text import printable
 from tunesmith_cli.commands.cluster_status import LEAST, code, document, is_over, line, rows, text
 from tunesmith_cli.commands.options import Listing
 from tunesmith_cli.commands.target import Target
-from tunesmith_cli.commands.terminal import fancy, fitted, print_document, table, tell
+from tunesmith_cli.commands.terminal import fancy, fitted, print_document, say, say_json, table, tell
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -49,7 +49,7 @@ def watch_one(target: Target, namespace: str, name: str, *, exit_status: bool) -
         for last in requests:
             if line(last) != printed:
                 printed = line(last)
-                print(f"{datetime.now().astimezone():%H:%M:%S} {printed}", flush=True)
+                say(f"{datetime.now().astimezone():%H:%M:%S} {printed}")
     return code(last) if exit_status else ExitCode.DONE
 
 
@@ -57,9 +57,9 @@ def _documents(target: Target, name: str, form: Listing, *, exit_status: bool) -
     """A document for each change: JSON in a line, or YAML."""
     for last in _until_it_ends(target, target.namespace(), name):
         if form is Listing.JSON:
-            print(json.dumps(document(last), ensure_ascii=False), flush=True)
+            say_json(document(last), indent=None)
         else:
-            print("---")
+            say("---")
             print_document(document(last), form)
             sys.stdout.flush()
     return code(last) if exit_status else ExitCode.DONE
@@ -82,7 +82,7 @@ def _redraw(requests: Iterator[Mapping[str, Any]], target: Target) -> Mapping[st
 
     with _live() as live:
         for last in requests:
-            live.update(Text(text(last, target, bars=True)), refresh=True)
+            live.update(Text(printable(text(last, target, bars=True))), refresh=True)
     return last
 
 
@@ -95,18 +95,18 @@ def _print_list(tables: Iterator[list[Row]], *, key_columns: int) -> None:
     headed = False
     for head, *requests in tables:
         if not headed:
-            print("   ".join(head), flush=True)
+            say("   ".join(head))
             headed = True
         age = head.index("AGE")
         for row in requests:
             state = (*row[:age], *row[age + 1 :])  # that time passes is not a change
             if printed.get(row[:key_columns]) != state:
                 printed[row[:key_columns]] = state
-                print("   ".join(row), flush=True)
+                say("   ".join(row))
         gone = printed.keys() - {row[:key_columns] for row in requests}
         for key in [key for key in printed if key in gone]:
             del printed[key]
-            print("   ".join((*key, "deleted")), flush=True)
+            say("   ".join((*key, "deleted")))
 
 
 def _redraw_list(tables: Iterator[list[Row]], *, wide: bool) -> None:

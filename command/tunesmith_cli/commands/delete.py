@@ -244,6 +244,6 @@ def _ask(question: str) -> None:
     """Raises Usage unless a person says yes."""
     if not sys.stdin.isatty():
         raise Usage(f"{question} There is nobody to ask", reason="NotConfirmed", remedy="give --yes")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    tell(f"{question} [y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Usage("nothing was deleted", reason="NotConfirmed")

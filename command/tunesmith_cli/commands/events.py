@@ -1,15 +1,14 @@
 """`events`: what has happened to a request on the cluster."""
 
-import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tunesmith.errors import ExitCode
+from tunesmith.plain_text import one_line
 from tunesmith_cli.commands.options import AsJson, AsOutput, Output
 from tunesmith_cli.commands.target import RequestName, Target, on_cluster
-from tunesmith_cli.commands.terminal import age_of, printable, table
+from tunesmith_cli.commands.terminal import age_of, say, say_json, table, tell
 
 if TYPE_CHECKING:
     from tunesmith_cli.cluster.api import Api
@@ -31,16 +30,16 @@ def events(
     rows = _events(target.api(), namespace, name)
     if as_json or output is Output.JSON:
         document = {"format": 1, "name": name, "namespace": namespace, "events": rows}
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        say_json(document)
     elif not rows:
-        print(f"no events of {name}; `status` shows its state", file=sys.stderr)
+        tell(f"no events of {name}; `status` shows its state")
     else:
-        print(table([("AGE", "TYPE", "REASON", "OBJECT", "MESSAGE"), *map(_cells, rows)]))
+        say(table([("AGE", "TYPE", "REASON", "OBJECT", "MESSAGE"), *map(_cells, rows)]))
     return ExitCode.DONE
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    message = printable(" ".join(row["message"].split()))
+    message = one_line(row["message"])
     return (age_of(row["time"]), row["type"], row["reason"], row["object"], message)
 
 

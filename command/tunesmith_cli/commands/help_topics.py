@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from tunesmith.errors import ExitCode, Usage
+from tunesmith_cli.commands.terminal import say
 
 
 class Meaning(NamedTuple):
@@ -99,8 +100,8 @@ def help_(
     if not topic:
         parent = context.parent
         assert parent is not None
-        print(parent.get_help())
-        print("\nTopics: tunesmith help exit-codes, tunesmith help environment")
+        say(parent.get_help())
+        say("\nTopics: tunesmith help exit-codes, tunesmith help environment")
         return
     if topic not in TOPICS:
         import difflib
@@ -110,4 +111,4 @@ def help_(
             f"there is no topic {topic!r}",
             remedy=f"did you mean {guess[0]!r}?" if guess else f"one of {', '.join(TOPICS)}",
         )
-    print(TOPICS[topic]())
+    say(TOPICS[topic]())

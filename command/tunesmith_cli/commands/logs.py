@@ -12,7 +12,7 @@ from tunesmith.stages import ORDER, KindName
 from tunesmith_cli.commands.options import Name, Store
 from tunesmith_cli.commands.stored_runs import open_runs, stored_run
 from tunesmith_cli.commands.target import Target, either
-from tunesmith_cli.commands.terminal import printable
+from tunesmith_cli.commands.terminal import say, say_log
 
 if TYPE_CHECKING:
     from tunesmith_cli.local.folders import RunFolder
@@ -54,7 +54,7 @@ def logs(
     folder = run_folder(runs.url, name, os.environ)
     if follow and _is_running(folder):
         for text in _following(folder, stages):
-            print(printable(text), flush=True)
+            say_log(text)
         return ExitCode.DONE
     keys: dict[str, str] = {entry.name: entry.key for entry in stored_run(runs, name).stages}
     texts = {which: _log(runs, folder, name, which, keys.get(which)) for which in stages}
@@ -65,8 +65,9 @@ def logs(
         )
     for which, text in texts.items():
         if len(stages) > 1:
-            print(f"==> {which} <==")
-        print("\n".join(printable(line) for line in text.splitlines()))
+            say(f"==> {which} <==")
+        for line in text.rstrip("\n").split("\n"):
+            say_log(line)
     return ExitCode.DONE
 
 
@@ -103,7 +104,7 @@ def _following(folder: "RunFolder", stages: Sequence[str]) -> Iterator[str]:
                 continue
             data = data[: data.rfind(b"\n") + 1]
             positions[stage] += len(data)
-            for line in data.decode("utf-8", "replace").splitlines():
+            for line in data.decode("utf-8", "replace").split("\n")[:-1]:
                 yield f"{stage}| {line}" if len(stages) > 1 else line
         if running:
             time.sleep(_POLL_SECONDS)

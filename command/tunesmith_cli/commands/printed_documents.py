@@ -1,11 +1,11 @@
 """`create`, `schema`, `crd`: documents that are printed to be kept, applied, or read by other programs."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from tunesmith_cli.commands.options import AsDocument, AsJson, AsOutput, Document, Output, preset_names
+from tunesmith_cli.commands.terminal import say_exactly, say_json
 
 _BASE = "hf://HuggingFaceTB/SmolLM2-1.7B-Instruct"
 
@@ -62,8 +62,8 @@ def crd(*, as_json: AsJson = False, output: AsOutput = Output.TEXT) -> None:
 
 def _print(document: dict[str, Any], *, in_json: bool) -> None:
     if in_json:
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        say_json(document)
         return
     from tunesmith_cli.commands.yaml_text import yaml_text
 
-    print(yaml_text(document), end="")
+    say_exactly(yaml_text(document), end="")

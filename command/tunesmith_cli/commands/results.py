@@ -21,7 +21,7 @@ from tunesmith.stages import JUDGED, PARTS, PartName
 from tunesmith_cli.commands.options import AsJson, AsOutput, Name, Output, Store
 from tunesmith_cli.commands.stored_runs import open_runs, stored_run
 from tunesmith_cli.commands.target import Target, either
-from tunesmith_cli.commands.terminal import tell
+from tunesmith_cli.commands.terminal import say, say_exactly, say_json, tell
 
 if TYPE_CHECKING:
     from tunesmith.resolve import Snapshot
@@ -54,17 +54,17 @@ def report(
                 remedy=_continue(target, name),
             )
         if as_json or output is Output.JSON:
-            print(runs.read(f"{evaluated.folder}/report.json").decode(), end="")
+            say_exactly(runs.read(f"{evaluated.folder}/report.json").decode(), end="")
             return ExitCode.DONE
-        print(figures(evaluated.metrics))
+        say(figures(evaluated.metrics))
         page = f"{runs.url}/{evaluated.folder}/{PARTS['report'][1].page}"
         if open_:
             page = _local_page(runs, snapshot, page)
     if open_:
         import webbrowser
 
-        print("opened" if webbrowser.open(page) else "no browser to open it in", file=sys.stderr)
-    print(f"report: {shown(page)}")
+        tell("opened" if webbrowser.open(page) else "no browser to open it in")
+    say(f"report: {shown(page)}")
     return ExitCode.DONE
 
 
@@ -134,9 +134,9 @@ def fetch(
         answer = runs.fetch(snapshot, to.absolute(), only or "", show)
     if as_json or output is Output.JSON:
         document = {"format": 1, "run": name, "to": str(to.absolute()), "fetched": answer}
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        say_json(document)
     else:
-        print(f"fetched {only or 'dataset, adapter, model and report'} of {name} to {to.absolute()}")
+        say(f"fetched {only or 'dataset, adapter, model and report'} of {name} to {to.absolute()}")
     return ExitCode.DONE
 
 
@@ -218,9 +218,8 @@ def infer_there(target: Target, name: str, data: "RunData", question: Question) 
     with session(target.api(), data, "infer", tell) as runs:
         tell("loading the model")
         for output in runs.infer(body):
-            sys.stdout.write(output.get("out", ""))
-            sys.stdout.flush()
-            sys.stderr.write(output.get("err", ""))
+            say(output.get("out", ""), end="")
+            tell(output.get("err", ""), end="")
             code = int(output.get("exit", code))
     if code < 0:
         tell(

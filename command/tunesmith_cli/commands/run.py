@@ -3,7 +3,6 @@ too.
 """
 
 import contextlib
-import json
 import os
 import shlex
 import sys
@@ -33,6 +32,7 @@ from tunesmith_cli.commands.options import (
 from tunesmith_cli.commands.rerun_id import new_id
 from tunesmith_cli.commands.stored_runs import last_snapshot, open_runs, stored_run
 from tunesmith_cli.commands.target import Target, either
+from tunesmith_cli.commands.terminal import say, say_json, tell
 
 if TYPE_CHECKING:
     from tunesmith.resolve import Snapshot
@@ -254,9 +254,9 @@ def _forecast(session: _Session, snapshot: "Snapshot", before: "Snapshot | None"
     )
     if session.in_json:
         document = {"format": 1, "run": snapshot.run, **members(forecast)}
-        print(json.dumps(document, ensure_ascii=False))
+        say_json(document, indent=None)
     else:
-        print(f"run {snapshot.run} in {session.runs.url}\n{text(forecast)}")
+        say(f"run {snapshot.run} in {session.runs.url}\n{text(forecast)}")
     return ExitCode.DONE
 
 
@@ -288,9 +288,9 @@ def _execute(
         with contextlib.suppress(TunesmithError):  # how it ended counts more
             runner.done = runs.manifests(snapshot)
     if end.exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
-        print(f"Continue with: {own_command()} {shlex.join(sys.argv[1:])}", file=sys.stderr)
+        tell(f"Continue with: {own_command()} {shlex.join(sys.argv[1:])}")
     if session.in_json:
-        print(json.dumps(result_json(runs, snapshot, runner.done, end, runner.reused), ensure_ascii=False))
+        say_json(result_json(runs, snapshot, runner.done, end, runner.reused), indent=None)
     elif end.well or end.reason == GATE_NOT_PASSED:
         print_summary(runs, snapshot, runner.done, end)
     return end.exit_code

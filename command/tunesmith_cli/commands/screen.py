@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
 from tunesmith.events import Progress, Result
-from tunesmith_cli.commands.terminal import duration, fancy, printable
+from tunesmith.plain_text import indented, one_line
+from tunesmith_cli.commands.terminal import duration, fancy
 from tunesmith_cli.local.run_events import Begun, Ended, Event, Line, Note, Started
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def sentences(event: Event, *, verbose: bool) -> list[str]:
         case Line():
             return [f"{event.stage}| {event.text}"] if verbose else []
         case Note():
-            return event.text.splitlines()
+            return event.text.split("\n")
         case Ended() if not event.well:
             return _failure(event, verbose=verbose)
     return []
@@ -73,7 +74,7 @@ def _failure(end: Ended, *, verbose: bool) -> list[str]:
     lines = []
     if end.tail and not verbose:
         lines += [f"the last lines of {end.stage}:", *(f"  {line}" for line in end.tail)]
-    first, *rest = end.message.splitlines() or ["failed"]
+    first, *rest = (end.message or "failed").split("\n")
     word = "" if end.reason == "Stopped" else f"{end.reason}: "
     lines += [f"{word}{first}", *(f"  {line}" for line in rest)]
     if end.remedy:
@@ -107,7 +108,7 @@ class LineScreen:
 
     def _print(self, text: str) -> None:
         with contextlib.suppress(OSError):  # the reader has gone; the run continues
-            print(printable(text), file=self._stream, flush=True)
+            print(indented(text), file=self._stream, flush=True)
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +135,7 @@ class BarScreen:
 
         self._verbose = verbose
         self._bars: Bars = Bars(
-            TextColumn("{task.fields[stage]}", style="bold"),
+            TextColumn("{task.fields[stage]}", style="bold", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[words]}", markup=False),
             TextColumn("{task.fields[left]}", style="cyan", markup=False),
@@ -152,14 +153,14 @@ class BarScreen:
             self._clear()
         in_bar = isinstance(event, Started) and event.attempt == 1
         for line in [] if in_bar else sentences(event, verbose=self._verbose):
-            self._bars.console.print(Text(printable(line), style=_style(event)))
+            self._bars.console.print(Text(indented(line), style=_style(event)))
         if isinstance(event, Started):
             self._task = self._bars.add_task("", total=None, stage=event.stage, words="starting", left="")
         if isinstance(event, Progress):
             left = f"{duration(event.eta)} left" if event.eta else ""
             if self._task is None:
                 self._task = self._bars.add_task("", total=None, stage=event.stage, words="", left="")
-            words = printable(progress_text(event))
+            words = one_line(progress_text(event))
             self._bars.update(
                 self._task, total=event.total or None, completed=event.done, words=words, left=left
             )

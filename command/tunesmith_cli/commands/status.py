@@ -1,7 +1,6 @@
 """`status`: the runs of a store, or one run with its stages. On a cluster see cluster_status.py."""
 
 import os
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunesmith.errors import ExitCode, Usage
+from tunesmith.plain_text import indented, one_line
 from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_cli.commands.options import AsJson, AsListing, Listing, Store, names
 from tunesmith_cli.commands.stored_runs import open_runs, stored_run
 from tunesmith_cli.commands.target import Target, either_everywhere
-from tunesmith_cli.commands.terminal import age, duration, fitted, print_document, printable, table
+from tunesmith_cli.commands.terminal import age, duration, fitted, print_document, say, table, tell
 
 if TYPE_CHECKING:
     from tunesmith.events import Progress
@@ -82,12 +82,12 @@ def _list_runs(runs: "RunStore", form: Listing) -> None:
     if form in (Listing.JSON, Listing.YAML):
         print_document({"format": 1, "store": runs.url, "runs": rows}, form)
     elif form is Listing.NAME:
-        print("".join(f"{row['run']}\n" for row in rows), end="")
+        say("".join(f"{row['run']}\n" for row in rows), end="")
     elif not rows:
-        print(f"no runs in {runs.url}", file=sys.stderr)
+        tell(f"no runs in {runs.url}")
     else:
         cells = [("NAME", "PHASE", "STAGE", "PROGRESS", "MODEL", "AGE"), *(_cells(row) for row in rows)]
-        print(table(cells if form is Listing.WIDE else fitted(cells, _LEAST)))
+        say(table(cells if form is Listing.WIDE else fitted(cells, _LEAST)))
 
 
 def _row(runs: "RunStore", entry: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _row(runs: "RunStore", entry: dict[str, Any]) -> dict[str, Any]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     seconds = time.time() - datetime.fromisoformat(row["created"]).timestamp()
-    model = printable(row["model"].rstrip("/").rpartition("/")[2]) or "<unknown>"
+    model = one_line(row["model"].rstrip("/").rpartition("/")[2]) or "<unknown>"
     return (row["run"], row["phase"], row["stage"] or "<none>", row["progress"], model, age(seconds))
 
 
@@ -126,7 +126,7 @@ def _show_run(runs: "RunStore", name: str, form: Listing) -> None:
     verdict = gate.verdict(snapshot.spec, done)
     phase = _phase(observed, verdict, complete=len(done) == len(snapshot.stages))
     if form is Listing.NAME:
-        print(name)
+        say(name)
         return
     if form in (Listing.JSON, Listing.YAML):
         document = run_json(runs, snapshot, done)
@@ -154,7 +154,7 @@ def _print_run(
     from tunesmith.stages import JUDGED
     from tunesmith_cli.commands.summary import figures, part_urls, shown
 
-    print(f"run {snapshot.run} in {shown(runs.url)}: {phase}, base {printable(snapshot.spec.model.base)}\n")
+    say(f"run {snapshot.run} in {shown(runs.url)}: {phase}, base {one_line(snapshot.spec.model.base)}\n")
     end = observed.ended
     rows = [("STAGE", "KEY", "PHASE", "TIME")]
     for entry in snapshot.stages:
@@ -165,16 +165,16 @@ def _print_run(
             rows.append((entry.name, entry.key, phase, progress))
         else:
             rows.append((entry.name, entry.key, "Waiting", ""))
-    print(table(rows))
+    say(table(rows))
     if verdict:
-        print(f"\n{verdict}")
+        say(f"\n{verdict}")
     elif end and not end.well and len(done) < len(snapshot.stages):
-        print(f"\n{end.reason}: {printable(end.message)}\nWhat to do: {printable(end.remedy)}")
+        say(f"\n{end.reason}: {indented(end.message)}\nWhat to do: {indented(end.remedy)}")
     if JUDGED in done:
-        print(f"\n{figures(done[JUDGED].metrics)}")
-    print()
+        say(f"\n{figures(done[JUDGED].metrics)}")
+    say()
     for part, url in part_urls(runs, done).items():
-        print(f"  {part:<8} {shown(url)}")
+        say(f"  {part:<8} {shown(url)}")
 
 
 def _phase(observed: "Observed", verdict: "Verdict | None", *, complete: bool) -> str:

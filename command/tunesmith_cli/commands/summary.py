@@ -13,9 +13,10 @@ from urllib.parse import unquote
 from tunesmith import gate
 from tunesmith.errors import TunesmithError
 from tunesmith.metrics import METRICS
+from tunesmith.plain_text import indented, printable
 from tunesmith.stages import JUDGED, PARTS
 from tunesmith.wire import STORE
-from tunesmith_cli.commands.terminal import duration, fancy, own_command, printable, table, width
+from tunesmith_cli.commands.terminal import duration, fancy, own_command, say, table, width
 
 if TYPE_CHECKING:
     from tunesmith.manifest import Manifest
@@ -99,20 +100,20 @@ def print_summary(runs: "Runs", snapshot: "Snapshot", done: "Mapping[str, Manife
     spent = duration(sum(manifest.seconds for manifest in done.values()))
     complete = end.well and all(entry.name in done for entry in snapshot.stages)
     state = "is complete" if complete else "so far"
-    print(f"\nRun {snapshot.run} {state}: {spent} of work in {len(done)} stages.\n")
+    say(f"\nRun {snapshot.run} {state}: {spent} of work in {len(done)} stages.\n")
     for part, url in part_urls(runs, done).items():
-        print(f"  {part:<8} {shown(url)}")
+        say(f"  {part:<8} {shown(url)}")
     if "deliver" in done:
-        print(f"  output   {shown(snapshot.spec.output)}")
+        say(f"  output   {shown(snapshot.spec.output)}")
     if JUDGED in done:
-        print()
-        print(figures(done[JUDGED].metrics))
+        say()
+        say(figures(done[JUDGED].metrics))
         if end.message and end.well:
-            print(end.message)
+            say(indented(end.message))
         _print_answers(runs, done[JUDGED])
-    print("\nNext:")
+    say("\nNext:")
     for command in next_commands(runs, snapshot, done):
-        print(f"  {command}")
+        say(f"  {command}")
     sys.stdout.flush()
 
 
@@ -179,9 +180,9 @@ def _print_answers(runs: "Runs", evaluate: "Manifest") -> None:
         _print_side_by_side(rows)
         return
     for row in rows:
-        print(f"\nprompt    {_indented(row['prompt'])}")
-        print(f"base      {_indented(row['base'])}")
-        print(f"new       {_indented(row['merged'])}")
+        say(f"\nprompt    {_indented(row['prompt'])}")
+        say(f"base      {_indented(row['base'])}")
+        say(f"new       {_indented(row['merged'])}")
 
 
 def _indented(text: str) -> str:

@@ -1,8 +1,6 @@
 """What the terminal can show, and text that it can."""
 
-import json
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -11,10 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from tunesmith.plain_text import escaped, indented, json_text, printable
 from tunesmith_cli.commands.options import Listing
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 _COLUMNS = 80
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -27,11 +24,6 @@ def fancy(stream: IO[str]) -> bool:
 def width() -> int:
     """Columns of the terminal; 80 where there is none."""
     return shutil.get_terminal_size((_COLUMNS, 24)).columns
-
-
-def printable(text: str) -> str:
-    """Text from models, data and libraries without the codes that a terminal would obey."""
-    return _CONTROL.sub("", _ESCAPES.sub("", text))
 
 
 def duration(seconds: float) -> str:
@@ -55,11 +47,16 @@ def age_of(stamp: str | None) -> str:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns with three blanks between them, as kubectl prints them."""
+    """Columns with three blanks between them, as kubectl prints them; each cell in one line."""
+    rows = [tuple(map(_cell, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "   ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def _cell(text: str) -> str:
+    return printable(text).replace("\n", " ").replace("\t", " ")
 
 
 def fitted(rows: Sequence[tuple[str, ...]], least: Mapping[str, int]) -> list[tuple[str, ...]]:
@@ -92,16 +89,37 @@ def own_command() -> str:
     return shlex.quote(os.path.relpath(path))
 
 
-def tell(text: str) -> None:
-    """Print a line for people that is not part of the result: on standard error."""
-    print(printable(text), file=sys.stderr, flush=True)
+def say(text: str = "", *, end: str = "\n") -> None:
+    """Print a part of the result, without what a terminal would obey."""
+    print(printable(text), end=end, flush=True)
+
+
+def tell(text: str, *, end: str = "\n") -> None:
+    """Print what is not part of the result, for people: on standard error."""
+    print(printable(text), end=end, file=sys.stderr, flush=True)
+
+
+def say_json(document: Any, *, indent: int | None = 1) -> None:
+    """Print a result for scripts as JSON: by default for people to read too, else in one line."""
+    print(json_text(document, indent=indent), flush=True)
+
+
+def say_exactly(text: str, *, end: str = "\n") -> None:
+    """Print a document in JSON or YAML: what a terminal would obey is escaped in it, and so not lost."""
+    print(escaped(text), end=end, flush=True)
+
+
+def say_log(text: str) -> None:
+    """Print a line of a log. A heading between logs is ours alone."""
+    line = indented(text)
+    say(f" {line}" if line.startswith("==>") else line)
 
 
 def print_document(document: Mapping[str, Any], form: Listing) -> None:
     """Print a result for scripts on standard output, as JSON or YAML."""
     if form is Listing.JSON:
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        say_json(document)
     else:
         from tunesmith_cli.commands.yaml_text import yaml_text
 
-        print(yaml_text(document), end="")
+        say_exactly(yaml_text(document), end="")

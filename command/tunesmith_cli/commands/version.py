@@ -1,6 +1,5 @@
 """`version`: of the command line, of the libraries of this machine, and of what runs on the cluster."""
 
-import json
 import platform
 import threading
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from tunesmith import __version__
 from tunesmith.errors import ExitCode, TunesmithError
 from tunesmith_cli.commands.options import AsJson, AsOutput, Output
 from tunesmith_cli.commands.target import Target, on_any_namespace
-from tunesmith_cli.commands.terminal import tell
+from tunesmith_cli.commands.terminal import say, say_json, tell
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "openai", "boto3")
 _SECONDS = 5.0  # for everything that is asked of a cluster: one that is away must not hold up the answer
@@ -20,7 +19,7 @@ _SECONDS = 5.0  # for everything that is asked of a cluster: one that is away mu
 def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
     """The callback of --version."""
     if wanted:
-        print(f"tunesmith {__version__}")
+        say(f"tunesmith {__version__}")
         raise typer.Exit
 
 
@@ -100,7 +99,7 @@ def _print_json(libraries: dict[str, str | None], cluster: dict[str, Any] | None
         "libraries": libraries,
         "cluster": cluster,
     }
-    print(json.dumps(document, indent=1))
+    say_json(document)
 
 
 def _print_text(libraries: dict[str, str | None], cluster: dict[str, Any] | None) -> None:
@@ -117,4 +116,4 @@ def _print_text(libraries: dict[str, str | None], cluster: dict[str, Any] | None
         )
         lines.append(f"  CustomResourceDefinition {cluster['crd']['version']}")
         lines += [f"  {stage} {image}" for stage, image in (cluster["images"] or {}).items()]
-    print("\n".join(lines))
+    say("\n".join(lines))

@@ -1,15 +1,15 @@
 """`wait`: for the end of a request on the cluster."""
 
 import re
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunesmith.errors import ExitCode, Gone, TryAgain, Usage
+from tunesmith.plain_text import indented, one_line
 from tunesmith_cli.commands.target import RequestName, Target, on_cluster
-from tunesmith_cli.commands.terminal import printable
+from tunesmith_cli.commands.terminal import say, tell
 
 if TYPE_CHECKING:
     from tunesmith.status import Status
@@ -45,7 +45,7 @@ def wait(
             return _print_end(name, end, status)
         if request["spec"].get("suspend") and not suspended:
             suspended = True
-            print(f"{name} is suspended; waiting for `resume`", file=sys.stderr)
+            tell(f"{name} is suspended; waiting for `resume`")
     if until is None or time.monotonic() < until:
         raise Gone(f"{name} was deleted", reason="Deleted")
     raise TryAgain(
@@ -58,11 +58,11 @@ def wait(
 def _print_end(name: str, end: str, status: "Status") -> int:
     """Print how a request ended; the exit code."""
     if end == "Complete":
-        print(f"{name} is complete")
+        say(f"{name} is complete")
         return ExitCode.DONE
-    print(f"{name} has failed ({status.reason})" if status.reason else f"{name} has failed")
+    say(f"{name} has failed ({one_line(status.reason)})" if status.reason else f"{name} has failed")
     if status.message:
-        print(printable(status.message), file=sys.stderr)
+        tell(f"  {indented(status.message)}")
     return ExitCode.BUG
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 
 from tunesmith.documents import scalar
+from tunesmith.plain_text import needs_escapes
 
 
 class _Dumper(yaml.SafeDumper):
@@ -23,6 +24,8 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style = None if plain else '"'
     if "\n" in value:
         style = "|"
+    if needs_escapes(value):
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

@@ -11,6 +11,7 @@ from typing import IO
 from tunesmith import events
 from tunesmith.errors import ExitCode
 from tunesmith.events import Result
+from tunesmith.plain_text import indented
 from tunesmith_cli.local.processes import StageProcess, start
 from tunesmith_cli.local.run_events import Ended, Line, Listener, Note, Started
 from tunesmith_cli.local.stopping import Stopping
@@ -64,7 +65,11 @@ def run_stage(job: StageJob, stopping: Stopping, tell: Listener) -> Ended | None
             return _failed(job, end)
         pause = job.backoff(number)
         cause = end.result.message if end.result else _without_result(job.stage, end.code)
-        tell(Note(text=f"{job.stage}: {cause}\ntry {number + 1} of {job.retries + 1} in {pause:.0f} s"))
+        tell(
+            Note(
+                text=f"{job.stage}: {indented(cause)}\ntry {number + 1} of {job.retries + 1} in {pause:.0f} s"
+            )
+        )
         if stopping.wait(pause):
             return _stopped(job, stopping, end)
 

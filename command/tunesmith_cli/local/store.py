@@ -19,6 +19,7 @@ from tunesmith.wire import SNAPSHOT_FILE, STOP_ON_EOF
 from tunesmith_cli.local.environment import plain_environment
 from tunesmith_cli.local.processes import Toolbox
 from tunesmith_cli.local.run_events import Listener
+from tunesmith_cli.manifests import read_manifests
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ class RunStore:
         """The finished stages among those of the snapshot."""
         with snapshot_file(snapshot) as file:
             answer = self.ask_json("manifests", "--run", snapshot.run, "--snapshot", str(file))
-        manifests = [Manifest.model_validate(item) for item in answer]
-        by_key = {(manifest.stage, manifest.key): manifest for manifest in manifests}
+        by_key = {(manifest.stage, manifest.key): manifest for manifest in read_manifests(answer)}
         return {
             entry.name: by_key[entry.name, entry.key]
             for entry in snapshot.stages

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 _SECONDS = 30  # for an answer without weights
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
-_TOKEN_PLACE = "spec.model.tokenSecret (locally the environment variable HF_TOKEN)"  # noqa: S105 - not a password
+_WHERE_TO_GIVE_IT = (
+    "spec.model.tokenSecret (locally the environment variable HF_TOKEN);"
+    " a profile's token is used only for the models that it lists (`models`, `allow.tokenBases`)"
+)
 
 
 class HubFiles:
@@ -170,7 +173,7 @@ class HubFiles:
             return Refused(
                 f"{self._api.endpoint} refused the token for {self.address.root} (HTTP {status})",
                 reason="TokenRefused",
-                remedy=f"{_TOKEN_PLACE}: a token that may read this model",
+                remedy=f"{_WHERE_TO_GIVE_IT}: a token that may read this model",
             )
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND) or isinstance(
             error, errors.RepositoryNotFoundError
@@ -195,9 +198,9 @@ class HubFiles:
                 " and let the token read gated models",
             )
         return BadRequest(
-            f"the model {self.address.root} is gated, and no token is set",
+            f"the model {self.address.root} is gated, and no token was given for it",
             reason="ModelGated",
-            remedy=f"accept its terms at {page}, then set a token: {_TOKEN_PLACE}",
+            remedy=f"accept its terms at {page}, then set a token: {_WHERE_TO_GIVE_IT}",
         )
 
     def _missing(self, message: str) -> TunesmithError:
@@ -210,7 +213,7 @@ class HubFiles:
         return BadRequest(
             message,
             reason="ModelNotFound",
-            remedy=f"check spec.model.base; {_TOKEN_PLACE} for a private model",
+            remedy=f"check spec.model.base; a private model needs a token: {_WHERE_TO_GIVE_IT}",
         )
 
     def _offline(self) -> BadRequest:

@@ -5,7 +5,6 @@ answers become figures: metrics/, bootstrap.py and findings.py; the words: verdi
 and page.py.
 """
 
-import os
 from collections.abc import Mapping
 
 from pydantic import JsonValue
@@ -26,6 +25,7 @@ from tunesmith_jobs.evaluate.partial_results import PartialResults
 from tunesmith_jobs.evaluate.questions import Questions
 from tunesmith_jobs.evaluate.report import Report
 from tunesmith_jobs.evaluate.verdict import Verdict
+from tunesmith_jobs.given_secrets import hub_token
 from tunesmith_jobs.rows import read_rows
 
 
@@ -79,7 +79,7 @@ def ask_both(attempt: Attempt, inputs: Inputs, questions: Questions, device: str
     if len(results):
         attempt.say(f"{len(results)} of {2 * questions.total} results are there from an earlier attempt")
     asking = Asking(attempt, questions, results, device)
-    token = os.environ.get("HF_TOKEN")
+    token = hub_token()
     asking.ask("base", lambda: open_base(inputs.base, attempt.work, token=token))
     asking.ask("merged", lambda: inputs.merged.folder("model/"))
     return results

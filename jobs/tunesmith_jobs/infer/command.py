@@ -9,7 +9,6 @@ goes to standard error.
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import tempfile
@@ -20,10 +19,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunesmith.errors import ExitCode, Gone, Usage
+from tunesmith.plain_text import indented, json_text
 from tunesmith.resolve import Snapshot, read_snapshot
 from tunesmith_jobs.chat import question
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import Finished, read_manifest
+from tunesmith_jobs.given_secrets import hub_token, strip_secrets
 from tunesmith_jobs.process import collector_paused
 from tunesmith_jobs.storage import URL_FORMS, Store, open_store
 
@@ -34,6 +35,7 @@ _TITLES = {"base": "Base model", "merged": "New model"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask, and return the exit code."""
+    strip_secrets()
     arguments = _arguments(argv)
     try:
         with _scratch(arguments.work) as work:
@@ -79,7 +81,7 @@ class _Run:
                 "train's manifest does not say which base model it used",
                 remedy="set `rerun: {from: train, id: <new>}`",
             )
-        return open_base(pin, self.work, token=os.environ.get("HF_TOKEN"))
+        return open_base(pin, self.work, token=hub_token())
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ class _Questions:
     new_tokens: int
     compare: bool
     streams: bool
+
+    @property
+    def margin(self) -> str:
+        """What stands before each line of an answer: something where there are headings."""
+        return "  " if self.compare or len(self.prompts) > 1 else ""
 
 
 def _infer(arguments: argparse.Namespace, work: Path) -> None:
@@ -142,7 +149,7 @@ def _ask(
                     remedy="shorten the prompt",
                 )
             began = time.monotonic()
-            stream = PrintedStream(model.tokenizer) if questions.streams else None
+            stream = PrintedStream(model.tokenizer, questions.margin) if questions.streams else None
             [text] = model.answers([tokens], min(questions.new_tokens, room), streamer=stream)
             seconds = round(time.monotonic() - began, 3)
             yield {"model": name, "row": number, "text": text, "seconds": seconds}
@@ -155,7 +162,7 @@ def _print_title(name: ModelName, number: int, questions: _Questions) -> None:
         print(f"{gap}=== {_TITLES[name]} ===", flush=True)
     if len(questions.prompts) > 1:
         gap = "\n" if number else ""
-        print(f"{gap}> {questions.prompts[number]}", flush=True)
+        print(f"{gap}> {indented(questions.prompts[number])}", flush=True)
 
 
 def _print_json(snapshot: Snapshot, questions: _Questions, answers: Sequence[dict[str, Any]]) -> None:
@@ -170,7 +177,7 @@ def _print_json(snapshot: Snapshot, questions: _Questions, answers: Sequence[dic
         "systemMessage": questions.system,
         "answers": rows,
     }
-    print(json.dumps(document, ensure_ascii=False, indent=1))
+    print(json_text(document, indent=1))
 
 
 def _snapshot(file: str) -> Snapshot:

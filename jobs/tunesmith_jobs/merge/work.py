@@ -6,7 +6,6 @@ folder).
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -16,10 +15,11 @@ from pathlib import Path
 from pydantic import BaseModel, JsonValue
 
 from tunesmith.errors import Gone
-from tunesmith.manifest import File, Pin
+from tunesmith.manifest import ListedFile, Name, Pin
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.base import inspect_base, open_base
 from tunesmith_jobs.finished import Finished
+from tunesmith_jobs.given_secrets import hub_token
 from tunesmith_jobs.merge.adapter import read_adapter
 from tunesmith_jobs.merge.blocks import Kept
 from tunesmith_jobs.merge.card import card_facts
@@ -41,8 +41,8 @@ ShardWriter = Callable[..., Kept]
 class _Mark(BaseModel):
     """A shard that is whole in the store, the attempt that stored it, and the sample of its merge."""
 
-    attempt: str
-    file: File
+    attempt: Name
+    file: ListedFile
     kept: Kept
 
 
@@ -57,7 +57,7 @@ def work(attempt: Attempt, write: ShardWriter = write_shard) -> Outcome:
         )
     attempt.pins["base"] = pin
     attempt.say(f"opening the base model {pin.uri} at {pin.revision}")
-    base = open_base(pin, attempt.work, token=os.environ.get("HF_TOKEN"))
+    base = open_base(pin, attempt.work, token=hub_token())
     layout, changed = _layout(attempt, base, trained)
     report = _merge_weights(attempt, layout, changed, write)
     _put_other_files(attempt, base, layout)
@@ -106,7 +106,7 @@ def _put_card(attempt: Attempt, pin: Pin, data: Finished, trained: Finished) -> 
     attempt.put_bytes(f"{MODEL}/system_message.txt", system)
     facts = card_facts(
         attempt.snapshot,
-        inspect_base(pin, token=os.environ.get("HF_TOKEN")),
+        inspect_base(pin, token=hub_token()),
         pin,
         data.manifest,
         trained.manifest,

@@ -15,6 +15,7 @@ from tunesmith.stages import ORDER, PARTS
 from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.finished import finished_stages
+from tunesmith_jobs.given_secrets import strip_secrets
 from tunesmith_jobs.runs.fetch import fetch_parts
 from tunesmith_jobs.runs.listing import all_finished_stages, summaries
 from tunesmith_jobs.storage import URL_FORMS, NotFound, Store, open_store
@@ -22,6 +23,7 @@ from tunesmith_jobs.storage import URL_FORMS, NotFound, Store, open_store
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one subcommand; returns the exit code."""
+    strip_secrets()
     arguments = _arguments(argv)
     try:
         answer = _SUBCOMMANDS[arguments.subcommand](open_store(arguments.store), arguments)

@@ -1,6 +1,7 @@
 """The runs of a store, and all that one of them ever finished, by listings."""
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_jobs.finished import read_manifest
 from tunesmith_jobs.storage import NotFound, Store
 
+_RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+
 
 @dataclass
 class _Objects:
@@ -24,7 +27,9 @@ class _Objects:
 
     @property
     def are_a_run(self) -> bool:
-        """Whether they have a request or a folder of a stage, which other folders of the store have not."""
+        """Whether they have a run's name, and a request or a folder of a stage, as other folders have not."""
+        if not _RUN.fullmatch(self.paths[0].partition("/")[0]):
+            return False
         inner = (path.split("/")[1:] for path in self.paths)
         return any(parts == [SNAPSHOT_FILE] or parts[0] in ORDER for parts in inner)
 

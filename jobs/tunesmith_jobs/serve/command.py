@@ -13,6 +13,7 @@ from typing import NoReturn
 from tunesmith.errors import BadRequest, ExitCode, TunesmithError
 from tunesmith.wire import SESSION_DIGEST
 from tunesmith_jobs.failures import complain, explained
+from tunesmith_jobs.given_secrets import strip_secrets
 from tunesmith_jobs.serve.server import SessionServer
 from tunesmith_jobs.storage import URL_FORMS, open_store
 
@@ -23,6 +24,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until no more requests come, or SIGTERM."""
+    strip_secrets()
     arguments = _arguments(argv)
     signal.signal(signal.SIGTERM, _end)
     try:

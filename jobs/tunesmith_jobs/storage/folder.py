@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tunesmith.errors import BadRequest
 from tunesmith.manifest import File
 from tunesmith_jobs.storage.base import (
     Entry,
@@ -114,7 +115,9 @@ class FolderStore(Store):
     def list(self, prefix: str) -> Iterator[Entry]:
         """Objects below a prefix, in the order of their paths."""
         with contextlib.suppress(NotFound), reading(self.root, prefix):
-            yield from _entries(self._below(prefix), prefix)
+            for entry in _entries(self._below(prefix), prefix):
+                if self._holds(self.root / entry.path):
+                    yield entry
 
     def delete(self, paths: Iterable[str]) -> None:
         """Remove objects, and the folders that are empty afterwards."""
@@ -149,7 +152,17 @@ class FolderStore(Store):
         parts = path_parts(path)
         if any(is_hidden(part) or "\0" in part for part in parts):
             raise bad_path(path)
-        return self.root.joinpath(*parts)
+        place = self.root.joinpath(*parts)
+        if not self._holds(place):
+            raise BadRequest(
+                f"{place} leads out of the store by a symbolic link",
+                remedy="put the files themselves there; a link of the whole store's folder may lead anywhere",
+            )
+        return place
+
+    def _holds(self, place: Path) -> bool:
+        """Whether a path is in the folder, wherever links lead."""
+        return place.resolve().is_relative_to(self.root.resolve())
 
     def _below(self, prefix: str) -> Path:
         return self._at(prefix.rstrip("/")) if prefix else self.root
@@ -200,7 +213,9 @@ def _entries(folder: Path, prefix: str) -> Iterator[Entry]:
     with os.scandir(folder) as children:
         # A folder is sorted by its path with the `/`: `a-b` comes before `a/x`.
         entries = sorted(
-            (entry.name + "/" * entry.is_dir(), entry) for entry in children if not is_hidden(entry.name)
+            (entry.name + "/" * entry.is_dir(follow_symlinks=False), entry)
+            for entry in children
+            if not is_hidden(entry.name)
         )
     for name, entry in entries:
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile

@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from tunesmith.errors import BadRequest, Problem, Refused, TryAgain, TunesmithError
+from tunesmith.plain_text import one_line
+from tunesmith.secret_values import without_own_secrets
 from tunesmith.settings import Teacher
 from tunesmith.wire import TEACHER_API_KEY
+from tunesmith_jobs.given_secrets import sendable
+from tunesmith_jobs.log_lines import without_secrets
 from tunesmith_jobs.teacher.calls import Answer, Call
 from tunesmith_jobs.teacher.endpoint import Passing, RateLimits, Throttled, Unsupported
 from tunesmith_jobs.teacher.openai_dialect import Dialect
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 15.0
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated")
+_KEY_PLACE = "OPENAI_API_KEY (on a cluster: the Secret that the profile or data.teacher.secret names)"
 _NO_KEY = "none"  # sent to an endpoint that needs no key
 _FILTERED = json.dumps(
     {
@@ -79,7 +84,9 @@ class OpenAIChat:
             response = await self._client.post(
                 "/chat/completions", cast_to=httpx2.Response, body=dialect.body(call)
             )
-            answer = self.read_answer(response.text, seconds=time.monotonic() - begun)
+            answer = self.read_answer(
+                without_own_secrets(response.text, os.environ), seconds=time.monotonic() - begun
+            )
         except openai.APIStatusError as error:
             if _is_filtered(error):
                 return self.read_answer(_FILTERED, seconds=time.monotonic() - begun), RateLimits({})
@@ -112,7 +119,7 @@ class OpenAIChat:
                 fresh=fresh,
             )
         except (KeyError, IndexError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a chat completion: {raw[:120]!r}") from error
+            raise ValueError(f"not a chat completion: {without_secrets(raw)[:120]!r}") from error
 
     def check(self) -> list[TunesmithError]:
         """What is wrong with the address, the key and the models.
@@ -140,7 +147,7 @@ class OpenAIChat:
                 )
                 return [final or self._unreachable(f"status {error.status_code}: {_message(error)}")]
             except openai.APIError as error:
-                return [self._unreachable(str(error.__cause__ or error))]
+                return [self._unreachable(one_line(str(error.__cause__ or error)))]
             except (ValueError, TypeError, AttributeError):
                 return []  # it answers, if not with a list of models
 
@@ -194,14 +201,16 @@ class OpenAIChat:
 
 
 def api_key(teacher: Teacher) -> str:
-    """The key from the environment. Raises Refused if OpenAI's own endpoint is to be asked without one."""
-    key = os.environ.get(TEACHER_API_KEY, "").strip()
+    """The key from the environment.
+
+    Raises Refused if OpenAI's own endpoint is to be asked without one, and for a key that cannot be sent.
+    """
+    key = sendable(TEACHER_API_KEY, _KEY_PLACE)
     if not key and not teacher.base_url:
         raise Refused(
             "there is no API key for the teacher",
             reason="TeacherKeyMissing",
-            remedy="set OPENAI_API_KEY "
-            "(on a cluster: the Secret that the profile or data.teacher.secret names)",
+            remedy=f"set {_KEY_PLACE}",
         )
     return key or _NO_KEY
 
@@ -247,13 +256,14 @@ def _connection_fault(error: "openai.APIError", timeout: float) -> str:
     cause = error.__cause__
     if cause is not None and isinstance(cause.__cause__, TimeoutError):
         return f"no answer in {timeout:g} s"
-    return f"connection failed: {cause or error}"
+    return f"connection failed: {one_line(str(cause or error))}"
 
 
 def _message(error: "openai.APIStatusError") -> str:
     body = error.body
     text = body.get("message") if isinstance(body, dict) else None
-    return str(text or error.response.text or error.message)[:300]
+    # Before it is cut: of half a key nobody would know that it is one.
+    return one_line(without_secrets(str(text or error.response.text or error.message)))[:300]
 
 
 def _is_filtered(error: "openai.APIStatusError") -> bool:

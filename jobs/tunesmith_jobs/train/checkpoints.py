@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from tunesmith.errors import Gone, TryAgain
-from tunesmith.manifest import File
+from tunesmith.manifest import File, ListedFile
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.storage import NotFound
 
@@ -34,7 +34,7 @@ class Marker(BaseModel):
 
     step: int
     writer: str
-    files: tuple[File, ...]
+    files: tuple[ListedFile, ...]
 
 
 @dataclass(frozen=True, order=True)

@@ -6,7 +6,6 @@ do something other than one would expect, the code that deals with it says so.
 """
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from tunesmith_jobs.base import find_base, inspect_base, open_base
 from tunesmith_jobs.device import Device, check_settings, find_device, named_out_of_memory
 from tunesmith_jobs.estimate import check_fits
 from tunesmith_jobs.finished import Finished
+from tunesmith_jobs.given_secrets import hub_token
 from tunesmith_jobs.process import collector_paused
 from tunesmith_jobs.trackers import check_trackers, event_files
 from tunesmith_jobs.train import adapter, arguments, history, libraries, resume, tokens
@@ -89,7 +89,7 @@ def set_up(attempt: Attempt, processes: Processes) -> Setup:
     check_settings(settings, device)
     several = f"{processes.count} x " if processes.count > 1 else ""
     attempt.say(f"training on {several}{device.name}")
-    token = os.environ.get("HF_TOKEN") or None
+    token = hub_token()
     base = processes.from_leader(
         lambda: attempt.pin("base", lambda: find_base(attempt.spec.model.base, token=token))
     )

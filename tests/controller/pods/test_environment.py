@@ -86,8 +86,18 @@ CASES = {  # stage, spec, profile -> variables in addition to the built-in ones
     "the hub": (
         "train",
         {},
-        {"hubSecret": {"name": "hub", "key": "token"}, "hubEndpoint": "https://hub.example"},
+        {
+            "hubSecret": {"name": "hub", "key": "token"},
+            "hubEndpoint": "https://hub.example",
+            "allow": {"tokenBases": ["hf://org/*"]},
+        },
         {"HF_ENDPOINT": "https://hub.example", "HF_TOKEN": "hub/token"},
+    ),
+    "the hub without a token, for a model that the platform team has not listed": (
+        "train",
+        {},
+        {"hubSecret": {"name": "hub", "key": "token"}},
+        {},
     ),
     "the request's token": (
         "train",

@@ -85,7 +85,7 @@ MANY = {f"m{number}": 1.0 for number in range(1000)} | {"n" * 1000: 1.0}
 BOUNDLESS = {  # what others say without a bound -> how it comes to the status
     "a refusal": [look, sets("failed_to_create", "x" * 1_000_000), look],
     "a message of a stage": [look, runs, look, fails(message="x" * 1_000_000), look],
-    "a phase of a stage": [look, runs, look, progress("generate", phase="x" * 1_000_000), look],
+    "a phase of a stage": [look, runs, look, progress("generate", phase="x" * 100), look],
     "figures of a stage while it runs": [look, runs, look, progress("generate", metrics=MANY), look],
     "figures of a stage that is done": [look, runs, look, done(MANY), look],
 }
@@ -129,6 +129,15 @@ def test_a_status_that_an_older_release_wrote_longer_is_read_all_the_same():
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, 1e300])
 def test_seconds_that_cannot_be_count_as_none(seconds):
     assert FinishedStage(stage="train", key="k", seconds=seconds).seconds == 0
+
+
+def test_a_status_keeps_no_figures_but_those_that_stages_are_known_to_report():
+    """A pod can print any name, and a status must not grow by it."""
+    forged = {f"x{number}": 1.0 for number in range(500)} | {"loss": 2.0}
+    _, decision = play([look, runs, look, progress("generate", 1, 7, "rows", metrics=forged), look])
+    assert decision.status.stages[0].metrics == {"loss": 2.0}
+    _, decision = play([look, stage_done(forged), look])
+    assert decision.status.finished[0].metrics == {"loss": 2.0}
 
 
 def test_the_end_that_is_foreseen_is_not_written_anew_for_seconds():

@@ -1,12 +1,12 @@
 """Which keys a run has finished: what the status remembers, and what complete Jobs report now."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from tunesmith import wire
 from tunesmith.events import Result
+from tunesmith.metrics import reported
 from tunesmith.resolve import Snapshot, StageKey
-from tunesmith.stages import JUDGED
+from tunesmith.stages import JUDGED, STAGES
 from tunesmith.status import FinishedStage, StageStatus, Status
 from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.model import Object
@@ -60,11 +60,6 @@ def remembered(done: Finished, snapshot: Snapshot | None) -> tuple[FinishedStage
     return tuple(entry for key, entry in done.items() if key in kept)
 
 
-def finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics without those that JSON cannot hold."""
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
-
-
 def _entries(job: Object, pods: Sequence[Object]) -> list[FinishedStage]:
     """What a complete Job has finished, and what its result says that the store holds already.
 
@@ -86,15 +81,16 @@ def _entry(job: Object, pods: Sequence[Object], result: Result | None) -> Finish
         key=label(job, wire.KEY),
         completionTime=_completed(job),
         seconds=round(seconds, 3),
-        metrics=finite(result.metrics) if result is not None and result.exit_code == 0 else {},
+        metrics=reported(result.metrics) if result is not None and result.exit_code == 0 else {},
     )
 
 
 def _held(result: Result) -> list[FinishedStage]:
     """The later stages that the store holds already."""
     return [
-        FinishedStage(stage=stage, key=key, metrics=finite(result.evaluated) if stage == JUDGED else {})
+        FinishedStage(stage=stage, key=key, metrics=reported(result.evaluated) if stage == JUDGED else {})
         for stage, key in result.done_keys.items()
+        if stage in STAGES
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tunesmith.events import Progress
+from tunesmith.metrics import reported
 from tunesmith.resolve import StageKey
 from tunesmith.status import FinishedStage, StageStatus
 from tunesmith_controller.decide import objects
@@ -12,7 +13,6 @@ from tunesmith_controller.decide.classify import Finding
 from tunesmith_controller.decide.model import Object
 from tunesmith_controller.decide.objects import name_of, rfc3339
 from tunesmith_controller.decide.reconcile.case import Case
-from tunesmith_controller.decide.reconcile.finished import finite
 
 _ETA_SLACK = timedelta(seconds=60)
 _LONGEST = 10 * 365 * 86_400  # seconds of an ETA
@@ -177,7 +177,7 @@ def _progressed(row: StageStatus, progress: Progress, now: datetime) -> Mapping[
     return {
         "progress": max(0, min(99, percent)),
         "eta": _eta(row, progress, now),
-        "metrics": row.metrics | finite(progress.metrics),
+        "metrics": row.metrics | reported(progress.metrics),
         "message": f"{phase}{progress.done} of {progress.total} {progress.unit}{loss}",
     }
 

@@ -1,6 +1,5 @@
 """Runs the checks side by side, gathers their errors, and says what the run will need."""
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +10,7 @@ from tunesmith_jobs.estimate import teacher_use
 from tunesmith_jobs.generate.preflight import checks
 from tunesmith_jobs.generate.preflight.base_model import look_at_base
 from tunesmith_jobs.generate.preflight.needs import needs
+from tunesmith_jobs.given_secrets import hub_token
 
 # Which class, and so which exit code, the error of several faults has: what needs a person's hand comes
 # before what may pass.
@@ -25,7 +25,7 @@ def preflight(attempt: Attempt) -> BaseFacts | None:
     """
     spec = attempt.spec
     with ThreadPoolExecutor() as pool:
-        looking = pool.submit(look_at_base, spec, os.environ.get("HF_TOKEN") or None)
+        looking = pool.submit(look_at_base, spec, hub_token())
         checking = [pool.submit(_errors_of, check, attempt) for check in checks.INDEPENDENT]
         base = looking.result()
         errors = [error for check in checking for error in check.result()] + base.errors
