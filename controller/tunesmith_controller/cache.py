@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from tunesmith_controller.decide.model import Object
-from tunesmith_controller.decide.objects import uid_of
+from tunesmith_controller.decide.objects import UNREADABLE, uid_of
 
 Key = tuple[str, str]  # namespace, name
 Index = Callable[[Object], Iterable[str]]
@@ -57,7 +57,8 @@ class Cache:
     def put(self, item: dict[str, Any]) -> None:
         """Takes an object from a list, whatever was known: a restored server has lower versions."""
         with self._lock:
-            self._replace(key_of(item), self._trim(item))
+            self._buried.pop(uid_of(item), None)  # a restored server has it again
+            self._replace(key_of(item), self._kept(item))
 
     def put_event(self, item: dict[str, Any]) -> None:
         """Takes an object from the watch, unless the answer to a write was newer.
@@ -69,7 +70,7 @@ class Cache:
             if known is not None and uid_of(known) == uid_of(item) and _newer(known, item):
                 self.changed(known, known)  # nobody was told of what the answer brought
                 return
-            self._replace(key_of(item), self._trim(item))
+            self._replace(key_of(item), self._kept(item))
 
     def put_answer(self, item: dict[str, Any], *, tell: bool = False) -> None:
         """Takes the answer to a call, if it is newer than what is known and the object is not gone.
@@ -80,7 +81,7 @@ class Cache:
             known = self._objects.get(key_of(item))
             if item["metadata"]["uid"] in self._buried or (known is not None and not _newer(item, known)):
                 return
-            self._replace(key_of(item), self._trim(item), tell=tell)
+            self._replace(key_of(item), self._kept(item), tell=tell)
 
     def remove(self, item: Object) -> None:
         """Drops an object that is gone, as the watch says."""
@@ -93,18 +94,25 @@ class Cache:
             for key in [key for key in self._objects if key not in keys and namespace in ("", key[0])]:
                 self._bury(key)
 
+    def _kept(self, item: dict[str, Any]) -> Object:
+        """What is kept of an object, and in any case what could not be read of it."""
+        kept = self._trim(item)
+        return {**kept, UNREADABLE: item[UNREADABLE]} if UNREADABLE in item else kept
+
     def _replace(self, key: Key, new: Object, *, tell: bool = True) -> None:
         old = self._objects.get(key)
         if old is not None and _version(old) == _version(new):
             return
+        # What one object makes impossible must be seen before anything has changed.
+        found = {name: list(index(new)) for name, index in self._indexes.items()}
         if old is not None and uid_of(old) != uid_of(new):
             self._bury(key)  # deleted and created again while nobody looked
             old = None
         if old is not None:
             self._unindex(key, old)
         self._objects[key] = new
-        for name, index in self._indexes.items():
-            for value in index(new):
+        for name, values in found.items():
+            for value in values:
                 self._by[name].setdefault(value, set()).add(key)
         if tell:
             self.changed(old, new)
