@@ -1,5 +1,6 @@
 """Prometheus metrics. Base units; no request, pod or uid in a label. docs/reference lists them."""
 
+import contextlib
 from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterable, Iterator
 
@@ -11,11 +12,25 @@ import tunesmith
 from tunesmith.wire import PLURAL
 from tunesmith_controller.cache import Cache
 from tunesmith_controller.decide.model import Decision, Object
-from tunesmith_controller.decide.objects import profile_of
+from tunesmith_controller.decide.objects import profile_of, status_of
 
 _RECONCILE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _QUEUE_SECONDS = (0.001, 0.01, 0.1, 1, 5, 10, 30, 60, 300)
 _STAGE_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200)
+# Kinds of threads; `listener` is a reflector that tells what has changed.
+THREADS = (
+    "worker",
+    "ticker",
+    "reflector-trainingrequests",
+    "reflector-jobs",
+    "reflector-pods",
+    "listener",
+    "events",
+    "progress",
+    "elector",
+    "lease-watch",
+    "health",
+)
 
 
 class Metrics:
@@ -73,6 +88,12 @@ class Metrics:
             "Fields that the installed CustomResourceDefinition lacks.",
             registry=registry,
         )
+        self.internal_errors = Counter(
+            "tunesmith_internal_errors",
+            "Requests that were given up because of a bug in the controller.",
+            registry=registry,
+        )
+        self.thread_errors = _thread_errors(registry)
         self.leader.set(0)
         Info("tunesmith_build", "Version.", registry=registry).info({"version": tunesmith.__version__})
 
@@ -85,6 +106,10 @@ class Metrics:
         """
         self.queue_depth.set_function(depth)
         self.registry.register(_Caches({PLURAL: requests, "jobs": jobs, "pods": pods}, requests, profiles))
+
+    def survived(self, kind: str) -> None:
+        """Counts an exception that a thread of this kind has survived."""
+        self.thread_errors.labels(kind).inc()
 
     def called(self, verb: str, resource: str, code: str) -> None:
         """Counts a call to the API server."""
@@ -107,6 +132,19 @@ class Metrics:
                 self.stage_failures.labels(stage.name, stage.reason or "Unknown").inc()
 
 
+def _thread_errors(registry: CollectorRegistry) -> Counter:
+    """The counter, with a 0 for each kind of thread: without one, an alert would miss the first exception."""
+    errors = Counter(
+        "tunesmith_thread_errors",
+        "Exceptions that nobody expected and that a thread has survived.",
+        ["thread"],
+        registry=registry,
+    )
+    for kind in THREADS:
+        errors.labels(kind)
+    return errors
+
+
 class _Caches(Collector):
     def __init__(self, caches: dict[str, Cache], requests: Cache, profiles: Collection[str]) -> None:
         self._caches = caches
@@ -121,10 +159,7 @@ class _Caches(Collector):
         for kind, cache in self._caches.items():
             sizes.add_metric([kind], len(cache))
         yield sizes
-        tally = Tally(
-            ((item.get("status") or {}).get("phase") or "Pending", self._profile(item))
-            for item in self._requests.all()
-        )
+        tally = Tally(map(self._counted, self._requests.all()))
         requests = GaugeMetricFamily(
             "tunesmith_requests", "Requests by phase and profile.", labels=["phase", "profile"]
         )
@@ -132,6 +167,10 @@ class _Caches(Collector):
             requests.add_metric([phase, profile], count)
         yield requests
 
-    def _profile(self, request: Object) -> str:
-        name = profile_of(request)
-        return name if name in self._profiles else "unknown"
+    def _counted(self, request: Object) -> tuple[str, str]:
+        """Phase and profile; of one that cannot be understood, that it is there."""
+        with contextlib.suppress(Exception):  # the figures of all the others are told
+            name = profile_of(request)
+            phase = status_of(request).get("phase") or "Pending"
+            return phase, name if name in self._profiles else "unknown"
+        return "Pending", "unknown"

@@ -5,6 +5,7 @@ away the last place twice. A place is taken by the decision, and given back only
 at no time do more requests appear to run than may.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ from tunesmith_controller.decide.objects import (
 )
 from tunesmith_controller.decide.pods import gpus
 
+log = logging.getLogger(__name__)
+
 Admission = Callable[[Sequence[Candidate], Mapping[str, Limits]], dict[str, Turn]]
 _ENDED = ("Succeeded", "Failed", "Suspended")
 
@@ -48,8 +51,11 @@ class Turns:
         """Books what runs already, when a replica becomes the leader. `requests`: each with its Jobs."""
         with self._lock:
             for request, jobs in requests:
-                if not ended(request):
-                    self._set(_candidate(request, jobs))
+                try:
+                    if not ended(request):
+                        self._set(_candidate(request, jobs))
+                except Exception:  # a look at it says so by name, and the others have to start
+                    log.exception("%s cannot be booked", key_of(request))
             self._all()
 
     def decide(self, request: Object, think: Callable[[Turn], Decision]) -> tuple[Decision, list[Key]]:

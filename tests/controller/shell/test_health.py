@@ -42,6 +42,34 @@ def test_probes_say_what_is_wrong() -> None:
         server.server_close()
 
 
+def test_a_probe_that_fails_itself_is_answered_and_counted_and_the_server_goes_on() -> None:
+    port, counted = free_ports(1)[0], list[str]()
+
+    def fails() -> list[str]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    server = health.serve(f":{port}", Metrics().registry, fails, list, counted.append)
+    try:
+        assert get(port, "/healthz")[0] == 500
+        assert get(port, "/readyz") == (200, "ok\n")
+        assert counted == ["health"]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_request_that_cannot_be_understood_costs_no_other_figures() -> None:
+    metrics, caches = Metrics(), Caches()
+    metrics.watch_caches(caches.requests, caches.jobs, caches.pods, lambda: 0, ["default"])
+    metadata = {"namespace": "a", "resourceVersion": "1"}
+    for name, parts in {"good": {}, "bad": {"spec": "text", "status": []}}.items():
+        item = {"metadata": {"name": name, "uid": name, **metadata}, **parts}
+        caches.requests._objects["a", name] = item
+    told = metrics.registry.get_sample_value
+    assert told("tunesmith_requests", {"phase": "Pending", "profile": "default"}) == 1
+    assert told("tunesmith_requests", {"phase": "Pending", "profile": "unknown"}) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "parsed"), [(":80", ("", 80)), ("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:80", ("::1", 80))]
 )
