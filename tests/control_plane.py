@@ -116,6 +116,28 @@ class ControlPlane:
         self._stop("kube-scheduler")
         self._stop("kube-controller-manager")
 
+    def snapshot(self) -> Path:
+        """A copy of the data as they are, for `restore`. The API server is away for a moment."""
+        self.stop_apiserver()
+        self._stop("etcd")
+        copy = self.folder / f"snapshot-{secrets.token_hex(4)}"
+        shutil.copytree(self.folder / "etcd", copy)
+        self._spawn("etcd", self._programs.etcd())
+        self._start_apiserver()
+        return copy
+
+    def restore(self, snapshot: Path) -> None:
+        """Go back to a snapshot, versions included; Kubernetes' own controllers are started again, as its
+        documentation asks for.
+        """
+        self.stop()
+        shutil.rmtree(self.folder / "etcd")
+        shutil.copytree(snapshot, self.folder / "etcd")
+        self._spawn("etcd", self._programs.etcd())
+        self._start_apiserver()
+        self._spawn("kube-controller-manager", self._programs.controller_manager())
+        self._spawn("kube-scheduler", self._programs.scheduler())
+
     def start(self) -> None:
         """Start everything; returns when the API server is ready and the controllers work."""
         self._programs.write_keys(self._token)

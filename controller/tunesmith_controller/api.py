@@ -19,6 +19,7 @@ from typing import Any
 import urllib3
 from kubernetes import client
 from kubernetes import config as kube_config
+from kubernetes.config import ConfigException
 
 import tunesmith
 from tunesmith_controller.rate import TokenBucket
@@ -30,6 +31,7 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METHODS: Mapping[Verb, str] = {
     "get": "GET",
     "list": "GET",
@@ -47,7 +49,7 @@ _PATIENCE = 30.0  # seconds that one Retry-After may ask for; the caller handles
 
 
 class Unreachable(Exception):
-    """No answer, or half of one, from the API server. Whether a write took place is not known."""
+    """No answer, half of one, or one that cannot be read. Whether a write took place is not known."""
 
 
 class ApiError(Exception):
@@ -92,22 +94,29 @@ def error_of(status: int, body: bytes, retry_after: str = "") -> ApiError:
     """The error in an answer. Only the text of a Status object is kept: another body could hold anything."""
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = {}
     known = parsed if isinstance(parsed, dict) and parsed.get("kind") == "Status" else {}
     reason = str(known.get("reason") or "")
     message = str(known.get("message") or "")[:1000]
-    details = known.get("details") or {}
-    seconds = float(retry_after if retry_after.isdigit() else details.get("retryAfterSeconds") or 0)
+    details = known.get("details")
+    asked = details.get("retryAfterSeconds") if isinstance(details, dict) else None
+    seconds = _seconds(retry_after) or _seconds(asked)
     if status == 409 and reason == "AlreadyExists":
         return AlreadyExists(status, reason, message)
     kind = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone, 429: Throttled}.get(status, ApiError)
     return kind(status, reason, message, seconds)
 
 
+def _seconds(value: object) -> float:
+    """Seconds that a server asks for; 0 if it is not a whole number of them, such as a date."""
+    text = str(value)
+    return float(text) if text.isascii() and text.isdigit() else 0.0
+
+
 @dataclass(frozen=True)
 class Call:
-    """One request to the API server, not sent yet."""
+    """One request to the API server, not sent yet. `accept`: the form of the answer, JSON without it."""
 
     verb: Verb
     resource: Resource
@@ -116,6 +125,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     content_type: str = ""
+    accept: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,7 @@ class Timeout:
     read: float = READ_SECONDS
 
 
+Read = Callable[[bytes], dict[str, Any]]
 Observe = Callable[[Verb, str, str], None]  # verb, resource, code of the answer, or "none"
 
 
@@ -154,16 +165,18 @@ class Api:
         """
         return datetime.now(UTC) + self._behind
 
-    def send(self, call: Call, timeout: Timeout = Timeout(), *, urgent: bool = False) -> dict[str, Any]:
+    def send(
+        self, call: Call, timeout: Timeout = Timeout(), *, urgent: bool = False, read: Read = json.loads
+    ) -> dict[str, Any]:
         """The JSON that answers a call. Raises ApiError or Unreachable.
 
-        `urgent`: it waits neither for the rate nor after a 429 (the lease).
+        `urgent`: it waits neither for the rate nor after a 429 (the lease). `read`: reads the answer.
         """
+        data: bytes = self._patiently(call, timeout, urgent=urgent).data
         try:
-            answer: dict[str, Any] = json.loads(self._patiently(call, timeout, urgent=urgent).data or b"{}")
-        except ValueError as error:
-            raise Unreachable(f"{call.verb} {call.resource.name}: the answer is not JSON") from error
-        return answer
+            return read(data or b"{}")
+        except (ValueError, RecursionError) as error:
+            raise Unreachable(f"{call.verb} {call.resource.name}: the answer cannot be read") from error
 
     def text(self, call: Call, timeout: Timeout = Timeout()) -> str:
         """The text that answers a call: a log."""
@@ -201,16 +214,16 @@ class Api:
         right = (call.resource.group, call.resource.name, call.verb)
         if right not in _ALLOWED:
             raise AssertionError(f"{right} is not in RIGHTS")
-        method, url, headers, body, post = self._transport.param_serialize(
-            _METHODS[call.verb],
-            call.resource.path(call.namespace, call.name),
-            query_params=[*call.query.items()],
-            header_params=_headers(call),
-            body=call.body,
-            auth_settings=["BearerToken"],
-        )
         code = "none"
         try:
+            method, url, headers, body, post = self._transport.param_serialize(
+                _METHODS[call.verb],
+                call.resource.path(call.namespace, call.name),
+                query_params=[*call.query.items()],
+                header_params=_headers(call),
+                body=call.body,
+                auth_settings=["BearerToken"],
+            )
             response = self._transport.call_api(
                 method,
                 url,
@@ -222,7 +235,8 @@ class Api:
             code = str(response.status)
             if read or response.status >= 300:
                 response.data  # noqa: B018 (reads it, and gives the connection back)
-        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+        # ConfigException: the file with the token is empty, for the moment in which it is replaced.
+        except (urllib3.exceptions.HTTPError, client.ApiException, ConfigException, OSError) as error:
             raise Unreachable(f"{call.verb} {call.resource.name}: {type(error).__name__}") from error
         finally:
             self._observe(call.verb, call.resource.name, code)
@@ -249,7 +263,7 @@ class Api:
 def _headers(call: Call) -> dict[str, str]:
     headers = {}
     if call.resource.name != "pods/log":  # a log answers 406 to JSON
-        headers["Accept"] = "application/json"
+        headers["Accept"] = call.accept or "application/json"
     if call.content_type or call.body is not None:
         headers["Content-Type"] = call.content_type or "application/json"
     return headers

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith_controller.decide.model import Object
-from tunesmith_controller.decide.objects import uid_of
+from tunesmith_controller.decide.objects import UNREADABLE, uid_of
 
 Key = tuple[str, str]  # namespace, name
 Index = Callable[[Object], Iterable[str]]
@@ -112,6 +112,7 @@ class Cache:
     def put(self, item: dict[str, Any]) -> None:
         """Takes an object from a list, whatever was known: a restored server has lower versions."""
         with self._lock:
+            self._buried.pop(uid_of(item), None)  # a restored server has it again
             self._replace(key_of(item), item)
 
     def put_event(self, item: dict[str, Any]) -> None:
@@ -155,18 +156,24 @@ class Cache:
         old = self._kept.get(key)
         if old is not None and old.version == _version(item):
             return
+        new = self._trimmed(item)
+        kept = self._keep(new)  # what one object makes impossible is seen before anything has changed
         if old is not None and old.uid != uid_of(item):
             self._bury(key)  # deleted and created again while nobody looked
             old = None
         if old is not None:
             self._unindex(key, old)
-        new = self._trim(item)
-        kept = self._kept[key] = self._keep(new)
+        self._kept[key] = kept
         for index, values in zip(self._by.values(), kept.found_by, strict=True):
             for value in values:
                 index.setdefault(value, set()).add(key)
         if tell:
             self.changed(old.object() if old is not None else None, new)
+
+    def _trimmed(self, item: dict[str, Any]) -> Object:
+        """What is kept of an object, and in any case what could not be read of it."""
+        kept = self._trim(item)
+        return {**kept, UNREADABLE: item[UNREADABLE]} if UNREADABLE in item else kept
 
     def _keep(self, item: Object) -> _Kept:
         return _Kept(

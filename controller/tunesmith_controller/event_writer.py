@@ -18,6 +18,7 @@ from tunesmith_controller.decide.model import Note, Object
 from tunesmith_controller.decide.objects import uid_of
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import NEW_EVENTS
+from tunesmith_controller.threads import Count, Lasting
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +53,18 @@ def event(request: Object, note: Note, instance: str, at: datetime) -> dict[str,
     }
 
 
-class EventWriter(threading.Thread):
+class EventWriter(Lasting):
     """Takes notes from workers and writes them as Events, at most `rate` a second."""
 
     def __init__(
-        self, api: Api, instance: str, rate: float, clock: Callable[[], float] = time.monotonic
+        self,
+        api: Api,
+        instance: str,
+        rate: float,
+        clock: Callable[[], float] = time.monotonic,
+        count: Count = lambda _kind: None,
     ) -> None:
-        super().__init__(name="events", daemon=True)
+        super().__init__("events", count=count)
         self._api = api
         self._instance = instance
         self._clock = clock
@@ -86,14 +92,13 @@ class EventWriter(threading.Thread):
                 text = "Events are dropped: %d wait already to be written, at %g a second"
                 log.warning(text, WAITING, self._bucket.rate)
 
-    def run(self) -> None:
-        """Runs until the process ends."""
-        while True:
-            body = self._waiting.get()
-            time.sleep(self._bucket.reserve())
-            try:
-                self._api.send(Call("create", NEW_EVENTS, body["metadata"]["namespace"], body=body))
-            except (ApiError, Unreachable) as error:
-                log.info("an Event about %s was not written: %s", body["regarding"]["name"], error)
-            except Exception:
-                log.exception("an Event about %s was not written", body["regarding"]["name"])
+    def step(self) -> None:
+        """Waits for a note and writes it."""
+        self.rest()
+        body = self._waiting.get()
+        self.beat()
+        time.sleep(self._bucket.reserve())
+        try:
+            self._api.send(Call("create", NEW_EVENTS, body["metadata"]["namespace"], body=body))
+        except (ApiError, Unreachable) as error:
+            log.info("an Event about %s was not written: %s", body["regarding"]["name"], error)

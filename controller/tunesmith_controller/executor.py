@@ -1,5 +1,6 @@
 """Carries out a Decision, in the order that its class gives."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,12 +10,14 @@ from tunesmith.wire import ATTEMPT, STAGE, TEACHER_RATE
 from tunesmith_controller.api import (
     APPLY,
     MERGE,
+    METADATA,
     AlreadyExists,
     Api,
     ApiError,
     Call,
     Conflict,
     NotFound,
+    Read,
     Throttled,
 )
 from tunesmith_controller.caches import Caches
@@ -23,6 +26,7 @@ from tunesmith_controller.decide.objects import label, name_of, owner_uids, uid_
 from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.refusals import Refusals
 from tunesmith_controller.rights import CONFIG_MAPS, JOBS, PODS, REQUEST_STATUS, REQUESTS, Resource
+from tunesmith_controller.salvage import read_item
 from tunesmith_controller.snapshot_reader import SnapshotReader
 
 log = logging.getLogger(__name__)
@@ -126,10 +130,13 @@ class Executor:
         if not always and body["status"] == _without_empty(request.get("status") or {}):
             return str(metadata["resourceVersion"])
         query = {"fieldManager": MANAGER, "force": "true"}
-        call = Call("patch", REQUEST_STATUS, metadata["namespace"], metadata["name"], query, body, APPLY)
-        answer = self._write(call)
-        self._caches.requests.put_answer(answer)
-        return str(answer["metadata"]["resourceVersion"])
+        # The whole request in each answer would be as large as it is, and may be one that cannot be read.
+        call = Call(
+            "patch", REQUEST_STATUS, metadata["namespace"], metadata["name"], query, body, APPLY, METADATA
+        )
+        written = self._write(call, read_item)["metadata"]
+        self._caches.requests.put_answer({**request, "metadata": written, "status": body["status"]})
+        return str(written["resourceVersion"])
 
     def _delete(self, request: Object, delete: Delete) -> None:
         namespace = request["metadata"]["namespace"]
@@ -223,10 +230,10 @@ class Executor:
         except NotFound as error:
             raise Conflict(409, "Conflict", f"{name} was deleted meanwhile") from error
 
-    def _write(self, call: Call) -> dict[str, Any]:
+    def _write(self, call: Call, read: Read = json.loads) -> dict[str, Any]:
         if not self._leading():
             raise NotLeading
-        return self._api.send(call)
+        return self._api.send(call, read=read)
 
 
 def log_keys(request: Object) -> dict[str, str]:

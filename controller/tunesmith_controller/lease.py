@@ -16,8 +16,11 @@ from typing import Any
 
 from tunesmith_controller.api import AlreadyExists, Api, ApiError, Call, NotFound, Timeout, Unreachable
 from tunesmith_controller.rights import LEASES
+from tunesmith_controller.threads import Count, Lasting
 
 log = logging.getLogger(__name__)
+
+HUNG = 60.0  # seconds without a sign of life after which a thread of the elector hangs
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,20 @@ class _Seen:
     spec: dict[str, Any] = field(default_factory=dict)
 
 
-class Elector(threading.Thread):
+class Watch(Lasting):
+    """Gives the lease up in time, also while a call of the elector hangs."""
+
+    def __init__(self, elector: "Elector", count: Count) -> None:
+        super().__init__("lease-watch", count=count, silent=HUNG)
+        self._elector = elector
+
+    def step(self) -> None:
+        """One look at the time that is left, and a wait."""
+        if not self._elector.watch_over():
+            self.stopped.set()
+
+
+class Elector(Lasting):
     """Holds a lease or waits for it.
 
     `won` is called once, `lost` at most once after it, each from a thread of the elector.
@@ -55,8 +71,9 @@ class Elector(threading.Thread):
         lost: Callable[[], None],
         times: Times = Times(),
         clock: Callable[[], float] = time.monotonic,
+        count: Count = lambda _kind: None,
     ) -> None:
-        super().__init__(name="elector", daemon=True)
+        super().__init__("elector", count=count, silent=HUNG)
         self._api = api
         self._namespace = namespace
         self._name = name
@@ -68,7 +85,7 @@ class Elector(threading.Thread):
         self._seen = _Seen()
         self._renewed = float("-inf")  # when the last call that succeeded was begun
         self._holds = False
-        self._stopped = threading.Event()
+        self._watch: Watch | None = None  # since the lease was won
         self._over = threading.Lock()
 
     @property
@@ -76,25 +93,32 @@ class Elector(threading.Thread):
         """Whether this replica may write: no other one can hold the lease now."""
         return self._holds and self._clock() < self._renewed + self._times.renew
 
-    def run(self) -> None:
-        """Waits for the lease, then keeps it until it is lost or `release` is called."""
-        while not self._stopped.is_set():
-            if self._try():
-                break
-            self._stopped.wait(self._times.retry)
-        if self._stopped.is_set():
+    def step(self) -> None:
+        """Tries to take the lease, or to keep it until it is lost or `release` is called; then waits."""
+        holds = self._try()
+        if self.stopped.is_set():
             return
+        if holds and self._watch is None:
+            self._begin()
+        elif not holds and self._watch is not None and self._taken():
+            self._lose("another replica holds the lease")
+        self.stopped.wait(self._times.retry)
+
+    def wrong(self) -> list[str]:
+        """What is wrong with its threads."""
+        return super().wrong() + (self._watch.wrong() if self._watch is not None else [])
+
+    def _begin(self) -> None:
         log.info("leading as %s", self._identity)
-        threading.Thread(target=self._watch_over, name="lease-watch", daemon=True).start()
+        watch = Watch(self, self.count)
+        watch.start()
         # `won` waits for the caches, and the lease must not wait for it.
         threading.Thread(target=self._won, name="won", daemon=True).start()
-        while self._holds and not self._stopped.wait(self._times.retry):
-            if not self._try() and self._taken():
-                self._lose("another replica holds the lease")
+        self._watch = watch
 
     def release(self) -> None:
         """Stops, and lets another replica start at once. Nothing may be written after this call."""
-        self._stopped.set()
+        self.stopped.set()
         if threading.current_thread() is not self and self.is_alive():
             self.join(self._times.renew)
         with self._over:
@@ -112,19 +136,21 @@ class Elector(threading.Thread):
             text = "the lease is not released, another replica starts in %d s: %s"
             log.warning(text, self._times.duration, error)
 
-    def _watch_over(self) -> None:
-        while not self._stopped.is_set() and self._holds:
-            left = self._renewed + self._times.renew - self._clock()
-            if left <= 0:
-                self._lose(f"not renewed for {self._times.renew:g} s")
-                return
-            self._stopped.wait(min(left, self._times.retry / 4))
+    def watch_over(self) -> bool:
+        """Loses the lease when its time is over; waits a moment otherwise. Returns whether to go on."""
+        left = self._renewed + self._times.renew - self._clock()
+        if left <= 0:
+            self._lose(f"not renewed for {self._times.renew:g} s")
+        if self.stopped.is_set() or not self._holds:
+            return False
+        self.stopped.wait(min(left, self._times.retry / 4))
+        return True
 
     def _lose(self, why: str) -> None:
         with self._over:
             held = self._holds
             self._holds = False
-            self._stopped.set()  # a call that has begun and succeeds late does not bring the lease back
+            self.stopped.set()  # a call that has begun and succeeds late does not bring the lease back
         if held:
             log.error("the lease is lost: %s", why)
             self._lost()
@@ -160,7 +186,7 @@ class Elector(threading.Thread):
             self._renewed = begun
             # Once stopped, `release` has to know whether this replica held the lease, or the lease is lost
             # for good.
-            if not self._stopped.is_set():
+            if not self.stopped.is_set():
                 self._holds = self._holds or self._clock() < begun + self._times.renew
             return self._holds
 

@@ -12,15 +12,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tunesmith_controller.api import ApiError, Conflict, NotFound, Unreachable
-from tunesmith_controller.cache import Key, key_of
+from tunesmith_controller.bugs import Bugs
+from tunesmith_controller.cache import Changed, Key, key_of
 from tunesmith_controller.caches import request_name
 from tunesmith_controller.decide.changes import decides
 from tunesmith_controller.decide.model import Config, Decision, Object, Turn, World
 from tunesmith_controller.decide.objects import uid_of
 from tunesmith_controller.decide.standing import Standing, standing
+from tunesmith_controller.decide.unhandled import unhandled
 from tunesmith_controller.executor import Executor, NotLeading, log_keys
 from tunesmith_controller.metrics import Metrics
 from tunesmith_controller.queue import WorkQueue
+from tunesmith_controller.threads import BUG, Lasting
 from tunesmith_controller.turns import Turns
 from tunesmith_controller.world import Sources, gather
 
@@ -37,7 +40,6 @@ BUSY = 10  # due requests beyond which places are not written: running requests 
 # Seconds that a change of a Job or pod waits for further ones: what decides something, and the rest. A pod
 # that starts and ends well has ten changes, its Job's included, and two looks are enough.
 SOON, LATER = 0.1, 2.0
-HUNG = 300.0  # seconds that one look may take before the worker counts as dead; each call ends far sooner
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,36 @@ class Parts:
     reconcile: Reconcile
 
 
+class Worker(Lasting):
+    """Looks at one request after another."""
+
+    def __init__(self, loop: "Loop", number: int) -> None:
+        super().__init__(f"worker-{number}", kind="worker", count=loop.count)
+        self._loop = loop
+
+    def step(self) -> None:
+        """Waits for a request and looks at it."""
+        self._loop.work(self)
+
+
+class Ticker(Lasting):
+    """Asks for looks that no watch asks for."""
+
+    def __init__(self, loop: "Loop") -> None:
+        super().__init__("ticker", count=loop.count)
+        self._loop = loop
+        self._due = time.monotonic() + RESYNC
+
+    def step(self) -> None:
+        """Waits for a tick; asks for places and shares that have changed, and now and then for all."""
+        if self.stopped.wait(TICK):
+            return
+        self._loop.tick()
+        if time.monotonic() > self._due:
+            self._due += RESYNC
+            self._loop.resync()
+
+
 class Loop:
     """Workers over a queue.
 
@@ -63,8 +95,9 @@ class Loop:
         self._parts = parts
         self._caches = parts.sources.caches
         self._count = workers
-        self._workers: list[threading.Thread] = []
-        self._busy: dict[str, float] = {}  # worker -> since when it has worked on a key
+        self._bugs = Bugs()
+        self.count = parts.metrics.survived
+        self.threads: list[Lasting] = []
         self._stopped = threading.Event()
 
     def listen(self) -> None:
@@ -72,9 +105,9 @@ class Loop:
 
         Standbys listen too.
         """
-        self._caches.requests.changed = self._request_changed
-        self._caches.jobs.changed = self._child_changed
-        self._caches.pods.changed = self._child_changed
+        self._caches.requests.changed = self._listener(self._request_changed)
+        self._caches.jobs.changed = self._listener(self._child_changed)
+        self._caches.pods.changed = self._listener(self._child_changed)
 
     def start(self) -> None:
         """Books what runs already, asks for a look at every request, and starts the workers.
@@ -86,35 +119,22 @@ class Loop:
         resting = sum(one.rests for one in standings) / RESTING_PER_SECOND
         for one in standings:
             self._parts.queue.add((one.namespace, one.name), random.uniform(0, resting) if one.rests else 0.0)
-        self._workers = [
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
-            for number in range(self._count)
-        ]
-        self._workers.append(threading.Thread(target=self._tick, name="ticker", daemon=True))
-        for worker in self._workers:
-            worker.start()
+        self.threads = [Worker(self, number) for number in range(self._count)]
+        self.threads.append(Ticker(self))
+        for thread in self.threads:
+            thread.start()
 
     def stop(self, seconds: float) -> bool:
         """Waits for the looks that have begun; returns whether all ended in time."""
         self._stopped.set()
+        for thread in self.threads:
+            thread.stopped.set()
         self._parts.queue.close()
         deadline = time.monotonic() + seconds
-        for worker in self._workers:
-            if worker.ident:  # `start` may not have started all of them
-                worker.join(max(0.0, deadline - time.monotonic()))
-        return not any(worker.is_alive() for worker in self._workers)
-
-    def wrong(self) -> list[str]:
-        """What is wrong with the workers, for the liveness probe: they have ended, or hang."""
-        if self._stopped.is_set():
-            return []
-        now = time.monotonic()
-        dead = [f"{worker.name} has ended" for worker in self._workers if not worker.is_alive()]
-        return dead + [
-            f"{name} hangs for {now - since:.0f} s"
-            for name, since in list(self._busy.items())
-            if now - since > HUNG
-        ]
+        for thread in self.threads:
+            if thread.ident:  # `start` may not have started all of them
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self.threads)
 
     def look(self, key: Key) -> float | None:
         """One look at a request: gather, decide, act.
@@ -126,6 +146,11 @@ class Loop:
         if request is None:
             return None
         now = parts.sources.api.now()
+        before = standing(request)
+        if bug := self._bugs.given_up(request):
+            parts.executor.carry_out(request, Decision(unhandled(request, bug, now)))
+            self._tell_others(before, self._caches.standing(key))
+            return None
         refusal = parts.executor.refusals.message(uid_of(request))
         gathered = gather(parts.sources, request, now, failed_to_create=refusal)
         request = gathered.world.request
@@ -133,7 +158,6 @@ class Loop:
         def think(turn: Turn) -> Decision:
             return parts.reconcile(replace(gathered.world, turn=turn), now, parts.config)
 
-        before = standing(request)
         try:
             decision, came = parts.turns.decide(request, think)
             self._add(came)
@@ -145,6 +169,7 @@ class Loop:
                 self._forget(before.uid)  # it went meanwhile, and nobody else would give its place back
         parts.metrics.decided(request, decision)
         self._tell_others(before, after)
+        self._bugs.clear(before.uid)
         waits = [gathered.again, again]
         # A queued request is looked at when its turn comes: thousands that are looked at each half minute
         # would keep the others from running.
@@ -152,17 +177,25 @@ class Loop:
             waits.append(decision.requeue_after)
         return min((seconds for seconds in waits if seconds is not None), default=None)
 
-    def _work(self) -> None:
-        parts, name = self._parts, threading.current_thread().name
-        while (key := parts.queue.get()) is not None:
-            self._busy[name] = begun = time.monotonic()
+    def work(self, worker: Lasting) -> None:
+        """Waits for a request and looks at it; ends the worker once the queue is closed."""
+        parts = self._parts
+        worker.rest()
+        key = parts.queue.get()
+        if key is None:
+            worker.stopped.set()
+            return
+        worker.beat()
+        begun = time.monotonic()
+        result, again = "error", None
+        try:
             result, again = self._try(key)
             parts.metrics.reconcile.labels(result).inc()
             parts.metrics.reconcile_seconds.observe(time.monotonic() - begun)
-            self._busy.pop(name, None)
+        finally:
             parts.queue.done(key, failed=result not in ("ok", "gone"))
-            if again is not None:
-                parts.queue.add(key, again)
+        if again is not None:
+            parts.queue.add(key, again)
 
     def _try(self, key: Key) -> tuple[str, float | None]:
         extra = {"namespace": key[0], "request": key[1]}
@@ -182,23 +215,35 @@ class Loop:
         except ApiError as error:
             log.warning("the API server refused: %s", error, extra=extra)
             return "refused", None
-        except Exception:
-            log.exception(
-                "a bug in the controller; please report it. The request is tried again", extra=extra
-            )
+        except Exception as error:
+            bug, then = self._noted(key, error)
+            text = "%s, with the id %s. The request is %s"
+            log.exception(text, BUG, bug, then, extra=extra)
             return "error", None
 
-    def _tick(self) -> None:
-        due = time.monotonic() + RESYNC
-        while not self._stopped.wait(TICK):
-            places = int(TICK * PLACES_PER_SECOND)  # all that fit until the next tick
-            moved = self._parts.turns.moved(places) if self._parts.queue.depth() <= BUSY else []
-            self._add(self._parts.turns.reshared())
-            for number, key in enumerate(moved):
-                self._parts.queue.add(key, number / PLACES_PER_SECOND)
-            if time.monotonic() > due:
-                due += RESYNC
-                self.resync()
+    def _noted(self, key: Key, error: Exception) -> tuple[str, str]:
+        """Notes an exception that nobody expected, and gives the request up when it comes again and again.
+
+        Returns the id of the bug, and what becomes of the request.
+        """
+        request = self._caches.requests.get(key)
+        if request is None:
+            return "-", "gone"
+        before = self._bugs.given_up(request)
+        bug = self._bugs.add(request, error)
+        given_up = self._bugs.given_up(request)
+        if given_up and not before:
+            self._parts.metrics.internal_errors.inc()
+            self._add(self._parts.turns.forget(uid_of(request)))
+        return given_up or bug, "given up until it is edited" if given_up else "tried again"
+
+    def tick(self) -> None:
+        """Asks for looks at requests whose place in the queue, or share of the teacher, has changed."""
+        places = int(TICK * PLACES_PER_SECOND)  # all that fit until the next tick
+        moved = self._parts.turns.moved(places) if self._parts.queue.depth() <= BUSY else []
+        self._add(self._parts.turns.reshared())
+        for number, key in enumerate(moved):
+            self._parts.queue.add(key, number / PLACES_PER_SECOND)
 
     def resync(self) -> None:
         """Asks for a look at every request that has not ended, spread over time.
@@ -208,6 +253,19 @@ class Loop:
         for one in self._caches.standings():
             if not one.rests:
                 self._parts.queue.add((one.namespace, one.name), random.uniform(0, RESYNC / 2))
+
+    def _listener(self, changed: Changed) -> Changed:
+        """`changed`, without its exceptions: the cache has the object all the same, and the others wait."""
+
+        def told(before: Object | None, after: Object | None) -> None:
+            try:
+                changed(before, after)
+            except Exception:
+                name = key_of(after or before or {})
+                log.exception("%s. A change of %s is not told", BUG, name)
+                self.count("listener")
+
+        return told
 
     def _request_changed(self, before: Object | None, after: Object | None) -> None:
         queue = self._parts.queue
@@ -222,6 +280,7 @@ class Loop:
         )
 
     def _forget(self, uid: str) -> None:
+        self._bugs.clear(uid)
         self._parts.executor.refusals.clear(uid)
         self._add(self._parts.turns.forget(uid))
 

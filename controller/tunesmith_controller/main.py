@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -36,14 +35,13 @@ from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.reflector import Observer, Reflector
 from tunesmith_controller.rights import JOBS, PODS, REQUESTS, Resource
 from tunesmith_controller.snapshot_reader import SnapshotReader
+from tunesmith_controller.threads import Lasting
 from tunesmith_controller.turns import Turns
 from tunesmith_controller.world import Sources
 
 log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 20.0  # after SIGTERM, for the looks at requests that have begun
-# Seconds without a sign of life after which a watch counts as dead; without an API server it tries each 30 s.
-SILENT = 600.0
 
 
 class Process:
@@ -67,9 +65,9 @@ class Process:
         # A quarter each for Events, for reads of progress and for the writes that these lead to; the rest is
         # for work.
         share = options.qps / 4
-        self._events = EventWriter(api, identity, share)
+        self._events = EventWriter(api, identity, share, count=metrics.survived)
         snapshots = SnapshotReader(api)
-        self._progress = ProgressReader(api, caches.pods, self.queue.add, rate=share)
+        self._progress = ProgressReader(api, caches.pods, self.queue.add, rate=share, count=metrics.survived)
         self._elector = Elector(
             api,
             namespace=options.lease_namespace,
@@ -77,6 +75,7 @@ class Process:
             identity=identity,
             won=self._lead,
             lost=self._lose,
+            count=metrics.survived,
         )
         executor = Executor(api, caches, snapshots, self._events, self._leading)
         parts = Parts(
@@ -103,7 +102,11 @@ class Process:
     def run(self) -> int:
         """Runs until `stop` is set or the lease is lost; returns the exit code."""
         server = health.serve(
-            self._options.metrics_address, self.metrics.registry, self._dead, self._not_ready
+            self._options.metrics_address,
+            self.metrics.registry,
+            self._dead,
+            self._not_ready,
+            self.metrics.survived,
         )
         self.metrics.crd_missing_fields.set(check_installed(self._api))
         self.loop.listen()
@@ -128,12 +131,15 @@ class Process:
         for reflector in self._reflectors:
             reflector.stop()
         server.shutdown()
+        server.server_close()
         log.info("stopped")
         return 0
 
     def _reflector(self, resource: Resource, cache: Cache, namespace: str, selector: str) -> Reflector:
         restarts, lists = self.metrics.watch_restarts, self.metrics.relists.labels(resource.plural)
-        observer = Observer(lambda reason: restarts.labels(resource.plural, reason).inc(), lists.inc)
+        observer = Observer(
+            lambda reason: restarts.labels(resource.plural, reason).inc(), lists.inc, self.metrics.survived
+        )
         return Reflector(
             self._api, resource, cache, namespace=namespace, selector=selector, observer=observer
         )
@@ -175,19 +181,13 @@ class Process:
         return not self._options.leader_election or self._elector.leading
 
     def _dead(self) -> list[str]:
-        now = time.monotonic()
-        silent = [
-            f"{reflector.name} is silent for {now - reflector.beat:.0f} s"
-            for reflector in self._reflectors
-            if reflector.ident and (not reflector.is_alive() or now - reflector.beat > SILENT)
-        ]
-        threads: tuple[threading.Thread, ...] = (self._elector, self._events, self._progress)
-        ended = [
-            f"{thread.name} has ended"
-            for thread in threads
-            if thread.ident and not thread.is_alive() and not self.stop.is_set()
-        ]
-        return silent + ended + self.loop.wrong()
+        if self.stop.is_set():
+            return []
+        return [wrong for thread in self.threads() for wrong in thread.wrong()]
+
+    def threads(self) -> list[Lasting]:
+        """Every thread that has to live; what its own server answers from shows itself."""
+        return [*self._reflectors, self._elector, self._events, self._progress, *self.loop.threads]
 
     def _not_ready(self) -> list[str]:
         return [

@@ -15,6 +15,20 @@ from tunesmith_controller.decide.model import Decision, Object
 _RECONCILE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _QUEUE_SECONDS = (0.001, 0.01, 0.1, 1, 5, 10, 30, 60, 300)
 _STAGE_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200)
+# Kinds of threads; `listener` is a reflector that tells what has changed.
+THREADS = (
+    "worker",
+    "ticker",
+    "reflector-trainingrequests",
+    "reflector-jobs",
+    "reflector-pods",
+    "listener",
+    "events",
+    "progress",
+    "elector",
+    "lease-watch",
+    "health",
+)
 
 
 class Metrics:
@@ -72,6 +86,12 @@ class Metrics:
             "Fields that the installed CustomResourceDefinition lacks.",
             registry=registry,
         )
+        self.internal_errors = Counter(
+            "tunesmith_internal_errors",
+            "Requests that were given up because of a bug in the controller.",
+            registry=registry,
+        )
+        self.thread_errors = _thread_errors(registry)
         self.leader.set(0)
         Info("tunesmith_build", "Version.", registry=registry).info({"version": tunesmith.__version__})
 
@@ -82,6 +102,10 @@ class Metrics:
         """
         self.queue_depth.set_function(depth)
         self.registry.register(_InCaches(caches, profiles))
+
+    def survived(self, kind: str) -> None:
+        """Counts an exception that a thread of this kind has survived."""
+        self.thread_errors.labels(kind).inc()
 
     def called(self, verb: str, resource: str, code: str) -> None:
         """Counts a call to the API server."""
@@ -102,6 +126,19 @@ class Metrics:
         for stage in decision.status.stages:
             if stage.phase == "Failed" and (stage.name, stage.attempt) not in failed:
                 self.stage_failures.labels(stage.name, stage.reason or "Unknown").inc()
+
+
+def _thread_errors(registry: CollectorRegistry) -> Counter:
+    """The counter, with a 0 for each kind of thread: without one, an alert would miss the first exception."""
+    errors = Counter(
+        "tunesmith_thread_errors",
+        "Exceptions that nobody expected and that a thread has survived.",
+        ["thread"],
+        registry=registry,
+    )
+    for kind in THREADS:
+        errors.labels(kind)
+    return errors
 
 
 class _InCaches(Collector):

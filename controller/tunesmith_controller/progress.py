@@ -22,6 +22,7 @@ from tunesmith_controller.caches import request_name
 from tunesmith_controller.decide.objects import running, terminating, uid_of
 from tunesmith_controller.rate import TokenBucket
 from tunesmith_controller.rights import POD_LOGS
+from tunesmith_controller.threads import BUG, Count, Lasting
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def last_progress(tail: str) -> Progress | None:
     return None
 
 
-class ProgressReader(threading.Thread):
+class ProgressReader(Lasting):
     """Reads running pods in turn. `changed` is called with the request of a pod that has made progress."""
 
     def __init__(
@@ -58,8 +59,9 @@ class ProgressReader(threading.Thread):
         *,
         rate: float,
         clock: Callable[[], float] = time.monotonic,
+        count: Count = lambda _kind: None,
     ) -> None:
-        super().__init__(name="progress", daemon=True)
+        super().__init__("progress", count=count)
         self._api = api
         self._pods = pods
         self._changed = changed
@@ -70,7 +72,9 @@ class ProgressReader(threading.Thread):
         self._scheduled: set[str] = set()  # uids in `_due` or being read
         self._known: dict[str, Progress] = {}
         self._failed: dict[str, int] = {}  # reads in a row that failed, by uid
-        self._stopped = threading.Event()
+        self._free = threading.Semaphore(READERS)
+        self._reading: dict[Key, float] = {}  # since when
+        self._readers: ThreadPoolExecutor
 
     @property
     def known(self) -> Mapping[str, Progress]:
@@ -79,18 +83,49 @@ class ProgressReader(threading.Thread):
 
     def stop(self) -> None:
         """Ends at the next step."""
-        self._stopped.set()
+        self.stopped.set()
 
     def run(self) -> None:
         """Runs until `stop`."""
-        free = threading.Semaphore(READERS)
-        with ThreadPoolExecutor(READERS, "progress") as readers:
-            while not self._stopped.wait(1.0):
-                for key in self.take_due(self._clock()):
-                    free.acquire()  # a read ends within its timeouts
-                    if self._stopped.wait(self._bucket.reserve()):
-                        return
-                    readers.submit(self.read, key).add_done_callback(lambda _: free.release())
+        with ThreadPoolExecutor(READERS, "progress") as self._readers:
+            super().run()
+
+    def step(self) -> None:
+        """Waits a second, and has the pods read that are due."""
+        if self.stopped.wait(1.0):
+            return
+        for key in self.take_due(self._clock()):
+            self._free.acquire()  # a read ends within its timeouts
+            self.beat()
+            if self.stopped.wait(self._bucket.reserve()):
+                return
+            try:
+                self._readers.submit(self._read_one, key)
+            except BaseException:
+                self._free.release()
+                raise
+
+    def wrong(self) -> list[str]:
+        """What is wrong with the thread, or with a read."""
+        now = time.monotonic()
+        hung = [
+            f"{self.name} has read pod {key[0]}/{key[1]} for {now - since:.0f} s"
+            for key, since in list(self._reading.items())
+            if now - since > self.silent
+        ]
+        return super().wrong() or hung
+
+    def _read_one(self, key: Key) -> None:
+        """One read, in a thread of the pool, which would keep an exception to itself."""
+        self._reading[key] = time.monotonic()
+        try:
+            self.read(key)
+        except Exception:
+            log.exception("no progress of pod %s/%s: %s", *key, BUG)
+            self.count(self.kind)
+        finally:
+            self._reading.pop(key, None)
+            self._free.release()
 
     def take_due(self, now: float) -> list[Key]:
         """Pods that are to be read now.
@@ -119,7 +154,7 @@ class ProgressReader(threading.Thread):
     def read(self, key: Key) -> None:
         """Reads one pod's tail."""
         pod = self._pods.get(key)
-        if pod is None or not running(pod) or terminating(pod) or self._stopped.is_set():
+        if pod is None or not running(pod) or terminating(pod) or self.stopped.is_set():
             return
         query = {"container": CONTAINER, "tailLines": str(TAIL_LINES), "limitBytes": str(LIMIT_BYTES)}
         uid = uid_of(pod)
@@ -133,9 +168,6 @@ class ProgressReader(threading.Thread):
         except (ApiError, Unreachable) as error:
             log.debug("no progress of pod %s/%s: %s", *key, error)
             self._failed[uid] = self._failed.get(uid, 0) + 1
-            return
-        except Exception:
-            log.exception("no progress of pod %s/%s", *key)
             return
         self._failed.pop(uid, None)
         if progress is not None and progress != self._known.get(uid):

@@ -18,6 +18,20 @@ _SPARE = 64  # void entries that the heap may hold in addition to the valid ones
 # Seconds after the first failure of a key, and at most: after an outage, work resumes within a minute.
 FIRST_BACKOFF = 0.2
 LAST_BACKOFF = 60.0
+LONGEST = 86_400.0  # seconds that a key waits at most; a lock cannot wait for a century
+
+
+def doubled(first: float, count: int, most: float) -> float:
+    """Seconds to wait after so many failures in a row: `first`, twice that, and so on. Pure.
+
+    The power is bounded too: 2.0 ** 1024 is an error, which comes after 17 hours of a wait of a minute each.
+    """
+    return min(most, first * 2.0 ** min(count - 1, 64))
+
+
+def bounded(seconds: float) -> float:
+    """Seconds that a lock can wait; what is not a number counts as the longest. Pure."""
+    return max(0.0, seconds) if seconds < LONGEST else LONGEST
 
 
 @dataclass
@@ -69,7 +83,7 @@ class Schedule(Generic[K]):
         self.in_hand.discard(key)
         if failed:
             count = self.failures[key] = self.failures.get(key, 0) + 1
-            backoff = min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** (count - 1))
+            backoff = doubled(FIRST_BACKOFF, count, LAST_BACKOFF)
             self.due[key] = min(self.due.get(key, float("inf")), now + backoff)
         else:
             self.failures.pop(key, None)
@@ -112,9 +126,9 @@ class WorkQueue(Generic[K]):
         self._closed = False
 
     def add(self, key: K, after: float = 0.0) -> None:
-        """Asks for the key in `after` seconds."""
+        """Asks for the key in `after` seconds, or in a day if that is longer."""
         with self._changed:
-            due = self._clock() + after
+            due = self._clock() + bounded(after)
             is_next = due < self.schedule.next_due()
             self.schedule.ask(key, due)
             if is_next:  # otherwise those who wait need not look again

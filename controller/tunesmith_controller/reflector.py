@@ -1,9 +1,12 @@
 """Keeps a cache equal to what the API server holds: lists once, then watches.
 
 Three layers handle one kind of failure each. `_watch` is one HTTP request: it ends, or raises. `_follow`
-handles 410: the version has expired, so it lists again. `run` handles the rest: it waits, longer each time,
+handles 410: the version has expired, so it lists again. `step` handles the rest: it waits, longer each time,
 and continues from the last version seen. Only progress resets the wait: a server that accepts each watch and
 ends it at once would otherwise be asked thousands of times a second (seen with the client's informer).
+
+An object that cannot be read, or that the cache cannot take, costs the others nothing: what can be read of it
+is kept (salvage.py), at the least its metadata and status.
 """
 
 import json
@@ -17,11 +20,18 @@ from typing import Any
 
 from tunesmith_controller.api import Api, ApiError, Call, Gone, Timeout, Unreachable, error_of
 from tunesmith_controller.cache import Cache, Key, key_of
+from tunesmith_controller.decide.objects import UNREADABLE
+from tunesmith_controller.queue import doubled
 from tunesmith_controller.rights import Resource
+from tunesmith_controller.salvage import read_event, read_page
+from tunesmith_controller.threads import BUG, Count, Lasting
 
 log = logging.getLogger(__name__)
 
 PAGE = 500  # objects of a list at once; client-go's size
+PATIENCE = 60.0  # seconds that a Retry-After is obeyed for; a server may ask for years
+# Seconds without a sign of life after which a reflector hangs; without an API server it tries each 30 s.
+SILENT = 600.0
 
 
 @dataclass(frozen=True)
@@ -41,17 +51,20 @@ class Clock:
 
 @dataclass(frozen=True)
 class Observer:
-    """Counts: `restarted(reason)` is called for each watch that ended, `listed()` for each list."""
+    """Counts: `restarted(reason)` is called for each watch that ended, `listed()` for each list.
+
+    `failed(kind)`: for each exception that the thread has survived.
+    """
 
     restarted: Callable[[str], None] = lambda _reason: None
     listed: Callable[[], None] = lambda: None
+    failed: Count = lambda _kind: None
 
 
-class Reflector(threading.Thread):
+class Reflector(Lasting):
     """One resource, in one namespace or in all (""), into a cache that is written by others too.
 
-    `synced` is set after the first list; `beat` is when the loop was last seen to move, for the liveness
-    probe.
+    `synced` is set after the first list.
     """
 
     def __init__(
@@ -65,7 +78,9 @@ class Reflector(threading.Thread):
         clock: Clock = Clock(),
         observer: Observer = Observer(),
     ) -> None:
-        super().__init__(name="-".join(filter(None, ("reflector", resource.plural, namespace))), daemon=True)
+        name = "-".join(filter(None, ("reflector", resource.plural, namespace)))
+        kind = f"reflector-{resource.plural}"
+        super().__init__(name, kind=kind, silent=SILENT, count=observer.failed)
         self._api = api
         self._resource = resource
         self._cache = cache
@@ -74,52 +89,53 @@ class Reflector(threading.Thread):
         self._clock = clock
         self._observer = observer
         self._version = ""  # empty when the next step is a list
+        self._failures = 0  # in a row
         self.synced = threading.Event()
-        self.stopped = threading.Event()
-        self.beat = time.monotonic()
 
     def stop(self) -> None:
         """Ends the loop at its next step; a waiting watch ends with the process."""
         self.stopped.set()
 
-    def run(self) -> None:
-        """Runs until `stop`."""
-        failures = 0
-        while not self.stopped.is_set():
-            self.beat = started = time.monotonic()
-            progress = False
-            reason = "ended"
-            least = 0.0
-            try:
-                for _ in self._follow():
-                    progress = True
-                    self.beat = time.monotonic()
-                    if self.stopped.is_set():
-                        return
-            except Gone:
-                reason = "gone"
-                self._version = ""
-            except Unreachable as error:
-                reason = "unreachable"
-                log.info("%s: %s", self.name, error)
-            except ApiError as error:
-                reason = str(error.status)
-                least = error.retry_after
-                log.warning("%s: %s", self.name, error)
-            except Exception:
-                reason = "error"
-                self._version = ""  # a bug must not stop the cache for good
-                log.exception("%s: unexpected; lists again", self.name)
-            self._observer.restarted(reason)
-            if reason == "ended" and (progress or time.monotonic() - started > self._clock.healthy):
-                failures = 0
-                continue
-            failures = 1 if progress and reason != "gone" else failures + 1
-            low, high = self._clock.backoff
-            self.stopped.wait(max(least, min(high, low * 2 ** (failures - 1)) * random.uniform(0.5, 1)))
+    def step(self) -> None:
+        """One watch, after a list if necessary, and the wait after it."""
+        started = time.monotonic()
+        progress = False
+        reason = "ended"
+        least = 0.0
+        try:
+            for _ in self._follow():
+                progress = True
+                self.beat()
+                if self.stopped.is_set():
+                    return
+        except Gone:
+            reason = "gone"
+            self._version = ""
+        except Unreachable as error:
+            reason = "unreachable"
+            log.info("%s: %s", self.name, error)
+        except ApiError as error:
+            reason = str(error.status)
+            least = min(error.retry_after, PATIENCE)
+            log.warning("%s: %s", self.name, error)
+        except Exception:
+            reason = "error"
+            self._version = ""  # a bug must not stop the cache for good
+            log.exception("%s: %s. It lists again", self.name, BUG)
+            self.count(self.kind)
+        self._observer.restarted(reason)
+        if reason == "ended" and (progress or time.monotonic() - started > self._clock.healthy):
+            self._failures = 0
+            return
+        # A watch that has to list again has made no progress, whatever it brought before.
+        self._failures = 1 if progress and self._version else self._failures + 1
+        low, high = self._clock.backoff
+        self.stopped.wait(max(least, doubled(low, self._failures, high) * random.uniform(0.5, 1)))
 
     def _follow(self) -> Iterator[None]:
         """Lists if necessary, then makes one watch; yields at each sign of life."""
+        if self._failures and self._version and self._has_gone_back():
+            self._version = ""
         if not self._version:
             self._version = self._list()
             self.synced.set()
@@ -128,7 +144,7 @@ class Reflector(threading.Thread):
             item = event["object"]
             match event["type"]:
                 case "ADDED" | "MODIFIED":
-                    self._cache.put_event(item)
+                    self._keep(self._cache.put_event, item)
                 case "DELETED":
                     self._cache.remove(item)
                 case "ERROR":
@@ -138,27 +154,69 @@ class Reflector(threading.Thread):
             self._version = item["metadata"]["resourceVersion"]
             yield
 
+    def _has_gone_back(self) -> bool:
+        """Whether the server has lower versions than before: its data were restored from a snapshot.
+
+        A watch from the last version would then be silent. This is asked after failures only, as nobody can
+        restore data without an interruption.
+        """
+        page = self._api.send(
+            self._call("list", {"limit": "1"}), Timeout(read=self._clock.list_read), read=read_page
+        )
+        newest = str(page["metadata"]["resourceVersion"])
+        numbers = newest.isdigit() and self._version.isdigit()
+        if not numbers or int(newest) >= int(self._version):
+            return False
+        log.warning("%s: the API server was at version %s and is at %s", self.name, self._version, newest)
+        return True
+
     def _list(self) -> str:
         """Fills the cache, removes what is gone, and returns the version to watch from.
 
         Raises Gone if a page has expired.
         """
         seen: set[Key] = set()
+        complete = True
         token = ""
         while True:
             query = {"limit": str(PAGE)} | ({"continue": token} if token else {})
-            page = self._api.send(self._call("list", query), Timeout(read=self._clock.list_read))
+            page = self._api.send(
+                self._call("list", query), Timeout(read=self._clock.list_read), read=read_page
+            )
             for item in page.get("items") or ():
                 # The items in a list of a built-in kind lack both.
                 item.setdefault("apiVersion", page.get("apiVersion", ""))
                 item.setdefault("kind", self._resource.kind)
-                seen.add(key_of(item))
-                self._cache.put(item)
-            self.beat = time.monotonic()
+                if self._keep(self._cache.put, item):
+                    seen.add(key_of(item))
+                else:
+                    complete = False
+            self.beat()
             token = page["metadata"].get("continue") or ""
             if not token:
-                self._cache.keep_only(self._namespace, seen)
+                if complete:  # otherwise one that seems to be gone may be the one that was not understood
+                    self._cache.keep_only(self._namespace, seen)
                 return str(page["metadata"]["resourceVersion"])
+
+    def _keep(self, put: Callable[[dict[str, Any]], None], item: dict[str, Any]) -> bool:
+        """Puts an object into the cache, or else what every object has; returns whether that was possible."""
+        try:
+            put(item)
+        except Exception as error:
+            log.exception("%s: %s. An object is kept without its spec", self.name, BUG)
+            self.count(self.kind)
+            return self._keep_stub(put, item, error)
+        return True
+
+    def _keep_stub(
+        self, put: Callable[[dict[str, Any]], None], item: dict[str, Any], error: Exception
+    ) -> bool:
+        try:
+            put(_stub(item, error))
+        except Exception:
+            log.exception("%s: %s. An object without what every object has is left out", self.name, BUG)
+            return False
+        return True
 
     def _watch(self, version: str) -> Iterator[dict[str, Any]]:
         """The events of one request. Ends when the server ends it; raises Gone, ApiError or Unreachable."""
@@ -173,11 +231,19 @@ class Reflector(threading.Thread):
             self._call("watch", query), Timeout(read=min(seconds + 30, self._clock.silence))
         ):
             try:
-                event: dict[str, Any] = json.loads(line)
-            except ValueError as error:
-                raise Unreachable(f"watch {self._resource.name}: a line is not JSON") from error
+                event = read_event(line)
+            except (ValueError, RecursionError) as error:
+                self._version = ""  # the next watch would bring the same line
+                raise Unreachable(f"watch {self._resource.name}: a line cannot be read") from error
             yield event
 
     def _call(self, verb: Any, query: Mapping[str, str]) -> Call:
         selector = {"labelSelector": self._selector} if self._selector else {}
         return Call(verb, self._resource, self._namespace, query={**query, **selector})
+
+
+def _stub(item: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+    """Who an object is and how it is, without its spec, in which something could not be handled."""
+    why = f"cannot be handled ({type(error).__name__})"
+    known = {name: item[name] for name in ("apiVersion", "kind", "metadata", "status") if name in item}
+    return {**known, UNREADABLE: {"spec": why}}

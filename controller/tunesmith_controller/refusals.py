@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tunesmith_controller.decide.model import Object
+from tunesmith_controller.queue import doubled
 
 # Seconds until a refused create is tried again, at first and at most: a fix shows within a minute.
 FIRST_RETRY = 5.0
@@ -51,7 +52,7 @@ class Refusals:
         """Remembers that a create was refused."""
         uid = request["metadata"]["uid"]
         count = self._known[uid].count + 1 if uid in self._known else 1
-        wait = min(LAST_RETRY, FIRST_RETRY * 2.0 ** (count - 1))
+        wait = doubled(FIRST_RETRY, count, LAST_RETRY)
         self._known[uid] = Refusal(
             message, request["metadata"].get("generation", 0), self._clock() + wait, count
         )

@@ -74,7 +74,8 @@ def trim_request(item: Mapping[str, Any]) -> Object:
     says so.
     """
     spec = item.get("spec") or {}
-    whole = not is_current(item) and len(json.dumps(spec)) <= WHOLE
+    # What is in the cache already may be trimmed again, with a new status.
+    whole = item.get("whole", True) and not is_current(item) and len(json.dumps(spec)) <= WHOLE
     return {
         **_head(item),
         "metadata": _some(item["metadata"], _REQUEST_METADATA),

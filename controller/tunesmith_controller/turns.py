@@ -5,6 +5,7 @@ away the last place twice. A place is taken by the decision, and given back only
 at no time do more requests appear to run than may.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from tunesmith_controller.decide.model import Decision, Object, Turn
 from tunesmith_controller.decide.objects import asks_teacher, uid_of, unfinished
 from tunesmith_controller.decide.pods import gpus
 from tunesmith_controller.decide.standing import Standing, standing
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -39,8 +42,11 @@ class Turns:
         """Books what runs already, when a replica becomes the leader. `requests`: each with its Jobs."""
         with self._lock:
             for request, jobs in requests:
-                if not request.rests:
-                    self._admission.put(_candidate(request, jobs))
+                try:
+                    if not request.rests:
+                        self._admission.put(_candidate(request, jobs))
+                except Exception:  # a look at it says so by name, and the others have to start
+                    log.exception("%s/%s cannot be booked", request.namespace, request.name)
             self._came("")
 
     def decide(self, request: Object, think: Callable[[Turn], Decision]) -> tuple[Decision, list[Key]]:

@@ -9,6 +9,7 @@ from tunesmith_controller.api import Api, Call, NotFound
 from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Object, Other, World
 from tunesmith_controller.decide.objects import (
+    UNREADABLE,
     created,
     identity,
     name_of,
@@ -21,6 +22,7 @@ from tunesmith_controller.decide.objects import (
 )
 from tunesmith_controller.event_reader import EventReader, stuck
 from tunesmith_controller.rights import JOBS, REQUESTS
+from tunesmith_controller.salvage import read_item
 from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.trim import trim_job, trim_request
 
@@ -80,14 +82,14 @@ def _whole(sources: Sources, request: Object) -> Object:
 
     Raises NotFound if it is gone.
     """
-    if request.get("whole"):
+    if request.get("whole") or UNREADABLE in request:
         return request
     metadata = request["metadata"]
-    item = sources.api.send(Call("get", REQUESTS, metadata["namespace"], metadata["name"]))
+    item = sources.api.send(Call("get", REQUESTS, metadata["namespace"], metadata["name"]), read=read_item)
     if uid_of(item) != uid_of(request):
         raise NotFound(404, "NotFound", f"{metadata['name']} was created again")
     sources.caches.requests.put_answer(item)
-    return {**trim_request(item), "spec": item["spec"]}
+    return {**item, **trim_request(item), "spec": item.get("spec") or {}}
 
 
 def others(caches: Caches, request: Object) -> dict[str, Other]:

@@ -22,6 +22,7 @@ from tunesmith.stages import STAGES
 from tunesmith.status import Status
 from tunesmith_controller.decide.model import Object
 
+UNREADABLE = "unreadable"  # member of an object: why, by path, a part of it cannot be read and is left out
 _GIVES_UP = frozenset(code.value for code in ExitCode if code.final)
 
 
@@ -61,6 +62,11 @@ def annotation(item: Object, key: str) -> str:
 def owner_uids(item: Object) -> list[str]:
     """The uids of an object's owners."""
     return [reference["uid"] for reference in item["metadata"].get("ownerReferences") or ()]
+
+
+def unreadable(item: Object) -> Mapping[str, str]:
+    """Why a part of the object could not be read, by path; empty if all of it was."""
+    return item.get(UNREADABLE) or {}
 
 
 def terminating(item: Object) -> bool:

@@ -24,6 +24,7 @@ from tunesmith import wire
 from tunesmith.profile import S3, Allow
 from tunesmith.settings import SecretKey
 from tunesmith_controller.decide.model import Other, Turn
+from tunesmith_controller.decide.objects import UNREADABLE
 from tunesmith_controller.decide.reconcile import read_map
 
 REFUSED = {
@@ -125,6 +126,25 @@ def test_a_refused_edit_starts_no_further_stage_and_forgets_none():
     )
     cluster.edit({"trainnig": ...})
     assert made(cluster.look()) == ["train.1"]
+
+
+def test_a_request_of_which_a_part_cannot_be_read_is_refused_by_name_and_keeps_what_it_has():
+    lost = {UNREADABLE: {"spec.evaluation.format": "is nested too deep to be read"}}
+
+    def unread(cluster):
+        cluster.edit({"ttlSecondsAfterFinished": 60})
+        cluster.put("request", cluster.request | lost)
+
+    cluster, decision = play([look, *stage_done(), runs, later(11), look, unread, look])
+    accepted = condition(decision.status, "Accepted")
+    assert (line(decision), accepted.status, accepted.reason) == ("Failed Unreadable", "False", "Unreadable")
+    assert decision.status.message.startswith(
+        "spec.evaluation.format: is nested too deep to be read; mend it"
+    )
+    assert (rows(decision)[:2], decision.deletes) == (["generate Succeeded 1", "train Running 1"], ())
+    assert [entry.stage for entry in decision.status.finished] == ["generate"]
+    cluster.put("request", cluster.request | {UNREADABLE: {}})
+    assert line(cluster.look()) == "Running Running"
 
 
 def test_the_run_of_a_request_that_has_begun_stays():

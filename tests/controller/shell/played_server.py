@@ -35,7 +35,10 @@ class Answer:
         self._handler = handler
 
     def json(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(body).encode()
+        self.raw(json.dumps(body).encode(), status, headers)
+
+    def raw(self, data: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        """What no JSON library would write."""
         self._handler.send_response(status)
         for name, value in {
             "Content-Type": "application/json",

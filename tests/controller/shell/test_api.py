@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from controller.shell.played_server import Answer, Asked, playing
+from kubernetes.config import ConfigException
 
 import tunesmith_controller
 from tunesmith_controller.api import (
@@ -66,6 +67,45 @@ def test_each_answer_has_its_class(status: int, body: bytes, kind: type[ApiError
 def test_a_body_that_is_no_status_does_not_get_into_an_error() -> None:
     assert str(error_of(502, b"<html>secret=abc</html>")) == "502 "
     assert str(error_of(500, b'{"data":{"password":"abc"}}')) == "500 "
+
+
+WAITS = {
+    "seconds": ("7", b"{}", 7.0),
+    "nothing": ("", b"{}", 0.0),
+    "a date": ("Wed, 21 Oct 2026 07:28:00 GMT", b"{}", 0.0),
+    "a digit that is none": ("²", b"{}", 0.0),
+    "the body's": ("", b'{"kind":"Status","details":{"retryAfterSeconds":3}}', 3.0),
+    "a text in the body": ("", b'{"kind":"Status","details":{"retryAfterSeconds":"soon"}}', 0.0),
+    "no details": ("", b'{"kind":"Status","details":"text"}', 0.0),
+    "a body that is nested too deep": ("", b"[" * 5000 + b"]" * 5000, 0.0),
+}
+
+
+@pytest.mark.parametrize(("header", "body", "seconds"), WAITS.values(), ids=WAITS)
+def test_what_a_server_asks_to_wait_is_read_if_it_is_a_number(
+    header: str, body: bytes, seconds: float
+) -> None:
+    assert error_of(429, body, header).retry_after == seconds
+
+
+@pytest.mark.parametrize("body", [b"<html>busy</html>", b"\xff\xfe", b"[" * 5000 + b"]" * 5000])
+def test_an_answer_that_cannot_be_read_is_none(body: bytes) -> None:
+    with (
+        playing(lambda _asked, answer: answer.raw(body)) as server,
+        pytest.raises(Unreachable, match="get jobs: the answer cannot be read"),
+    ):
+        server.api().send(Call("get", JOBS, "a", "x"))
+
+
+def test_a_token_file_that_is_empty_for_a_moment_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def empty(*_: object, **__: object) -> None:
+        raise ConfigException("Token file exists but empty.")
+
+    with playing(lambda _asked, answer: answer.json({})) as server:
+        api = server.api()
+        monkeypatch.setattr(api._transport, "update_params_for_auth", empty)
+        with pytest.raises(Unreachable, match="get jobs: ConfigException"):
+            api.send(Call("get", JOBS, "a", "x"))
 
 
 def test_429_with_retry_after_is_repeated_for_any_verb_and_given_up_after_five_tries() -> None:

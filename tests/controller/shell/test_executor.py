@@ -14,9 +14,11 @@ from tunesmith.wire import TEACHER_RATE
 from tunesmith_controller.api import AlreadyExists, Call, Conflict, NotFound
 from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Decision, Delete, Note, Share
+from tunesmith_controller.decide.objects import UNREADABLE
 from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.executor import Executor, NotLeading
-from tunesmith_controller.rights import JOBS
+from tunesmith_controller.rights import JOBS, REQUESTS
+from tunesmith_controller.salvage import read_page
 from tunesmith_controller.snapshot_reader import SnapshotReader
 
 NOW = "2026-11-23T10:00:00Z"
@@ -111,6 +113,44 @@ def test_a_status_is_written_once_and_the_same_again_costs_no_call(shell: Shell)
     assert shell.calls.total() == before, (
         "what the API server gives back must compare equal to what was written"
     )
+
+
+def test_a_status_is_written_for_a_request_that_cannot_be_read_and_costs_no_whole_answer(
+    shell: Shell,
+) -> None:
+    namespace = shell.plane.namespace()
+    head = {"apiVersion": "tunesmith.dev/v1alpha1", "kind": "TrainingRequest"}
+    spec = {
+        "task": "x" * 30_000,
+        "model": {"base": "hf://org/base"},
+        "evaluation": {"format": {"jsonSchema": 1}},
+    }
+    body = json.dumps({**head, "metadata": {"name": "deep", "namespace": namespace}, "spec": spec})
+    deep = '{"items": ' * 1500 + "{}" + "}" * 1500
+    shell.plane.kubectl("create", "-f", "-", stdin=body.replace('"jsonSchema": 1', f'"jsonSchema": {deep}'))
+    (request,) = shell.api.send(Call("list", REQUESTS, namespace), read=read_page)["items"]
+    assert set(request[UNREADABLE]) == {"spec.evaluation.format.jsonSchema"}
+    shell.caches.requests.put(request)
+    answers: list[int] = []
+
+    send = shell.api.send
+
+    def counted(call: Call, read: Any) -> Any:
+        return send(call, read=lambda text: answers.append(len(text)) or read(text))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shell.api, "send", counted)
+        shell.executor.carry_out(request, Decision(status(message="refused")))
+    cached = shell.caches.requests.get((namespace, "deep"))
+    assert cached is not None
+    assert cached["status"]["message"] == "refused"
+    assert cached[UNREADABLE] == request[UNREADABLE]
+    assert "managedFields" not in cached["metadata"]
+    (again,) = shell.api.send(Call("list", REQUESTS, namespace), read=read_page)["items"]
+    assert again["status"] == cached["status"]
+    assert again["metadata"]["resourceVersion"] == cached["metadata"]["resourceVersion"]
+    (size,) = answers
+    assert size < 60_000, "managedFields are as deep, but the task is not in the answer"
 
 
 def test_a_field_that_is_no_longer_written_goes_away(shell: Shell) -> None:

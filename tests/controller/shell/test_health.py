@@ -42,6 +42,22 @@ def test_probes_say_what_is_wrong() -> None:
         server.server_close()
 
 
+def test_a_probe_that_fails_itself_is_answered_and_counted_and_the_server_goes_on() -> None:
+    port, counted = free_ports(1)[0], list[str]()
+
+    def fails() -> list[str]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    server = health.serve(f":{port}", Metrics().registry, fails, list, counted.append)
+    try:
+        assert get(port, "/healthz")[0] == 500
+        assert get(port, "/readyz") == (200, "ok\n")
+        assert counted == ["health"]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.mark.parametrize(
     ("text", "parsed"), [(":80", ("", 80)), ("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:80", ("::1", 80))]
 )

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from controller.shell.played_server import Answer, Asked, Play, PlayedServer, playing
+import pytest
+from controller.shell.played_server import Answer, Asked, Play, PlayedServer, playing, until
 from requests_for_tests import document
 from small_cluster import config, profile
 
@@ -20,10 +21,12 @@ from tunesmith import children, wire
 from tunesmith.events import Progress
 from tunesmith.profile import Limits
 from tunesmith.wire import API_VERSION
+from tunesmith_controller import bugs, threads
 from tunesmith_controller.api import Api
 from tunesmith_controller.cache import Key
 from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.reconcile import reconcile
+from tunesmith_controller.decide.standing import standing
 from tunesmith_controller.event_reader import EventReader
 from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.executor import Executor
@@ -112,6 +115,8 @@ def _parts(
     loop.listen()
     return SimpleNamespace(
         loop=loop,
+        metrics=parts.metrics,
+        played=played,
         caches=caches,
         queue=queue,
         server=server,
@@ -141,6 +146,87 @@ def test_a_request_that_goes_while_it_is_looked_at_leaves_its_place_to_the_next(
         parts.turns.decide = decide
         parts.loop.look(("a", "second"))
         assert parts.caches.requests.get(("a", "second"))["status"]["phase"] == "Pending", "its Job is made"
+
+
+def test_a_worker_survives_whatever_comes_and_gives_the_request_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "PAUSE", 0.01)
+    with shell() as parts:
+        for name in ("first", "second"):
+            parts.caches.requests.put(request(name))
+
+        def fails(*_: Any) -> Any:
+            raise OverflowError("timestamp too large to convert to C _PyTime_t")
+
+        monkeypatch.setattr(parts.loop, "look", fails)
+        monkeypatch.setattr(parts.metrics.reconcile, "labels", fails)  # and so does what counts it
+        parts.loop.start()
+        survived = functools.partial(
+            parts.metrics.registry.get_sample_value, "tunesmith_thread_errors_total", {"thread": "worker"}
+        )
+        until(lambda: survived() >= 6)
+        assert [wrong for thread in parts.loop.threads for wrong in thread.wrong()] == []
+        assert all(thread.is_alive() for thread in parts.loop.threads)
+        monkeypatch.undo()
+
+        def phases() -> set[str]:
+            return {item.get("status", {}).get("phase") for item in parts.caches.requests.all()}
+
+        until(lambda: phases() == {"Pending", "Queued"})
+        assert parts.loop.stop(10)
+
+
+def test_a_change_that_cannot_be_told_costs_the_cache_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with shell() as parts:
+
+        def fails(*_: Any) -> None:
+            raise KeyError("uid")
+
+        monkeypatch.setattr(parts.queue, "add", fails)
+        parts.caches.requests.put(request("first"))
+        assert parts.caches.requests.get(("a", "first")) is not None
+        told = parts.metrics.registry.get_sample_value
+        assert told("tunesmith_thread_errors_total", {"thread": "listener"}) == 1
+
+
+def test_a_request_that_cannot_be_booked_keeps_no_replica_from_leading() -> None:
+    with shell() as parts:
+        bad = {"spec": {"containers": "text"}, "status": {}}
+        parts.turns.start([(standing(request("bad")), [bad]), (standing(request("good")), [])])
+        parts.caches.requests.put(request("good"))
+        parts.loop.look(("a", "good"))
+        assert parts.caches.requests.get(("a", "good"))["status"]["phase"] == "Pending", "its Job is made"
+
+
+def test_a_status_that_cannot_be_written_for_a_bug_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bugs, "LEAST", 0.0)
+    with shell() as parts:
+        parts.caches.requests.put(request("first"))
+
+        def fails(*_: Any) -> Any:
+            raise ZeroDivisionError
+
+        parts.turns.decide = fails
+        play, refused = parts.server.play, list[Asked]()
+
+        def busy(asked: Asked, answer: Answer) -> None:
+            if asked.method == "PATCH" and len(refused) < 2:
+                refused.append(asked)
+                answer.refuse(500, "InternalError")
+            else:
+                play(asked, answer)
+
+        parts.played.play = busy
+        parts.loop.start()
+
+        def status() -> dict[str, Any]:
+            written: dict[str, Any] = parts.caches.requests.get(("a", "first")).get("status", {})
+            return written if written.get("phase") == "Failed" else {}
+
+        assert until(status, 20)["reason"] == "InternalError"
+        assert len(refused) == 2
+        told = parts.metrics.registry.get_sample_value
+        assert told("tunesmith_internal_errors_total") == 1
+        assert parts.loop.stop(10)
 
 
 def test_what_has_ended_is_not_looked_at_again_and_again() -> None:

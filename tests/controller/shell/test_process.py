@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,19 @@ CONFIG = {
 }
 
 
+MAIN = ("-m", "tunesmith_controller.main")
+
+
 class Replica:
-    """One controller process."""
+    """One controller process. `program`: what Python runs."""
 
     def __init__(
-        self, plane: ControlPlane, folder: Path, *arguments: str, kubeconfig: Path | None = None
+        self,
+        plane: ControlPlane,
+        folder: Path,
+        *arguments: str,
+        kubeconfig: Path | None = None,
+        program: Sequence[str] = MAIN,
     ) -> None:
         self.port = free_ports(1)[0]
         self.log = folder / f"controller-{self.port}.log"
@@ -45,8 +53,7 @@ class Replica:
         config.write_text(json.dumps(CONFIG))
         command = [
             sys.executable,
-            "-m",
-            "tunesmith_controller.main",
+            *program,
             f"--config={config}",
             f"--kubeconfig={kubeconfig or plane.kubeconfig}",
         ]
@@ -102,10 +109,8 @@ class Replicas:
         self.plane, self.folder, self.all = plane, folder, list[Replica]()
         self.lease = f"test-{time.monotonic_ns()}"
 
-    def start(self, *arguments: str, kubeconfig: Path | None = None) -> Replica:
-        replica = Replica(
-            self.plane, self.folder, f"--lease-name={self.lease}", *arguments, kubeconfig=kubeconfig
-        )
+    def start(self, *arguments: str, **settings: Any) -> Replica:
+        replica = Replica(self.plane, self.folder, f"--lease-name={self.lease}", *arguments, **settings)
         self.all.append(replica)
         return replica
 
@@ -199,6 +204,46 @@ def test_a_restart_of_the_api_server_is_survived(replicas: Replicas, control_pla
     real.until("a Job", lambda: jobs_of(control_plane, second))
     assert replica.get("/healthz")[0] == 200
     assert (len(jobs_of(control_plane, first)), len(jobs_of(control_plane, second))) == (1, 1)
+
+
+def test_an_api_server_that_is_restored_from_an_older_snapshot_is_followed(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
+    # It leads without a lease: the outage may take longer than one holds.
+    replica, namespace = replicas.start("--no-leader-election"), control_plane.namespace()
+    kept = parked(control_plane, namespace, "kept")
+    real.until("a Job", lambda: jobs_of(control_plane, kept))
+    snapshot = control_plane.snapshot()
+    lost = parked(control_plane, namespace, "lost")
+    real.until("a Job", lambda: jobs_of(control_plane, lost))
+    for number in range(50):  # the versions go back by so many
+        control_plane.kubectl("annotate", "treq", "kept", "-n", namespace, f"n={number}", "--overwrite")
+    control_plane.kubectl("delete", "treq", "kept", "-n", namespace)
+    real.until("it is known as gone", lambda: cached(replica) == 1)
+
+    control_plane.restore(snapshot)
+    real.until("what the server has again is known", lambda: "kept" in names(control_plane, namespace))
+    # It comes under the version that it had, and the one that is lost is not there any more.
+    suspend = ("patch", "treq", "kept", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    control_plane.kubectl(*suspend)
+    real.until("it is suspended", lambda: jobs_of(control_plane, kept) == [])
+    young = parked(control_plane, namespace, "young")
+    real.until("a Job", lambda: jobs_of(control_plane, young))
+    assert names(control_plane, namespace) == {"kept", "young"}
+    assert cached(replica) == 2
+    assert replica.get("/healthz")[0] == 200
+    assert replica.logged("error") == []
+
+
+def cached(replica: Replica) -> int:
+    """How many requests the cache has."""
+    lines = replica.get("/metrics")[1].splitlines()
+    (line,) = [line for line in lines if line.startswith('tunesmith_cache_objects{kind="trainingrequests"}')]
+    return int(float(line.split()[-1]))
+
+
+def names(plane: ControlPlane, namespace: str) -> set[str]:
+    return {item["metadata"]["name"] for item in real.listed(plane, namespace, "treq")}
 
 
 def test_without_an_api_server_the_leader_ends_before_its_lease_and_a_standby_stays_alive(

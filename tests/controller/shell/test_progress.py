@@ -5,9 +5,11 @@ import time
 from collections import Counter
 from typing import Any
 
+import pytest
 from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith.events import Progress
+from tunesmith_controller import progress
 from tunesmith_controller.cache import Key
 from tunesmith_controller.caches import Caches
 from tunesmith_controller.progress import LEAST_INTERVAL, ProgressReader, interval, last_progress
@@ -128,3 +130,28 @@ def test_a_pod_that_does_not_answer_is_asked_less_and_less_often() -> None:
         for _ in range(10):
             reader.read(("a", "p1"))
         assert len(server.asked) == before + 10, "it answers again, and is asked each time"
+
+
+def test_a_read_that_hangs_is_seen_and_one_that_fails_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, over, counted = Caches().pods, threading.Event(), list[str]()
+    for number in range(3):
+        cache.put(pod(number))
+
+    def read(key: Key) -> None:
+        if key[1] == "p0":
+            over.wait(20)
+        raise RecursionError
+
+    with playing(lambda _asked, answer: answer.refuse(404, "NotFound")) as server:
+        reader = ProgressReader(server.api(), cache, lambda _key: None, rate=25, count=counted.append)
+        monkeypatch.setattr(reader, "read", read)
+        monkeypatch.setattr(progress, "FIRST", (0.0, 1.0))
+        reader.silent = 1.5
+        reader.start()
+        assert until(reader.wrong) == ["progress has read pod a/p0 for 2 s"]
+        assert counted == ["progress"] * 2
+        assert reader.is_alive()
+        over.set()
+        reader.stop()
+        reader.join(5)
+        assert not reader.is_alive()

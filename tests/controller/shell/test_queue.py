@@ -4,11 +4,13 @@ import threading
 import time
 from collections import Counter
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from tunesmith_controller.queue import FIRST_BACKOFF, LAST_BACKOFF, Schedule, WorkQueue
+from tunesmith_controller.queue import FIRST_BACKOFF, LAST_BACKOFF, LONGEST, Schedule, WorkQueue, bounded
+from tunesmith_controller.refusals import Refusals
 
 KEYS = st.sampled_from("abcd")
 
@@ -173,3 +175,36 @@ def test_a_key_that_comes_while_all_wait_for_a_later_one_is_taken_in_time() -> N
     time.sleep(1.5)
     queue.close()
     assert taken.keys() == {"long", "soon"}
+
+
+WAITS = {
+    "a century": (1e10, LONGEST),
+    "for ever": (float("inf"), LONGEST),
+    "a number beyond every float": (10**400, LONGEST),
+    "what is no number": (float("nan"), LONGEST),
+    "the past": (-5.0, 0.0),
+    "an hour": (3600.0, 3600.0),
+}
+
+
+@pytest.mark.parametrize(("asked", "waits"), WAITS.values(), ids=WAITS)
+def test_a_wait_is_one_that_a_lock_can_wait(asked: float, waits: float) -> None:
+    assert bounded(asked) == waits
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: 0.0)
+    queue.add("a", asked)
+    assert queue.schedule.due == {"a": waits}
+    if waits:
+        threading.Timer(0.05, queue.close).start()
+        assert queue.get() is None, "the wait ends with the queue, and not with an OverflowError"
+
+
+def test_failures_without_end_keep_the_longest_wait() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.failures["a"] = 5000  # a minute each: after 17 hours 2.0 ** 1024 would be an error
+    schedule.give_back("a", 0.0, failed=True)
+    assert schedule.due == {"a": LAST_BACKOFF}
+    refusals = Refusals(clock=lambda: 0.0)
+    request = {"metadata": {"uid": "u", "generation": 1}}
+    for _ in range(1100):
+        refusals.add(request, "quota")
+    assert refusals.wait(request) == 60

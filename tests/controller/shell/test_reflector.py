@@ -1,5 +1,6 @@
 """The reflector against a server that misbehaves: what it asks, how often, and what its cache then holds."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith_controller.cache import Cache
-from tunesmith_controller.decide.objects import owner_uids
+from tunesmith_controller.decide.objects import UNREADABLE, owner_uids
 from tunesmith_controller.reflector import Clock, Observer, Reflector
 from tunesmith_controller.rights import JOBS
 from tunesmith_controller.trim import trim_job
@@ -62,9 +63,14 @@ class Watched:
         self.changes: list[tuple[str | None, str | None]] = []
         self.cache.changed = lambda before, after: self.changes.append((_version(before), _version(after)))
         self.restarts: list[str] = []
+        self.failed: list[str] = []
         self.lists = 0
         self.reflector = Reflector(
-            server.api(), JOBS, self.cache, clock=clock, observer=Observer(self.restarts.append, self._listed)
+            server.api(),
+            JOBS,
+            self.cache,
+            clock=clock,
+            observer=Observer(self.restarts.append, self._listed, self.failed.append),
         )
         self.reflector.start()
 
@@ -135,6 +141,28 @@ def no_json(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
     answer.end()
 
 
+def too_new(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.refuse(504, "Timeout")
+
+
+def throttled(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.refuse(429, "TooManyRequests")
+
+
+def throttled_for_a_second(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.refuse(429, "TooManyRequests", {"Retry-After": "1"})
+
+
+def throttled_until_a_date(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.refuse(429, "TooManyRequests", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"})
+
+
+def no_text(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+    answer.begin()
+    answer.chunk(b"\xff\xfe\x00\n")
+    answer.end()
+
+
 # The answer to each watch -> reason that is counted, most requests in ten of its seconds
 FAILURES = {
     "403": (forbidden, "403"),
@@ -146,6 +174,11 @@ FAILURES = {
     "silence": (silent, "unreachable"),
     "half a line of JSON": (half_a_line, "unreachable"),
     "a line that is not JSON": (no_json, "unreachable"),
+    "a line that is not even text": (no_text, "unreachable"),
+    "504, as to a version that is still to come": (too_new, "504"),
+    "429 without a time": (throttled, "429"),
+    "429 with a time": (throttled_for_a_second, "429"),
+    "429 with a date": (throttled_until_a_date, "429"),
 }
 
 
@@ -170,6 +203,7 @@ def test_an_event_that_was_cut_is_asked_for_again_from_the_last_version_seen(sta
     def watch(cluster: Cluster, asked: Asked, answer: Answer) -> None:
         answer.begin()
         if cluster.watches == 1:
+            cluster.version = 102
             answer.event("ADDED", job("two", 101))
             answer.chunk(b'{"type":"MODIFIED","object":{"metadata":{"name":"two","resourceVer')
             answer.cut()
@@ -181,8 +215,141 @@ def test_an_event_that_was_cut_is_asked_for_again_from_the_last_version_seen(sta
         seen = Watched(server)
         started.append(seen)
         until(lambda: (None, "two@101") in seen.changes and ("two@101", "two@102") in seen.changes)
-        assert [call.query.get("resourceVersion") for call in server.asked][:3] == [None, "100", "101"]
+        watches = [call.query["resourceVersion"] for call in server.asked if "watch" in call.query]
+        assert watches[:2] == ["100", "101"]
         assert seen.lists == 1, "a cut is not a reason to list again"
+
+
+def test_a_server_that_was_restored_from_an_older_snapshot_is_followed(started: list[Watched]) -> None:
+    """Its watches from a version that it does not have yet are silent, for as long as that takes."""
+    restored = threading.Event()
+
+    def watch(cluster: Cluster, asked: Asked, answer: Answer) -> None:
+        if cluster.watches == 1:
+            answer.begin()
+            answer.event("ADDED", job("young", 150))
+            answer.event("MODIFIED", job("old", 151))
+            until(restored.is_set)
+            cluster.items, cluster.version = [job("old", 5), job("gone", 6)], 60
+            answer.cut()
+        elif asked.query["resourceVersion"] == "60":
+            answer.begin()
+            answer.event("MODIFIED", job("old", 61))
+            time.sleep(2)
+        else:
+            answer.begin()
+            time.sleep(2)
+
+    with playing(Cluster(job("old", 5), job("gone", 6), watch=watch)) as server:
+        seen = Watched(server)
+        started.append(seen)
+        until(lambda: seen.names() == ["gone", "old", "young"])
+        seen.cache.remove(job("gone", 6))  # and was deleted before the server went back
+        restored.set()
+        until(lambda: ("old@5", "old@61") in seen.changes)
+        assert seen.changes[-4:] == [
+            ("old@151", "old@5"),
+            (None, "gone@6"),
+            ("young@150", None),
+            ("old@5", "old@61"),
+        ]
+        answer = job("gone", 70)
+        seen.cache.put_answer(answer)
+        assert seen.cache.get(("a", "gone")) == trim_job(answer), "its uid is not that of a dead object"
+
+
+DEEP = '{"a": ' * 5000 + "1" + "}" * 5000
+
+
+def unread(name: str, version: int) -> bytes:
+    """The text of a Job that no parser here can read."""
+    return json.dumps(job(name, version, spec={"deep": "HERE"})).replace('"HERE"', DEEP).encode()
+
+
+def test_an_object_that_cannot_be_read_costs_the_others_nothing_in_a_list_and_in_a_watch(
+    started: list[Watched],
+) -> None:
+    def play(asked: Asked, answer: Answer) -> None:
+        if not asked.query.get("watch"):
+            items = b", ".join([json.dumps(job("one", 1)).encode(), unread("bad", 2)])
+            answer.raw(b'{"metadata": {"resourceVersion": "100"}, "items": [' + items + b"]}")
+            return
+        answer.begin()
+        for version in range(101, 131):  # somebody edits it again and again
+            answer.chunk(b'{"type": "MODIFIED", "object": ' + unread("bad", version) + b"}\n")
+        answer.event("ADDED", job("two", 131))
+        answer.chunk(b'{"type": "DELETED", "object": ' + unread("bad", 132) + b"}\n")
+        answer.event("ADDED", job("three", 133))
+        time.sleep(3)
+
+    with playing(play) as server:
+        seen = Watched(server)
+        started.append(seen)
+        until(lambda: seen.names() == ["one", "three", "two"])
+        assert seen.changes[:3] == [(None, "one@1"), (None, "bad@2"), ("bad@2", "bad@101")]
+        assert ("bad@130", None) in seen.changes
+        assert len(server.asked) == 2, "one list and one watch"
+        assert seen.failed == []
+
+
+def test_an_object_that_the_cache_cannot_take_is_kept_without_its_spec(started: list[Watched]) -> None:
+    owners = [{"uid": "owner"}]
+    bad = job("bad", 2, spec={"template": "text"})
+    bad["metadata"]["ownerReferences"] = owners
+    nameless = {"metadata": {"resourceVersion": "3"}}
+
+    def watch(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+        answer.begin()
+        answer.event("MODIFIED", {**bad, "metadata": {**bad["metadata"], "resourceVersion": "102"}})
+        answer.event("ADDED", {"metadata": {"resourceVersion": "103"}})
+        answer.event("ADDED", job("two", 104))
+        time.sleep(2)
+
+    with playing(Cluster(job("one", 1), bad, nameless, watch=watch)) as server:
+        seen = Watched(server)
+        started.append(seen)
+        until(lambda: seen.names() == ["bad", "one", "two"])
+        assert ("bad@2", "bad@102") in seen.changes
+        kept = seen.cache.get(("a", "bad"))
+        assert kept is not None
+        assert kept[UNREADABLE] == {"spec": "cannot be handled (AttributeError)"}
+        assert [item["metadata"]["name"] for item in seen.cache.by("owner", "owner")] == ["bad"]
+        assert (seen.lists, set(seen.failed)) == (1, {"reflector-jobs"})
+
+
+def test_a_list_with_an_object_without_a_name_removes_nothing(started: list[Watched]) -> None:
+    def watch(cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+        cluster.items = [{"metadata": {}}]
+        answer.refuse(410, "Expired")
+
+    with playing(Cluster(job("one", 1), watch=watch)) as server:
+        seen = Watched(server)
+        started.append(seen)
+        until(lambda: seen.lists >= 2)
+        assert seen.names() == ["one"]
+
+
+def test_an_outage_of_a_day_does_not_end_the_thread() -> None:
+    waits: list[float] = []
+    with playing(Cluster(watch=server_error)) as server:
+        reflector = Reflector(server.api(), JOBS, Cache(trim_job), clock=FAST)
+        reflector.stopped.wait = lambda timeout=None: bool(waits.append(timeout))  # type: ignore[method-assign]
+        reflector._failures = 2000  # 0.05 * 2 ** 1100 would be an error
+        reflector.step()
+    assert 1.5 <= waits[0] <= 3.0
+
+
+def test_a_retry_after_of_years_is_not_obeyed() -> None:
+    waits: list[float] = []
+
+    def watch(_cluster: Cluster, _asked: Asked, answer: Answer) -> None:
+        answer.refuse(429, "TooManyRequests", {"Retry-After": "999999999"})
+
+    with playing(Cluster(watch=watch)) as server:
+        reflector = Reflector(server.api(), JOBS, Cache(trim_job), clock=FAST)
+        reflector.stopped.wait = lambda timeout=None: bool(waits.append(timeout))  # type: ignore[method-assign]
+        reflector.step()
+    assert waits == [60.0]
 
 
 def test_a_bookmark_moves_the_version_that_the_next_watch_begins_at(started: list[Watched]) -> None:

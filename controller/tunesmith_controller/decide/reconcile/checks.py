@@ -12,6 +12,7 @@ from tunesmith.errors import BadRequest, Problem
 from tunesmith.profile import Profile
 from tunesmith.request import TrainingRequest, parse
 from tunesmith_controller.decide.model import Config, Object
+from tunesmith_controller.decide.objects import unreadable
 
 
 class NotAccepted(Exception):
@@ -32,6 +33,9 @@ class Waiting(Exception):
 
 def read(request: Object) -> TrainingRequest:
     """The request in an object. Raises NotAccepted with every problem."""
+    if left_out := unreadable(request):
+        remedy = "mend it or leave it out, and apply the request again"
+        raise NotAccepted("Unreadable", [Problem(path, why, remedy=remedy) for path, why in left_out.items()])
     meta = request["metadata"]
     document = {
         "apiVersion": request.get("apiVersion"),
