@@ -23,7 +23,10 @@ def key_of(item: Object) -> Key:
 
 
 class Cache:
-    """Objects by key, and by each index. `trim` cuts an object down to what is read, before it is kept."""
+    """Objects by key, and by each index. `trim` cuts an object down to what is read, before it is kept.
+
+    `changed` is told of every change, `buried` of the last state of each object that is gone.
+    """
 
     def __init__(
         self, trim: Callable[[dict[str, Any]], Object], indexes: Mapping[str, Index] | None = None
@@ -35,6 +38,7 @@ class Cache:
         self._buried: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.RLock()
         self.changed: Changed = lambda _before, _after: None
+        self.buried: Callable[[Object], None] = lambda _last: None
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -117,6 +121,7 @@ class Cache:
         self._buried[old["metadata"]["uid"]] = None
         if len(self._buried) > _BURIED:
             self._buried.popitem(last=False)
+        self.buried(old)
         self.changed(old, None)
 
     def _unindex(self, key: Key, old: Object) -> None:

@@ -1,13 +1,15 @@
 """The three caches, of requests, Jobs and pods, and what they find objects by."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from tunesmith.children import job_name, run_name
 from tunesmith.stages import STAGES
 from tunesmith.wire import ATTEMPT, KEY, KIND, REQUEST, STAGE
 from tunesmith_controller.cache import Cache
 from tunesmith_controller.decide.model import Object
-from tunesmith_controller.decide.objects import label, name_of, owner_uids, uid_of
+from tunesmith_controller.decide.objects import label, name_of, namespace_of, owner_uids, uid_of
+from tunesmith_controller.gone import LastStates
 from tunesmith_controller.trim import trim_job, trim_pod, trim_request
 
 
@@ -18,6 +20,10 @@ class Caches:
         self.requests = Cache(trim_request, {"references": references, "run": same_run})
         self.jobs = Cache(trim_job, {"owner": owner_uids})
         self.pods = Cache(trim_pod, {"request": request_label})
+        self.gone_jobs = LastStates()
+        self.gone_pods = LastStates()
+        self.jobs.buried = partial(self._remember, self.gone_jobs)
+        self.pods.buried = partial(self._remember, self.gone_pods)
 
     def jobs_of(self, request: Object) -> list[Object]:
         """The Jobs of a request, by its uid."""
@@ -27,6 +33,11 @@ class Caches:
         """The pods of a request, by its uid. `jobs`: its Jobs."""
         pods = self.pods.by("request", f"{request['metadata']['namespace']}/{name_of(request)}")
         return [pod for pod in pods if pod_belongs(pod, request, jobs)]
+
+    def _remember(self, gone: LastStates, last: Object) -> None:
+        request = self.requests.get((namespace_of(last), request_name(last)))
+        if request is not None:
+            gone.add(request, last)
 
 
 def request_label(item: Object) -> Iterable[str]:
