@@ -7,8 +7,10 @@ from small_cluster import Conflict
 from tunesmith import wire
 from tunesmith_controller.caches import pod_belongs
 from tunesmith_controller.decide.model import World
+from tunesmith_controller.decide.objects import terminated
 from tunesmith_controller.decide.reconcile import read_map, reconcile
 from tunesmith_controller.executor import status_json
+from tunesmith_controller.gone import is_told
 
 KINDS = ("request", "job", "pod")
 
@@ -29,6 +31,7 @@ class Leader:
             for name, thing in self.cache[kind].items()
         }
         self.at = dict.fromkeys(KINDS, len(self.truth.log))
+        self.gone = {"job": {}, "pod": {}}
 
     def deliver(self, kind, count):
         """The next `count` changes of a kind, in their order."""
@@ -48,7 +51,9 @@ class Leader:
             return  # an answer to a call of its own was newer
         self.seen[kind, name] = version
         if thing is None:
-            self.cache[kind].pop(name, None)
+            last = self.cache[kind].pop(name, None)
+            if last is not None and (kind == "job" or (kind == "pod" and terminated(last))):
+                self.gone[kind][last["metadata"]["uid"]] = last
         else:
             self.cache[kind][name] = copy.deepcopy(thing)
 
@@ -79,9 +84,27 @@ class Leader:
             if job["metadata"]["ownerReferences"][0]["uid"] == uid
         ]
         pods = [copy.deepcopy(pod) for pod in self.cache["pod"].values() if pod_belongs(pod, request, jobs)]
+        gone_jobs, gone_pods = (
+            [last for last in self.gone[kind].values() if not is_told(request, last)]
+            for kind in ("job", "pod")
+        )
+        gone_jobs = [
+            job
+            for job in gone_jobs
+            if job["metadata"]["ownerReferences"][0]["uid"] == uid
+            and job["metadata"]["name"] not in self.cache["job"]
+        ]
+        gone_pods = [pod for pod in gone_pods if pod_belongs(pod, request, [*jobs, *gone_jobs])]
         kept = self.truth.kept["map"].get(request["status"].get("snapshot", ""))
         owned = kept is not None and kept["metadata"]["ownerReferences"][0]["uid"] == uid
-        return World(request=request, jobs=jobs, pods=pods, snapshot=read_map(kept) if owned else None)
+        return World(
+            request=request,
+            jobs=jobs,
+            pods=pods,
+            gone_jobs=gone_jobs,
+            gone_pods=gone_pods,
+            snapshot=read_map(kept) if owned else None,
+        )
 
     def calls(self):
         """The calls of its decision, in the executor's order."""
@@ -95,6 +118,8 @@ class Leader:
             yield lambda delete=delete: self._delete(delete)
         for item in decision.creates:
             yield lambda item=item: self._create(item)
+        for pod in decision.pods:
+            yield lambda pod=pod: self._delete_pod(pod)
 
     def _write_status(self, seen, status):
         self.truth.write_status(seen, status)
@@ -103,6 +128,10 @@ class Leader:
     def _delete(self, delete):
         self.truth.delete_job(delete.name, delete.uid)
         self.answered("job", delete.name)
+
+    def _delete_pod(self, pod):
+        self.truth.delete_pod(pod.name, pod.uid)
+        self.answered("pod", pod.name)
 
     def _create(self, item):
         self.truth.create(item)

@@ -2,7 +2,9 @@
 
 It holds the rules that reconcile relies on: versions and 409, uids, status apart from spec, generations,
 children that go with their owner, Jobs that are deleted in the foreground (they stay until their pods are
-gone). Time is a number that only `later` moves.
+gone). Policies may change what is made: `beside` is a container that every pod gets and that does not end by
+itself; with `gone_at_once`, Jobs and their pods vanish as soon as they have ended. Time is a number that only
+`later` moves.
 """
 
 import copy
@@ -15,9 +17,10 @@ from tunesmith.events import Result
 from tunesmith.profile import S3, Images, Profile
 from tunesmith.wire import API_VERSION, TEACHER_RATE
 from tunesmith_controller.decide.model import Config, World
-from tunesmith_controller.decide.objects import rfc3339
+from tunesmith_controller.decide.objects import rfc3339, terminated
 from tunesmith_controller.decide.reconcile import read_map, reconcile
 from tunesmith_controller.executor import status_json
+from tunesmith_controller.gone import is_told
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 IMAGES = Images(generate="reg.example/generate:1", train="reg.example/train:1", merge="reg.example/merge:1")
@@ -47,6 +50,9 @@ class Cluster:
         self.uids = 0
         self.log = []
         self.kept = {"request": {}, "job": {}, "pod": {}, "map": {}}
+        self.gone = {"job": {}, "pod": {}}  # by uid, as the controller has seen them last
+        self.beside = ""
+        self.gone_at_once = False
         self.turn = None
         self.others = {}
         self.run_taken_by = ""
@@ -121,7 +127,7 @@ class Cluster:
         self.put(kind, made)
 
     def delete_job(self, name, uid=None):
-        """In the foreground: it stays, terminating, until its pods are gone."""
+        """In the foreground: it stays, terminating, until its pods are gone. Others' containers end last."""
         job = copy.deepcopy(self.kept["job"].get(name))
         if job is None or (uid is not None and job["metadata"]["uid"] != uid):
             return
@@ -139,6 +145,13 @@ class Cluster:
                 self.put("job", job)
         else:
             self.drop("job", name)
+
+    def delete_pod(self, name, uid):
+        """It stays, terminating, until its containers have ended."""
+        pod = copy.deepcopy(self.kept["pod"].get(name))
+        if pod is not None and pod["metadata"]["uid"] == uid and "deletionTimestamp" not in pod["metadata"]:
+            pod["metadata"]["deletionTimestamp"] = rfc3339(self.now)
+            self.put("pod", pod)
 
     def annotate_pod(self, name, uid, annotations):
         pod = copy.deepcopy(self.kept["pod"].get(name))
@@ -187,8 +200,9 @@ class Cluster:
             if _owner(pod) == job["metadata"]["uid"] and pod["status"]["phase"] == "Pending"
         ]
         pod = pods[0] if pods else self.add_pod(job)
-        running = {"name": wire.CONTAINER, "state": {"running": {"startedAt": rfc3339(self.now)}}}
-        pod["status"] = {"phase": "Running", "containerStatuses": [running]}
+        names = [wire.CONTAINER, self.beside] if self.beside else [wire.CONTAINER]
+        running = [{"name": name, "state": {"running": {"startedAt": rfc3339(self.now)}}} for name in names]
+        pod["status"] = {"phase": "Running", "containerStatuses": running}
         self.put("pod", pod)
 
     def ends(self, code=0, message=None, reason=None):
@@ -208,10 +222,36 @@ class Cluster:
         }
         if message:
             ended["message"] = message
-        pod["status"] = {
-            "phase": "Failed" if code else "Succeeded",
-            "containerStatuses": [{"name": wire.CONTAINER, "state": {"terminated": ended}}],
-        }
+        statuses = [{"name": wire.CONTAINER, "state": {"terminated": ended}}]
+        if self.beside:
+            statuses.append({"name": self.beside, "state": {"running": {"startedAt": state["startedAt"]}}})
+        if self.beside and "deletionTimestamp" not in pod["metadata"]:
+            pod["status"] = {"phase": "Running", "containerStatuses": statuses}
+            self.put("pod", pod)
+            return next((job for job in self.jobs() if job["metadata"]["uid"] == _owner(pod)), None)
+        pod["status"] = {"phase": "Failed" if code else "Succeeded", "containerStatuses": statuses[:1]}
+        return self._is_over(pod)
+
+    def others_end(self):
+        """The kubelet ends what stands beside the stages' containers, in the pods that are deleted."""
+        for pod in self.pods():
+            status = pod["status"]
+            ended = status.get("containerStatuses", [{}])[0].get("state", {}).get("terminated")
+            if status["phase"] != "Running" or ended is None or "deletionTimestamp" not in pod["metadata"]:
+                continue
+            status["phase"] = "Failed"
+            status["containerStatuses"] = status["containerStatuses"][:1]
+            job = self._is_over(pod)
+            if (
+                job is not None
+                and job["metadata"]["name"] in self.kept["job"]
+                and ended["exitCode"] not in (0, 143)
+            ):
+                job["status"]["failed"] = job["status"].get("failed", 0) + 1
+                self.put("job", job)
+
+    def _is_over(self, pod):
+        """All containers of a pod have ended."""
         self.put("pod", pod)
         owner = next((job for job in self.jobs() if job["metadata"]["uid"] == _owner(pod)), None)
         if owner is not None and "deletionTimestamp" in owner["metadata"]:
@@ -228,6 +268,8 @@ class Cluster:
         if kind == "Complete":
             job["status"] |= {"succeeded": 1, "completionTime": rfc3339(self.now)}
         self.put("job", job)
+        if self.gone_at_once:
+            self.delete_job(job["metadata"]["name"])
 
     def complete(self, metrics=None, done=None, reported=True, **more):
         """The live Job runs, if it does not yet, and its work is done."""
@@ -286,6 +328,8 @@ class Cluster:
             request=request,
             jobs=self.jobs(),
             pods=self.pods(),
+            gone_jobs=[job for job in self.gone["job"].values() if not is_told(request, job)],
+            gone_pods=[pod for pod in self.gone["pod"].values() if not is_told(request, pod)],
             snapshot=self.snapshot(request),
             others=self.others,
             run_taken_by=self.run_taken_by,
@@ -309,6 +353,8 @@ class Cluster:
             yield lambda delete=delete: self.delete_job(delete.name, delete.uid)
         for item in decision.creates:
             yield lambda item=item: self.create(item)
+        for pod in decision.pods:
+            yield lambda pod=pod: self.delete_pod(pod.name, pod.uid)
         for share in decision.shares:
             yield lambda share=share: self.annotate_pod(share.pod, share.uid, {TEACHER_RATE: str(share.rate)})
         if decision.delete_request:
@@ -335,9 +381,16 @@ class Cluster:
         self.kept[kind][thing["metadata"]["name"]] = copy.deepcopy(thing)
         self.log.append((self.version, kind, thing["metadata"]["name"], copy.deepcopy(thing)))
 
+    def forget(self):
+        """The controller starts again: it knows only what is still there."""
+        self.gone = {"job": {}, "pod": {}}
+
     def drop(self, kind, name):
-        if self.kept[kind].pop(name, None) is not None:
+        last = self.kept[kind].pop(name, None)
+        if last is not None:
             self.version += 1
+            if kind == "job" or (kind == "pod" and terminated(last)):
+                self.gone[kind][last["metadata"]["uid"]] = last
             self.log.append((self.version, kind, name, None))
 
 

@@ -4,6 +4,7 @@ It decides as whom a pod runs, how it reaches the store and the hub, and what it
 `restricted` admits all of it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from tunesmith import wire
@@ -20,6 +21,19 @@ CACHE = "/cache"
 CERTIFICATES = "/etc/tunesmith-ca"
 TMP = "/tmp"  # noqa: S108 - the pod mounts its own volume there
 GPU = "nvidia.com/gpu"
+CLAIM = "gpu"  # name of the claim in the pod through which dynamic resource allocation gives it a GPU
+# Service meshes add a container to pods that does not end, and nobody connects to a stage. Each has a label
+# or an annotation that keeps it away from a pod, in whatever way its namespace is set up.
+NOT_IN_MESH_LABELS: Mapping[str, str] = {
+    "sidecar.istio.io/inject": "false",
+    "kuma.io/sidecar-injection": "disabled",
+}
+NOT_IN_MESH_ANNOTATIONS: Mapping[str, str] = {
+    "sidecar.istio.io/inject": "false",  # before Istio 1.11 it was no label
+    "linkerd.io/inject": "disabled",
+    "consul.hashicorp.com/connect-inject": "false",
+    "sidecar.opentelemetry.io/inject": "false",
+}
 # Read by Python's ssl and httpx, by requests, by curl, and by boto3.
 _BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 
@@ -186,8 +200,18 @@ def confined() -> dict[str, Any]:
     }
 
 
+def labels(pod: Pod) -> dict[str, str]:
+    """Labels of a pod: what keeps meshes away, unless the profile says otherwise."""
+    return {**NOT_IN_MESH_LABELS, **pod.labels}
+
+
+def annotations(pod: Pod) -> dict[str, str]:
+    """Annotations of a pod: what keeps meshes away, unless the profile says otherwise."""
+    return {**NOT_IN_MESH_ANNOTATIONS, **pod.annotations}
+
+
 def placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
-    """Where the pod may run: as the stage's settings say; affinity and runtime class come from
+    """Where the pod may run: as the stage's settings say; affinity, runtime class and scheduler come from
     the profile.
     """
     spec = {
@@ -196,6 +220,7 @@ def placement(settings: StageSettings, pod: Pod) -> dict[str, Any]:
         "affinity": dict(pod.affinity),
         "priorityClassName": settings.priority_class_name,
         "runtimeClassName": pod.runtime_class_name,
+        "schedulerName": pod.scheduler_name,
     }
     return {name: value for name, value in spec.items() if value}
 
@@ -205,18 +230,18 @@ def _toleration(toleration: Toleration) -> dict[str, Any]:
     return {"operator": toleration.operator, **set_fields}
 
 
-def amounts(wanted: Resources, *, gpu: bool) -> tuple[dict[str, str], dict[str, str]]:
+def amounts(wanted: Resources, *, gpu: str) -> tuple[dict[str, str], dict[str, str]]:
     """Requests and limits of a container.
 
-    `gpu` says whether the stage needs one; it then gets one, unless `wanted` gives another number or another
-    kind of GPU. A device cannot be overcommitted: Kubernetes expects it among the limits, and takes the
-    request from there.
+    `gpu`: the kind of GPU that the stage needs; empty if it needs none. It then gets one, unless `wanted`
+    gives another number or another kind of GPU. A device cannot be overcommitted: Kubernetes expects it among
+    the limits, and takes the request from there.
     """
     requests = {name: value for name, value in wanted.requests.items() if not _is_whole(name)}
     requested_devices = {name: value for name, value in wanted.requests.items() if _is_whole(name)}
     limits = requested_devices | wanted.limits
     if gpu and not any(map(is_gpu, limits)):
-        limits[GPU] = "1"
+        limits[gpu] = "1"
     no_gpu = [name for name, value in limits.items() if is_gpu(name) and quantity(value) == 0]
     return requests, {name: value for name, value in limits.items() if name not in no_gpu}
 
@@ -227,7 +252,33 @@ def _is_whole(name: str) -> bool:
 
 
 def is_gpu(name: str) -> bool:
-    """Whether a resource is a GPU: a whole one of any vendor, a MIG slice, or a time slice
+    """Whether a resource is a GPU.
+
+    A whole one of any vendor, a slice of one (NVIDIA's MIG, AMD's partitions), or a share in time
     (`nvidia.com/gpu.shared`).
     """
-    return name.endswith("/gpu") or name.startswith(("nvidia.com/mig-", "nvidia.com/gpu."))
+    return is_whole_gpu(name) or name.startswith(("nvidia.com/mig-", "nvidia.com/gpu.", "amd.com/"))
+
+
+def is_whole_gpu(name: str) -> bool:
+    """Whether a resource is a whole GPU. Intel's device plugin names them by their driver."""
+    return name.endswith("/gpu") or name in ("gpu.intel.com/i915", "gpu.intel.com/xe")
+
+
+def claims_gpu(wanted: Resources, pod: Pod, *, gpu: bool) -> bool:
+    """Whether a container gets its GPU by a claim: the stage needs one, the profile has a template for such
+    claims, and `wanted` names no amount.
+    """
+    named = [*wanted.requests, *wanted.limits]
+    return gpu and bool(pod.gpu_claim.resource_claim_template_name) and not any(map(is_gpu, named))
+
+
+def with_claim(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Resources of a container that gets its GPU by the pod's claim."""
+    return {**resources, "claims": [{"name": CLAIM}]}
+
+
+def claim(pod: Pod) -> dict[str, Any]:
+    """What the spec of a pod says of its claim."""
+    template = pod.gpu_claim.resource_claim_template_name
+    return {"resourceClaims": [{"name": CLAIM, "resourceClaimTemplateName": template}]}

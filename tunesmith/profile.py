@@ -12,6 +12,11 @@ from pydantic import Field, JsonValue
 from tunesmith.settings import Count, Endpoint, Location, ObjectName, Quantity, SecretKey, Settings
 from tunesmith.trackers import TrackerName
 
+# What counts as a GPU: podspec.is_gpu.
+GPU_RESOURCE = (
+    r"^([a-z0-9.-]+/gpu|nvidia\.com/(mig-|gpu\.)[a-z0-9.-]+|amd\.com/[a-z0-9_]+|gpu\.intel\.com/(i915|xe))$"
+)
+
 
 class ConfigMapKey(Settings):
     """One value of a ConfigMap in the request's namespace."""
@@ -71,11 +76,26 @@ class Scratch(Settings):
     """Storage class of a volume for each pod, in place of the node's own disk."""
 
 
+class GpuClaim(Settings):
+    """How a stage that needs a GPU gets it by dynamic resource allocation, in place of a device plugin."""
+
+    resource_claim_template_name: ObjectName = ""
+    """ResourceClaimTemplate in the request's namespace, of which each pod gets a claim. Empty: the GPU is
+    asked for by `gpuResource`. A request that names an amount of GPUs itself gets those, and no claim.
+    """
+    gpus: Annotated[int, Field(ge=1, le=64)] = 1
+    """Whole GPUs that one claim gives; train starts a process for each."""
+
+
 class Pod(Settings):
     """What a stage's pod gets in addition to the request's `stages.<name>`."""
 
     runtime_class_name: str = ""
     """RuntimeClass, such as `nvidia`."""
+    scheduler_name: ObjectName = ""
+    """Scheduler, such as `volcano`, `yunikorn`, `kai-scheduler`. Built-in: the cluster's own."""
+    gpu_claim: GpuClaim = Field(default_factory=GpuClaim)
+    """How the pod gets its GPU by dynamic resource allocation."""
     termination_grace_period_seconds: Annotated[int, Field(ge=30, le=3600)] = 180
     """Seconds that a stopped stage has to save its state, such as a checkpoint of the adapter, to
     the store.
@@ -83,9 +103,15 @@ class Pod(Settings):
     scratch: Scratch = Field(default_factory=Scratch)
     """Scratch volume."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """More labels for the pod."""
+    """More labels for the pod. They go before those that keep service meshes away from it."""
     annotations: dict[str, str] = Field(default_factory=dict)
-    """More annotations for the pod."""
+    """More annotations for the pod, such as `karpenter.sh/do-not-disrupt: "true"`. They go before those that
+    keep service meshes away from it.
+    """
+    job_labels: dict[str, str] = Field(default_factory=dict)
+    """More labels for the Job, such as that of a cost centre."""
+    job_annotations: dict[str, str] = Field(default_factory=dict)
+    """More annotations for the Job."""
     affinity: dict[str, JsonValue] = Field(default_factory=dict)
     """Affinity, in the form that Kubernetes defines."""
 
@@ -210,6 +236,15 @@ class Profile(Settings):
     """Images of the stages. Built-in: the chart's."""
     pods: Pods = Field(default_factory=Pods)
     """Pod settings."""
+    gpu_resource: Annotated[str, Field(pattern=GPU_RESOURCE, max_length=253)] = "nvidia.com/gpu"
+    """What a stage that needs a GPU asks for one of, where the request names no amount: `nvidia.com/gpu`,
+    `amd.com/gpu`, `gpu.intel.com/xe`, a slice such as `nvidia.com/mig-1g.10gb`.
+    """
+    job_ttl_seconds: Annotated[int, Field(ge=-1, le=2**31 - 1, alias="jobTTLSeconds")] = 259_200
+    """Seconds that the Job of a stage is kept after its end, and its pods and their logs with it
+    (`ttlSecondsAfterFinished` of the Job). 0: it goes at once; -1: it stays. Built-in: three days. The result
+    of a stage is in the store and its end in the status of the request, so neither needs the Job.
+    """
     cache_claim: ObjectName = ""
     """PersistentVolumeClaim for HF_HOME in the request's namespace, shared by its pods (ReadWriteMany).
     Empty: HF_HOME lies on the scratch volume.

@@ -315,7 +315,7 @@ class Training(Settings):
     """AdamW's first decay rate."""
     adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """AdamW's second decay rate."""
-    adam_epsilon: Annotated[float, Field(ge=1e-30, le=1)] = 1e-8
+    adam_epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-8
     """AdamW's epsilon."""
     lr_scheduler_type: Schedule = "cosine"
     """Course of the learning rate. `constant` ignores warmup; `constant_with_warmup` does not."""

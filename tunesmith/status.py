@@ -81,6 +81,8 @@ class StageStatus(Settings):
     """When the stage ended; RFC 3339."""
     failures: Number = 0
     """Failures of the attempt's pods that have been counted so far."""
+    lost: Number = 0
+    """Jobs of this stage in a row that somebody else deleted before they had ended."""
     progress: Annotated[int, Field(ge=0, le=100)] = 0
     """Percentage done."""
     eta: Moment = ""

@@ -49,7 +49,8 @@ class Cache:
     """Objects by key, and by each index.
 
     `trim` cuts an object down to what is read, before it is kept; `summary`: what is asked of all objects at
-    once, without reading each; `packed`: whether an object is kept as compressed text.
+    once, without reading each; `packed`: whether an object is kept as compressed text. `changed` is told of
+    every change, `buried` of the last state of each object that is gone.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Cache:
         self._buried: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.RLock()
         self.changed: Changed = lambda _before, _after: None
+        self.buried: Callable[[Object], None] = lambda _last: None
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -192,7 +194,9 @@ class Cache:
         self._buried[old.uid] = None
         if len(self._buried) > _BURIED:
             self._buried.popitem(last=False)
-        self.changed(old.object(), None)
+        last = old.object()
+        self.buried(last)
+        self.changed(last, None)
 
     def _unindex(self, key: Key, old: _Kept) -> None:
         for index, values in zip(self._by.values(), old.found_by, strict=True):

@@ -1,6 +1,7 @@
 """The three caches, of requests, Jobs and pods, and what they find objects by."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from tunesmith.children import job_name
 from tunesmith.wire import ATTEMPT, KEY, KIND, REQUEST, STAGE
@@ -10,6 +11,7 @@ from tunesmith_controller.decide.objects import (
     alive,
     label,
     name_of,
+    namespace_of,
     owner_uids,
     referenced,
     run_of,
@@ -19,6 +21,7 @@ from tunesmith_controller.decide.objects import (
     unfinished,
 )
 from tunesmith_controller.decide.standing import Standing, standing
+from tunesmith_controller.gone import LastStates
 from tunesmith_controller.trim import trim_job, trim_pod, trim_request
 
 
@@ -36,6 +39,10 @@ class Caches:
         self.pods = Cache(
             trim_pod, {"request": request_label, "running": running_pod}, packed=lambda pod: not alive(pod)
         )
+        self.gone_jobs = LastStates()
+        self.gone_pods = LastStates()
+        self.jobs.buried = partial(self._remember, self.gone_jobs)
+        self.pods.buried = partial(self._remember, self.gone_pods)
 
     def jobs_of(self, request: Object) -> list[Object]:
         """The Jobs of a request, by its uid."""
@@ -62,6 +69,11 @@ class Caches:
     def readers(self, namespace: str, name: str) -> list[Standing]:
         """How the requests stand that read from one."""
         return self.requests.summaries_by("references", f"{namespace}/{name}")
+
+    def _remember(self, gone: LastStates, last: Object) -> None:
+        request = self.requests.get((namespace_of(last), request_name(last)))
+        if request is not None:
+            gone.add(request, last)
 
 
 def request_label(item: Object) -> Iterable[str]:

@@ -69,8 +69,9 @@ def _suspects(
             started = status_of(job).get("startTime") or created(job)
             yield uid_of(job), _age(started, now), JOB_WITHOUT_POD
     for pod in pods:
-        # The condition PodScheduled of a pod without a node says why it has none.
-        if node_of(pod) and phase_of(pod) == "Pending":
+        # Once a scheduler has seen a pod, the condition PodScheduled says why it has no node.
+        unseen = not node_of(pod) and not status_of(pod).get("conditions")
+        if (node_of(pod) or unseen) and phase_of(pod) == "Pending":
             yield uid_of(pod), _age(created(pod), now), POD_NOT_STARTED
 
 

@@ -64,6 +64,9 @@ def status_json(status: Status) -> dict[str, Any]:
     pruned: dict[str, Any] = _without_empty(status.model_dump(mode="json", by_alias=True))
     if not status.queue_place:  # otherwise `kubectl get -o wide` shows place 0 for requests that do not wait
         del pruned["queuePlace"]
+    for row in pruned.get("stages", ()):
+        if not row["lost"]:  # nearly always
+            del row["lost"]
     return pruned
 
 
@@ -111,6 +114,8 @@ class Executor:
         for delete in decision.deletes:
             self._delete(request, delete)
         again = self._create_all(request, jobs)
+        for pod in decision.pods:
+            self._delete_pod(request, pod)
         for share in decision.shares:
             self._share(request, share)
         for note in decision.notes:
@@ -151,6 +156,19 @@ class Executor:
         log.info("Job %s is deleted", delete.name, extra=log_keys(request))
         if answer.get("kind") == "Job":
             self._caches.jobs.put_answer(answer)
+
+    def _delete_pod(self, request: Object, delete: Delete) -> None:
+        namespace = request["metadata"]["namespace"]
+        options = _options({"uid": delete.uid}, "Background")
+        try:
+            answer = self._write(Call("delete", PODS, namespace, delete.name, body=options))
+        except (NotFound, Conflict):  # it has ended meanwhile, or another one has its name
+            return
+        log.info(
+            "pod %s is deleted: its stage has failed, and it lives on", delete.name, extra=log_keys(request)
+        )
+        if answer.get("kind") == "Pod":
+            self._caches.pods.put_answer(answer)
 
     def _delete_request(self, request: Object, version: str) -> None:
         metadata = request["metadata"]

@@ -100,6 +100,11 @@ RIGHTS = (
         "patch",
         "tells a generate pod its share of the teacher's requests a minute, when another one starts or ends",
     ),
+    Right(
+        PODS,
+        "delete",
+        "ends a pod whose stage has failed and which a container of others keeps alive, no other",
+    ),
     Right(POD_LOGS, "get", "reads progress from the tail of a running stage's log"),
     Right(CONFIG_MAPS, "get", "reads the snapshot of a request"),
     Right(CONFIG_MAPS, "create", "writes the snapshot of a request; it is immutable"),

@@ -52,6 +52,7 @@ _POD_SPEC = (
     "priorityClassName",
     "terminationGracePeriodSeconds",
     "serviceAccountName",
+    "schedulerName",
     "schedulingGates",
 )
 _POD_STATUS = (

@@ -1,12 +1,12 @@
 """Gathers the World of a request: what the caches hold about it, and the little that has to be asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tunesmith.events import Progress
 from tunesmith_controller.api import Api, Call, NotFound
-from tunesmith_controller.caches import Caches
+from tunesmith_controller.caches import Caches, pod_belongs
 from tunesmith_controller.decide.model import Object, Other, World
 from tunesmith_controller.decide.objects import (
     UNREADABLE,
@@ -59,14 +59,20 @@ def gather(sources: Sources, request: Object, now: datetime, *, failed_to_create
     if snapshot is None or snapshot.frozen.generation != identity(request).generation:
         request = _whole(sources, request)
     jobs = caches.jobs_of(request)
-    jobs += _missing_jobs(sources, request, jobs)
-    pods = caches.pods_of(request, jobs)
+    gone_jobs = _without(jobs, [job for job in caches.gone_jobs.of(request) if _is_of(job, request)])
+    jobs += _missing_jobs(sources, request, [*jobs, *gone_jobs])
+    pods = caches.pods_of(request, [*jobs, *gone_jobs])
+    gone_pods = [
+        pod for pod in caches.gone_pods.of(request) if pod_belongs(pod, request, [*jobs, *gone_jobs])
+    ]
     suspects, again = stuck(jobs, pods, now)
     uids = [uid_of(pod) for pod in pods]
     world = World(
         request=request,
         jobs=jobs,
         pods=pods,
+        gone_jobs=gone_jobs,
+        gone_pods=_without(pods, gone_pods),
         snapshot=snapshot,
         others=others(caches, request),
         run_taken_by=run_taken_by(caches, request),
@@ -90,6 +96,16 @@ def _whole(sources: Sources, request: Object) -> Object:
         raise NotFound(404, "NotFound", f"{metadata['name']} was created again")
     sources.caches.requests.put_answer(item)
     return {**item, **trim_request(item), "spec": item.get("spec") or {}}
+
+
+def _is_of(job: Object, request: Object) -> bool:
+    return uid_of(request) in owner_uids(job)
+
+
+def _without(there: Sequence[Object], gone: Sequence[Object]) -> list[Object]:
+    """What is gone, without what has come back under its name or was not gone yet when the cache was read."""
+    names = {name_of(item) for item in there}
+    return [item for item in gone if name_of(item) not in names]
 
 
 def others(caches: Caches, request: Object) -> dict[str, Other]:

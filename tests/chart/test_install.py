@@ -257,10 +257,9 @@ def resource_of(right):
 
 REFUSED = (
     ("get", "secrets"), ("list", "secrets"), ("watch", "secrets"), ("create", "secrets"),
-    ("get", "trainingrequests.tunesmith.dev"),
     ("update", "trainingrequests.tunesmith.dev"), ("patch", "trainingrequests.tunesmith.dev"),
     ("create", "trainingrequests.tunesmith.dev"), ("patch", "jobs.batch"), ("create", "pods"),
-    ("delete", "pods"),
+    ("update", "pods"),
     ("create", "pods/exec"), ("list", "configmaps"), ("update", "configmaps"), ("delete", "configmaps"),
     ("create", "serviceaccounts/token"), ("get", "nodes"), ("list", "namespaces"),
     ("impersonate", "users"), ("create", "clusterrolebindings.rbac.authorization.k8s.io"),

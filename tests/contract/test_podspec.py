@@ -8,6 +8,7 @@ import pytest
 from requests_for_tests import document
 
 from tunesmith import plan
+from tunesmith.podspec import NOT_IN_MESH_ANNOTATIONS, NOT_IN_MESH_LABELS
 from tunesmith.profile import Profile
 from tunesmith.request import parse
 from tunesmith_cli.cluster.pod import pod
@@ -52,3 +53,34 @@ def test_infer_asks_for_gpus_as_evaluate_does(device, resources, expected):
     data = RunData(OWNER, snapshot, PROFILE, "s3://bucket/runs/team")
     made = pod("riddles-x", "infer", data, "0" * 64, owned=True)
     assert json.loads(json.dumps(made["spec"]["containers"][0]["resources"])) == expected
+
+
+def session(purpose, spec, **profile):
+    values = Profile.model_validate_json(
+        json.dumps(json.loads(PROFILE.model_dump_json(by_alias=True)) | profile)
+    )
+    snapshot = plan.snapshot(parse(document(spec)), run="riddles-01234567", profile=values)
+    return pod(
+        "riddles-x", purpose, RunData(OWNER, snapshot, values, "s3://bucket/runs/team"), "0" * 64, owned=True
+    )
+
+
+def test_infer_gets_its_gpu_as_evaluate_does():
+    cuda = {"training.device": "cuda"}
+    own = {"gpuClaim": {"resourceClaimTemplateName": "one-gpu"}, "schedulerName": "volcano"}
+    made = session("infer", cuda, pods={"evaluate": own})["spec"]
+    assert made["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]
+    assert made["containers"][0]["resources"] == {"claims": [{"name": "gpu"}]}
+    assert made["schedulerName"] == "volcano"
+    made = session("infer", cuda, gpuResource="amd.com/gpu")["spec"]
+    assert made["containers"][0]["resources"] == {"limits": {"amd.com/gpu": "1"}}
+
+
+@pytest.mark.parametrize("purpose", ["data", "infer"])
+def test_the_pods_of_sessions_keep_meshes_away_as_those_of_stages_do(purpose):
+    metadata = session(purpose, {})["metadata"]
+    assert NOT_IN_MESH_LABELS.items() <= metadata["labels"].items()
+    assert metadata["annotations"] == NOT_IN_MESH_ANNOTATIONS
+    joined = {"labels": {"sidecar.istio.io/inject": "true"}}
+    metadata = session(purpose, {}, pods={"generate": joined, "evaluate": joined})["metadata"]
+    assert metadata["labels"]["sidecar.istio.io/inject"] == "true"

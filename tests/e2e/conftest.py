@@ -19,7 +19,14 @@ __all__ = ["cluster"]
 # cluster fill the time until there is one.
 GROUPS = (
     ("test_cluster", "test_quickstart", "test_docs", "test_faults"),
-    ("test_kwok", "test_tryout_programs", "test_images", "test_run_policy", "test_failures"),
+    (
+        "test_kwok",
+        "test_tryout_programs",
+        "test_images",
+        "test_run_policy",
+        "test_changed_pods",
+        "test_failures",
+    ),
 )
 PLACES = {name: (group, place) for group, names in enumerate(GROUPS) for place, name in enumerate(names)}
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import tunesmith
 from tunesmith import children, podspec, wire
 from tunesmith.profile import Profile
-from tunesmith.resolve import Snapshot
 from tunesmith.wire import API_VERSION, KIND
 from tunesmith_cli.cluster.run_data import RunData
 
@@ -25,6 +24,7 @@ def pod(name: str, purpose: Purpose, data: RunData, digest: str, *, owned: bool)
     """The pod. `digest`: sha256 of the session's token; `owned`: it goes when the request goes."""
     profile = data.profile
     infer = purpose == "infer"
+    resources = _infer_resources(data) if infer else _DATA_RESOURCES
     volumes = [*_own_volumes(profile, infer=infer), *podspec.cache(profile), *podspec.certificates(profile)]
     container = {
         "name": CONTAINER,
@@ -32,7 +32,7 @@ def pod(name: str, purpose: Purpose, data: RunData, digest: str, *, owned: bool)
         "imagePullPolicy": profile.images.pull_policy,
         "command": _command(data.store),
         "env": podspec.env(_variables(data, digest, infer=infer)),
-        "resources": _infer_resources(data.snapshot) if infer else _DATA_RESOURCES,
+        "resources": resources,
         "volumeMounts": [mount for _, mount in volumes],
         "securityContext": podspec.confined(),
     }
@@ -44,14 +44,19 @@ def pod(name: str, purpose: Purpose, data: RunData, digest: str, *, owned: bool)
         "containers": [container],
         "volumes": [volume for volume, _ in volumes],
     }
+    settings = profile.pods.evaluate if infer else profile.pods.generate  # whose image it runs
     if infer:
-        spec |= podspec.placement(data.snapshot.spec.stages.evaluate, profile.pods.evaluate)
+        spec |= podspec.placement(data.snapshot.spec.stages.evaluate, settings)
+    if "claims" in resources:
+        spec |= podspec.claim(settings)
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": data.namespace,
         # What the controller makes is managed by `tunesmith`; this pod is not the controller's.
-        "labels": children.labels(data.name, "session", tunesmith.__version__)
+        "labels": podspec.labels(settings)
+        | children.labels(data.name, "session", tunesmith.__version__)
         | {wire.MANAGED_BY: "tunesmith-cli", wire.SESSION: purpose},
+        "annotations": podspec.annotations(settings),
     }
     if owned:
         owner = {
@@ -91,9 +96,11 @@ def _own_volumes(profile: Profile, *, infer: bool) -> list[tuple[dict[str, Any],
     ]
 
 
-def _infer_resources(snapshot: Snapshot) -> dict[str, dict[str, str]]:
+def _infer_resources(data: RunData) -> dict[str, Any]:
     """Evaluate's resources, as it loads the same model; on `cuda` one GPU, unless they say otherwise."""
-    wanted = snapshot.spec.stages.evaluate.resources
-    requests, limits = podspec.amounts(wanted, gpu=snapshot.spec.training.device == "cuda")
-    amounts = {"requests": requests, "limits": limits}
-    return {name: values for name, values in amounts.items() if values}
+    spec, profile = data.snapshot.spec, data.profile
+    wanted, gpu = spec.stages.evaluate.resources, spec.training.device == "cuda"
+    by_claim = podspec.claims_gpu(wanted, profile.pods.evaluate, gpu=gpu)
+    requests, limits = podspec.amounts(wanted, gpu=profile.gpu_resource if gpu and not by_claim else "")
+    amounts = {name: values for name, values in (("requests", requests), ("limits", limits)) if values}
+    return podspec.with_claim(amounts) if by_claim else amounts

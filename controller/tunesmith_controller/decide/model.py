@@ -86,6 +86,7 @@ class World:
     Of a request whose generation has a snapshot already, the spec holds only what every decision reads
     (`trim_request`). Jobs and pods are those of the request's uid only, cut down to what is read.
 
+    `gone_jobs` and `gone_pods`: the last states of those that were deleted before the status told their end;
     `others`: by name, without those that do not exist; `run_taken_by`: another request that works on the same
     run; `progress`: by the uid of a pod; `events`: by the uid of a Job or pod that makes no progress;
     `failed_to_create`: why the API server refused the last create.
@@ -94,6 +95,8 @@ class World:
     request: Object
     jobs: Sequence[Object] = ()
     pods: Sequence[Object] = ()
+    gone_jobs: Sequence[Object] = ()
+    gone_pods: Sequence[Object] = ()
     snapshot: SnapshotMap | None = None
     turn: Turn = Turn()
     others: Mapping[str, Other] = field(default_factory=dict)
@@ -105,7 +108,7 @@ class World:
 
 @dataclass(frozen=True)
 class Delete:
-    """A Job to delete, with its uid as a precondition."""
+    """A Job or a pod to delete, with its uid as a precondition."""
 
     name: str
     uid: str
@@ -131,21 +134,25 @@ class Note:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done, in this order: the snapshot's ConfigMap, status, deletes, Jobs, shares, events.
+    """What is to be done, in this order.
+
+    The snapshot's ConfigMap, status, deletes, Jobs, pods, shares, events.
 
     The status comes before the Job, with the resourceVersion that was read, even if nothing in it has
     changed: it names the Job that is about to be created. So a second leader that read the same status fails
     before it creates one, and a create that was lost is repeated under the same name. The snapshot comes
     before the status that names it.
 
-    `creates`: the ConfigMap first; `requeue_after`: seconds; `delete_request`: it has expired. The rest is
-    for admission: `at_work`, it counts against the limits; `gpu` and `generating`, it has or is about to
-    create a live Job with a GPU, or one that asks the teacher.
+    `creates`: the ConfigMap first; `pods`: pods to delete, whose stage has failed and which other containers
+    keep alive: the Job controller counts them once they have ended; `requeue_after`: seconds;
+    `delete_request`: it has expired. The rest is for admission: `at_work`, it counts against the limits;
+    `gpu` and `generating`, it has or is about to create a live Job with a GPU, or one that asks the teacher.
     """
 
     status: Status
     deletes: tuple[Delete, ...] = ()
     creates: tuple[Object, ...] = ()
+    pods: tuple[Delete, ...] = ()
     shares: tuple[Share, ...] = ()
     notes: tuple[Note, ...] = ()
     requeue_after: float | None = None

@@ -232,7 +232,7 @@ def phase_of(pod: Object) -> str:
 
 
 def alive(pod: Object) -> bool:
-    """Whether a pod may still work."""
+    """Whether a pod has not ended. Its stage's container may have: others can keep the pod alive."""
     return phase_of(pod) not in ("Succeeded", "Failed")
 
 
@@ -261,6 +261,29 @@ def terminated(pod: Object) -> Mapping[str, Any]:
     return _state(pod).get("terminated") or {}
 
 
+def exit_code(pod: Object) -> int | None:
+    """What the stage's container ended with; None if it has not."""
+    code = terminated(pod).get("exitCode")
+    return None if code is None else int(code)
+
+
+def beside(pod: Object) -> list[str]:
+    """The containers that keep a pod alive though the stage's has ended, by name.
+
+    Whoever changes pods on their way (a service mesh, a log shipper) has added them. Restartable init
+    containers are not among them, as Kubernetes ends those by itself.
+    """
+    if exit_code(pod) is None or not alive(pod):
+        return []
+    statuses: Iterable[Mapping[str, Any]] = status_of(pod).get("containerStatuses") or ()
+    return [str(status["name"]) for status in statuses if "terminated" not in (status.get("state") or {})]
+
+
+def ended(pod: Object) -> datetime | None:
+    """When the stage's container of a pod ended; None if it has not."""
+    return read_time(str(terminated(pod).get("finishedAt") or ""))
+
+
 def result_of(pod: Object) -> Result | None:
     """The result in the stage's termination message or the end of its log; None if there is none."""
     return result_in(str(terminated(pod).get("message") or ""))
@@ -285,13 +308,13 @@ def running_seconds(pods: Sequence[Object], now: datetime) -> float:
 
 
 def succeeded(pods: Sequence[Object]) -> bool:
-    """Whether the newest pod has done its work."""
-    return bool(pods) and phase_of(pods[-1]) == "Succeeded"
+    """Whether the newest pod has done its work: the stage's container counts, whatever becomes of others."""
+    return bool(pods) and (exit_code(pods[-1]) == 0 or phase_of(pods[-1]) == "Succeeded")
 
 
 def fails_its_job(pods: Sequence[Object]) -> bool:
     """Whether the newest pod has ended with a code on which its Job gives up by itself in a moment."""
-    return bool(pods) and terminated(pods[-1]).get("exitCode") in _GIVES_UP
+    return bool(pods) and exit_code(pods[-1]) in _GIVES_UP
 
 
 def last_result(pods: Sequence[Object]) -> Result | None:

@@ -89,6 +89,25 @@ def unscheduled(message, reason="Unschedulable"):
     )
 
 
+def scheduled_by(name):
+    item = pod(node="")
+    return item | {"spec": item["spec"] | {"schedulerName": name}}
+
+
+def given_by_limit_range(item):
+    told = {"kubernetes.io/limit-ranger": "LimitRanger plugin set: memory limit for container stage"}
+    return item | {"metadata": item["metadata"] | {"annotations": told}}
+
+
+def with_init(state, *, listed=True):
+    """The status of a pod with an init container of a mesh. `listed`: the pod waits for it."""
+    status = {"initContainerStatuses": [{"name": "istio-init", "state": state}]} | waiting("PodInitializing")
+    if listed:
+        message = "containers with incomplete status: [istio-init]"
+        status["conditions"] = [{"type": "Initialized", "status": "False", "message": message}]
+    return status
+
+
 def disrupted(reason, message="", **more):
     conditions = [{"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}]
     return ended(143, message="", **more) | {"status": ended(143)["status"] | {"conditions": conditions}}
@@ -99,6 +118,14 @@ MEMORY = (
     "on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too"
 )
 SAVED = "a new pod continues from what is saved; there is nothing to do"
+ADDED = (
+    f"a policy or a service mesh has added it to the pod: see `kubectl -n team logs {POD} -c istio-init`, "
+    "and keep it away by pods.train.labels or annotations in the profile"
+)
+AMD_NODES = (
+    "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.amd\\.com/gpu` "
+    "shows which nodes have any"
+)
 GPU_NODES = (
     "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` "
     "shows which nodes have any"
@@ -157,8 +184,8 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
         Finding(
             "NoGPU",
             "no GPU is visible",
-            "the pod was given 1, so look at the driver and the container toolkit of node gpu-1; "
-            "where GPUs need a RuntimeClass, set pods.train.runtimeClassName in the profile",
+            "the pod was given one (nvidia.com/gpu: 1), so look at the driver and the container toolkit of "
+            "node gpu-1; where GPUs need a RuntimeClass, set pods.train.runtimeClassName in the profile",
             POD,
         ),
     ),
@@ -529,7 +556,133 @@ PODS = {  # the Job's only pod, its events -> the finding of a Job that has not 
             POD,
         ),
     ),
-    "just made": (pod(node=""), (), None),
+    "just made": (pod(node="", created="2026-11-23T12:29:30Z"), (), None),
+    "no scheduler of that name": (
+        scheduled_by("volcano"),
+        (),
+        Finding(
+            "NoScheduler",
+            "no scheduler has looked at the pod, which names volcano",
+            "see whether that scheduler runs; pods.train.schedulerName in the profile names another",
+            POD,
+        ),
+    ),
+    "no template of its claim": (
+        pod(node=""),
+        (
+            Event(
+                "FailedResourceClaimCreation",
+                'PodResourceClaim gpu: resource claim template "one-gpu": '
+                'resourceclaimtemplate.resource.k8s.io "one-gpu" not found',
+            ),
+        ),
+        Finding(
+            "ClaimTemplateMissing",
+            "ResourceClaimTemplate one-gpu of namespace team does not exist",
+            "create it there, or name another by pods.train.gpuClaim in the profile; "
+            "the pod then starts by itself",
+            POD,
+        ),
+    ),
+    "no device for its claim": (
+        unscheduled(
+            "0/1 nodes are available: 1 cannot allocate all claims. still not schedulable, preemption: 0/1 "
+            "nodes are available: 1 Preemption is not helpful for scheduling."
+        ),
+        (),
+        Finding(
+            "Unschedulable",
+            "no node takes the pod: 0/1 nodes are available: 1 cannot allocate all claims. still not "
+            "schedulable",
+            "wait for a GPU; `kubectl get resourceclaims,resourceslices` shows what there is, and "
+            "pods.train.gpuClaim in the profile names the template of the pod's claim",
+            POD,
+        ),
+    ),
+    "no GPU of another maker is free": (
+        unscheduled("0/3 nodes are available: 3 Insufficient amd.com/gpu."),
+        (),
+        Finding(
+            "Unschedulable",
+            "no node takes the pod: 0/3 nodes are available: 3 Insufficient amd.com/gpu",
+            f"wait for a GPU, or lower spec.stages.train.resources.limits.amd.com/gpu; {AMD_NODES}",
+            POD,
+        ),
+    ),
+    "no GPU on a node of another maker": (
+        ended(75, message=reported(75, "NoGPU", "no GPU is visible", ""), limits={"amd.com/gpu": "1"}),
+        (),
+        Finding(
+            "NoGPU",
+            "no GPU is visible",
+            "the pod was given one (amd.com/gpu: 1), so look at the driver and the container toolkit of node "
+            "gpu-1; where GPUs need a RuntimeClass, set pods.train.runtimeClassName in the profile",
+            POD,
+        ),
+    ),
+    "out of the memory that a LimitRange gives": (
+        given_by_limit_range(ended(137, "OOMKilled", limits={"memory": "512Mi"})),
+        (),
+        Finding(
+            "OOMKilled",
+            "the container needed more memory than the 512Mi to which a LimitRange of namespace team "
+            "limits it",
+            "set spec.stages.train.resources.limits.memory, which is not set, to more"
+            "; on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too",
+            POD,
+        ),
+    ),
+    "a child was out of memory, and the stage got on": (
+        ended(0, "OOMKilled", reported(0, "Done", "done")),
+        (),
+        None,
+    ),
+    "an init container of a mesh has failed": (
+        pod(phase="Failed", **with_init({"terminated": {"exitCode": 1, "message": "iptables: no chain"}})),
+        (),
+        Finding(
+            "InitContainerFailed",
+            "init container istio-init of the pod ended with exit code 1, before the stage could start: "
+            "iptables: no chain",
+            ADDED,
+            POD,
+        ),
+    ),
+    "an init container of a mesh hangs": (
+        pod(**with_init({"running": {"startedAt": "2026-11-23T12:00:02Z"}})),
+        (),
+        Finding(
+            "InitContainerStuck",
+            "init container istio-init of the pod has run since 2026-11-23T12:00:02Z, and the stage starts "
+            "only after it",
+            ADDED,
+            POD,
+        ),
+    ),
+    "an init container of a mesh works": (
+        pod(**with_init({"running": {"startedAt": "2026-11-23T12:29:30Z"}})),
+        (),
+        None,
+    ),
+    "a restartable init container does not come up": (
+        pod(**with_init({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting"}})),
+        (),
+        Finding(
+            "InitContainerStuck",
+            "init container istio-init of the pod does not start: CrashLoopBackOff: back-off 40s restarting",
+            ADDED,
+            POD,
+        ),
+    ),
+    "a restartable init container crashes while the stage runs": (
+        pod(
+            phase="Running",
+            **with_init({"waiting": {"reason": "CrashLoopBackOff"}}, listed=False)
+            | state(running={"startedAt": "2026-11-23T12:00:05Z"}),
+        ),
+        (),
+        None,
+    ),
     "being made": (pod(**waiting("ContainerCreating")), (Event("Pulling", "…"),), None),
     "running": (pod(phase="Running", **state(running={"startedAt": "2026-11-23T12:00:05Z"})), (), None),
     "done": (ended(0, "Completed", reported(0, "Done", "done")), (), None),
@@ -546,7 +699,53 @@ def test_a_pod_that_does_not_get_on_says_why_and_what_to_do(item, events, expect
     assert classify(job(), [item], {item["metadata"]["uid"]: events}, NOW, stage="train") == expected
 
 
+OR_CHANGE = "or change the LimitRange (`kubectl -n team describe limitrange`)"
+RESOURCES = "spec.stages.train.resources"
 JOBS = {  # events of a Job without a pod -> reason, message, remedy
+    "a LimitRange gives less than is asked for": (
+        'Error creating: Pod "riddles-train-0a1b2c3d-b4" is invalid: spec.containers[0].resources.requests: '
+        'Invalid value: "2Gi": must be less than or equal to memory limit of 512Mi',
+        "LimitRange",
+        "a LimitRange of namespace team limits memory to 512Mi, and the stage requests 2Gi",
+        f"set {RESOURCES}.limits.memory to 2Gi or more, or {RESOURCES}.requests.memory to 512Mi or less; "
+        f"{OR_CHANGE}",
+    ),
+    "a LimitRange allows less": (
+        FORBIDDEN + "maximum memory usage per Container is 1Gi, but limit is 8Gi",
+        "LimitRange",
+        "a LimitRange of namespace team refuses the pod: maximum memory usage per Container is 1Gi, but "
+        "limit is 8Gi",
+        f"set {RESOURCES}.limits.memory to at most 1Gi; {OR_CHANGE}",
+    ),
+    "a LimitRange wants more": (
+        FORBIDDEN
+        + "[minimum cpu usage per Container is 2, but request is 1, minimum memory usage per Container "
+        "is 4Gi, but request is 2Gi]",
+        "LimitRange",
+        "a LimitRange of namespace team refuses the pod: [minimum cpu usage per Container is 2, but request "
+        "is 1, minimum memory usage per Container is 4Gi, but request is 2Gi]",
+        f"set {RESOURCES}.requests.cpu to at least 2; set {RESOURCES}.requests.memory to at least 4Gi; "
+        f"{OR_CHANGE}",
+    ),
+    "a LimitRange for whole pods": (
+        FORBIDDEN
+        + "[maximum cpu usage per Pod is 500m.  No limit is specified, maximum memory usage per Pod is "
+        "1Gi.  No limit is specified]",
+        "LimitRange",
+        "a LimitRange of namespace team refuses the pod: [maximum cpu usage per Pod is 500m. No limit is "
+        "specified, maximum memory usage per Pod is 1Gi. No limit is specified]",
+        f"set {RESOURCES}.limits.cpu to at most 500m in all containers together; set "
+        f"{RESOURCES}.limits.memory to at most 1Gi in all containers together; {OR_CHANGE}",
+    ),
+    "a LimitRange wants a ratio": (
+        FORBIDDEN
+        + "memory max limit to request ratio per Container is 2, but no limit is specified or limit is "
+        "0",
+        "LimitRange",
+        "a LimitRange of namespace team refuses the pod: memory max limit to request ratio per Container is "
+        "2, but no limit is specified or limit is 0",
+        f"set {RESOURCES}.limits.memory to at most 2 times its request; {OR_CHANGE}",
+    ),
     "quota": (
         FORBIDDEN
         + "exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: requests.nvidia.com/gpu=4, "

@@ -139,7 +139,12 @@ class Anything(RuleBasedStateMachine):
         return [job for job in self.truth.jobs() if objects.unfinished(job) != ended]
 
     def _pods(self, phase):
-        return [pod for pod in self.truth.pods() if pod["status"]["phase"] == phase]
+        """Pods by their phase; a running one whose stage has ended, and which others keep alive, is none."""
+        return [
+            pod
+            for pod in self.truth.pods()
+            if pod["status"]["phase"] == phase and (phase != "Running" or objects.running(pod))
+        ]
 
     def _lands(self):
         while self.late:
@@ -149,7 +154,8 @@ class Anything(RuleBasedStateMachine):
         for job in self._jobs():
             pods = objects.pods_of(job["metadata"]["name"], self.truth.pods())
             done = any(pod["status"]["phase"] == "Succeeded" for pod in pods)
-            if not objects.terminating(job) and not done and not objects.running_now(pods):
+            alive = any(map(objects.alive, [pod for pod in pods if pod["status"]["phase"] != "Pending"]))
+            if not objects.terminating(job) and not done and not alive:
                 self.truth.run(job)
 
     def _a_pod_waits(self):
@@ -161,6 +167,9 @@ class Anything(RuleBasedStateMachine):
 
     def _pod_succeeds(self, pod, *, reported):
         stage, key = stage_key(pod)
+        job = self.truth.kept["job"].get(pod["metadata"]["ownerReferences"][0]["name"])
+        if job is not None:
+            self.truth.succeeded.add((job["metadata"]["ownerReferences"][0]["uid"], stage, key))
         self.truth.ends_pod(pod, 0, Result(stage=stage, key=key).termination_message() if reported else None)
 
     def _jobs_complete(self):
@@ -168,7 +177,6 @@ class Anything(RuleBasedStateMachine):
             pods = objects.pods_of(job["metadata"]["name"], self.truth.pods())
             if any(pod["status"]["phase"] == "Succeeded" for pod in pods):
                 self.truth.condition("Complete", job)
-                self.truth.succeeded.add((job["metadata"]["ownerReferences"][0]["uid"], *stage_key(job)))
 
     def _an_ended_job_vanishes(self):
         recorded = {
@@ -194,6 +202,15 @@ class Anything(RuleBasedStateMachine):
     def _time_passes(self):
         self.truth.later(45)
 
+    def _others_end(self):
+        self.truth.others_end()
+
+    def _a_mesh_adds_containers_or_stops_to(self):
+        self.truth.beside = "" if self.truth.beside else "istio-proxy"
+
+    def _jobs_vanish_at_once_or_no_more(self):
+        self.truth.gone_at_once = not self.truth.gone_at_once
+
     @rule(
         what=st.sampled_from(
             [
@@ -205,6 +222,9 @@ class Anything(RuleBasedStateMachine):
                 "an_ended_job_vanishes",
                 "somebody_deletes_a_job",
                 "time_passes",
+                "others_end",
+                "a_mesh_adds_containers_or_stops_to",
+                "jobs_vanish_at_once_or_no_more",
             ]
         )
     )
@@ -224,10 +244,12 @@ class Anything(RuleBasedStateMachine):
             else None
         )
         job = self.truth.ends_pod(pod, code, reported)
-        if code in (65, 78) and job is not None and job["metadata"]["name"] in self.truth.kept["job"]:
+        job = self.truth.kept["job"].get(job["metadata"]["name"]) if job is not None else None
+        living = {objects.uid_of(other) for other in self.truth.pods() if objects.alive(other)}
+        if code in (65, 78) and job is not None and objects.uid_of(pod) not in living:
             self.truth.condition(
                 "Failed",
-                self.truth.kept["job"][job["metadata"]["name"]],
+                job,
                 reason="PodFailurePolicy",
                 message="it failed",
             )
@@ -286,6 +308,8 @@ class Anything(RuleBasedStateMachine):
             for pod in self._pods("Running"):
                 if objects.terminating(pod):
                     self.truth.ends_pod(pod, 143, None)
+            self.truth.later(11)
+            self.truth.others_end()
             self._pods_run()
             for pod in self._pods("Running"):
                 self._pod_succeeds(pod, reported=True)

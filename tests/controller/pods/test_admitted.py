@@ -11,6 +11,13 @@ from tunesmith.stages import ORDER
 from tunesmith_controller.decide.pods import build_job
 
 SECONDS = 60  # until the Job controller has made a pod
+OWN_POD = {
+    "gpuClaim": {"resourceClaimTemplateName": "one-gpu"},
+    "schedulerName": "volcano",
+    "jobLabels": {"cost-centre": "ml"},
+    "jobAnnotations": {"example.com/seen": "yes"},
+}
+BY_CLAIM = {"pods": {"train": OWN_POD, "evaluate": OWN_POD}}
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 
 
@@ -38,12 +45,14 @@ def namespace(control_plane):
 
 
 @pytest.mark.parametrize(
-    ("spec", "profile"), [(OUTPUT, {}), (OUTPUT | PLACED, EVERYTHING)], ids=["the least", "all there is"]
+    ("spec", "profile"),
+    [(OUTPUT, {}), (OUTPUT | PLACED, EVERYTHING), (OUTPUT | {"training.device": "cuda"}, BY_CLAIM)],
+    ids=["the least", "all there is", "a GPU by a claim"],
 )
 def test_the_job_of_every_stage_is_taken_as_it_is_and_its_pod_let_in(control_plane, namespace, spec, profile):
     owner = {"metadata": REQUEST["metadata"] | {"namespace": namespace}}
     jobs = {
-        stage: build_job(owner, stage, 2 if profile else 1, snapshot_map(spec, profile), version="1.2.3")
+        stage: build_job(owner, stage, len(profile) + 1, snapshot_map(spec, profile), version="1.2.3")
         for stage in ORDER
     }
     for job in jobs.values():

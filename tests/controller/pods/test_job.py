@@ -1,13 +1,19 @@
 """The Job as a whole: names, labels, who may do what, when it is tried again, and which edits concern it."""
 
+import re
+
 import kubernetes_validate
 import pytest
 
 from tests.controller.pods.built_jobs import REQUEST, container_of, pod_of, snapshot_map
+from tunesmith import podspec
 from tunesmith.errors import ExitCode
+from tunesmith.podspec import NOT_IN_MESH_ANNOTATIONS, NOT_IN_MESH_LABELS
+from tunesmith.profile import GPU_RESOURCE
 from tunesmith.stages import ORDER
-from tunesmith.wire import TEACHER_RATE
+from tunesmith.wire import STAGE, TEACHER_RATE, TEMPLATE
 from tunesmith_controller.decide.pods import build_job, gpus, template_hash
+from tunesmith_controller.trim import trim_job
 
 OUTPUT = {"output": "s3://models/riddles"}
 EVERYTHING = {
@@ -140,7 +146,9 @@ def test_job_and_pod_carry_the_labels_that_they_are_found_by(job):
         "tunesmith.dev/profile": "default",
     }
     assert built["metadata"]["labels"] == ours | {"kueue.x-k8s.io/queue-name": "gpus"}
-    assert built["spec"]["template"]["metadata"]["labels"] == ours | {"team": "a"}
+    assert built["spec"]["template"]["metadata"]["labels"] == (
+        ours | {"team": "a"} | dict(NOT_IN_MESH_LABELS)
+    )
     assert "suspend" not in built["spec"], "that field is Kueue's"
 
 
@@ -148,7 +156,13 @@ def test_a_job_tries_again_by_exit_code_and_never_has_two_pods_at_once(job):
     spec = job("train", {"stages.train": {"retries": 5}})["spec"]
     rules = spec.pop("podFailurePolicy")["rules"]
     del spec["template"]
-    assert spec == {"backoffLimit": 5, "completions": 1, "parallelism": 1, "podReplacementPolicy": "Failed"}
+    assert spec == {
+        "backoffLimit": 5,
+        "completions": 1,
+        "parallelism": 1,
+        "podReplacementPolicy": "Failed",
+        "ttlSecondsAfterFinished": 259_200,
+    }
     final = [code for code in ExitCode if code.final]
     assert rules == [
         {
@@ -297,5 +311,145 @@ def test_an_edit_concerns_a_job_if_its_pod_or_stage_would_notice(stage, spec, pr
 
 def test_the_teachers_rate_is_an_annotation_that_generate_reads_as_a_file(job):
     built = job("generate", teacher_rate=90)
-    assert built["spec"]["template"]["metadata"]["annotations"] == {TEACHER_RATE: "90"}
+    annotations = built["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {TEACHER_RATE: "90"} | NOT_IN_MESH_ANNOTATIONS
     assert TEACHER_RATE not in job("train", teacher_rate=90)["spec"]["template"]["metadata"]["annotations"]
+
+
+def test_the_profile_says_whether_a_pod_joins_a_mesh(job):
+    pods = {
+        "train": {
+            "labels": {"sidecar.istio.io/inject": "true"},
+            "annotations": {"linkerd.io/inject": "enabled"},
+        }
+    }
+    metadata = job("train", profile={"pods": pods})["spec"]["template"]["metadata"]
+    assert metadata["labels"]["sidecar.istio.io/inject"] == "true"
+    assert metadata["annotations"]["linkerd.io/inject"] == "enabled"
+    assert metadata["annotations"]["consul.hashicorp.com/connect-inject"] == "false", "the others stay away"
+
+
+@pytest.mark.parametrize(
+    "profile", [{}, {"pods": {"train": {"labels": {"sidecar.istio.io/inject": "false"}}}}]
+)
+def test_what_keeps_meshes_away_makes_no_running_job_outdated(job, profile, monkeypatch):
+    now = template_hash(job("train", profile=profile))
+    for name in ("NOT_IN_MESH_LABELS", "NOT_IN_MESH_ANNOTATIONS"):  # as in a release without them
+        monkeypatch.setattr(podspec, name, {})
+    assert template_hash(job("train", profile=profile)) == now
+
+
+TTLS = {259_200: 259_200, 0: 0, -1: None, 600: 600}
+
+
+@pytest.mark.parametrize(("profile", "job_has"), TTLS.items())
+def test_the_profile_says_how_long_a_job_is_kept(job, profile, job_has):
+    built = job("train", profile={"jobTTLSeconds": profile})
+    assert built["spec"].get("ttlSecondsAfterFinished") == job_has
+    assert template_hash(built) == template_hash(job("train")), "it is nothing that a pod would notice"
+
+
+def test_the_profile_adds_labels_and_annotations_to_jobs_but_takes_none_of_ours(job):
+    more = {
+        "jobLabels": {"cost-centre": "ml", STAGE: "mine"},
+        "jobAnnotations": {"owner": "x", TEMPLATE: "mine"},
+    }
+    metadata = job("train", profile={"pods": {"train": more}})["metadata"]
+    assert (metadata["labels"]["cost-centre"], metadata["labels"][STAGE]) == ("ml", "train")
+    assert metadata["annotations"]["owner"] == "x"
+    assert metadata["annotations"][TEMPLATE] == template_hash(job("train")), (
+        "they are nothing that a pod notices"
+    )
+
+
+def test_the_profile_names_the_scheduler_of_a_stage(job):
+    profile = {"pods": {"train": {"schedulerName": "volcano"}}}
+    assert pod_of(job("train", profile=profile))["schedulerName"] == "volcano"
+    assert "schedulerName" not in pod_of(job("merge", profile=profile))
+
+
+# resources of train, the profile -> limits, claims, GPUs that are counted, processes
+KINDS = {
+    "nothing is said": ({}, {}, {"nvidia.com/gpu": "1"}, None, 1, 1),
+    "the profile's kind": ({}, {"gpuResource": "amd.com/gpu"}, {"amd.com/gpu": "1"}, None, 1, 1),
+    "several of another maker": ({"amd.com/gpu": "4"}, {}, {"amd.com/gpu": "4"}, None, 4, 4),
+    "several of Intel": ({"gpu.intel.com/xe": "2"}, {}, {"gpu.intel.com/xe": "2"}, None, 2, 2),
+    "slices": ({"nvidia.com/mig-1g.10gb": "3"}, {}, {"nvidia.com/mig-1g.10gb": "3"}, None, 3, 1),
+    "partitions": ({"amd.com/cpx_nps4": "2"}, {}, {"amd.com/cpx_nps4": "2"}, None, 2, 1),
+    "shares in time": ({"nvidia.com/gpu.shared": "2"}, {}, {"nvidia.com/gpu.shared": "2"}, None, 2, 1),
+    "what only watches a GPU is none": (
+        {"gpu.intel.com/i915_monitoring": "1"},
+        {},
+        {"gpu.intel.com/i915_monitoring": "1", "nvidia.com/gpu": "1"},
+        None,
+        1,
+        1,
+    ),
+    "by a claim": (
+        {},
+        {"pods": {"train": {"gpuClaim": {"resourceClaimTemplateName": "one"}}}},
+        None,
+        "one",
+        1,
+        1,
+    ),
+    "by a claim of four": (
+        {},
+        {"pods": {"train": {"gpuClaim": {"resourceClaimTemplateName": "four", "gpus": 4}}}},
+        None,
+        "four",
+        1,
+        4,
+    ),
+    "an amount of the request's own goes before a claim": (
+        {"nvidia.com/gpu": "2"},
+        {"pods": {"train": {"gpuClaim": {"resourceClaimTemplateName": "one"}}}},
+        {"nvidia.com/gpu": "2"},
+        None,
+        2,
+        2,
+    ),
+    "and so does none": (
+        {"nvidia.com/gpu": "0"},
+        {"pods": {"train": {"gpuClaim": {"resourceClaimTemplateName": "one"}}}},
+        None,
+        None,
+        0,
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "profile", "limits", "template", "count", "processes"), KINDS.values(), ids=KINDS
+)
+def test_gpus_of_every_kind_are_asked_for_and_counted_alike(
+    job, asked, profile, limits, template, count, processes
+):
+    spec = {"training.device": "cuda", "stages.train": {"resources": {"limits": asked}}}
+    built = job("train", spec, profile)
+    container = container_of(built)
+    assert container["resources"].get("limits") == limits
+    claims = [{"name": "gpu", "resourceClaimTemplateName": template}] if template else None
+    assert pod_of(built).get("resourceClaims") == claims
+    assert container["resources"].get("claims") == ([{"name": "gpu"}] if template else None)
+    assert gpus(built) == gpus(trim_job(built)) == count
+    assert (f"--processes={processes}" in container["command"]) == (processes > 1)
+
+
+def test_a_stage_that_needs_no_gpu_gets_no_claim(job):
+    profile = {"pods": {"train": {"gpuClaim": {"resourceClaimTemplateName": "one"}}}}
+    assert "resourceClaims" not in pod_of(job("train", {"training.device": "cpu"}, profile))
+
+
+@pytest.mark.parametrize("name", ["nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/xe", "gpu.intel.com/i915"])
+def test_a_profile_can_name_every_whole_gpu(name):
+    assert re.match(GPU_RESOURCE, name)
+    assert podspec.is_whole_gpu(name)
+    assert podspec.is_gpu(name)
+
+
+@pytest.mark.parametrize("name", ["cpu", "nvidia.com/gpumem", "gpu.intel.com/xe_monitoring"])
+def test_a_profile_can_name_nothing_else_as_its_gpu(name):
+    assert not re.match(GPU_RESOURCE, name)
+    assert not podspec.is_gpu(name)

@@ -32,6 +32,7 @@ def done_jobs_vanish(cluster):
 
 def job_never_made(cluster):
     cluster.drop("job", cluster.live()["metadata"]["name"])
+    cluster.forget()
 
 
 def deleted(cluster):

@@ -336,6 +336,7 @@ def test_a_quota_that_is_used_up_is_said():
 def test_what_the_api_server_refuses_is_said_and_tried_again():
     def refused(cluster):
         cluster.drop("job", cluster.live()["metadata"]["name"])
+        cluster.forget()
         cluster.failed_to_create = "Forbidden: jobs.batch is forbidden: exceeded quota: jobs"
 
     cluster, _ = play([look, refused])

@@ -30,6 +30,11 @@ def pod(age: int, phase: str, node: str) -> dict[str, Any]:
     }
 
 
+def with_conditions(item: dict[str, Any]) -> dict[str, Any]:
+    scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    return item | {"status": item["status"] | {"conditions": [scheduled]}}
+
+
 DONE = {"conditions": [{"type": "Failed", "status": "True"}]}
 CASES = {
     "a Job that was just made gets five seconds": ([job(2)], [], [], 3.1),
@@ -39,7 +44,13 @@ CASES = {
     "a Job that Kueue holds back does not hang": ([job(80, spec={"suspend": True})], [], [], None),
     "a Job that ended does not hang": ([job(80, status=DONE)], [], [], None),
     "a Job that is being deleted does not hang": ([job(80, deletionTimestamp="x")], [], [], None),
-    "a pod without a node says why by itself": ([job(80)], [pod(70, "Pending", "")], [], None),
+    "a pod without a node says why by itself": (
+        [job(80)],
+        [with_conditions(pod(70, "Pending", ""))],
+        [],
+        None,
+    ),
+    "unless no scheduler has looked at it": ([job(80)], [pod(70, "Pending", "")], [Stuck("pod", 70)], 35),
     "a pod that has a node and does not start is looked into": (
         [job(80)],
         [pod(70, "Pending", "n1")],

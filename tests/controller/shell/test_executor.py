@@ -377,3 +377,25 @@ def test_a_pod_is_told_its_share_of_the_teacher_and_another_one_of_its_name_is_n
         TEACHER_RATE: "30",
         "mine": "kept",
     }
+
+
+def test_a_pod_that_lives_on_is_deleted_and_another_one_of_its_name_is_not(shell: Shell) -> None:
+    request = shell.request("lives-on")
+    namespace = request["metadata"]["namespace"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": namespace, "finalizers": ["example.com/stays"]},
+        "spec": {"containers": [{"name": "stage", "image": "localhost/none:1"}]},
+    }
+    shell.plane.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+    uid = real.get(shell.plane, namespace, "pod", "p")["metadata"]["uid"]
+    shell.executor.carry_out(
+        request, Decision(status(), pods=(Delete("p", "another-uid"), Delete("no", "x")))
+    )
+    assert "deletionTimestamp" not in real.get(shell.plane, namespace, "pod", "p")["metadata"]
+    shell.executor.carry_out(shell.again(request), Decision(status(), pods=(Delete("p", uid),)))
+    assert "deletionTimestamp" in real.get(shell.plane, namespace, "pod", "p")["metadata"]
+    known = shell.caches.pods.get((namespace, "p"))
+    assert known is not None
+    assert "deletionTimestamp" in known["metadata"], "so it is not deleted again"

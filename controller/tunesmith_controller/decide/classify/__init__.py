@@ -19,6 +19,7 @@ __all__ = ["Finding", "classify", "lost_node"]
 # The order is the point: a cause that the reader can fix goes before one that only says that something went
 # wrong.
 _POD_RULES: tuple[Callable[[PodFacts], Finding | None], ...] = (
+    ended.init_container,
     ended.out_of_memory,
     ended.no_gpu,
     ended.reported,
@@ -34,6 +35,7 @@ _POD_RULES: tuple[Callable[[PodFacts], Finding | None], ...] = (
 )
 _JOB_RULES: tuple[Callable[[JobFacts], Finding | None], ...] = (
     jobs.quota,
+    jobs.limit_range,
     jobs.pod_security,
     jobs.service_account,
     jobs.classes,
@@ -76,7 +78,7 @@ def _of_live(job: JobFacts, pods: Sequence[PodFacts], now: datetime) -> Finding 
         return lost
     if newest.running or newest.succeeded:
         return None
-    finding = _of_pods(pods)
+    finding = starting.init_container(newest, now) or _of_pods(pods) or starting.no_scheduler(newest, now)
     if finding is not None or newest.alive:
         return finding
     return _first(rule(job) for rule in _JOB_RULES)

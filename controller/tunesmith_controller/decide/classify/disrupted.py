@@ -6,6 +6,7 @@ The stage is rarely at fault.
 import re
 from datetime import datetime, timedelta
 
+from tunesmith.podspec import is_gpu
 from tunesmith_controller.decide.classify.facts import Finding, PodFacts, shortened
 
 _OVERDUE = timedelta(seconds=60)  # after the grace period, which deletionTimestamp holds already
@@ -86,7 +87,7 @@ def rejected(pod: PodFacts) -> Finding | None:
     if pod.alive or pod.terminated or not reason.startswith(_REJECTIONS):
         return None
     why = str(pod.status.get("message") or reason)
-    if "nvidia.com/gpu" in why:
+    if any(is_gpu(word.strip(",.:;'\"")) for word in why.split()):
         remedy = f"look at the GPU device plugin of node {pod.node}"
     else:
         remedy = "another pod is tried; if it is rejected too, look at the node"

@@ -2,10 +2,12 @@
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tunesmith.errors import ExitCode
-from tunesmith_controller.decide.classify.facts import Finding, PodFacts, shortened
+from tunesmith.podspec import is_gpu
+from tunesmith_controller.decide.classify.facts import Finding, PodFacts, added_by_others, shortened
 
 _LESS_MEMORY = {
     "train": "; on a CPU a smaller training.perDeviceTrainBatchSize or training.maxLength helps too",
@@ -34,11 +36,18 @@ def out_of_memory_twice(pods: Sequence[PodFacts]) -> Finding | None:
 
 def out_of_memory(pod: PodFacts) -> Finding | None:
     """The kernel has killed it for the memory that it used."""
-    if pod.terminated.get("reason") != "OOMKilled":
+    # With exit code 0 only a child process was killed, and the stage has got on without it.
+    if pod.terminated.get("reason") != "OOMKilled" or pod.terminated.get("exitCode") == 0:
         return None
     limit = ((pod.container.get("resources") or {}).get("limits") or {}).get("memory")
     field = f"spec.stages.{pod.stage}.resources"
-    if limit:
+    if limit and "memory limit" in pod.defaults:
+        message = (
+            f"the container needed more memory than the {limit} to which a LimitRange of namespace "
+            f"{pod.namespace} limits it"
+        )
+        remedy = f"set {field}.limits.memory, which is not set, to more"
+    elif limit:
         message = f"the container needed more memory than its limit of {limit}"
         remedy = f"raise {field}.limits.memory"
     else:
@@ -47,12 +56,34 @@ def out_of_memory(pod: PodFacts) -> Finding | None:
     return pod.finding("OOMKilled", message, remedy + _LESS_MEMORY.get(pod.stage, ""))
 
 
+def init_container(pod: PodFacts) -> Finding | None:
+    """A container that runs before the stage's has failed. Tunesmith adds none, so somebody else has."""
+    if pod.alive or pod.terminated:
+        return None
+    statuses: Sequence[Mapping[str, Any]] = pod.status.get("initContainerStatuses") or ()
+    for status in statuses:
+        state = (status.get("state") or {}).get("terminated") or {}
+        if state.get("exitCode", 0) != 0:
+            name, why = status["name"], shortened(str(state.get("message") or ""))
+            return pod.finding(
+                "InitContainerFailed",
+                f"init container {name} of the pod ended with exit code {state['exitCode']}, "
+                f"before the stage could start{': ' + why if why else ''}",
+                added_by_others(pod, name),
+            )
+    return None
+
+
 def no_gpu(pod: PodFacts) -> Finding | None:
     """The stage needs a GPU and sees none. The remedy in its own result does not say how a pod gets one."""
     result = pod.result
     if result is None or result.exit_code == 0 or result.reason != "NoGPU":
         return None
-    asked = ((pod.container.get("resources") or {}).get("limits") or {}).get("nvidia.com/gpu")
+    limits = (pod.container.get("resources") or {}).get("limits") or {}
+    asked = next((f"{name}: {value}" for name, value in limits.items() if is_gpu(name)), "")
+    claims = (pod.container.get("resources") or {}).get("claims") or ()
+    if not asked and claims:
+        asked = f"claim {claims[0]['name']}"
     if not asked:
         remedy = (
             f"set spec.stages.{pod.stage}.resources.limits.nvidia.com/gpu to 1 (now it is 0), "
@@ -61,7 +92,7 @@ def no_gpu(pod: PodFacts) -> Finding | None:
     else:
         where = f" of node {pod.node}" if pod.node else ""
         remedy = (
-            f"the pod was given {asked}, so look at the driver and the container toolkit{where}; "
+            f"the pod was given one ({asked}), so look at the driver and the container toolkit{where}; "
             f"where GPUs need a RuntimeClass, set pods.{pod.stage}.runtimeClassName in the profile"
         )
     return pod.finding("NoGPU", result.message, remedy)

@@ -9,6 +9,7 @@ from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.model import Event, Object
 
 _LONGEST = 400  # characters of a message that another program wrote
+_DEFAULTS = "kubernetes.io/limit-ranger"  # annotation of a pod: what a LimitRange has filled in
 
 
 @dataclass(frozen=True)
@@ -26,21 +27,25 @@ class Finding:
 class PodFacts:
     """A pod of a stage.
 
-    `status`: Kubernetes' status of the pod; `container`: the stage's container as the pod asks for it;
-    `waiting` and `terminated`: its state; `deleted`: when the pod was to be gone, as RFC 3339, if it was
-    deleted; `events`: about the pod, the oldest first.
+    `scheduler`: that the pod names; `created`: as RFC 3339; `deleted`: when the pod was to be gone, if it was
+    deleted; `status`: Kubernetes' status of the pod; `container`: the stage's container as the pod asks for
+    it; `defaults`: what a LimitRange has added, in its own words; `waiting` and `terminated`: its state;
+    `events`: about the pod, the oldest first.
     """
 
     name: str
     namespace: str
     stage: str
     node: str
+    scheduler: str
     alive: bool
     running: bool
     succeeded: bool
+    created: str
     deleted: str
     status: Mapping[str, Any]
     container: Mapping[str, Any]
+    defaults: str
     waiting: Mapping[str, Any]
     terminated: Mapping[str, Any]
     result: Result | None
@@ -64,12 +69,15 @@ def pod_facts(pod: Object, stage: str, events: Sequence[Event] = ()) -> PodFacts
         namespace=objects.namespace_of(pod),
         stage=stage,
         node=objects.node_of(pod),
+        scheduler=str((pod.get("spec") or {}).get("schedulerName") or "default-scheduler"),
         alive=objects.alive(pod),
         running=objects.running(pod),
         succeeded=objects.succeeded([pod]),
+        created=objects.created(pod),
         deleted=str(pod["metadata"].get("deletionTimestamp") or ""),
         status=objects.status_of(pod),
         container=objects.container_of(pod),
+        defaults=objects.annotation(pod, _DEFAULTS),
         waiting=objects.waiting(pod),
         terminated=objects.terminated(pod),
         result=objects.result_of(pod),
@@ -115,6 +123,15 @@ def job_facts(job: Object, stage: str, events: Sequence[Event] = ()) -> JobFacts
         message=str(failed.get("message") or ""),
         failures=objects.failures(job),
         events=tuple(events),
+    )
+
+
+def added_by_others(pod: PodFacts, container: str) -> str:
+    """What to do about a container that is in a pod without Tunesmith's doing."""
+    return (
+        "a policy or a service mesh has added it to the pod: see "
+        f"`kubectl -n {pod.namespace} logs {pod.name} -c {container}`, and keep it away "
+        f"by pods.{pod.stage}.labels or annotations in the profile"
     )
 
 

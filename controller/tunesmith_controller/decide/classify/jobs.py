@@ -6,6 +6,12 @@ from tunesmith_controller.decide.classify.facts import Finding, JobFacts, shorte
 
 _QUOTA = re.compile(r"exceeded quota: ([^,]+), requested: (.+?), used: (.+?), limited: (.+)$")
 _MUST_SPECIFY = re.compile(r"failed quota: ([^:]+): must specify (.+)$")
+_LIMIT_RANGE = re.compile(r"forbidden: .*(usage|request ratio) per (Container|Pod) is ")
+_BOUND = re.compile(r"(maximum|minimum) (\S+) usage per (Container|Pod) is (\S+?)[.,\]]*(?:\s|$)")
+_RATIO = re.compile(r"(\w+) max limit to request ratio per (?:Container|Pod) is ([^\s,]+)")
+_BELOW_REQUEST = re.compile(
+    r'resources\.requests: Invalid value: "([^"]+)": must be less than or equal to (\S+) limit of (\S+)'
+)
 _POD_SECURITY = re.compile(r"violates PodSecurity \"([^\"]+)\": (.+)$")
 _SERVICE_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found')
 _PRIORITY_CLASS = re.compile(r"no PriorityClass with name (\S+) was found")
@@ -33,6 +39,39 @@ def quota(job: JobFacts) -> Finding | None:
             f"set them in spec.stages.{job.stage}.resources, or once for all in the profile's defaults",
         )
     return None
+
+
+def limit_range(job: JobFacts) -> Finding | None:
+    """A LimitRange of the namespace refuses what the pod asks for, or has filled in less than it asks for."""
+    why = job.event("FailedCreate")
+    subject = f"a LimitRange of namespace {job.namespace}"
+    resources = f"spec.stages.{job.stage}.resources"
+    otherwise = f"or change the LimitRange (`kubectl -n {job.namespace} describe limitrange`)"
+    if match := _BELOW_REQUEST.search(why):
+        asked, name, limit = match.groups()
+        return Finding(
+            "LimitRange",
+            f"{subject} limits {name} to {limit}, and the stage requests {asked}",
+            f"set {resources}.limits.{name} to {asked} or more, "
+            f"or {resources}.requests.{name} to {limit} or less; {otherwise}",
+        )
+    if not _LIMIT_RANGE.search(why):
+        return None
+    remedies = [_fitting(resources, *match.groups()) for match in _BOUND.finditer(why)]
+    remedies += [
+        f"set {resources}.limits.{name} to at most {ratio} times its request"
+        for name, ratio in _RATIO.findall(why)
+    ]
+    says = shortened(why.partition("forbidden: ")[2])
+    return Finding("LimitRange", f"{subject} refuses the pod: {says}", "; ".join([*remedies, otherwise]))
+
+
+def _fitting(resources: str, bound: str, name: str, per: str, value: str) -> str:
+    """What to set for a pod to be within one bound of a LimitRange."""
+    of_all = " in all containers together" if per == "Pod" else ""
+    if bound == "minimum":
+        return f"set {resources}.requests.{name} to at least {value}{of_all}"
+    return f"set {resources}.limits.{name} to at most {value}{of_all}"
 
 
 def pod_security(job: JobFacts) -> Finding | None:

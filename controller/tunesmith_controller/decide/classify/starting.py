@@ -1,9 +1,13 @@
 """A container that does not start, for its image, Secrets, node or volumes."""
 
 import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
+from tunesmith.podspec import is_gpu
 from tunesmith.stages import STAGES
-from tunesmith_controller.decide.classify.facts import Finding, PodFacts, shortened
+from tunesmith_controller.decide.classify.facts import Finding, PodFacts, added_by_others, shortened
 
 _IMAGE = frozenset(
     {
@@ -21,13 +25,17 @@ _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
 _MISSING_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) ([^/\s]+)/(\S+)")
 _CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" (not found|is being deleted)')
 
+_CLAIM_TEMPLATE = re.compile(r'resource claim template "([^"]+)": .* not found')
+_INSUFFICIENT = re.compile(r"Insufficient ([^\s,;]+[^\s,;.])")
+_INIT_SECONDS = timedelta(seconds=60)  # that an init container may take before it is named
+_UNNOTICED = timedelta(seconds=60)  # that a pod may wait without a word of its scheduler
+
 # What the scheduler says about a node -> what to do; {stage} is filled in. The first that matches counts.
 _SCHEDULING: tuple[tuple[str, str], ...] = (
     (
-        "Insufficient nvidia.com/",
-        "wait for a GPU, or lower spec.stages.{stage}.resources.limits.nvidia.com/gpu; "
-        "`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.nvidia\\.com/gpu` "
-        "shows which nodes have any",
+        "cannot allocate all claims",
+        "wait for a GPU; `kubectl get resourceclaims,resourceslices` shows what there is, and "
+        "pods.{stage}.gpuClaim in the profile names the template of the pod's claim",
     ),
     (
         "Insufficient memory",
@@ -154,11 +162,79 @@ def unschedulable(pod: PodFacts) -> Finding | None:
             "the pod waits for a scheduling gate of another controller to be lifted",
             "see what set the gate",
         )
-    remedy = next(
+    remedy = _no_free_gpu(why, pod) or next(
         (text.format(stage=pod.stage) for mark, text in _SCHEDULING if mark in why),
         "see the scheduler's message",
     )
     return pod.finding("Unschedulable", f"no node takes the pod: {shortened(_nodes(why))}", remedy)
+
+
+def _no_free_gpu(why: str, pod: PodFacts) -> str:
+    """What to do if the nodes lack GPUs; empty if that is not the cause."""
+    name = next((name for name in _INSUFFICIENT.findall(why) if is_gpu(name)), "")
+    if not name:
+        return ""
+    column = name.replace(".", "\\.")
+    return (
+        f"wait for a GPU, or lower spec.stages.{pod.stage}.resources.limits.{name}; "
+        f"`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPU:.status.allocatable.{column}` "
+        "shows which nodes have any"
+    )
+
+
+def no_scheduler(pod: PodFacts, now: datetime) -> Finding | None:
+    """No scheduler has said a word about the pod, which may name one that does not exist."""
+    age = now - datetime.fromisoformat(pod.created) if pod.created else timedelta()
+    if pod.node or not pod.alive or pod.status.get("conditions") or age < _UNNOTICED:
+        return None
+    if match := _CLAIM_TEMPLATE.search(pod.event("FailedResourceClaimCreation")):
+        return pod.finding(
+            "ClaimTemplateMissing",
+            f"ResourceClaimTemplate {match[1]} of namespace {pod.namespace} does not exist",
+            f"create it there, or name another by pods.{pod.stage}.gpuClaim in the profile; "
+            "the pod then starts by itself",
+        )
+    return pod.finding(
+        "NoScheduler",
+        f"no scheduler has looked at the pod, which names {pod.scheduler}",
+        f"see whether that scheduler runs; pods.{pod.stage}.schedulerName in the profile names another",
+    )
+
+
+def init_container(pod: PodFacts, now: datetime) -> Finding | None:
+    """A container that has to end, or to start, before the stage's does. Tunesmith adds none."""
+    message = str(_incomplete(pod).get("message") or "")
+    listed = message.rpartition("[")[2].rstrip("]").split()
+    statuses: Sequence[Mapping[str, Any]] = pod.status.get("initContainerStatuses") or ()
+    status = next((status for status in statuses if status.get("name") in listed), None)
+    if status is None or not pod.alive:
+        return None
+    remedy = added_by_others(pod, str(status["name"]))
+    subject = f"init container {status['name']} of the pod"
+    state = status.get("state") or {}
+    waits = state.get("waiting") or {}
+    if waits.get("reason") not in (None, "", "PodInitializing", "ContainerCreating"):
+        why = f"{waits['reason']}: {shortened(str(waits.get('message') or ''))}".rstrip(": ")
+        return pod.finding("InitContainerStuck", f"{subject} does not start: {why}", remedy)
+    since = str((state.get("running") or {}).get("startedAt") or "")
+    if not since or now - datetime.fromisoformat(since) < _INIT_SECONDS:
+        return None
+    return pod.finding(
+        "InitContainerStuck", f"{subject} has run since {since}, and the stage starts only after it", remedy
+    )
+
+
+def _incomplete(pod: PodFacts) -> Mapping[str, Any]:
+    """The condition that lists the init containers which the pod waits for; empty if it waits for none."""
+    conditions: Sequence[Mapping[str, Any]] = pod.status.get("conditions") or ()
+    return next(
+        (
+            entry
+            for entry in conditions
+            if entry.get("type") == "Initialized" and entry.get("status") == "False"
+        ),
+        {},
+    )
 
 
 def _nodes(why: str) -> str:

@@ -49,20 +49,26 @@ def build_job(
     rate = {wire.TEACHER_RATE: str(teacher_rate)} if STAGES[stage].asks_teacher else {}
     template = {
         "metadata": {
-            "labels": {**pod.labels, **labels},
-            "annotations": {**pod.annotations, **rate},
+            "labels": {**podspec.labels(pod), **labels},
+            "annotations": {**podspec.annotations(pod), **rate},
         },
         "spec": _pod(meta["namespace"], stage, attempt, snapshot, base_bytes),
     }
+    # What another release adds to every pod does not make a running Job outdated.
+    own = {"labels": {**pod.labels, **labels}, "annotations": dict(pod.annotations)}
     queue = snapshot.snapshot.spec.queue_name
+    keep = profile.job_ttl_seconds
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": children.job_name(meta["name"], meta["uid"], stage, key, attempt),
             "namespace": meta["namespace"],
-            "labels": {**labels, **({KUEUE_QUEUE: queue} if queue else {})},
-            "annotations": {wire.TEMPLATE: _hash(template, snapshot)},
+            "labels": {**pod.job_labels, **labels, **({KUEUE_QUEUE: queue} if queue else {})},
+            "annotations": {
+                **pod.job_annotations,
+                wire.TEMPLATE: _hash(template | {"metadata": own}, snapshot),
+            },
             "ownerReferences": [
                 children.owner_reference({"name": meta["name"], "uid": meta["uid"]}, API_VERSION, KIND)
             ],
@@ -73,6 +79,7 @@ def build_job(
             "parallelism": 1,
             "podReplacementPolicy": "Failed",  # one pod at a time: the old one may still be saving its state
             "podFailurePolicy": failures.policy(),
+            **({"ttlSecondsAfterFinished": keep} if keep >= 0 else {}),
             "template": template,
         },
     }
@@ -88,7 +95,7 @@ def template_hash(job: Object) -> str:
 
 
 def gpus(job: Object) -> int:
-    """How many GPUs the Job's pod asks for, whole ones and MIG slices alike."""
+    """How many GPUs the Job's pod asks for, whole ones, slices and shares alike. A claim counts as one."""
     return sum(
         resources.gpus_of(container.get("resources") or {})
         for container in job["spec"]["template"]["spec"]["containers"]
@@ -109,10 +116,8 @@ def _pod(namespace: str, stage: str, attempt: int, snapshot: SnapshotMap, base_b
     spec, profile = snapshot.snapshot.spec, snapshot.frozen.profile
     settings: StageSettings = getattr(spec.stages, stage)
     pod: Pod = getattr(profile.pods, stage)
-    asked = resources.container(
-        stage, settings, spec.training.device, pod.scratch, base_bytes, cached=bool(profile.cache_claim)
-    )
-    processes = resources.processes(stage, asked, spec.training.device)
+    asked = resources.container(stage, snapshot, base_bytes)
+    processes = resources.processes(stage, asked, spec.training.device, pod.gpu_claim.gpus)
     container = {
         "name": wire.CONTAINER,
         "image": getattr(profile.images, STAGES[stage].image),
@@ -128,6 +133,7 @@ def _pod(namespace: str, stage: str, attempt: int, snapshot: SnapshotMap, base_b
     return {
         **podspec.placement(settings, pod),
         **podspec.identity(profile),
+        **(podspec.claim(pod) if "claims" in asked else {}),
         "restartPolicy": "Never",  # a podFailurePolicy needs it
         "terminationGracePeriodSeconds": pod.termination_grace_period_seconds,
         "containers": [container],

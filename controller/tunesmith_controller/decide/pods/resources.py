@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith import podspec
-from tunesmith.profile import Scratch
+from tunesmith.profile import Pod, Scratch
 from tunesmith.quantities import quantity
 from tunesmith.request import StageSettings
+from tunesmith_controller.decide.model import SnapshotMap
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -50,30 +51,29 @@ _SPARE = (11, 10)
 _LOGS = 256 * MIB  # of the container, kept by the kubelet
 
 
-def container(
-    stage: str,
-    settings: StageSettings,
-    device: str,
-    scratch: Scratch,
-    base_bytes: int,
-    *,
-    cached: bool = False,
-) -> dict[str, Any]:
-    """Requests and limits.
+def container(stage: str, snapshot: SnapshotMap, base_bytes: int) -> dict[str, Any]:
+    """Requests and limits, and the claim through which the pod gets its GPU, if that is how it gets one.
 
-    `device`: training.device; `base_bytes`: size of the base model, 0 if not known; `cached`: it lies
-    elsewhere.
+    `base_bytes`: size of the base model, 0 if not known.
     """
-    usage = USAGE[stage]
-    requests, limits = podspec.amounts(settings.resources, gpu=device == "cuda" and usage.loads_base)
+    spec, profile = snapshot.snapshot.spec, snapshot.frozen.profile
+    settings: StageSettings = getattr(spec.stages, stage)
+    pod: Pod = getattr(profile.pods, stage)
+    device, usage = spec.training.device, USAGE[stage]
+    gpu = device == "cuda" and usage.loads_base
+    by_claim = podspec.claims_gpu(settings.resources, pod, gpu=gpu)
+    kind = profile.gpu_resource if gpu and not by_claim else ""
+    requests, limits = podspec.amounts(settings.resources, gpu=kind)
+    storage = _node_storage(stage, pod.scratch, base_bytes, cached=bool(profile.cache_claim))
     usual = {
         "cpu": usage.cpu,
         "memory": _binary(_memory(stage, device, base_bytes)),
-        "ephemeral-storage": _binary(_node_storage(stage, scratch, base_bytes, cached=cached)),
+        "ephemeral-storage": _binary(storage),
     }
     # Where there is a limit only, Kubernetes takes the request from it.
     requests = {name: value for name, value in usual.items() if name not in limits} | requests
-    return {"requests": requests, "limits": limits} if limits else {"requests": requests}
+    asked = {"requests": requests, "limits": limits} if limits else {"requests": requests}
+    return podspec.with_claim(asked) if by_claim else asked
 
 
 def scratch_size(stage: str, scratch: Scratch, base_bytes: int, *, cached: bool = False) -> str:
@@ -83,11 +83,17 @@ def scratch_size(stage: str, scratch: Scratch, base_bytes: int, *, cached: bool 
     return _binary(max(SCRATCH_LEAST, _needed(stage, base_bytes, cached=cached)))
 
 
-def processes(stage: str, asked: Mapping[str, Any], device: str) -> int:
-    """Processes that a stage starts."""
+def processes(stage: str, asked: Mapping[str, Any], device: str, claimed: int) -> int:
+    """Processes that a stage starts. `claimed`: whole GPUs that a claim gives.
+
+    Slices and shares of a GPU count as one: a process sees only one slice, and shares may be of the same GPU.
+    """
     if device == "cpu" or not USAGE[stage].one_process_per_gpu:
         return 1
-    return max(1, int(quantity((asked.get("limits") or {}).get(podspec.GPU, "1"))))
+    if "claims" in asked:
+        return claimed
+    limits: Mapping[str, str] = asked.get("limits") or {}
+    return max(1, sum(int(quantity(value)) for name, value in limits.items() if podspec.is_whole_gpu(name)))
 
 
 def threads(asked: Mapping[str, Any], processes: int) -> int:
@@ -97,9 +103,10 @@ def threads(asked: Mapping[str, Any], processes: int) -> int:
 
 
 def gpus_of(asked: Mapping[str, Any]) -> int:
-    """GPUs among a container's resources."""
+    """GPUs among a container's resources; each of its claims counts as one."""
     amounts = {**(asked.get("requests") or {}), **(asked.get("limits") or {})}
-    return sum(int(quantity(str(value))) for name, value in amounts.items() if podspec.is_gpu(name))
+    named = sum(int(quantity(str(value))) for name, value in amounts.items() if podspec.is_gpu(name))
+    return named + len(asked.get("claims") or ())
 
 
 def _memory(stage: str, device: str, base_bytes: int) -> int:

@@ -60,6 +60,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Decision:
         status,
         deletes=_unwanted(world.jobs, step.wanted if step is not None else ""),
         creates=_created(case, snapshot_map, start.job),
+        pods=step.ends if step is not None else (),
         shares=shares(world, step.wanted) if step is not None else (),
         notes=notes(case.old, status, step.lost if step is not None else ""),
         requeue_after=_requeue_after(world, status, step, start.blocker),
@@ -85,7 +86,7 @@ def _verdict(case: Case, snapshot: Snapshot) -> Verdict | None:
     stage = next(stage for stage in snapshot.stages if stage.name == JUDGED)
     rows = {(row.name, row.key): row for row in case.old.stages}
     key = (stage.name, stage.key)
-    if not is_done(stage, case.finished, snapshot, rows.get(key), case.world.jobs):
+    if not is_done(stage, case.finished, snapshot, rows.get(key), case.done_jobs):
         return None
     return judge(snapshot.spec.evaluation.gate, case.finished[key].metrics)
 

@@ -7,7 +7,6 @@ from tunesmith.resolve import Snapshot
 from tunesmith.stages import STAGES
 from tunesmith.status import Phase, StageStatus
 from tunesmith_controller.decide import objects
-from tunesmith_controller.decide.model import World
 from tunesmith_controller.decide.objects import name_of
 from tunesmith_controller.decide.reconcile.case import Case
 from tunesmith_controller.decide.reconcile.rows import Step
@@ -37,7 +36,7 @@ def blocker_of(case: Case, snapshot: Snapshot, step: Step) -> Blocker | None:
         return Blocker("Suspended", "Suspended", _suspended(row))
     if not step.start:
         return None
-    if leftover := _leftover(world, row.job):
+    if leftover := _leftover(case, row.job):
         return Blocker("Pending", "Stopping", f"{row.name} waits until {leftover} is gone")
     if world.run_taken_by:
         message = (
@@ -65,15 +64,17 @@ def _suspended(row: StageStatus) -> str:
     return "suspended: set spec.suspend to false"
 
 
-def _leftover(world: World, job: str) -> str:
+def _leftover(case: Case, job: str) -> str:
     """Another Job or pod of the request that still works; empty if none does.
 
-    `job`: the one that is to be started.
+    `job`: the one that is to be started. A Job that has done its work is none, though its pod may live on.
     """
+    world = case.world
+    others = case.done_jobs | {job}
     for other in world.jobs:
-        if objects.unfinished(other) and name_of(other) != job:
+        if objects.unfinished(other) and name_of(other) not in others:
             return f"Job {name_of(other)}"
-    names = {name_of(pod) for pod in objects.pods_of(job, world.pods)}
+    names = {name_of(pod) for other in others for pod in objects.pods_of(other, world.pods)}
     for pod in world.pods:
         if objects.alive(pod) and name_of(pod) not in names:
             return f"pod {name_of(pod)}"

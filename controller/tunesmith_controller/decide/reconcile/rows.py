@@ -1,7 +1,7 @@
 """A stage's row in the status, and how it changes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tunesmith.events import Progress
@@ -10,7 +10,7 @@ from tunesmith.resolve import StageKey
 from tunesmith.status import FinishedStage, StageStatus
 from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.classify import Finding
-from tunesmith_controller.decide.model import Object
+from tunesmith_controller.decide.model import Delete, Object
 from tunesmith_controller.decide.objects import name_of, rfc3339
 from tunesmith_controller.decide.reconcile.case import Case
 
@@ -22,14 +22,15 @@ _LONGEST = 10 * 365 * 86_400  # seconds of an ETA
 class Step:
     """The next row of the current stage.
 
-    `start`: its Job is to be created, unless something blocks it; `lost`: a Job that vanished while it ran;
-    `again`: seconds after which to look again.
+    `start`: its Job is to be created, unless something blocks it; `lost`: a Job that vanished before it had
+    ended; `again`: seconds after which to look again; `ends`: pods to delete.
     """
 
     row: StageStatus
     start: bool = False
     lost: str = ""
     again: float | None = None
+    ends: tuple[Delete, ...] = ()
 
     @property
     def wanted(self) -> str:
@@ -37,10 +38,17 @@ class Step:
         return self.row.job if self.row.phase in ("Pending", "Running") else ""
 
 
-def succeeded(stage: StageKey, row: StageStatus | None, entry: FinishedStage, output: str) -> StageStatus:
-    """The row of a stage that is done."""
+def succeeded(
+    stage: StageKey, row: StageStatus | None, entry: FinishedStage, output: str, pods: Sequence[Object]
+) -> StageStatus:
+    """The row of a stage that is done. `pods`: of its last Job."""
     row = row or StageStatus(name=stage.name, key=stage.key)
-    if row.attempt:
+    keepers = _keepers(pods[-1]) if pods else ""
+    if row.phase == "Succeeded":
+        message = row.message
+    elif keepers:
+        message = f"{keepers} kept its pod alive, so its Job is deleted"
+    elif row.attempt:
         message = ""
     elif entry.completion_time:
         message = "finished earlier"
@@ -53,6 +61,7 @@ def succeeded(stage: StageKey, row: StageStatus | None, entry: FinishedStage, ou
             "eta": "",
             "reason": "",
             "message": message,
+            "lost": 0,
             "failed_generation": 0,
             "completion_time": entry.completion_time,
             "metrics": entry.metrics or row.metrics,
@@ -77,7 +86,12 @@ def later(stage: StageKey, row: StageStatus | None) -> StageStatus:
 def fresh(row: StageStatus) -> StageStatus:
     """The row without its Job: the next one is a new attempt, which continues from what is saved."""
     return StageStatus(
-        name=row.name, key=row.key, attempt=row.attempt, progress=row.progress, metrics=row.metrics
+        name=row.name,
+        key=row.key,
+        attempt=row.attempt,
+        lost=row.lost,
+        progress=row.progress,
+        metrics=row.metrics,
     )
 
 
@@ -139,6 +153,22 @@ def running(case: Case, row: StageStatus, pods: Sequence[Object], finding: Findi
     return row.model_copy(update=changes)
 
 
+def kept(case: Case, row: StageStatus, pods: Sequence[Object]) -> StageStatus:
+    """The row of a stage that is done, in a pod that others keep alive."""
+    message = f"done; {_keepers(pods[-1])} keeps its pod alive"
+    return running(case, row, pods, None).model_copy(update={"message": message})
+
+
+def with_keepers(finding: Finding | None, pod: Object) -> Finding:
+    """The finding about a container that has failed, with those that keep its pod alive."""
+    if finding is None:  # it was asked to stop, though nobody has deleted the pod
+        finding = Finding("Stopped", "the stage was stopped by a signal", "", pod=name_of(pod))
+    return replace(
+        finding,
+        message=f"{finding.message.rstrip('.')}; {_keepers(pod)} keeps the pod alive, which is deleted",
+    )
+
+
 def stopping(row: StageStatus, *, suspend: bool) -> StageStatus:
     """The row of a stage whose Job is to go."""
     message = f"waiting until Job {row.job} and its pod are gone"
@@ -167,6 +197,14 @@ def explained(finding: Finding) -> str:
     where = f" (pod {finding.pod})" if finding.pod and finding.pod not in finding.message else ""
     remedy = f". What to do: {finding.remedy}" if finding.remedy else ""
     return f"{finding.message.rstrip('.')}{where}{remedy}"
+
+
+def _keepers(pod: Object) -> str:
+    """The containers that keep a pod alive, as a subject of a sentence; empty if none do."""
+    names = objects.beside(pod)
+    if not names:
+        return ""
+    return f"container {names[0]} beside it" + (f" (and {', '.join(names[1:])})" if names[1:] else "")
 
 
 def _progressed(row: StageStatus, progress: Progress, now: datetime) -> Mapping[str, object]:

@@ -1,11 +1,12 @@
 """Where the stages of a request are: their rows and Jobs -> their next rows, and whether to create a Job.
 
 At most one stage of a request works, and at most one Job of a key. A row names its Job before the Job is
-created. A Job that was seen and is gone gets a successor under the next attempt; one that was never seen is
-created again under the same name.
+created. A Job that was seen and is gone gets a successor under the next attempt, unless it is known how it
+ended; one that was never seen is created again under the same name.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tunesmith import wire
@@ -16,16 +17,20 @@ from tunesmith.stages import AFTER_GATE
 from tunesmith.status import StageStatus
 from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.classify import Finding, classify, lost_node
-from tunesmith_controller.decide.model import Object, SnapshotMap
-from tunesmith_controller.decide.objects import name_of
+from tunesmith_controller.decide.model import Delete, Object, SnapshotMap
+from tunesmith_controller.decide.objects import name_of, uid_of
 from tunesmith_controller.decide.reconcile import rows
 from tunesmith_controller.decide.reconcile.case import Case
-from tunesmith_controller.decide.reconcile.finished import is_done
+from tunesmith_controller.decide.reconcile.finished import is_done, patience, pods_seen
 from tunesmith_controller.decide.reconcile.job import is_outdated
 from tunesmith_controller.decide.reconcile.rows import Step
 
 _STUCK_AGAIN = 30.0  # seconds between two looks at a pod that is to go: no watch reports that it stays
 _STARTING_AGAIN = 15.0  # seconds between two looks at a pod that starts
+# Jobs in a row that somebody else may delete, in addition to `retries`, and how long a Job must have run to
+# count as the first again.
+_LOSSES = 3
+_RAN_LONG = timedelta(minutes=10)
 # What is over sooner is not worth a write of its own: a pod that starts, and a later stage of a request that
 # runs already. The next write says it too.
 _BRIEF = timedelta(seconds=10)
@@ -49,10 +54,11 @@ def walk(
         row = before.get(key)
         if step is not None:
             after.append(rows.later(stage, row))
-        elif is_done(stage, case.finished, snapshot, row, case.world.jobs):
+        elif is_done(stage, case.finished, snapshot, row, case.done_jobs):
             output = f"{store}/{stage_folder(snapshot.run, stage.name, stage.key)}/"
-            ran = rows.ran(row, objects.pods_of(row.job, case.world.pods)) if row is not None else None
-            after.append(rows.succeeded(stage, ran, case.finished[key], output))
+            pods = pods_seen(case.world, row.job) if row is not None else []
+            ran = rows.ran(row, pods) if row is not None else None
+            after.append(rows.succeeded(stage, ran, case.finished[key], output, pods))
         elif stage.kind in AFTER_GATE and not passed:
             after.append(rows.later(stage, row))
         else:
@@ -72,24 +78,38 @@ def _advance(case: Case, snapshot_map: SnapshotMap, stage: StageKey, old: StageS
     if row.phase == "Failed":
         return Step(row)
     job = next((job for job in jobs if name_of(job) == row.job), None)
-    pods = objects.pods_of(row.job, case.world.pods)
+    pods = pods_seen(case.world, row.job)
     if row.phase == "Stopping":
         return _stopping(case, row, job, pods)
+    if row.job in case.done_jobs:
+        # What it should report is lost: another Job finds the work and reports it.
+        if job is not None and objects.unfinished(job):
+            return Step(rows.stopping(row, suspend=case.suspend))
+        return _stopping(case, row, job, pods)
+    last = job or next((gone for gone in case.world.gone_jobs if name_of(gone) == row.job), None)
+    if last is None:
+        return _without_job(case, snapshot_map, row, pods)
+    if objects.failed(last) or (_is_leaving(last, job) and objects.fails_its_job(pods)):
+        if is_outdated(case, snapshot_map, last):
+            # What made it fail was fixed while it ran, or before anybody looked.
+            return _stopping(case, row, job, pods)
+        return Step(rows.failed(case, rows.counted(row, last, pods), _why_failed(case, stage, last, pods)))
     if job is None:
-        return _without_job(row, pods)
+        return _lost(case, snapshot_map, row)
     if objects.terminating(job):
-        return Step(rows.stopping(row, suspend=case.suspend))
-    if objects.complete(job):
-        # The result that is needed is lost: another Job finds its work and reports it.
-        return _stopping(case, row, job, pods)
-    if not objects.failed(job):
-        return _live(case, snapshot_map, row, job, pods)
-    if is_outdated(case, snapshot_map, job):
-        # What made it fail was fixed while it ran, or before anybody looked.
-        return _stopping(case, row, job, pods)
+        return _deleted(case, snapshot_map, row)
+    return _live(case, snapshot_map, row, job, pods)
+
+
+def _is_leaving(last: Object, job: Object | None) -> bool:
+    """Whether a Job is gone or about to go. `last`: its last state; `job`: None if it is gone."""
+    return job is None or objects.terminating(last)
+
+
+def _why_failed(case: Case, stage: StageKey, job: Object, pods: Sequence[Object]) -> Finding:
     finding = classify(job, pods, case.world.events, case.now, stage=stage.name)
-    assert finding is not None, "a failed Job says at least that it has failed"
-    return Step(rows.failed(case, rows.counted(row, job, pods), finding))
+    assert finding is not None, "a failed Job says at least that it has failed, and so does an exit code"
+    return finding
 
 
 def _taken_up(case: Case, row: StageStatus, jobs: Sequence[Object]) -> StageStatus:
@@ -118,29 +138,76 @@ def _stopping(case: Case, row: StageStatus, job: Object | None, pods: Sequence[O
     return Step(row, again=_STUCK_AGAIN if any(map(objects.terminating, pods)) else None)
 
 
-def _without_job(row: StageStatus, pods: Sequence[Object]) -> Step:
+def _without_job(case: Case, snapshot_map: SnapshotMap, row: StageStatus, pods: Sequence[Object]) -> Step:
+    """The step of a stage of whose Job nothing is known."""
     if any(map(objects.alive, pods)):  # pods are seen before, or after, their Job
         return Step(row)
     if row.phase == "Running":
-        return Step(rows.fresh(row), start=True, lost=row.job)
+        return _lost(case, snapshot_map, row)
     return Step(row, start=True)
+
+
+def _lost(case: Case, snapshot_map: SnapshotMap, row: StageStatus) -> Step:
+    """The step of a stage whose Job is gone before it had ended: another one, but not for ever."""
+    counted = _with_loss(case, row)
+    if _too_often(snapshot_map, counted):
+        return Step(rows.failed(case, counted, _job_lost(case, counted)))
+    return Step(rows.fresh(counted), start=True, lost=row.job)
+
+
+def _deleted(case: Case, snapshot_map: SnapshotMap, row: StageStatus) -> Step:
+    """The step of a stage whose Job somebody else has deleted, while its pod saves its state."""
+    counted = _with_loss(case, row)
+    if _too_often(snapshot_map, counted):
+        return Step(rows.failed(case, counted, _job_lost(case, counted)))
+    return Step(rows.stopping(counted, suspend=case.suspend))
+
+
+def _with_loss(case: Case, row: StageStatus) -> StageStatus:
+    start = objects.read_time(row.start_time)
+    ran_long = start is not None and case.now - start >= _RAN_LONG
+    return row.model_copy(update={"lost": 1 if ran_long else row.lost + 1})
+
+
+def _too_often(snapshot_map: SnapshotMap, row: StageStatus) -> bool:
+    return row.lost > _retries(snapshot_map, row) + _LOSSES
+
+
+def _retries(snapshot_map: SnapshotMap, row: StageStatus) -> int:
+    retries: int = getattr(snapshot_map.snapshot.spec.stages, row.name).retries
+    return retries
+
+
+def _job_lost(case: Case, row: StageStatus) -> Finding:
+    namespace = case.who.namespace
+    return Finding(
+        "JobLost",
+        f"Job {row.job} was deleted before it had ended, as were the {row.lost - 1} before it",
+        f"find out who deletes Jobs of namespace {namespace} (a clean-up policy? `kubectl -n {namespace} get "
+        "events`, the API server's audit log), except them from it, then set spec.retry to a new value",
+        final=True,
+    )
 
 
 def _live(
     case: Case, snapshot_map: SnapshotMap, row: StageStatus, job: Object, pods: Sequence[Object]
 ) -> Step:
     """The step of a stage whose Job may still run."""
-    through = objects.succeeded(pods)
-    if case.suspend and not through:
-        return Step(rows.stopping(row, suspend=True))
     counted = rows.counted(row, job, pods)
+    through = objects.succeeded(pods)
+    if through and objects.beside(pods[-1]):
+        return Step(rows.kept(case, counted, pods), again=patience(pods[-1], case.now))
+    if case.suspend and not through:
+        return Step(rows.stopping(row.model_copy(update={"lost": 0}), suspend=True))
     if not through and not objects.running_now(pods) and is_outdated(case, snapshot_map, job):
-        return Step(rows.stopping(counted, suspend=case.suspend))
+        return Step(rows.stopping(counted.model_copy(update={"lost": 0}), suspend=case.suspend))
     deadline = getattr(snapshot_map.snapshot.spec.stages, row.name).active_deadline_seconds  # 0: none
     left = deadline - objects.running_seconds(pods, case.now)
     if deadline and left <= 0 and not through:
         return Step(rows.failed(case, counted, _too_long(counted, deadline)))
     finding = classify(job, pods, case.world.events, case.now, stage=row.name)
+    if pods and objects.beside(pods[-1]):
+        return _kept_alive(case, counted, pods, finding)
     # Where the Job is about to fail by itself, it is left alone: its pod would go, and the log with it.
     if finding is not None and finding.final and not objects.fails_its_job(pods):
         return Step(rows.failed(case, counted, finding))
@@ -161,6 +228,23 @@ def _is_unremarkable(case: Case, row: StageStatus, pods: Sequence[Object]) -> bo
     """Whether nobody waits to hear that a stage has started: its request runs, and it has no progress yet."""
     has_progress = any(objects.uid_of(pod) in case.world.progress for pod in pods)
     return row.phase == "Pending" and bool(case.old.start_time) and not has_progress
+
+
+def _kept_alive(case: Case, row: StageStatus, pods: Sequence[Object], finding: Finding | None) -> Step:
+    """The step of a stage whose container has failed in a pod that others keep alive.
+
+    The Job controller counts a pod only once it has ended, so the pod is deleted: then it is counted, and
+    tried again, as any other.
+    """
+    pod = pods[-1]
+    left = patience(pod, case.now)
+    finding = rows.with_keepers(finding, pod)
+    if not left and (finding.final or objects.fails_its_job(pods)):
+        return Step(rows.failed(case, row, replace(finding, final=True)))
+    running = rows.running(case, row, pods, finding)
+    if left or objects.terminating(pod):
+        return Step(running, again=left or _STUCK_AGAIN)
+    return Step(running, again=_STUCK_AGAIN, ends=(Delete(name_of(pod), uid_of(pod)),))
 
 
 def _is_young(pods: Sequence[Object], now: datetime) -> bool:
