@@ -28,7 +28,10 @@ from tunesmith_controller.threads import BUG, Count, Lasting
 
 log = logging.getLogger(__name__)
 
-PAGE = 500  # objects of a list at once; client-go's size
+# Objects of a list at once: first, and at most (client-go's number). A page takes some six times its bytes
+# while it is read, and Python gives little of that back.
+FIRST_PAGE, LARGEST_PAGE = 10, 500
+PAGE_BYTES = 2**20
 PATIENCE = 60.0  # seconds that a Retry-After is obeyed for; a server may ask for years
 # Seconds without a sign of life after which a reflector hangs; without an API server it tries each 30 s.
 SILENT = 600.0
@@ -59,6 +62,15 @@ class Observer:
     restarted: Callable[[str], None] = lambda _reason: None
     listed: Callable[[], None] = lambda: None
     failed: Count = lambda _kind: None
+
+
+def next_limit(limit: int, size: int) -> int:
+    """Objects to ask for in the next page of a list, by the size of the last one in bytes. Pure.
+
+    Objects differ: of those of 5 KB, hundreds fit into a page, of those of 600 KB only one.
+    """
+    fits = limit * PAGE_BYTES // max(1, size)
+    return max(1, min(fits, 8 * limit, LARGEST_PAGE))
 
 
 class Reflector(Lasting):
@@ -160,9 +172,7 @@ class Reflector(Lasting):
         A watch from the last version would then be silent. This is asked after failures only, as nobody can
         restore data without an interruption.
         """
-        page = self._api.send(
-            self._call("list", {"limit": "1"}), Timeout(read=self._clock.list_read), read=read_page
-        )
+        page, _ = self._page({"limit": "1"})
         newest = str(page["metadata"]["resourceVersion"])
         numbers = newest.isdigit() and self._version.isdigit()
         if not numbers or int(newest) >= int(self._version):
@@ -177,12 +187,11 @@ class Reflector(Lasting):
         """
         seen: set[Key] = set()
         complete = True
-        token = ""
+        token, limit = "", FIRST_PAGE
         while True:
-            query = {"limit": str(PAGE)} | ({"continue": token} if token else {})
-            page = self._api.send(
-                self._call("list", query), Timeout(read=self._clock.list_read), read=read_page
-            )
+            query = {"limit": str(limit)} | ({"continue": token} if token else {})
+            page, size = self._page(query)
+            limit = next_limit(limit, size)
             for item in page.get("items") or ():
                 # The items in a list of a built-in kind lack both.
                 item.setdefault("apiVersion", page.get("apiVersion", ""))
@@ -197,6 +206,18 @@ class Reflector(Lasting):
                 if complete:  # otherwise one that seems to be gone may be the one that was not understood
                     self._cache.keep_only(self._namespace, seen)
                 return str(page["metadata"]["resourceVersion"])
+
+    def _page(self, query: Mapping[str, str]) -> tuple[dict[str, Any], int]:
+        """A page of a list, and its size in bytes."""
+        size = 0
+
+        def read(text: bytes) -> dict[str, Any]:
+            nonlocal size
+            size = len(text)
+            return read_page(text)
+
+        call, timeout = self._call("list", query), Timeout(read=self._clock.list_read)
+        return self._api.send(call, timeout, read=read), size
 
     def _keep(self, put: Callable[[dict[str, Any]], None], item: dict[str, Any]) -> bool:
         """Puts an object into the cache, or else what every object has; returns whether that was possible."""

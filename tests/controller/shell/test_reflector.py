@@ -11,7 +11,15 @@ from controller.shell.played_server import Answer, Asked, playing, until
 
 from tunesmith_controller.cache import Cache
 from tunesmith_controller.decide.objects import UNREADABLE, owner_uids
-from tunesmith_controller.reflector import Clock, Observer, Reflector
+from tunesmith_controller.reflector import (
+    FIRST_PAGE,
+    LARGEST_PAGE,
+    PAGE_BYTES,
+    Clock,
+    Observer,
+    Reflector,
+    next_limit,
+)
 from tunesmith_controller.rights import JOBS
 from tunesmith_controller.trim import trim_job
 
@@ -258,6 +266,26 @@ def test_a_server_that_was_restored_from_an_older_snapshot_is_followed(started: 
         assert seen.cache.get(("a", "gone")) == trim_job(answer), "its uid is not that of a dead object"
 
 
+@pytest.mark.parametrize(
+    ("each", "limits"),
+    [
+        (5_000, [80, 209, 209]),
+        (500, [80, 500, 500]),
+        (600_000, [1, 1, 1]),
+        (30_000, [34, 34, 34]),
+        (0, [80, 500, 500]),
+    ],
+)
+def test_a_page_holds_as_many_objects_as_are_about_a_mebibyte(each: int, limits: list[int]) -> None:
+    asked, limit = [], FIRST_PAGE
+    for _ in limits:
+        limit = next_limit(limit, each * limit)
+        asked.append(limit)
+    assert asked == limits
+    assert max(asked) <= LARGEST_PAGE
+    assert all(number == 1 or number * each <= PAGE_BYTES for number in asked)
+
+
 DEEP = '{"a": ' * 5000 + "1" + "}" * 5000
 
 
@@ -401,8 +429,10 @@ def test_a_long_list_comes_in_pages_and_each_item_knows_its_kind(started: list[W
         assert len(seen.cache) == 1201
         assert [call.query.get("continue") for call in server.asked if "watch" not in call.query] == [
             None,
-            "500",
-            "1000",
+            "10",
+            "90",
+            "590",
+            "1090",
         ]
         assert {(item["apiVersion"], item["kind"]) for item in seen.cache.all()} == {("batch/v1", "Job")}
 
