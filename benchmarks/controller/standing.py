@@ -63,6 +63,12 @@ def measure(plane: ControlPlane, folder: Path, live: int, finished: int, largest
     real.until("one runs", lambda: _phase(users, space, "original-runs") == "Running", 60)
     for number in range(LIMIT - 1):
         users.create(space, f"holds-{number}")
+    at_work = ("Pending", "Running")
+    real.until(
+        "all places are taken",
+        lambda: sum(phase in at_work for _, phase, _ in users.phases(space)) == LIMIT,
+        120,
+    )
     users.create(space, "original-waits")
     real.until("one waits", lambda: _phase(users, space, "original-waits") == "Queued", 120)
     first.stop()
