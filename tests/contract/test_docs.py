@@ -276,3 +276,13 @@ def test_every_page_is_in_the_index():
     ]
     assert len(pages) > 20
     assert [page for page in pages if f"({page})" not in index] == []
+
+
+def test_the_tests_that_the_page_on_reliability_names_exist():
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 20
+    missing = [
+        f"{file}::{name}" for file, name in named if f"def {name or 'test_'}" not in (ROOT / file).read_text()
+    ]
+    assert missing == []
