@@ -118,16 +118,8 @@ def _copy_run(source, target) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_at_once_and_keeps_the_last_checkpoint(training) -> None:
-    run = training(
-        {
-            "learningRate": 1.0,
-            "optim": "sgd",
-            "maxGradNorm": 0,
-            "maxSteps": 30,
-            "saveSteps": 1,
-            "loraAlpha": 1e30,
-        }
-    )
+    # As float32 it is zero, and so are the first gradients of half the adapter: AdamW divides 0 by 0.
+    run = training({"adamEpsilon": 1e-300, "optim": "adamw_torch", "maxSteps": 30, "saveSteps": 1})
     with pytest.raises(BadData, match=r"the loss at step \d+ is not a number") as caught:
         run.run()
     assert caught.value.reason == "LossNotFinite"
