@@ -8,7 +8,7 @@ ARGS ?=
 
 UV := .tools/bin/uv
 BIN := .venv/bin
-RUNS := tests/run tests/train/test_several_processes.py
+RUNS := tests/run tests/train/test_several_processes.py tests/controller/faults tests/controller/shell/test_policies.py
 ON_A_NODE := tests/e2e tests/images/test_images.py tests/images/test_tryout_programs.py tests/cluster/test_kwok.py
 # An existing cluster: then nothing but kubectl and helm is needed
 ELSEWHERE := $(TUNESMITH_E2E_KUBECONFIG)
@@ -72,7 +72,7 @@ parts: ## Install what tests need besides Python packages (a browser), if the ma
 	@scripts/parts.sh
 
 .PHONY: runs
-runs: install parts ## Whole runs on this machine: killed, reused, on S3; training with two processes
+runs: install parts ## Whole runs on this machine: killed, reused, on S3, on two processes; controllers that die or meet policies
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(RUNS) $(ARGS)
 
 .PHONY: e2e
