@@ -12,13 +12,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from lagging_leader import KINDS, Leader, stage_key
+from requests_for_tests import LEAST, document
 from small_cluster import Cluster, Conflict
 
 from tunesmith import wire
+from tunesmith.errors import BadRequest
 from tunesmith.events import Result
+from tunesmith.request import Spec, parse
+from tunesmith.resolve import leaves
 from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.reconcile import read_map
 
+BASE = "hf://org/model@0123456789abcdef0123456789abcdef01234567"
 EDITS = st.sampled_from(
     [
         {"merge": {}},
@@ -33,8 +38,43 @@ EDITS = st.sampled_from(
         {"suspend": True},
         {"suspend": False},
         {"suspend": False},
+        {"ttlSecondsAfterFinished": 30},
+        {"ttlSecondsAfterFinished": ...},
     ]
 )
+
+
+def other_values(value):
+    """Values that a field might take in place of its own; what is none for it, the request's check tells."""
+    match value:
+        case bool():
+            return [not value]
+        case int() | float():
+            return [value + 1, value / 2]
+        case str():
+            return ["auto", "cpu", "original", "float16", "sgd", "linear", "constant", "left", "x"]
+        case None:
+            return [1, "x", "original", {"regex": "a"}]
+        case _:
+            return [["x"]]
+
+
+def edits_of_every_field():
+    """For each field of a spec one edit that is taken; not of those that have edits of their own."""
+    own = {"run", "suspend", "retry", "rerun", "profile", "queueName", "deleteWhenExpired"}
+    fields = Spec.model_validate(LEAST["spec"]).model_dump(mode="json", by_alias=True)
+    for path, value in leaves(fields):
+        name = ".".join(path)
+        if path[0] in own or name == "ttlSecondsAfterFinished":
+            continue
+        for other in other_values(value):
+            with contextlib.suppress(BadRequest):
+                parse(document({name: other}))
+                yield {name: other}
+                break
+
+
+EVERY_FIELD = list(edits_of_every_field())
 
 
 class Truth(Cluster):
@@ -42,7 +82,7 @@ class Truth(Cluster):
 
     def __init__(self):
         self.succeeded = set()  # (uid of the request, stage, key)
-        super().__init__({"model.base": "hf://org/model@0123456789abcdef0123456789abcdef01234567"})
+        super().__init__({"model.base": BASE})
 
     def create(self, item):
         name = item["metadata"]["name"]
@@ -262,6 +302,16 @@ class Anything(RuleBasedStateMachine):
         self.truth.edit(changes)
 
     @precondition(lambda self: self.truth.request)
+    @rule(changes=st.sampled_from(EVERY_FIELD), stays=st.booleans())
+    def edits_any_field(self, changes, stays):
+        """It stays, or is taken back at once, before or after somebody has seen it."""
+        before = self.truth.request["spec"]
+        self.truth.edit(changes)
+        if not stays:
+            part = next(iter(changes)).partition(".")[0]
+            self.truth.edit({part: before.get(part, ...)})
+
+    @precondition(lambda self: self.truth.request)
     @rule(what=st.sampled_from(["retry", "generate", "train", "merge"]))
     def asks_again(self, what):
         self.words += 1
@@ -294,7 +344,10 @@ class Anything(RuleBasedStateMachine):
         if not hasattr(self, "truth"):
             return
         self._lands()
-        self.truth.edit({"suspend": False, "stages": {}})
+        # Of what was edited, all that a request may not set by itself, or that cannot be met, is taken back.
+        parts = {name for edit in EVERY_FIELD for name in [next(iter(edit)).partition(".")[0]]}
+        first = document({})["spec"] | {"model": {"base": BASE}}
+        self.truth.edit({part: first.get(part, ...) for part in parts} | {"suspend": False})
         leader = self.leaders[0]
         for _ in range(60):
             leader.deliver_all()
@@ -363,3 +416,9 @@ def test_a_replica_with_an_old_status_does_not_make_a_finished_stage_again():
     first.act()
     truth.delete_job(next(job["metadata"]["name"] for job in truth.jobs() if not objects.unfinished(job)))
     assert not second.act(), "its status is old, so nothing may be made"
+
+
+def test_nearly_every_field_has_an_edit():
+    edited = {name for edit in EVERY_FIELD for name in edit}
+    assert len(edited) > 90
+    assert {"task", "data.examples", "training.loraR", "merge.dtype", "evaluation.format"} <= edited
