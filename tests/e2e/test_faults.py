@@ -10,7 +10,7 @@ from e2e.release import NAMESPACE
 from e2e.small import small
 
 SEED = 20261123
-TRAINING = {"maxSteps": 40, "saveSteps": 1}  # enough that train is still running when it is disturbed
+TRAINING = {"maxSteps": 60, "saveSteps": 1}  # enough that train is still running when it is disturbed
 
 
 def adapter_digest(tryout, name: str, folder) -> str:
