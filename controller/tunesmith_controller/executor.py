@@ -32,6 +32,9 @@ from tunesmith_controller.snapshot_reader import SnapshotReader
 log = logging.getLogger(__name__)
 
 MANAGER = "tunesmith-controller"
+# Seconds that containers beside a stage's have to end, once the stage is over: Kubernetes' own. The pod's is
+# for saving the stage's state.
+GRACE = 30
 _KINDS: Mapping[str, Resource] = {"Job": JOBS, "ConfigMap": CONFIG_MAPS}
 
 
@@ -159,13 +162,13 @@ class Executor:
 
     def _delete_pod(self, request: Object, delete: Delete) -> None:
         namespace = request["metadata"]["namespace"]
-        options = _options({"uid": delete.uid}, "Background")
+        options = _options({"uid": delete.uid}, "Background") | {"gracePeriodSeconds": GRACE}
         try:
             answer = self._write(Call("delete", PODS, namespace, delete.name, body=options))
         except (NotFound, Conflict):  # it has ended meanwhile, or another one has its name
             return
         log.info(
-            "pod %s is deleted: its stage has failed, and it lives on", delete.name, extra=log_keys(request)
+            "pod %s is deleted: its stage is over, and it lives on", delete.name, extra=log_keys(request)
         )
         if answer.get("kind") == "Pod":
             self._caches.pods.put_answer(answer)

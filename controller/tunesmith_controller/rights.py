@@ -103,7 +103,7 @@ RIGHTS = (
     Right(
         PODS,
         "delete",
-        "ends a pod whose stage has failed and which a container of others keeps alive, no other",
+        "ends a pod whose stage is over and which a container of others keeps alive, no other",
     ),
     Right(POD_LOGS, "get", "reads progress from the tail of a running stage's log"),
     Right(CONFIG_MAPS, "get", "reads the snapshot of a request"),

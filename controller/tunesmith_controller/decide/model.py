@@ -143,7 +143,7 @@ class Decision:
     before it creates one, and a create that was lost is repeated under the same name. The snapshot comes
     before the status that names it.
 
-    `creates`: the ConfigMap first; `pods`: pods to delete, whose stage has failed and which other containers
+    `creates`: the ConfigMap first; `pods`: pods to delete, whose stage is over and which other containers
     keep alive: the Job controller counts them once they have ended; `requeue_after`: seconds;
     `delete_request`: it has expired. The rest is for admission: `at_work`, it counts against the limits;
     `gpu` and `generating`, it has or is about to create a live Job with a GPU, or one that asks the teacher.

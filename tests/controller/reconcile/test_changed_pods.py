@@ -61,7 +61,7 @@ TOO_OFTEN = [look, *[LOST] * 7]  # 3 retries, and 3 more
 CASES = {
     "a stage is done when its container is, though its pod lives on": (
         [RUNNING, ends(), PATIENCE, look],
-        ("Running Starting", ["generate Succeeded 1", "train Pending 1"], ["train.1"], 1, 0),
+        ("Running Starting", ["generate Succeeded 1", "train Pending 1"], ["train.1"], 1, 1),
     ),
     "what stands beside it may end by itself first": (
         [RUNNING, ends(), look],
@@ -81,7 +81,7 @@ CASES = {
     ),
     "done without a message": (
         [RUNNING, ends(reported=False), PATIENCE, look],
-        ("Running Starting", ["generate Succeeded 1", "train Pending 1"], ["train.1"], 1, 0),
+        ("Running Starting", ["generate Succeeded 1", "train Pending 1"], ["train.1"], 1, 1),
     ),
     "a final failure is final at once": (
         [RUNNING, ends(78), PATIENCE, look],

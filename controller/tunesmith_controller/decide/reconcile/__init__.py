@@ -60,7 +60,7 @@ def reconcile(world: World, now: datetime, config: Config) -> Decision:
         status,
         deletes=_unwanted(world.jobs, step.wanted if step is not None else ""),
         creates=_created(case, snapshot_map, start.job),
-        pods=step.ends if step is not None else (),
+        pods=(*_kept_pods(case), *(step.ends if step is not None else ())),
         shares=shares(world, step.wanted) if step is not None else (),
         notes=notes(case.old, status, step.lost if step is not None else ""),
         requeue_after=_requeue_after(world, status, step, start.blocker),
@@ -127,6 +127,16 @@ def _unwanted(jobs: Sequence[Object], wanted: str) -> tuple[Delete, ...]:
         Delete(name_of(job), uid_of(job))
         for job in jobs
         if objects.unfinished(job) and not objects.terminating(job) and name_of(job) != wanted
+    )
+
+
+def _kept_pods(case: Case) -> tuple[Delete, ...]:
+    """Pods that others keep alive though their stage has done its work: a GPU may hang on them."""
+    return tuple(
+        Delete(name_of(pod), uid_of(pod))
+        for job in sorted(case.done_jobs)
+        for pod in objects.pods_of(job, case.world.pods)
+        if objects.alive(pod) and objects.exit_code(pod) == 0 and not objects.terminating(pod)
     )
 
 

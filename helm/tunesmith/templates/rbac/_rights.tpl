@@ -26,7 +26,7 @@
 # list: fills the cache of pods: why a stage does not get on, or how it ended
 # watch: keeps the cache of pods
 # patch: tells a generate pod its share of the teacher's requests a minute, when another one starts or ends
-# delete: ends a pod whose stage has failed and which a container of others keeps alive, no other
+# delete: ends a pod whose stage is over and which a container of others keeps alive, no other
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, patch, delete]
