@@ -111,14 +111,13 @@ class Executor:
             before = str((request.get("status") or {}).get("snapshot", ""))
             self._write_status(request, decision.status.model_copy(update={"snapshot": before}), always=False)
             return again
-        version = self._write_status(
-            request, decision.status, always=bool(jobs or decision.deletes or decision.delete_request)
-        )
+        acts = bool(jobs or decision.deletes or decision.pods or decision.delete_request)
+        version = self._write_status(request, decision.status, always=acts)
+        for pod in decision.pods:
+            self._delete_pod(request, pod)
         for delete in decision.deletes:
             self._delete(request, delete)
         again = self._create_all(request, jobs)
-        for pod in decision.pods:
-            self._delete_pod(request, pod)
         for share in decision.shares:
             self._share(request, share)
         for note in decision.notes:

@@ -136,12 +136,13 @@ class Note:
 class Decision:
     """What is to be done, in this order.
 
-    The snapshot's ConfigMap, status, deletes, Jobs, pods, shares, events.
+    The snapshot's ConfigMap, status, pods, deletes, Jobs, shares, events.
 
     The status comes before the Job, with the resourceVersion that was read, even if nothing in it has
     changed: it names the Job that is about to be created. So a second leader that read the same status fails
     before it creates one, and a create that was lost is repeated under the same name. The snapshot comes
-    before the status that names it.
+    before the status that names it. A pod is deleted before its Job, which gives its pods more time, and a
+    kubelet that has begun to wait does not always hear of less (tried with 1.36).
 
     `creates`: the ConfigMap first; `pods`: pods to delete, whose stage is over and which other containers
     keep alive: the Job controller counts them once they have ended; `requeue_after`: seconds;

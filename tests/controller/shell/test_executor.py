@@ -16,7 +16,7 @@ from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Decision, Delete, Note, Share
 from tunesmith_controller.decide.objects import UNREADABLE
 from tunesmith_controller.event_writer import EventWriter
-from tunesmith_controller.executor import Executor, NotLeading
+from tunesmith_controller.executor import GRACE, Executor, NotLeading
 from tunesmith_controller.rights import JOBS, REQUESTS
 from tunesmith_controller.salvage import read_page
 from tunesmith_controller.snapshot_reader import SnapshotReader
@@ -399,3 +399,20 @@ def test_a_pod_that_lives_on_is_deleted_and_another_one_of_its_name_is_not(shell
     known = shell.caches.pods.get((namespace, "p"))
     assert known is not None
     assert "deletionTimestamp" in known["metadata"], "so it is not deleted again"
+
+
+def test_a_pod_that_lives_on_is_told_how_long_it_has_before_its_job_goes(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, sent, send = shell.request("in-order"), list[Call](), shell.api.send
+
+    def recorded(call: Call, *arguments: Any, **options: Any) -> Any:
+        sent.append(call)
+        return send(call, *arguments, **options)
+
+    monkeypatch.setattr(shell.api, "send", recorded)
+    decision = Decision(status(), deletes=(Delete("j", "1"),), pods=(Delete("p", "2"),))
+    shell.executor.carry_out(request, decision)
+    deletes = [call for call in sent if call.verb == "delete"]
+    assert [call.resource.plural for call in deletes] == ["pods", "jobs"]
+    assert [(call.body or {}).get("gracePeriodSeconds") for call in deletes] == [GRACE, None]
