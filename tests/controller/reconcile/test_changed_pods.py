@@ -85,11 +85,11 @@ CASES = {
     ),
     "a final failure is final at once": (
         [RUNNING, ends(78), PATIENCE, look],
-        ("Failed Said", ["generate Failed 1"], [], 1, 0),
+        ("Failed Said", ["generate Failed 1"], [], 1, 1),
     ),
     "a final failure without a message is final, too": (
         [RUNNING, ends(78, reported=False), PATIENCE, look],
-        ("Failed Crashed", ["generate Failed 1"], [], 1, 0),
+        ("Failed Crashed", ["generate Failed 1"], [], 1, 1),
     ),
     "another failure ends the pod, so that the Job counts it": (
         [RUNNING, ends(75), PATIENCE, look],

@@ -56,11 +56,12 @@ def reconcile(world: World, now: datetime, config: Config) -> Decision:
         snapshot_map=snapshot_map,
     )
     status = next_status(case, outcome)
+    deletes = _unwanted(world.jobs, step.wanted if step is not None else "")
     decision = Decision(
         status,
-        deletes=_unwanted(world.jobs, step.wanted if step is not None else ""),
+        deletes=deletes,
         creates=_created(case, snapshot_map, start.job),
-        pods=(*_kept_pods(case), *(step.ends if step is not None else ())),
+        pods=(*_kept_pods(world, deletes), *(step.ends if step is not None else ())),
         shares=shares(world, step.wanted) if step is not None else (),
         notes=notes(case.old, status, step.lost if step is not None else ""),
         requeue_after=_requeue_after(world, status, step, start.blocker),
@@ -130,13 +131,13 @@ def _unwanted(jobs: Sequence[Object], wanted: str) -> tuple[Delete, ...]:
     )
 
 
-def _kept_pods(case: Case) -> tuple[Delete, ...]:
-    """Pods that others keep alive though their stage has done its work: a GPU may hang on them."""
+def _kept_pods(world: World, deletes: Sequence[Delete]) -> tuple[Delete, ...]:
+    """The pods of Jobs that go whose stage is over, and which others keep alive: a GPU may hang on them."""
     return tuple(
         Delete(name_of(pod), uid_of(pod))
-        for job in sorted(case.done_jobs)
-        for pod in objects.pods_of(job, case.world.pods)
-        if objects.alive(pod) and objects.exit_code(pod) == 0 and not objects.terminating(pod)
+        for job in deletes
+        for pod in objects.pods_of(job.name, world.pods)
+        if objects.alive(pod) and objects.exit_code(pod) is not None and not objects.terminating(pod)
     )
 
 
