@@ -308,14 +308,15 @@ class Loop:
         if before is None or after is None or before.other != after.other:
             readers = self._caches.readers(present.namespace, present.name)
             self._add((one.namespace, one.name) for one in readers if one.uid != present.uid)
-        stopped = before is not None and after is not None and before.works and not after.works
-        ended = after is not None and after.ended and before is not None and not before.ended
-        if after is None or stopped or ended:
-            waiting = [
-                one
-                for one in self._caches.on_run(present.namespace, present.run)
-                if not one.ended and one.uid != present.uid
-            ]
-            if waiting:
-                first = min(waiting, key=lambda one: (not one.works, one.age))
-                self._add([(first.namespace, first.name)])
+        if before is None or (after is not None and not _makes_way(before, after)):
+            return
+        on_run = self._caches.on_run(present.namespace, present.run)
+        waiting = [one for one in on_run if not one.ended and one.uid != present.uid]
+        if waiting:
+            first = min(waiting, key=lambda one: (not one.works, one.age))
+            self._add([(first.namespace, first.name)])
+
+
+def _makes_way(before: Standing, after: Standing) -> bool:
+    """Whether a request may have made way for others on its run."""
+    return (before.works and not after.works) or (after.ended and not before.ended)

@@ -9,23 +9,8 @@ from typing import Any
 
 from tunesmith.stages import STAGES
 from tunesmith_controller.decide.model import Object
-from tunesmith_controller.decide.objects import is_current
+from tunesmith_controller.decide.objects import is_current, referenced
 
-_METADATA = (
-    "name",
-    "namespace",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-)
-_LONG = "kubectl.kubernetes.io/last-applied-configuration"
 # Labels and annotations of a request are its owner's, and as long as they like.
 _REQUEST_METADATA = (
     "name",
@@ -36,8 +21,16 @@ _REQUEST_METADATA = (
     "creationTimestamp",
     "deletionTimestamp",
 )
+_METADATA = (
+    *_REQUEST_METADATA,
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+)
+_LONG = "kubectl.kubernetes.io/last-applied-configuration"
 _REQUEST_SPEC = ("profile", "run", "suspend")
-_REFERENCES = tuple(kind.reference for kind in STAGES.values() if kind.reference)
 WHOLE = 4096  # characters up to which a spec is kept until it is decided about; a longer one is read again
 _JOB_SPEC = (
     "suspend",
@@ -80,21 +73,18 @@ def trim_request(item: Mapping[str, Any]) -> Object:
     return {
         **_head(item),
         "metadata": _some(item["metadata"], _REQUEST_METADATA),
-        "spec": spec if whole else _standing_spec(spec),
+        "spec": spec if whole else _standing_spec(item),
         "status": item.get("status") or {},
         "whole": whole,
     }
 
 
-def _standing_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What every decision reads of a spec. It may be older than its schema, so nothing in it is trusted."""
-    kept = _some(spec, _REQUEST_SPEC)
-    for reference in _REFERENCES:
-        part, name = reference.split(".")
-        other = spec.get(part)
-        named = other.get(name) if isinstance(other, Mapping) else None
-        if isinstance(named, Mapping) and "request" in named:
-            kept[part] = {name: {"request": named["request"]}}
+def _standing_spec(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What every decision reads of a request's spec."""
+    kept = _some(item.get("spec") or {}, _REQUEST_SPEC)
+    for name, stage in referenced(item):
+        part, field = STAGES[stage].reference.split(".")
+        kept[part] = {field: {"request": name}}
     return kept
 
 

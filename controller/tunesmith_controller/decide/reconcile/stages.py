@@ -95,9 +95,9 @@ def _advance(case: Case, snapshot_map: SnapshotMap, stage: StageKey, old: StageS
             return _stopping(case, row, job, pods)
         return Step(rows.failed(case, rows.counted(row, last, pods), _why_failed(case, stage, last, pods)))
     if job is None:
-        return _lost(case, snapshot_map, row)
+        return _lost(case, snapshot_map, row, gone=True)
     if objects.terminating(job):
-        return _deleted(case, snapshot_map, row)
+        return _lost(case, snapshot_map, row, gone=False)
     return _live(case, snapshot_map, row, job, pods)
 
 
@@ -143,39 +143,24 @@ def _without_job(case: Case, snapshot_map: SnapshotMap, row: StageStatus, pods: 
     if any(map(objects.alive, pods)):  # pods are seen before, or after, their Job
         return Step(row)
     if row.phase == "Running":
-        return _lost(case, snapshot_map, row)
+        return _lost(case, snapshot_map, row, gone=True)
     return Step(row, start=True)
 
 
-def _lost(case: Case, snapshot_map: SnapshotMap, row: StageStatus) -> Step:
-    """The step of a stage whose Job is gone before it had ended: another one, but not for ever."""
-    counted = _with_loss(case, row)
-    if _too_often(snapshot_map, counted):
-        return Step(rows.failed(case, counted, _job_lost(case, counted)))
-    return Step(rows.fresh(counted), start=True, lost=row.job)
+def _lost(case: Case, snapshot_map: SnapshotMap, row: StageStatus, *, gone: bool) -> Step:
+    """The step of a stage whose Job somebody else has deleted before it had ended: another one, in bounds.
 
-
-def _deleted(case: Case, snapshot_map: SnapshotMap, row: StageStatus) -> Step:
-    """The step of a stage whose Job somebody else has deleted, while its pod saves its state."""
-    counted = _with_loss(case, row)
-    if _too_often(snapshot_map, counted):
-        return Step(rows.failed(case, counted, _job_lost(case, counted)))
-    return Step(rows.stopping(counted, suspend=case.suspend))
-
-
-def _with_loss(case: Case, row: StageStatus) -> StageStatus:
+    `gone`: whether the Job is; until then its pod saves its state.
+    """
     start = objects.read_time(row.start_time)
     ran_long = start is not None and case.now - start >= _RAN_LONG
-    return row.model_copy(update={"lost": 1 if ran_long else row.lost + 1})
-
-
-def _too_often(snapshot_map: SnapshotMap, row: StageStatus) -> bool:
-    return row.lost > _retries(snapshot_map, row) + _LOSSES
-
-
-def _retries(snapshot_map: SnapshotMap, row: StageStatus) -> int:
-    retries: int = getattr(snapshot_map.snapshot.spec.stages, row.name).retries
-    return retries
+    counted = row.model_copy(update={"lost": 1 if ran_long else row.lost + 1})
+    retries = getattr(snapshot_map.snapshot.spec.stages, row.name).retries
+    if counted.lost > retries + _LOSSES:
+        return Step(rows.failed(case, counted, _job_lost(case, counted)))
+    if gone:
+        return Step(rows.fresh(counted), start=True, lost=row.job)
+    return Step(rows.stopping(counted, suspend=case.suspend))
 
 
 def _job_lost(case: Case, row: StageStatus) -> Finding:
