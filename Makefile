@@ -101,7 +101,7 @@ bench: install ## Run all benchmarks, each against a peer; writes benchmarks/*/r
 
 .PHONY: soak
 soak: install ## Two hours of requests on fake nodes, with connections cut each minute (ARGS="--minutes 20")
-	@$(BIN)/python benchmarks/controller/soak.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.controller.soak $(ARGS)
 
 .PHONY: lock
 lock: $(UV) ## Resolve the requirements again (UPGRADE=1: to the newest versions)

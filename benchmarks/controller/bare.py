@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,8 +17,8 @@ from control_plane import ControlPlane
 from controller.shell import real
 from reconcile_steps import look, play, stage_done
 
-from tunesmith.wire import MANAGED_BY, MANAGER
-from tunesmith_controller.api import Api, Call, Timeout
+from benchmarks.controller.fixtures import is_complete, job_changes
+from tunesmith_controller.api import Api, Call
 from tunesmith_controller.rights import JOBS
 
 WORKERS = 8
@@ -39,6 +39,7 @@ class Bare:
     """Runs Jobs one after another for many requests, as many at once as the limit allows (0: all)."""
 
     def __init__(self, plane: ControlPlane, jobs: list[dict[str, Any]], limit: int) -> None:
+        self._plane = plane
         self._api: Api = real.real_api(plane)
         self._jobs = [json.dumps(job) for job in jobs]
         self._limit = limit
@@ -79,12 +80,8 @@ class Bare:
 
     def _watch(self) -> None:
         seen: set[str] = set()
-        for job in self._changes():
-            ended = any(
-                one["type"] == "Complete" and one["status"] == "True"
-                for one in job.get("status", {}).get("conditions", ())
-            )
-            if not ended or job["metadata"]["uid"] in seen:
+        for job in job_changes(self._plane):
+            if not is_complete(job) or job["metadata"]["uid"] in seen:
                 continue
             seen.add(job["metadata"]["uid"])
             name, _, stage = job["metadata"]["labels"][_OWN].partition(".")
@@ -96,8 +93,3 @@ class Bare:
             if not self._left:
                 return self._done.set()
         return None
-
-    def _changes(self) -> Iterator[dict[str, Any]]:
-        query = {"watch": "1", "labelSelector": f"{MANAGED_BY}={MANAGER}", "timeoutSeconds": "3600"}
-        for line in self._api.lines(Call("watch", JOBS, query=query), Timeout(read=3600)):
-            yield json.loads(line)["object"]

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from controller.shell.test_process import Replica
+from controller.replicas import Replica
 
 _CALL = re.compile(
     r'tunesmith_api_requests_total\{code="(?P<code>\w+)",resource="(?P<resource>[^"]+)",'
@@ -20,6 +20,11 @@ def calls_of(replica: Replica) -> Counter[tuple[str, str]]:
         if (match := _CALL.match(line)) and match["resource"] != "leases":
             calls[match["verb"], match["resource"]] += int(float(match["count"]))
     return calls
+
+
+def writes(calls: Counter[tuple[str, str]]) -> int:
+    """How many of the calls write."""
+    return sum(count for (verb, _), count in calls.items() if verb not in ("get", "list", "watch"))
 
 
 def looks_of(replica: Replica) -> Counter[str]:

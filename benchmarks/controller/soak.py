@@ -1,6 +1,6 @@
 """Hours of requests while the controller's connections are cut each minute: it must not grow, nor miss any.
 
-    python benchmarks/controller/soak.py [--minutes 120] [--hourly 200]
+    PYTHONPATH=tests python -m benchmarks.controller.soak [--minutes 120] [--hourly 200]
 
 Requests come one by one and are deleted when they have expired, so that as many are there at the end as after
 the warm-up. Prints a line each minute; exits with 1 if memory has grown by more than 2 %, or if anything was
@@ -8,7 +8,6 @@ missed.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -16,18 +15,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "tests")]
+from control_plane import ControlPlane, running
+from controller.replicas import Replica, Replicas
+from controller.shell import real
+from proxy import Relay
 
-from control_plane import ControlPlane, running  # noqa: E402
-from controller.shell import real  # noqa: E402
-from controller.shell.test_process import Replica, Replicas  # noqa: E402
-from kwok import Behaviour, FakeNodes, node  # noqa: E402
-from proxy import Relay  # noqa: E402
-
-from benchmarks.controller.process import memory_of  # noqa: E402
-from benchmarks.controller.throughput import config  # noqa: E402
-from benchmarks.controller.users import Users  # noqa: E402
+from benchmarks.controller.fixtures import configuration, fake_nodes
+from benchmarks.controller.process import memory_of
+from benchmarks.controller.users import Users
 
 MOST_GROWTH = 0.02
 WARM_UP = 0.25  # share of the time
@@ -55,15 +50,12 @@ class Seen:
 def soak(plane: ControlPlane, folder: Path, minutes: int, hourly: int) -> Seen:
     """Runs for so many minutes."""
     real.install(plane)
-    plane.kubectl("create", "-f", "-", stdin=json.dumps(node()))
-    nodes, replicas, users, seen = FakeNodes(plane), Replicas(plane, folder), Users(plane), Seen()
-    nodes.start((Behaviour(seconds=3.0),))
+    nodes, replicas, users, seen = fake_nodes(plane, 3.0), Replicas(plane, folder), Users(plane), Seen()
     host, _, port = plane.url.removeprefix("https://").partition(":")
     relay = Relay(host, int(port))
-    path, through = folder / "soak.yaml", folder / "kubeconfig"
-    path.write_text(config(0))
+    through = folder / "kubeconfig"
     through.write_text(plane.kubeconfig.read_text().replace(plane.url, f"https://{host}:{relay.port}"))
-    replica = replicas.start(f"--config={path}", kubeconfig=through)
+    replica = replicas.start(f"--config={configuration(folder, 0)}", kubeconfig=through)
     space, begun = plane.namespace(), time.monotonic()
     try:
         for minute in range(minutes):
@@ -79,8 +71,7 @@ def soak(plane: ControlPlane, folder: Path, minutes: int, hourly: int) -> Seen:
         seen.wrong += [str(line) for line in replica.logged("error")]
         return seen
     finally:
-        for one in replicas.all:
-            one.stop()
+        replicas.stop()
         relay.close()
         nodes.stop()
 

@@ -3,21 +3,20 @@
 Then a hundred requests of the largest size come.
 """
 
-import json
 import os
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from control_plane import ControlPlane
+from controller.replicas import Replica, Replicas
 from controller.shell import real
-from controller.shell.test_process import Replica, Replicas
-from kwok import Behaviour, FakeNodes, node
+from kwok import Behaviour
 
 from benchmarks.controller.copies import copies, original, put
-from benchmarks.controller.process import calls_of, cpu_of, memory_of
+from benchmarks.controller.fixtures import configuration, fake_nodes
+from benchmarks.controller.process import calls_of, cpu_of, memory_of, writes
 from benchmarks.controller.users import Users
 
 LIMIT = 100
@@ -47,13 +46,10 @@ class Standing:
 
 def measure(plane: ControlPlane, folder: Path, live: int, finished: int, largest: int) -> Standing:
     """One replica, started with all of them there."""
-    config = folder / "standing.yaml"
-    config.write_text(_config())
+    config = configuration(folder, LIMIT)
     real.install(plane)
-    plane.kubectl("create", "-f", "-", stdin=json.dumps(node()))
-    nodes, replicas = FakeNodes(plane), Replicas(plane, folder)
+    nodes, replicas = fake_nodes(plane, 1.0), Replicas(plane, folder)
     space = plane.namespace()
-    nodes.start((Behaviour(seconds=1.0),))
     first = replicas.start(f"--config={config}")
     users = Users(plane)
     users.create(space, "original-done")
@@ -82,8 +78,7 @@ def measure(plane: ControlPlane, folder: Path, live: int, finished: int, largest
     try:
         return _started(plane, replicas, config, (live, finished, objects), largest)
     finally:
-        for replica in replicas.all:
-            replica.stop()
+        replicas.stop()
 
 
 def _started(
@@ -102,9 +97,9 @@ def _started(
     share = (cpu_of(replica) - cpu) / seconds
     memory, peak = memory_of(replica)
     added = _add_largest(plane, replica, largest, memory)
-    writes = _writes(calls)
+    written = writes(calls)
     return Standing(
-        *counts, ready, leads, memory, peak, share, writes, calls.total() - writes, largest, added
+        *counts, ready, leads, memory, peak, share, written, calls.total() - written, largest, added
     )
 
 
@@ -134,22 +129,8 @@ def _settle(replica: Replica) -> None:
 def _still(replica: Replica) -> bool:
     before = calls_of(replica)
     time.sleep(SETTLED)
-    return _writes(calls_of(replica) - before) == 0 and replica.metric("tunesmith_queue_depth") == 0
-
-
-def _writes(calls: Counter[tuple[str, str]]) -> int:
-    return sum(count for (verb, _), count in calls.items() if verb not in ("get", "list", "watch"))
+    return writes(calls_of(replica) - before) == 0 and replica.metric("tunesmith_queue_depth") == 0
 
 
 def _phase(users: Users, space: str, name: str) -> str:
     return str(users.status(space, name).get("phase"))
-
-
-def _config() -> str:
-    profile = {
-        "store": {"url": "s3://bucket/runs"},
-        "limits": {"requests": LIMIT},
-        "defaults": {"training": {"device": "cpu"}},
-    }
-    images = dict.fromkeys(("generate", "train", "merge"), "localhost/none:1")
-    return json.dumps({"images": images, "profiles": {"default": profile}})

@@ -4,7 +4,6 @@ Two replicas with leader election; the requests are applied by users at once, on
 are the calls of the replica that leads, as its own metrics tell them.
 """
 
-import json
 import os
 import time
 from collections import Counter
@@ -13,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control_plane import ControlPlane
+from controller.replicas import Replica, Replicas
 from controller.scale.seen import Seen
 from controller.shell import real
-from controller.shell.test_process import Replica, Replicas
-from kwok import Behaviour, FakeNodes, node
 
 from benchmarks.controller.bare import Bare, bodies
-from benchmarks.controller.process import calls_of, cpu_of, looks_of, memory_of
+from benchmarks.controller.fixtures import configuration, fake_nodes
+from benchmarks.controller.process import calls_of, cpu_of, looks_of, memory_of, writes
 from benchmarks.controller.users import Users
 
 STAGES = 4
@@ -55,38 +54,18 @@ class Results:
     @property
     def writes(self) -> int:
         """Calls that write."""
-        return sum(
-            n for (verb, _), n in self.calls.items() if verb in ("create", "patch", "update", "delete")
-        )
+        return writes(self.calls)
 
 
 def bare(plane: ControlPlane, load: Load) -> float:
     """Seconds that the same Jobs take without a controller."""
-    nodes = _nodes(plane)
+    nodes = fake_nodes(plane, SECONDS)
     try:
         spaces = [plane.namespace() for _ in range(load.namespaces)]
         jobs = bodies({"training.device": "cpu"})
         return Bare(plane, jobs, load.limit).run(spaces, load.requests // load.namespaces)
     finally:
         nodes.stop()
-
-
-def _nodes(plane: ControlPlane) -> FakeNodes:
-    plane.kubectl("create", "-f", "-", stdin=json.dumps(node()))
-    nodes = FakeNodes(plane)
-    nodes.start((Behaviour(seconds=SECONDS),))
-    return nodes
-
-
-def config(limit: int) -> str:
-    """The controller's: one profile with a limit."""
-    profile = {
-        "store": {"url": "s3://bucket/runs"},
-        "limits": {"requests": limit},
-        "defaults": {"training": {"device": "cpu"}},
-    }
-    images = dict.fromkeys(("generate", "train", "merge"), "localhost/none:1")
-    return json.dumps({"images": images, "profiles": {"default": profile}})
 
 
 def complaints(replicas: Replicas) -> Iterator[str]:
@@ -100,11 +79,10 @@ def measure(plane: ControlPlane, folder: Path, load: Load, flags: list[str]) -> 
     """One run, to the last request."""
     requests, namespaces = load.requests, load.namespaces
     real.install(plane)
-    nodes = _nodes(plane)
+    nodes = fake_nodes(plane, SECONDS)
     seen, replicas = Seen(), Replicas(plane, folder)
     seen.watch(real.real_api(plane))
-    path = folder / "limited.yaml"
-    path.write_text(config(load.limit))
+    path = configuration(folder, load.limit)
     try:
         pair = [replicas.start(f"--config={path}", *flags) for _ in range(2)]
         real.until("one leads", lambda: sum(replica.metric("tunesmith_leader") for replica in pair) == 1)
@@ -141,8 +119,7 @@ def measure(plane: ControlPlane, folder: Path, load: Load, flags: list[str]) -> 
             jobs=sum(len(real.listed(plane, space, "jobs")) for space in spaces),
         )
     finally:
-        for replica in replicas.all:
-            replica.stop()
+        replicas.stop()
         nodes.stop()
 
 

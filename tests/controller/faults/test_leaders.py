@@ -2,27 +2,13 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from control_plane import ControlPlane
+from controller.replicas import Replicas
 from controller.shell import real
-from controller.shell.test_process import Replicas
-from kwok import FakeNodes
 
 STAGES = ("generate", "train", "merge", "evaluate")
 COUNT = 5
-
-
-@pytest.fixture
-def replicas(control_plane: ControlPlane, fake_nodes: FakeNodes, tmp_path: Path) -> Iterator[Replicas]:
-    real.install(control_plane)
-    started = Replicas(control_plane, tmp_path)
-    yield started
-    for replica in started.all:
-        replica.stop(signal.SIGKILL)
-    control_plane.kubectl("delete", "treq", "-A", "--all", "--wait=false")
 
 
 def test_a_leader_that_wakes_after_its_lease_has_run_out_does_nothing_more(

@@ -1,17 +1,13 @@
 """More requests than may run at once, on a real control plane. benchmarks/controller does it with 500."""
 
 import json
-import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from control_plane import ControlPlane
+from controller.replicas import Replicas
 from controller.scale.seen import Seen
 from controller.shell import real
-from controller.shell.test_process import Replicas
-from kwok import FakeNodes
 
 NAMESPACES, EACH, LIMIT, STAGES = 4, 10, 16, 4
 WRITTEN = 5.0  # seconds: several workers give places away at once, and what they write comes in any order
@@ -25,16 +21,6 @@ CONFIG = {
         }
     },
 }
-
-
-@pytest.fixture
-def replicas(control_plane: ControlPlane, fake_nodes: FakeNodes, tmp_path: Path) -> Iterator[Replicas]:
-    real.install(control_plane)
-    started = Replicas(control_plane, tmp_path)
-    yield started
-    for replica in started.all:
-        replica.stop(signal.SIGKILL)
-    control_plane.kubectl("delete", "treq", "-A", "--all", "--wait=false")
 
 
 def test_forty_requests_share_sixteen_places_fairly_and_cheaply(

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -11,8 +10,8 @@ from typing import Any
 
 import pytest
 from control_plane import ControlPlane
+from controller.replicas import CONFIG, Replica, Replicas
 from controller.shell import real
-from controller.shell.test_process import CONFIG, Replica, Replicas
 from kwok import FakeNodes
 
 from tunesmith.crd import custom_resource_definition
@@ -74,8 +73,7 @@ def replicas(control_plane: ControlPlane, fake_nodes: FakeNodes, tmp_path: Path)
     control_plane.kubectl(*replace, stdin=json.dumps(definition))
     started = Replicas(control_plane, tmp_path)
     yield started
-    for replica in started.all:
-        replica.stop(signal.SIGKILL)
+    started.stop()
     control_plane.kubectl("delete", "treq", "-A", "--all")
     real.install(control_plane)
 

@@ -1,30 +1,18 @@
 """The controller on a real API server with policies that change, refuse or remove its Jobs and pods."""
 
 import contextlib
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from control_plane import ControlPlane
+from controller.replicas import Replicas
 from controller.shell import real
-from controller.shell.test_process import Replicas
 from kwok import Behaviour, FakeNodes
 
 POLICIES = Path(__file__).parents[2] / "policies"
 STAGES = ["generate", "train", "merge", "evaluate"]
-
-
-@pytest.fixture
-def replicas(control_plane: ControlPlane, fake_nodes: FakeNodes, tmp_path: Path) -> Iterator[Replicas]:
-    real.install(control_plane)
-    started = Replicas(control_plane, tmp_path)
-    yield started
-    for replica in started.all:
-        replica.stop(signal.SIGKILL)
-    control_plane.kubectl("delete", "treq", "-A", "--all", "--wait=false")
 
 
 @contextlib.contextmanager

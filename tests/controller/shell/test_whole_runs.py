@@ -4,27 +4,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from control_plane import ControlPlane
+from controller.replicas import Replica, Replicas
 from controller.shell import real
-from controller.shell.test_process import Replica, Replicas
-from kwok import FakeNodes
 
 STAGES = ("generate", "train", "merge", "evaluate")
 HOLDER = ("-o", "jsonpath={.spec.holderIdentity}")
-
-
-@pytest.fixture
-def replicas(control_plane: ControlPlane, fake_nodes: FakeNodes, tmp_path: Path) -> Iterator[Replicas]:
-    real.install(control_plane)
-    started = Replicas(control_plane, tmp_path)
-    yield started
-    for replica in started.all:
-        replica.stop(signal.SIGKILL)
-    control_plane.kubectl("delete", "treq", "-A", "--all", "--wait=false")
 
 
 def test_killed_ten_times_every_stage_of_every_request_runs_once(
