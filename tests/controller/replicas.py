@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ MAIN = ("-m", "tunesmith_controller.main")
 
 
 class Replica:
-    """One controller process. `program`: what Python runs."""
+    """One controller process. `program`: what Python runs; `config`: its settings."""
 
     def __init__(
         self,
@@ -47,15 +47,16 @@ class Replica:
         *arguments: str,
         kubeconfig: Path | None = None,
         program: Sequence[str] = MAIN,
+        config: Mapping[str, Any] = CONFIG,
     ) -> None:
         self.port = free_ports(1)[0]
         self.log = folder / f"controller-{self.port}.log"
-        config = folder / "config.yaml"
-        config.write_text(json.dumps(CONFIG))
+        settings = folder / "config.yaml"
+        settings.write_text(json.dumps(config))
         command = [
             sys.executable,
             *program,
-            f"--config={config}",
+            f"--config={settings}",
             f"--kubeconfig={kubeconfig or plane.kubeconfig}",
         ]
         command += [f"--metrics-address=127.0.0.1:{self.port}", "--log-format=json", *arguments]

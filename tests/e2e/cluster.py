@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cluster.programs import client, missing
+from cluster.programs import client, missing, program
 from control_plane import kubectl
 
 ADDRESS = "10.244.255.2"  # of the node (tests/cluster/node.py)
@@ -19,6 +19,14 @@ FOLDER = Path(os.environ.get("TUNESMITH_CLUSTER") or Path.home() / ".cache" / "t
 IMAGES = tuple(
     f"localhost/tunesmith-{name}:dev" for name in ("controller", "generate", "train", "merge", "tryout")
 )
+PROGRAMS = {  # what stands in the command line of the cluster's own, and of no test's control plane
+    "containerd": str(OWN / "config"),
+    "etcd": str(FOLDER),
+    "kube-apiserver": ADDRESS,
+    "kube-controller-manager": str(FOLDER),
+    "kube-scheduler": str(FOLDER),
+    "kubelet": str(OWN / "config"),
+}
 LARGE_SECONDS = 1700  # the training image has 6 GB, and the machine may be busy
 
 
@@ -62,13 +70,22 @@ class Cluster:
 
     def restart_apiserver(self) -> None:
         """Kill the API server of the project's own cluster, which restarts it; returns once it answers."""
-        assert self.own, "the API server of another cluster is not ours to kill"
         with self.answers(fcntl.LOCK_EX):
-            subprocess.run(["pkill", "-KILL", "-f", f"kube-apiserver .*{ADDRESS}"], check=True)
-            for _ in range(120):
-                time.sleep(1)
-                if kubectl(self.kubeconfig, "get", "--raw", "/readyz", check=False).returncode == 0:
-                    return
+            self.kill("kube-apiserver")
+            time.sleep(1)
+            self.wait_for_apiserver()
+
+    def kill(self, name: str) -> None:
+        """Kill one of PROGRAMS of the project's own cluster, which starts it again after a second."""
+        assert self.own, "the programs of another cluster are not ours to kill"
+        subprocess.run(["pkill", "-KILL", "-f", f"^{program(name)} .*{PROGRAMS[name]}"], check=True)
+
+    def wait_for_apiserver(self) -> None:
+        """Return once the API server answers."""
+        for _ in range(120):
+            if kubectl(self.kubeconfig, "get", "--raw", "/readyz", check=False).returncode == 0:
+                return
+            time.sleep(1)
         raise RuntimeError("the API server did not come back within two minutes")
 
     def names_asked_for(self) -> list[str]:

@@ -33,7 +33,7 @@ def main() -> int:
         "--fail",
         action="append",
         default=[],
-        metavar="KIND[,after=N][,count=N][,every=N][,seconds=S]",
+        metavar="KIND[,after=N][,count=N][,every=N][,seconds=S][,lasting=S]",
         help="for tests: answer requests with a fault; "
         "kinds: throttle, overload, error, cut, garbage, nonsense, hang, refuse, quota",
     )

@@ -25,7 +25,8 @@ Kind = Literal[
 
 @dataclass
 class Fault:
-    """A fault for every `every`-th request from number `after` on, at most `count` times (0: without end).
+    """A fault for every `every`-th request from number `after` on, at most `count` times (0: without end),
+    and for `lasting` seconds since the first of them (0: without end).
 
     `seconds`: what Retry-After says (below 0: nothing), or how long `hang` hangs.
     """
@@ -35,15 +36,20 @@ class Fault:
     count: int = 0
     every: int = 1
     seconds: float = 1.0
+    lasting: float = 0.0
     done: int = field(default=0, init=False)
+    began: float = field(default=0.0, init=False)
 
-    def hits(self, number: int) -> bool:
-        """Whether request `number` (from 0) gets it; counts it then."""
+    def hits(self, number: int, now: float) -> bool:
+        """Whether request `number` (from 0) gets it at a time in seconds; counts it then."""
         hit = (
             number >= self.after
             and (number - self.after) % self.every == 0
             and (not self.count or self.done < self.count)
+            and (not self.lasting or not self.done or now < self.began + self.lasting)
         )
+        if hit and not self.done:
+            self.began = now
         self.done += hit
         return hit
 
@@ -56,9 +62,9 @@ def read_faults(text: str) -> Fault:
     fault = Fault(kind)  # type: ignore[arg-type] # checked above
     for setting in settings:
         name, _, value = setting.partition("=")
-        if name not in ("after", "count", "every", "seconds"):
+        if name not in ("after", "count", "every", "seconds", "lasting"):
             raise ValueError(f"no such setting of a fault: {name!r}")
-        setattr(fault, name, float(value) if name == "seconds" else int(value))
+        setattr(fault, name, float(value) if name in ("seconds", "lasting") else int(value))
     return fault
 
 

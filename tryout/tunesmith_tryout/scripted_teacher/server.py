@@ -90,7 +90,7 @@ class Server:
         if self._over_limit():
             return _as_response(await fault_kinds.commit(Fault("throttle", seconds=1.0), request), body)
         for fault in self.faults:
-            if fault.hits(number):
+            if fault.hits(number, asyncio.get_running_loop().time()):
                 if self.latency and fault.kind in ("nonsense", "refusal", "error"):
                     await asyncio.sleep(self.latency)
                 spoiled = await fault_kinds.commit(fault, request)
