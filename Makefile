@@ -82,8 +82,8 @@ e2e: install ## Tests of the images, and on a cluster with a node: our own (Linu
 	$(BIN)/python -m pytest $(if $(ELSEWHERE),tests/e2e,$(ON_A_NODE)) -n 2 --dist loadscope --no-loadscope-reorder --timeout 1800 --durations 15 $(ARGS)
 
 .PHONY: e2e-full
-e2e-full: e2e ## The same, plus a run killed ten times, and 1,000 and 500 requests on fake nodes
-	TUNESMITH_LONG=1 $(BIN)/python -m pytest tests/run/test_faults.py
+e2e-full: e2e ## The same, plus a run killed ten times, chaos on the node, and 1,000 and 500 requests on fake nodes
+	TUNESMITH_LONG=1 $(BIN)/python -m pytest tests/run/test_faults.py tests/e2e/test_chaos.py
 	$(BIN)/python benchmarks/controller/run.py --only throughput
 
 .PHONY: cluster-up

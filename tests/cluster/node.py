@@ -25,8 +25,9 @@ RESTART_SECONDS = 1.0
 
 
 def control_plane(folder: Path) -> ControlPlanePrograms:
-    """The cluster's control plane: its usual ports, on the node's address."""
-    return ControlPlanePrograms(folder, ADDRESS, ControlPlanePorts(etcd=2379, etcd_peer=2380, api=6443))
+    """The cluster's control plane: its usual ports, on the node's address. Tests kill its etcd."""
+    ports = ControlPlanePorts(etcd=2379, etcd_peer=2380, api=6443)
+    return ControlPlanePrograms(folder, ADDRESS, ports, durable=True)
 
 
 def node_programs(folder: Path) -> dict[str, list[str]]:

@@ -61,13 +61,14 @@ class ControlPlanePorts:
 class ControlPlanePrograms:
     """Command lines of etcd, API server, controller-manager and scheduler with their state in `folder`.
 
-    Loads of a test, not of production: etcd doesn't wait for the disk, and the clients' own rate limits are
-    out of the way.
+    Loads of a test, not of production: the clients' own rate limits are out of the way, and etcd waits for the
+    disk only if `durable`.
     """
 
     folder: Path
     address: str
     ports: ControlPlanePorts
+    durable: bool = False
 
     @property
     def url(self) -> str:
@@ -91,8 +92,8 @@ class ControlPlanePrograms:
             *(
                 str(program("etcd")),
                 f"--data-dir={self.folder / 'etcd'}",
-                "--unsafe-no-fsync",
                 "--log-level=warn",
+                *([] if self.durable else ["--unsafe-no-fsync"]),
             ),
             *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
             *(

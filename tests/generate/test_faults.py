@@ -80,6 +80,7 @@ PASSING = {
     "a storm of 429": "throttle,seconds=0.1,after=10,count=30",
     "some 500": "error,after=3,every=4,count=10",
     "an overload": "overload,after=10,count=5",
+    "an outage of two seconds": "error,after=10,lasting=2",
     "cut connections": "cut,after=5,every=5,count=6",
     "web pages": "garbage,after=5,every=5,count=6",
     "one that hangs": "hang,seconds=30,after=9,count=1",
