@@ -1,5 +1,6 @@
 """What all parts of the benchmark share: fake nodes, the controller's configuration, a watch of Jobs."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from controller.shell import real
 from kwok import Behaviour, FakeNodes, node
 
 from tunesmith.wire import MANAGED_BY, MANAGER
-from tunesmith_controller.api import Call, Timeout
+from tunesmith_controller.api import Call, Timeout, Unreachable
 from tunesmith_controller.rights import JOBS
 
 
@@ -36,10 +37,20 @@ def configuration(folder: Path, limit: int) -> Path:
 
 
 def job_changes(plane: ControlPlane) -> Iterator[dict[str, Any]]:
-    """Each Job of ours as it is made and changes, from one watch."""
+    """Each Job of ours as it is made and changes, from one watch at a time.
+
+    The API server ends the watch of a client that cannot keep up; the next one goes on from there.
+    """
+    api, version = real.real_api(plane), ""
     query = {"watch": "1", "labelSelector": f"{MANAGED_BY}={MANAGER}", "timeoutSeconds": "3600"}
-    for line in real.real_api(plane).lines(Call("watch", JOBS, query=query), Timeout(read=3600)):
-        yield json.loads(line)["object"]
+    while True:
+        from_there = {"resourceVersion": version} if version else {}
+        with contextlib.suppress(Unreachable):
+            for line in api.lines(Call("watch", JOBS, query=query | from_there), Timeout(read=3600)):
+                event = json.loads(line)
+                assert event["type"] != "ERROR", event
+                version = event["object"]["metadata"]["resourceVersion"]
+                yield event["object"]
 
 
 def is_complete(job: dict[str, Any]) -> bool:
