@@ -38,6 +38,10 @@ class ExitCode(IntEnum):
 _FINAL = frozenset({ExitCode.USAGE, ExitCode.BAD_DATA, ExitCode.GONE, ExitCode.REFUSED, ExitCode.BAD_REQUEST})
 
 
+MOST_CRASHES = 4
+"""Tries of a stage that end by a bug or a signal after which nothing tries again: a store comes back, a bug
+does not go."""
+
 _REMEDY = "What to do: "
 
 

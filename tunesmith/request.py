@@ -81,8 +81,11 @@ class StageSettings(Settings):
     """Kubernetes priority class."""
     env: Annotated[dict[str, VariableValue], Field(max_length=100)] = Field(default_factory=dict)
     """More environment variables. Never put a secret here."""
-    retries: Annotated[int, Field(ge=0, le=100)] = 3
-    """Further tries after a counted failure."""
+    retries: Annotated[int, Field(ge=0, le=100)] = 6
+    """Further tries after a counted failure. Kubernetes waits 10 s, 20 s, 40 s and so on before them, so that
+    six outlast a store or a teacher that is away for ten minutes. Whatever is left of them, the fourth crash
+    is the last.
+    """
     active_deadline_seconds: Seconds = 0
     """Seconds that the stage may run. 0: no limit."""
 

@@ -37,6 +37,14 @@ def looks_of(replica: Replica) -> Counter[str]:
     return Counter({line.split('"')[1]: int(float(line.rsplit(" ", 1)[1])) for line in lines})
 
 
+def phases_of(replica: Replica) -> Counter[str]:
+    """Requests by phase."""
+    found = re.findall(
+        r'^tunesmith_requests\{phase="(\w+)".*\} (\S+)$', replica.get("/metrics")[1], re.MULTILINE
+    )
+    return Counter({phase: int(float(count)) for phase, count in found})
+
+
 def memory_of(replica: Replica) -> tuple[float, float]:
     """The memory that a process has now, and the most that it has had, MiB."""
     lines = Path(f"/proc/{replica.process.pid}/status").read_text().splitlines()

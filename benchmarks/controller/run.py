@@ -58,10 +58,9 @@ def _table(results: Results, least: float) -> list[str]:
     load, seen, total = results.load, results.seen, results.calls.total()
     limit = f"at most {load.limit} at work" if load.limit else "no limit"
     rows = {
-        "requests at the end": ", ".join(f"{count} {name}" for name, count in sorted(seen.phases().items())),
+        "requests at the end": ", ".join(f"{count} {name}" for name, count in sorted(results.phases.items())),
         "seconds from the first to the last": f"{results.seconds:.0f}",
         "the same Jobs without a controller": f"{least:.0f} s; {results.seconds / least:.2f} times that",
-        "most Jobs at once": str(seen.most_jobs),
         "API calls, writes among them, a request": f"{total / load.requests:.1f}, "
         f"{results.writes / load.requests:.1f}",
         "looks at a request": ", ".join(
@@ -75,6 +74,7 @@ def _table(results: Results, least: float) -> list[str]:
     if load.limit:
         behind = ", ".join(f"{lag}: {seen.behind[lag]}" for lag in sorted(seen.behind))
         rows |= {
+            "most Jobs at once": str(seen.most_jobs),
             "starts while other namespaces waited, by how many requests fewer the last of them then had at "
             "work (1: it comes next)": behind,
             "longest that one was more than a turn behind": f"{seen.longest_behind:.2f} s",

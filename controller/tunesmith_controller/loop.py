@@ -270,7 +270,8 @@ class Loop:
     def _request_changed(self, before: Object | None, after: Object | None) -> None:
         queue = self._parts.queue
         if after is not None:
-            queue.add(key_of(after))
+            # The echo of a status that was written here is news for nobody, and a Job's pod is about to come.
+            queue.add(key_of(after), LATER if before is after else 0.0)
         elif before is not None:
             log.info("deleted", extra=log_keys(before))
             queue.forget(key_of(before))

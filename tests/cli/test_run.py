@@ -169,6 +169,8 @@ CODES = {  # exit codes of the tries, retries -> exit code of the command, tries
     "a passing fault is tried again": ("75", 3, 0, 2),
     "as often as the request says": ("75 75 75", 1, 75, 2),
     "a bug that stays": ("1 1", 1, 1, 2),
+    "however often it may be tried": ("1 75 1 1 75 1 1 1", 9, 1, 6),
+    "a store that comes back late": ("75 75 75 75 75 75", 6, 0, 7),
     "bad data is final": ("65", 3, 65, 1),
     "so is what is gone": ("66", 3, 66, 1),
     "so are refused credentials": ("77", 3, 77, 1),

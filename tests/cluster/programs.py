@@ -61,8 +61,8 @@ class ControlPlanePorts:
 class ControlPlanePrograms:
     """Command lines of etcd, API server, controller-manager and scheduler with their state in `folder`.
 
-    Loads of a test, not of production: the clients' own rate limits are out of the way, and etcd waits for the
-    disk only if `durable`.
+    Loads of a test, not of production: the clients' own rate limits are out of the way, and etcd waits for
+    the disk only if `durable`.
     """
 
     folder: Path

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from tunesmith import events
-from tunesmith.errors import ExitCode
+from tunesmith.errors import MOST_CRASHES, ExitCode
 from tunesmith.events import Result
 from tunesmith.plain_text import indented
 from tunesmith_cli.local.processes import StageProcess, start
@@ -51,7 +51,7 @@ class AttemptEnd:
 def run_stage(job: StageJob, stopping: Stopping, tell: Listener) -> Ended | None:
     """Run a stage until it is done (None) or there is nothing more to try (how it ended)."""
     deadline = time.monotonic() + job.deadline if job.deadline else None
-    number = kills = 0
+    number = kills = crashes = 0
     while True:
         number += 1
         tell(Started(stage=job.stage, attempt=number))
@@ -61,7 +61,8 @@ def run_stage(job: StageJob, stopping: Stopping, tell: Listener) -> Ended | None
         if stopping.asked:
             return _stopped(job, stopping, end)
         kills += end.code == -signal.SIGKILL
-        if not _may_help(end, kills) or number > job.retries:
+        crashes += end.code == ExitCode.BUG or end.code < 0
+        if not _may_help(end, kills) or crashes >= MOST_CRASHES or number > job.retries:
             return _failed(job, end)
         pause = job.backoff(number)
         cause = end.result.message if end.result else _without_result(job.stage, end.code)

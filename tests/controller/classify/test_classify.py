@@ -839,6 +839,29 @@ HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the me
         [ended(137, name="a", **OUT_OF_MEMORY)],
         ("OOMKilled", False, "more memory than its limit"),
     ),
+    "the fourth crash is the last": (
+        job(failed=6),
+        [
+            ended(1, name="a"),
+            ended(139, name="b", created="2026-11-23T12:10:00Z"),
+            ended(
+                75, message=reported(75, "StoreBusy", "slow down"), name="c", created="2026-11-23T12:20:00Z"
+            ),
+            ended(137, name="d", created="2026-11-23T12:30:00Z"),
+            ended(143, name="e", created="2026-11-23T12:40:00Z"),
+            ended(1, message=reported(1, "InternalError", "no"), name="f", created="2026-11-23T12:50:00Z"),
+        ],
+        ("InternalError", True, "no, for the 4th time"),
+    ),
+    "the third is not": (
+        job(failed=3),
+        [
+            ended(1, name="a"),
+            ended(1, name="b", created="2026-11-23T12:10:00Z"),
+            ended(1, name="c", created="2026-11-23T12:20:00Z"),
+        ],
+        ("Crashed", False, "the process ended with exit code 1"),
+    ),
     "between two tries the last failure is told": (
         job(failed=1),
         [

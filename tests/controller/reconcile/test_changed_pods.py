@@ -55,7 +55,7 @@ def other_fails(cluster):
 
 RUNNING = [BESIDE, look, runs, look]
 LOST = [runs, look, job_vanishes, look]
-TOO_OFTEN = [look, *[LOST] * 7]  # 3 retries, and 3 more
+TOO_OFTEN = [look, *[LOST] * 10]  # 6 retries, and 3 more
 
 # what happens -> the last look: phase and reason, rows, Jobs made, Jobs deleted, pods deleted
 CASES = {
@@ -149,7 +149,7 @@ CASES = {
     ),
     "but not for ever": (
         [TOO_OFTEN],
-        ("Failed JobLost", ["generate Failed 7"], [], 0, 0),
+        ("Failed JobLost", ["generate Failed 10"], [], 0, 0),
     ),
     "a Job that had run for long is the first again": (
         [look, *[LOST] * 6, runs, later(11), look, later(700), job_vanishes, look],

@@ -56,9 +56,9 @@ def classify(
     of_pods = [pod_facts(pod, stage, events.get(uid_of(pod), ())) for pod in oldest_first(pods)]
     if facts.complete:
         return None
-    twice = ended.out_of_memory_twice(of_pods)
-    if twice is not None:
-        return twice
+    hopeless = ended.out_of_memory_twice(of_pods) or ended.crashes_again(of_pods)
+    if hopeless is not None:
+        return hopeless
     return _of_failed(facts, of_pods) if facts.failed else _of_live(facts, of_pods, now)
 
 

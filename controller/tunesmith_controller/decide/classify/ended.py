@@ -3,9 +3,10 @@
 import re
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from tunesmith.errors import ExitCode
+from tunesmith.errors import MOST_CRASHES, ExitCode
 from tunesmith.podspec import is_gpu
 from tunesmith_controller.decide.classify.facts import Finding, PodFacts, added_by_others, shortened
 
@@ -32,6 +33,22 @@ def out_of_memory_twice(pods: Sequence[PodFacts]) -> Finding | None:
         pod=last.pod,
         final=True,
     )
+
+
+def crashes_again(pods: Sequence[PodFacts]) -> Finding | None:
+    """It has crashed too often for the next pod to be worth its time."""
+    times = [pod for pod in pods if _has_crashed(pod)]
+    if len(times) < MOST_CRASHES:
+        return None
+    last = reported(times[-1]) or crashed(times[-1])
+    assert last is not None
+    return replace(last, message=f"{last.message}, for the {_ordinal(len(times))} time", final=True)
+
+
+def _has_crashed(pod: PodFacts) -> bool:
+    code = pod.terminated.get("exitCode")
+    by_signal = code is not None and code > 128 and code not in set(ExitCode)
+    return code == ExitCode.BUG or by_signal
 
 
 def out_of_memory(pod: PodFacts) -> Finding | None:
