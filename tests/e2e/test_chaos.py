@@ -92,9 +92,24 @@ class Faults:
         """Kill the process of a stage, as the kernel does when a node's memory runs short; at most twice."""
         if sum(count for kind, count in self.done.items() if kind.startswith("process of")) >= 2:
             return self.pod()
-        stage = self.draw.choice(STAGES)
-        killed = subprocess.run(["pkill", "-KILL", "-o", "-f", f"tunesmith_jobs.{stage} "], check=False)
-        return f"process of {stage} killed" if killed.returncode == 0 else "no process to kill"
+        stages = [stage for stage in STAGES if command_runs(stage)]
+        if not stages:
+            return "no process to kill"
+        stage = self.draw.choice(stages)
+        subprocess.run(["pkill", "-KILL", "-o", "-f", "--", command(stage)], check=False)
+        return f"process of {stage} killed"
+
+
+def command(stage: str) -> str:
+    """A pattern of the command line of a stage's process."""
+    return rf"-m tunesmith_jobs\.{stage}\b"
+
+
+def command_runs(stage: str) -> bool:
+    return (
+        subprocess.run(["pgrep", "-f", "--", command(stage)], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 def signal_store(number: str) -> None:
@@ -170,7 +185,8 @@ def apply_all(tryout: Release) -> None:
             task=task_of(name),
             profile="chaos-full" if name == FULL else "chaos",
             data={"examples": 24, "teacher": {"maxConcurrency": IN_FLIGHT}},
-            training={"maxSteps": 6},
+            # The kubelet measures volumes once a minute.
+            training={"maxSteps": 600, "saveSteps": 300} if name == FULL else {"maxSteps": 6},
         )
         documents.append(
             {
