@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tunesmith.plain_text import printable
 from tunesmith.settings import LARGEST, Settings
 from tunesmith.stages import StageCondition
 
@@ -18,9 +19,10 @@ _FIGURES, _FIGURE_NAME = 100, 63  # how many a stage may report, and the length 
 
 
 # What a cluster or a stage says has no bound, so what is beyond one is cut, never refused: the API server
-# takes every status, and one that is stored can always be read.
+# takes every status, and one that is stored can always be read. People read it by kubectl, which passes on
+# much of what a terminal obeys.
 def _cut_to(length: int) -> BeforeValidator:
-    return BeforeValidator(lambda text: text[:length] if isinstance(text, str) else text)
+    return BeforeValidator(lambda text: printable(text)[:length] if isinstance(text, str) else text)
 
 
 def _few(figures: Any) -> Any:

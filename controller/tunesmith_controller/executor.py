@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tunesmith.status import Status
@@ -42,9 +42,10 @@ class NotLeading(Exception):
     """The lease is lost or about to be, so nothing may be written any more."""
 
 
-def applied(request: Object, status: Status) -> dict[str, Any]:
+def applied(request: Object, status: Status, unknown: Collection[str] = ()) -> dict[str, Any]:
     """What is applied: the whole status, bound to the version of the request that the decision was made on.
 
+    `unknown`: paths that the installed definition lacks; with one of them the API server refuses the whole.
     Pure.
 
     The version also protects a request that was created again under its name, as versions are never used
@@ -55,8 +56,18 @@ def applied(request: Object, status: Status) -> dict[str, Any]:
         "apiVersion": request["apiVersion"],
         "kind": request["kind"],
         "metadata": {name: metadata[name] for name in ("name", "namespace", "resourceVersion")},
-        "status": status_json(status),
+        "status": _without(status_json(status), "status", unknown),
     }
+
+
+def _without(value: Any, path: str, unknown: Collection[str]) -> Any:
+    """A value without the fields at these paths (`status.stages[].eta`)."""
+    if isinstance(value, list):
+        return [_without(item, f"{path}[]", unknown) for item in value]
+    if not unknown or not isinstance(value, dict):
+        return value
+    members = ((name, f"{path}.{name}", inner) for name, inner in value.items())
+    return {name: _without(inner, here, unknown) for name, here, inner in members if here not in unknown}
 
 
 def status_json(status: Status) -> dict[str, Any]:
@@ -81,7 +92,10 @@ def _without_empty(value: Any) -> Any:
 
 
 class Executor:
-    """Makes the calls of a decision. `leading` is asked before each write."""
+    """Makes the calls of a decision. `leading` is asked before each write.
+
+    `unknown`: paths of fields that the installed definition lacks, to be set before the first decision.
+    """
 
     def __init__(
         self,
@@ -97,6 +111,7 @@ class Executor:
         self._events = events
         self._leading = leading
         self.refusals = Refusals()
+        self.unknown: Collection[str] = ()
 
     def carry_out(self, request: Object, decision: Decision) -> float | None:
         """Returns the seconds after which a refused create is to be tried again.
@@ -132,7 +147,7 @@ class Executor:
         `always`: writes an equal status too, so that a replica with an old view fails here, before it creates
         or deletes anything.
         """
-        body = applied(request, status)
+        body = applied(request, status, self.unknown)
         metadata = request["metadata"]
         if not always and body["status"] == _without_empty(request.get("status") or {}):
             return str(metadata["resourceVersion"])

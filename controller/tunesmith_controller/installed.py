@@ -20,8 +20,8 @@ def missing_fields(installed: Mapping[str, Any]) -> list[str]:
     return sorted(expected - set(field_paths(schema_in(installed))))
 
 
-def check_installed(api: Api) -> int:
-    """How many fields the installed definition lacks; logs their names, and what to do."""
+def check_installed(api: Api) -> list[str]:
+    """Paths of the fields that the installed definition lacks; logs them, and what to do."""
     name = custom_resource_definition()["metadata"]["name"]
     try:
         installed = api.send(Call("get", DEFINITIONS, name=name))
@@ -31,22 +31,23 @@ def check_installed(api: Api) -> int:
             "install it from the chart (crds.enabled)"
         )
         log.error(text, name)  # noqa: TRY400 (what to do is in the line)
-        return 0
+        return []
     except Forbidden:
         text = (
             "the CustomResourceDefinition %s may not be read, so it is not known whether it is this version's"
         )
         log.warning(text, name)
-        return 0
+        return []
     except (ApiError, Unreachable) as error:
         log.warning("the CustomResourceDefinition %s could not be compared: %s", name, error)
-        return 0
+        return []
     missing = missing_fields(installed)
     if missing:
         text = (
             "the installed CustomResourceDefinition %s is older than this controller and silently drops "
-            "%d fields: %s; install this version's, from the chart (crds.enabled) or with `make crd`"
+            "%d fields: %s; install this version's, from the chart (crds.enabled) or with `tunesmith crd`, "
+            "and restart the controller"
         )
         names = ", ".join(missing[:40]) + (" …" if len(missing) > 40 else "")
         log.warning(text, name, len(missing), names)
-    return len(missing)
+    return missing

@@ -81,12 +81,12 @@ class Process:
             lost=self._lose,
             count=metrics.survived,
         )
-        executor = Executor(api, caches, snapshots, self._events, self._leading)
+        self._executor = Executor(api, caches, snapshots, self._events, self._leading)
         parts = Parts(
             sources=Sources(api, caches, snapshots, EventReader(api), self._progress.known),
             queue=self.queue,
             turns=Turns({name: profile.limits for name, profile in config.profiles.items()}),
-            executor=executor,
+            executor=self._executor,
             metrics=metrics,
             config=config,
             reconcile=decide,
@@ -112,7 +112,8 @@ class Process:
             self._not_ready,
             self.metrics.survived,
         )
-        self.metrics.crd_missing_fields.set(check_installed(self._api))
+        self._executor.unknown = missing = frozenset(check_installed(self._api))
+        self.metrics.crd_missing_fields.set(len(missing))
         self.loop.listen()
         self._events.start()
         for reflector in self._reflectors:

@@ -138,3 +138,11 @@ def test_an_error_says_what_where_why_and_what_to_do():
         "  - train.jsonl, line 3: no response (found: {'prompt': 'x'}); add one\n"
         "What to do: write more"
     )
+
+
+def test_what_no_parser_takes_is_no_event():
+    identified = '{"event":"result","stage":"train","key":"k","message":"%s"}'
+    assert parse(identified % "fine") is not None
+    assert parse(identified % r"half a character: \ud800") is None
+    assert parse('{"event":"result","a":' + "[" * 4070) is None
+    assert parse('{"event":"result","stage":"train","key":"k","a":' + "[" * 1500 + "]" * 1500 + "}") is None

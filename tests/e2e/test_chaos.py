@@ -27,7 +27,7 @@ NAMES = [f"chaos-{number}" for number in range(10)]
 FULL = NAMES[-1]  # whose scratch volume is too small for the base model
 IN_FLIGHT = 4  # of each request's calls of the teacher
 AWAY = 120.0  # seconds that the store and the teacher are away
-STORE = "weed -"  # in the command line of the S3 server's program
+STORE = r"weed .*-dir=/data "  # the command line of the program in the S3 server's pod
 TEACHER = "e2e-chaos-teacher"
 PACE = (4.0, 12.0)  # seconds from one fault to the next
 STAGES = ("generate", "train", "merge", "evaluate")
@@ -186,7 +186,7 @@ def apply_all(tryout: Release) -> None:
             profile="chaos-full" if name == FULL else "chaos",
             data={"examples": 24, "teacher": {"maxConcurrency": IN_FLIGHT}},
             # The kubelet measures volumes once a minute.
-            training={"maxSteps": 600, "saveSteps": 300} if name == FULL else {"maxSteps": 6},
+            training={"maxSteps": 5000, "saveSteps": 5000} if name == FULL else {"maxSteps": 6},
         )
         documents.append(
             {

@@ -810,6 +810,7 @@ def test_a_job_whose_pod_is_refused_says_why_and_what_to_do(event, reason, messa
     )
 
 
+FULL = 'Usage of EmptyDir volume "scratch" exceeds the limit "10Gi". '
 OUT_OF_MEMORY = {"reason": "OOMKilled", "limits": {"memory": "2Gi"}}
 HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the message
     "memory twice is enough": (
@@ -852,6 +853,19 @@ HISTORY = {  # Job, its pods from the oldest on -> reason, final, part of the me
             ended(1, message=reported(1, "InternalError", "no"), name="f", created="2026-11-23T12:50:00Z"),
         ],
         ("InternalError", True, "no, for the 4th time"),
+    ),
+    "a full scratch volume that was full in two pods before": (
+        job(),
+        [
+            pod(name, phase="Failed", reason="Evicted", created=f"2026-11-23T12:{minute}:00Z", message=FULL)
+            for minute, name in enumerate("abc", 10)
+        ],
+        ("ScratchFull", True, "(its size is 10Gi), in 3 pods one after another"),
+    ),
+    "evicted and given up": (
+        gave_up(1),
+        [pod("a", phase="Failed", reason="Evicted", message="The node was low on resource: memory.")],
+        ("Evicted", True, "node gpu-1 ran out of memory"),
     ),
     "the third is not": (
         job(failed=3),

@@ -217,11 +217,11 @@ def test_two_pods_out_of_memory_are_final_though_both_lived_on():
 def test_a_job_that_is_lost_again_and_again_says_what_to_do():
     cluster, decision = play([TOO_OFTEN])
     assert decision.status.message.startswith("generate: Job riddles-generate-")
-    assert "was deleted before it had ended, as were the 6 before it. What to do: find out who" in (
+    assert "was deleted before it had ended, as were the 9 before it. What to do: find out who" in (
         decision.status.message
     )
     cluster.edit({"retry": "2"})
-    assert made(cluster.look()) == ["generate.8"], "an edit tries again"
+    assert made(cluster.look()) == ["generate.11"], "an edit tries again"
     assert "lost" not in cluster.request["status"]["stages"][0]
 
 

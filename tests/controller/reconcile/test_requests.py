@@ -7,7 +7,6 @@ from reconcile_steps import (
     condition,
     conditions,
     edit,
-    fails,
     later,
     line,
     look,
@@ -445,17 +444,47 @@ def test_a_snapshot_of_a_newer_controller_is_still_the_snapshot():
     assert (decision.status, decision.creates, decision.deletes) == (before.status, (), ())
 
 
-def test_a_request_that_is_being_deleted_is_left_alone():
-    cluster, before = play([look, runs, look, fails()])
+def begin_to_delete(cluster):
+    """As `kubectl delete` does where a finalizer keeps a request."""
     request = cluster.kept["request"][cluster.name]
     request["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
+    request["metadata"]["generation"] += 1
+
+
+def test_a_request_that_is_to_go_and_is_kept_gives_back_what_it_holds():
+    cluster, before = play([look, stage_done(), runs, look])
+    assert before.at_work
+    begin_to_delete(cluster)
+    decision = cluster.look()
+    assert (line(decision), made(decision), decision.notes) == ("Suspended Deleting", [], ())
+    assert len(decision.deletes) == 1, "the Job of train"
+    assert decision.at_work, "as long as its pod saves its state"
+    assert "finalizers in its metadata keep it" in decision.status.message
+    assert decision.status.observed_generation == 2
+    for kind in ("job", "pod"):
+        for name in list(cluster.kept[kind]):
+            cluster.drop(kind, name)
+    decision = cluster.look()
+    assert not decision.at_work
+    assert (line(decision), made(decision), decision.deletes) == ("Suspended Deleting", [], ())
+    assert [row.phase for row in decision.status.stages][:2] == ["Succeeded", "Pending"]
+
+
+def test_a_request_that_has_ended_and_is_to_go_stays_as_it_is():
+    cluster, before = play([look, stage_done(), stage_done(), stage_done(), stage_done()])
+    begin_to_delete(cluster)
     decision = cluster.decide()
-    assert (decision.status, decision.creates, decision.deletes, decision.notes) == (
-        before.status,
-        (),
-        (),
-        (),
+    assert (decision.status, decision.creates, decision.deletes) == (before.status, (), ())
+
+
+def test_an_end_in_the_far_future_is_no_error():
+    cluster, _ = play(
+        [look, stage_done(), stage_done(), stage_done(), stage_done()], spec={"ttlSecondsAfterFinished": 5}
     )
+    cluster.kept["request"][cluster.name]["status"]["completionTime"] = "9999-12-31T23:59:59Z"
+    decision = cluster.decide()
+    assert decision.deletes == ()
+    assert decision.requeue_after == 86_400
 
 
 def test_a_finished_request_that_is_to_wait_for_another_one_is_not_finished_any_more():

@@ -197,21 +197,34 @@ def test_requests_beyond_the_limit_wait_in_line_and_the_next_starts_when_one_goe
     real.until("who is suspended leaves the line", lambda: states() == [(1, 0), (1, 0), (0, 0), (0, 1)], 30)
 
 
-def test_an_older_definition_is_named_at_start(replicas: Replicas, control_plane: ControlPlane) -> None:
+def test_an_older_definition_is_named_at_start_and_requests_run_all_the_same(
+    replicas: Replicas, control_plane: ControlPlane
+) -> None:
     from tunesmith.crd import custom_resource_definition
 
     older = custom_resource_definition()
     root = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     del root["spec"]["properties"]["queueName"]
     root["spec"]["x-kubernetes-validations"] = []
+    del root["status"]["properties"]["percent"]
     del root["status"]["properties"]["stages"]["items"]["properties"]["eta"]
+    del root["status"]["properties"]["stages"]["items"]["properties"]["failures"]
     control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(older))
     try:
         replica = replicas.start()
         real.until("ready", lambda: replica.get("/readyz")[0] == 200)
         (expected,) = [line["message"] for line in replica.logged("warning") if "silently" in line["message"]]
-        assert "silently drops 2 fields: spec.queueName, status.stages[].eta;" in expected
-        assert replica.metric("tunesmith_crd_missing_fields") == 2
+        lacks = "spec.queueName, status.percent, status.stages[].eta, status.stages[].failures"
+        assert f"silently drops 4 fields: {lacks};" in expected
+        assert replica.metric("tunesmith_crd_missing_fields") == 4
+        namespace = control_plane.namespace()
+        request = parked(control_plane, namespace, "as-ever")
+        real.until("its Job", lambda: jobs_of(control_plane, request))
+        status = real.get(control_plane, namespace, "treq", "as-ever")["status"]
+        assert (len(status["stages"]), "failures" in status["stages"][0]) == (4, False)
+        assert replica.logged("warning") == [
+            line for line in replica.logged("warning") if "silently" in line["message"]
+        ]
     finally:
         real.install(control_plane)
 

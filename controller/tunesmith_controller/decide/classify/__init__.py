@@ -56,7 +56,11 @@ def classify(
     of_pods = [pod_facts(pod, stage, events.get(uid_of(pod), ())) for pod in oldest_first(pods)]
     if facts.complete:
         return None
-    hopeless = ended.out_of_memory_twice(of_pods) or ended.crashes_again(of_pods)
+    hopeless = (
+        ended.out_of_memory_twice(of_pods)
+        or ended.crashes_again(of_pods)
+        or disrupted.scratch_full_again(of_pods)
+    )
     if hopeless is not None:
         return hopeless
     return _of_failed(facts, of_pods) if facts.failed else _of_live(facts, of_pods, now)
@@ -92,7 +96,10 @@ def _of_failed(job: JobFacts, pods: Sequence[PodFacts]) -> Finding | None:
     if job.reason == "BackoffLimitExceeded" and job.failures > 1:
         tries = f"{finding.message.rstrip('.')} (the last of {job.failures} failed tries)"
         finding = replace(finding, message=tries)
-    return replace(finding, final=True)
+    remedy = finding.remedy
+    for helps, then in disrupted.GIVEN_UP.items():
+        remedy = remedy.replace(helps, then)
+    return replace(finding, remedy=remedy, final=True)
 
 
 def _of_pods(pods: Sequence[PodFacts]) -> Finding | None:

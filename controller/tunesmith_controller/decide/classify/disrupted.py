@@ -4,15 +4,24 @@ The stage is rarely at fault.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tunesmith.podspec import is_gpu
 from tunesmith_controller.decide.classify.facts import Finding, PodFacts, shortened
 
 _OVERDUE = timedelta(seconds=60)  # after the grace period, which deletionTimestamp holds already
+_MOST_FULL = 3
 _VOLUME_FULL = re.compile(r'Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"')
 _REJECTIONS = ("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "TopologyAffinity")  # how a reason begins
 _SAVED = "a new pod continues from what is saved; there is nothing to do"
+_ANOTHER = "another pod is tried; if it is rejected too, look at the node"
+# What helps while pods are tried -> what helps once none is tried any more
+GIVEN_UP = {
+    _SAVED: "`kubectl tunesmith retry NAME` continues from what is saved",
+    _ANOTHER: "look at the node, then `kubectl tunesmith retry NAME`",
+}
 
 # Reason of the condition DisruptionTarget -> our reason, what happened, what to do
 DISRUPTIONS = {
@@ -46,6 +55,16 @@ def node_lost(pod: PodFacts, now: datetime) -> Finding | None:
         f"node {pod.node} has not ended the pod, which should have been gone by {pod.deleted}",
         remedy,
     )
+
+
+def scratch_full_again(pods: Sequence[PodFacts]) -> Finding | None:
+    """Its scratch volume was full in three pods. Kubernetes does not count that, and would go on for ever."""
+    full = [
+        finding for finding in map(evicted, pods) if finding is not None and finding.reason == "ScratchFull"
+    ]
+    if len(full) < _MOST_FULL:
+        return None
+    return replace(full[-1], message=f"{full[-1].message}, in {len(full)} pods one after another", final=True)
 
 
 def evicted(pod: PodFacts) -> Finding | None:
@@ -90,7 +109,7 @@ def rejected(pod: PodFacts) -> Finding | None:
     if any(is_gpu(word.strip(",.:;'\"")) for word in why.split()):
         remedy = f"look at the GPU device plugin of node {pod.node}"
     else:
-        remedy = "another pod is tried; if it is rejected too, look at the node"
+        remedy = _ANOTHER
     return pod.finding("RejectedByNode", f"node {pod.node} rejected the pod: {shortened(why)}", remedy)
 
 

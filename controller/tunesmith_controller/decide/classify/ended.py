@@ -17,6 +17,13 @@ _LESS_MEMORY = {
 }
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
 _NOT_STARTED = ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError")
+_OF_REQUESTS = (
+    "Complete",
+    "Deleting",
+    "Done",
+    "Succeeded",
+    "Suspended",
+)  # what no failed stage may call itself
 _LINES = 3  # of a log that say how a process crashed
 
 
@@ -122,7 +129,8 @@ def reported(pod: PodFacts) -> Finding | None:
         return None
     final = result.exit_code in set(ExitCode) and ExitCode(result.exit_code).final
     # The reason of a condition must be one CamelCase word.
-    reason = result.reason if _REASON.fullmatch(result.reason) else "StageFailed"
+    usable = _REASON.fullmatch(result.reason) and result.reason not in _OF_REQUESTS
+    reason = result.reason if usable else "StageFailed"
     message = result.message or f"{pod.stage} ended with {result.exit_code}"
     return pod.finding(reason, message, result.remedy, final=final)
 

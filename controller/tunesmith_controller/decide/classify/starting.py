@@ -21,6 +21,7 @@ _IMAGE = frozenset(
 )
 _PULL_REFUSED = ("unauthorized", "authorization failed", "denied", "no basic auth", "forbidden")
 _NO_IMAGE = ("not found", "manifest unknown", "does not exist")
+_SNAPSHOT = re.compile(r"-snapshot-[0-9a-f]{16}$")  # the end of its name (tunesmith/children.py)
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
 _MISSING_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) ([^/\s]+)/(\S+)")
 _CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" (not found|is being deleted)')
@@ -127,6 +128,9 @@ def _missing(pod: PodFacts, kind: str, name: str, key: str = "") -> Finding:
     if key:
         message = f"{subject} has no key {key}"
         remedy = f"add it with `kubectl -n {pod.namespace} edit {kind.lower()} {name}`"
+    elif kind == "ConfigMap" and _SNAPSHOT.search(name):
+        message = f"{subject}, which the controller made, was deleted"
+        return pod.finding("ConfigMapMissing", message, "`kubectl tunesmith retry NAME` makes another one")
     else:
         message = f"{subject} does not exist"
         verb = "secret generic" if kind == "Secret" else "configmap"

@@ -7,7 +7,7 @@ the next one from starting), job (the stage's Job), status and notes (what is to
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tunesmith.gate import Verdict, judge
 from tunesmith.resolve import Snapshot
@@ -32,14 +32,18 @@ from tunesmith_controller.decide.standing import holds_a_place
 
 __all__ = ["read_map", "reconcile"]
 
+_DELETING = (
+    "the request is being deleted, and finalizers in its metadata keep it; nothing of it runs any more"
+)
+_LONGEST = 86_400.0  # seconds until the next look at a request that expires some day
 _LOOK_AGAIN = 30.0  # seconds, while a request waits for what no watch reports: a pod that does not go
 
 
 def reconcile(world: World, now: datetime, config: Config) -> Decision:
     """What to do about a request, given what is there."""
     case = case_of(world, now, config)
-    if case.who.deleted:  # its children go with it, by their owner reference
-        return _counted(Decision(case.old), world)
+    if case.who.deleted:
+        return _counted(_leaving(case), world)
     accepted = accept(case)
     snapshot_map = accepted.snapshot_map
     if snapshot_map is None:
@@ -77,6 +81,24 @@ def _not_begun(case: Case, blocker: Blocker | None) -> Decision:
         deletes=_unwanted(case.world.jobs, "") if case.suspend else (),
         notes=notes(case.old, status),
     )
+
+
+def _leaving(case: Case) -> Decision:
+    """The decision about a request that is to go, and is kept by a finalizer of somebody else.
+
+    Its children go with it, by their owner reference; until then nothing of it may run or hold a place.
+    """
+    status = case.old
+    if status.phase not in FINAL:
+        rows = [row if row.phase == "Succeeded" else _emptied(row) for row in status.stages]
+        status = next_status(case, Outcome(rows=rows, blocker=Blocker("Suspended", "Deleting", _DELETING)))
+    deletes = _unwanted(case.world.jobs, "")
+    return Decision(status, deletes=deletes, pods=_kept_pods(case.world, deletes))
+
+
+def _emptied(row: StageStatus) -> StageStatus:
+    """The row of a stage that stops for good."""
+    return row.model_copy(update={"phase": "Pending", "job": "", "reason": "Deleting", "message": _DELETING})
 
 
 def _verdict(case: Case, snapshot: Snapshot) -> Verdict | None:
@@ -157,9 +179,9 @@ def _expired(case: Case, decision: Decision, snapshot: Snapshot) -> Decision:
     ended = objects.read_time(decision.status.completion_time)
     if ttl is None or ended is None:
         return decision
-    left = (ended + timedelta(seconds=ttl) - case.now).total_seconds()
+    left = ttl - (case.now - ended).total_seconds()
     if left > 0:
-        return replace(decision, requeue_after=left)
+        return replace(decision, requeue_after=min(left, _LONGEST))
     expired = [job for job in case.world.jobs if not objects.terminating(job)]
     return replace(
         decision,
