@@ -275,6 +275,7 @@ class Loop:
         elif before is not None:
             log.info("deleted", extra=log_keys(before))
             queue.forget(key_of(before))
+            self._parts.sources.snapshots.forget(uid_of(before))
             self._forget(uid_of(before))
         self._tell_others(
             standing(before) if before is not None else None, standing(after) if after is not None else None

@@ -93,6 +93,12 @@ class SnapshotReader:
                 self._size -= len(oldest.packed)
         return snapshot
 
+    def forget(self, uid: str) -> None:
+        """Drops the snapshots of a request that is gone."""
+        with self._lock:
+            for key in [key for key in self._known if key[2] == uid]:
+                self._size -= len(self._known.pop(key).packed)
+
 
 def _check_content(request: Mapping[str, Any], item: Mapping[str, Any]) -> None:
     """Raises ValueError if the content of a ConfigMap does not match its name: somebody else wrote it."""

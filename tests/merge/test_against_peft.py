@@ -16,6 +16,7 @@ from merging import (
 )
 from safetensors.torch import load_file
 
+LAST_BITS = 2**-23  # of the largest number of a tensor: float32's precision
 GPT2 = {"target_modules": ["c_attn", "c_fc", "c_proj"], "fan_in_fan_out": True}
 EXACT = {
     "plain LoRA": ("llama", {}),
@@ -52,14 +53,20 @@ EXACT = {
 
 
 @pytest.mark.parametrize(("base", "lora"), EXACT.values(), ids=EXACT)
-def test_in_float32_every_number_is_pefts(base, lora, bases, tmp_path):
+def test_in_float32_every_number_is_pefts_but_for_the_last_bits(base, lora, bases, tmp_path):
+    """We multiply a block of rows at a time and PEFT all rows at once. On some processors (seen on AMD's) the
+    library adds in another order then.
+    """
     adapter = make_adapter(bases(base), tmp_path / "adapter", **lora)
     merge_folder(bases(base), adapter, tmp_path / "merged")
     expected = merge_by_peft(bases(base), adapter).state_dict()
     merged = tensors(tmp_path / "merged")
     before = tensors(bases(base))
-    differing = {name: int((tensor != expected[name]).sum()) for name, tensor in merged.items()}
-    assert not any(differing.values()), {name: count for name, count in differing.items() if count}
+    for name, tensor in merged.items():
+        atol = LAST_BITS * float(expected[name].abs().max())
+        torch.testing.assert_close(
+            tensor, expected[name], rtol=0, atol=atol, msg=lambda text, n=name: f"{n}: {text}"
+        )
     assert any(not torch.equal(merged[name], before[name]) for name in before)
     assert merged.keys() == before.keys()
 

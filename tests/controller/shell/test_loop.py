@@ -126,6 +126,16 @@ def _parts(
     )
 
 
+def test_what_is_kept_of_a_request_goes_with_it() -> None:
+    with shell(Limits()) as parts:
+        parts.caches.requests.put(request("a-0"))
+        parts.loop.look(("a", "a-0"))
+        item = parts.caches.requests.get(("a", "a-0"))
+        assert parts.snapshots.of(item) is not None
+        parts.caches.requests.remove(item)
+        assert parts.snapshots.of(item) is None, "it is asked for, and the API server has none"
+
+
 def test_a_request_that_goes_while_it_is_looked_at_leaves_its_place_to_the_next() -> None:
     with shell() as parts:
         for name in ("first", "second"):
