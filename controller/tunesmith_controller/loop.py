@@ -270,8 +270,7 @@ class Loop:
     def _request_changed(self, before: Object | None, after: Object | None) -> None:
         queue = self._parts.queue
         if after is not None:
-            # The echo of a status that was written here is news for nobody, and a Job's pod is about to come.
-            queue.add(key_of(after), LATER if before is after else 0.0)
+            queue.add(key_of(after))
         elif before is not None:
             log.info("deleted", extra=log_keys(before))
             queue.forget(key_of(before))

@@ -62,7 +62,7 @@ def run_stage(job: StageJob, stopping: Stopping, tell: Listener) -> Ended | None
             return _stopped(job, stopping, end)
         kills += end.code == -signal.SIGKILL
         crashes += end.code == ExitCode.BUG or end.code < 0
-        if not _may_help(end, kills) or crashes >= MOST_CRASHES or number > job.retries:
+        if not _may_help(end, kills, crashes) or number > job.retries:
             return _failed(job, end)
         pause = job.backoff(number)
         cause = end.result.message if end.result else _without_result(job.stage, end.code)
@@ -75,16 +75,17 @@ def run_stage(job: StageJob, stopping: Stopping, tell: Listener) -> Ended | None
             return _stopped(job, stopping, end)
 
 
-def _may_help(end: AttemptEnd, kills: int) -> bool:
+def _may_help(end: AttemptEnd, kills: int, crashes: int) -> bool:
     """Whether another attempt can help.
 
-    Never where it would end the same way, and only once after the system killed the process.
+    Never where it would end the same way, only once after the system killed the process, and not after
+    MOST_CRASHES bugs and signals, kills among them.
     """
     if end.late or end.code in (ExitCode.STOPPED, -signal.SIGTERM):
         return False
     if end.code in _CODES and ExitCode(end.code).final:
         return False
-    return kills <= 1
+    return kills <= 1 and crashes < MOST_CRASHES
 
 
 class _Attempt:

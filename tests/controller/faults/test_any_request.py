@@ -86,7 +86,7 @@ def fuzz(drawn, plane: ControlPlane, replica: Replica, seen: Counter[str]) -> No
         real.until("all get a phase", lambda: not unsettled(plane, theirs), 120)
     except AssertionError:
         raise AssertionError(f"without a phase: {unsettled(plane, theirs)}") from None
-    real.until("the others complete", lambda: phases(plane, ours) == {"Succeeded"}, 60)
+    real.until("the others complete", lambda: real.phases(plane, ours) == {"Succeeded"}, 60)
     for item in listed(plane, theirs):
         seen[f"{item['status']['phase']}/{item['status']['reason']}"] += 1
         check(item)
@@ -111,10 +111,6 @@ def change(plane: ControlPlane, namespace: str, name: str, spec: dict[str, Any])
 
 def listed(plane: ControlPlane, namespace: str) -> list[dict[str, Any]]:
     return real.listed(plane, namespace, "treq")
-
-
-def phases(plane: ControlPlane, namespace: str) -> set[str]:
-    return {str((item.get("status") or {}).get("phase")) for item in listed(plane, namespace)}
 
 
 def unsettled(plane: ControlPlane, namespace: str) -> list[dict[str, Any]]:

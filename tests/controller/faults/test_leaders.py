@@ -19,10 +19,10 @@ def test_a_leader_that_wakes_after_its_lease_has_run_out_does_nothing_more(
     second, namespace = replicas.start(), control_plane.namespace()
     for number in range(COUNT):
         real.apply(control_plane, namespace, f"r{number}")
-    real.until("some run", lambda: "Running" in phases(control_plane, namespace))
+    real.until("some run", lambda: "Running" in real.phases(control_plane, namespace))
     first.process.send_signal(signal.SIGSTOP)
     real.until("the other one leads", lambda: second.metric("tunesmith_leader") == 1, 60)
-    real.until("all end", lambda: phases(control_plane, namespace) == {"Succeeded"}, 120)
+    real.until("all end", lambda: real.phases(control_plane, namespace) == {"Succeeded"}, 120)
     first.process.send_signal(signal.SIGCONT)
     assert first.process.wait(30) == 1, "the lease is lost, and its pod starts anew"
 
@@ -31,10 +31,6 @@ def test_a_leader_that_wakes_after_its_lease_has_run_out_does_nothing_more(
         for job in real.listed(control_plane, namespace, "jobs")
     )
     assert jobs == {(f"r{number}", stage): 1 for number in range(COUNT) for stage in STAGES}
-    assert phases(control_plane, namespace) == {"Succeeded"}
+    assert real.phases(control_plane, namespace) == {"Succeeded"}
     assert second.logged("error") == []
     assert second.get("/healthz")[0] == 200
-
-
-def phases(plane: ControlPlane, namespace: str) -> set[str]:
-    return {str((item.get("status") or {}).get("phase")) for item in real.listed(plane, namespace, "treq")}

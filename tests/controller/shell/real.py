@@ -42,6 +42,11 @@ def listed(plane: ControlPlane, namespace: str, kind: str) -> list[dict[str, Any
     return json.loads(plane.kubectl("get", kind, "-n", namespace, "-o", "json").stdout)["items"]
 
 
+def phases(plane: ControlPlane, namespace: str) -> set[str]:
+    """The phases that requests of a namespace have."""
+    return {str((item.get("status") or {}).get("phase")) for item in listed(plane, namespace, "treq")}
+
+
 def job_manifest(request: dict[str, Any], name: str, uid: str = "") -> dict[str, Any]:
     """A Job of a request; `uid` for one that is somebody else's."""
     metadata = request["metadata"]

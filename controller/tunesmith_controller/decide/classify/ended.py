@@ -17,13 +17,8 @@ _LESS_MEMORY = {
 }
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
 _NOT_STARTED = ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError")
-_OF_REQUESTS = (
-    "Complete",
-    "Deleting",
-    "Done",
-    "Succeeded",
-    "Suspended",
-)  # what no failed stage may call itself
+# What no failed stage may call itself
+_OF_REQUESTS = frozenset({"Complete", "Deleting", "Done", "Succeeded", "Suspended"})
 _LINES = 3  # of a log that say how a process crashed
 
 
@@ -32,14 +27,7 @@ def out_of_memory_twice(pods: Sequence[PodFacts]) -> Finding | None:
     killed = [finding for finding in map(out_of_memory, pods) if finding is not None]
     if len(killed) < 2:
         return None
-    last = killed[-1]
-    return Finding(
-        last.reason,
-        f"{last.message}, for the {_ordinal(len(killed))} time",
-        last.remedy,
-        pod=last.pod,
-        final=True,
-    )
+    return _for_the_last_time(killed[-1], len(killed))
 
 
 def crashes_again(pods: Sequence[PodFacts]) -> Finding | None:
@@ -49,7 +37,11 @@ def crashes_again(pods: Sequence[PodFacts]) -> Finding | None:
         return None
     last = reported(times[-1]) or crashed(times[-1])
     assert last is not None
-    return replace(last, message=f"{last.message}, for the {_ordinal(len(times))} time", final=True)
+    return _for_the_last_time(last, len(times))
+
+
+def _for_the_last_time(finding: Finding, times: int) -> Finding:
+    return replace(finding, message=f"{finding.message}, for the {_ordinal(times)} time", final=True)
 
 
 def _has_crashed(pod: PodFacts) -> bool:
