@@ -5,11 +5,11 @@ import copy
 from small_cluster import Conflict
 
 from tunesmith import wire
+from tunesmith_controller.applied import status_json
 from tunesmith_controller.caches import pod_belongs
 from tunesmith_controller.decide.model import World
 from tunesmith_controller.decide.objects import terminated
 from tunesmith_controller.decide.reconcile import read_map, reconcile
-from tunesmith_controller.executor import status_json
 from tunesmith_controller.gone import is_told
 
 KINDS = ("request", "job", "pod")

@@ -16,10 +16,10 @@ from tunesmith import wire
 from tunesmith.events import Result
 from tunesmith.profile import S3, Images, Profile
 from tunesmith.wire import API_VERSION, TEACHER_RATE
+from tunesmith_controller.applied import status_json
 from tunesmith_controller.decide.model import Config, World
 from tunesmith_controller.decide.objects import rfc3339, terminated
 from tunesmith_controller.decide.reconcile import read_map, reconcile
-from tunesmith_controller.executor import status_json
 from tunesmith_controller.gone import is_told
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

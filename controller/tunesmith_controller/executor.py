@@ -20,12 +20,14 @@ from tunesmith_controller.api import (
     Read,
     Throttled,
 )
+from tunesmith_controller.applied import applied, without_empty
 from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Decision, Delete, Object, Share
 from tunesmith_controller.decide.objects import label, name_of, owner_uids, uid_of
 from tunesmith_controller.event_writer import EventWriter
 from tunesmith_controller.refusals import Refusals
 from tunesmith_controller.rights import CONFIG_MAPS, JOBS, PODS, REQUEST_STATUS, REQUESTS, Resource
+from tunesmith_controller.rivals import Rivals
 from tunesmith_controller.salvage import read_item
 from tunesmith_controller.snapshot_reader import SnapshotReader
 
@@ -40,55 +42,6 @@ _KINDS: Mapping[str, Resource] = {"Job": JOBS, "ConfigMap": CONFIG_MAPS}
 
 class NotLeading(Exception):
     """The lease is lost or about to be, so nothing may be written any more."""
-
-
-def applied(request: Object, status: Status, unknown: Collection[str] = ()) -> dict[str, Any]:
-    """What is applied: the whole status, bound to the version of the request that the decision was made on.
-
-    `unknown`: paths that the installed definition lacks; with one of them the API server refuses the whole.
-    Pure.
-
-    The version also protects a request that was created again under its name, as versions are never used
-    twice. A uid would not: the API server ignores it in a status (tried with 1.36).
-    """
-    metadata = request["metadata"]
-    return {
-        "apiVersion": request["apiVersion"],
-        "kind": request["kind"],
-        "metadata": {name: metadata[name] for name in ("name", "namespace", "resourceVersion")},
-        "status": _without(status_json(status), "status", unknown),
-    }
-
-
-def _without(value: Any, path: str, unknown: Collection[str]) -> Any:
-    """A value without the fields at these paths (`status.stages[].eta`)."""
-    if isinstance(value, list):
-        return [_without(item, f"{path}[]", unknown) for item in value]
-    if not unknown or not isinstance(value, dict):
-        return value
-    members = ((name, f"{path}.{name}", inner) for name, inner in value.items())
-    return {name: _without(inner, here, unknown) for name, here, inner in members if here not in unknown}
-
-
-def status_json(status: Status) -> dict[str, Any]:
-    """A status as JSON, without empty texts and lists, which the API server would keep and people would read.
-
-    Pure.
-    """
-    pruned: dict[str, Any] = _without_empty(status.model_dump(mode="json", by_alias=True))
-    if not status.queue_place:  # otherwise `kubectl get -o wide` shows place 0 for requests that do not wait
-        del pruned["queuePlace"]
-    for row in pruned.get("stages", ()):
-        if not row["lost"]:  # nearly always
-            del row["lost"]
-    return pruned
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {name: _without_empty(inner) for name, inner in value.items()}
-        return {name: inner for name, inner in kept.items() if inner not in (None, "", [], {})}
-    return [_without_empty(inner) for inner in value] if isinstance(value, list) else value
 
 
 class Executor:
@@ -111,6 +64,7 @@ class Executor:
         self._events = events
         self._leading = leading
         self.refusals = Refusals()
+        self.rivals = Rivals()
         self.unknown: Collection[str] = ()
 
     def carry_out(self, request: Object, decision: Decision) -> float | None:
@@ -149,7 +103,7 @@ class Executor:
         """
         body = applied(request, status, self.unknown)
         metadata = request["metadata"]
-        if not always and body["status"] == _without_empty(request.get("status") or {}):
+        if not always and body["status"] == without_empty(request.get("status") or {}):
             return str(metadata["resourceVersion"])
         query = {"fieldManager": MANAGER, "force": "true"}
         # The whole request in each answer would be as large as it is, and may be one that cannot be read.
@@ -157,8 +111,10 @@ class Executor:
             "patch", REQUEST_STATUS, metadata["namespace"], metadata["name"], query, body, APPLY, METADATA
         )
         written = self._write(call, read_item)["metadata"]
+        version = str(written["resourceVersion"])
+        self.rivals.wrote(request, version, body["status"])
         self._caches.requests.put_answer({**request, "metadata": written, "status": body["status"]})
-        return str(written["resourceVersion"])
+        return version
 
     def _delete(self, request: Object, delete: Delete) -> None:
         namespace = request["metadata"]["namespace"]
@@ -218,9 +174,9 @@ class Executor:
         for item in creates:
             refused = self._create(request, item)
             if refused:
-                keys = log_keys(request)
-                log.warning("%s %s cannot be created: %s", item["kind"], name_of(item), refused, extra=keys)
-                self.refusals.add(request, refused)
+                text = f"{item['kind']} {name_of(item)} cannot be created: {refused}"
+                log.warning("%s", text, extra=log_keys(request))
+                self.refusals.add(request, text)
                 return 0.0  # look again at once, for the status; the wait above delays the next try
         self.refusals.clear(uid)
         return None

@@ -145,6 +145,8 @@ class Loop:
         request = self._caches.requests.get(key)
         if request is None:
             return None
+        if wait := parts.executor.rivals.wait(request):
+            return wait
         now = parts.sources.api.now()
         before = standing(request)
         if bug := self._bugs.given_up(request):
@@ -283,6 +285,7 @@ class Loop:
     def _forget(self, uid: str) -> None:
         self._bugs.clear(uid)
         self._parts.executor.refusals.clear(uid)
+        self._parts.executor.rivals.forget(uid)
         self._add(self._parts.turns.forget(uid))
 
     def _add(self, keys: Iterable[Key]) -> None:

@@ -14,7 +14,7 @@ LAST_RETRY = 60.0
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why the API server refused a create.
+    """What the API server refused to create, and why.
 
     `until`: monotonic time before which it is not tried again, unless the request is edited; `count`:
     refusals in a row.
@@ -37,7 +37,7 @@ class Refusals:
         self._known: dict[str, Refusal] = {}
 
     def message(self, uid: str) -> str:
-        """Why the last create was refused; empty if it was not."""
+        """What could not be created the last time, and why; empty if all could."""
         known = self._known.get(uid)
         return known.message if known else ""
 

@@ -38,6 +38,9 @@ class Sources:
     progress: Mapping[str, Progress]
 
 
+MOST_OTHERS = 100  # requests in which a ring is looked for
+
+
 @dataclass(frozen=True)
 class Gathered:
     """A World without its turn.
@@ -109,12 +112,15 @@ def _without(there: Sequence[Object], gone: Sequence[Object]) -> list[Object]:
 
 
 def others(caches: Caches, request: Object) -> dict[str, Other]:
-    """The requests that this one reads from, as far as they exist."""
-    found = {}
-    for name, _ in referenced(request):
+    """The requests that this one reads from, and those that they wait for, as far as they exist."""
+    found: dict[str, Other] = {}
+    names = [name for name, _ in referenced(request)]
+    while names and len(found) < MOST_OTHERS:
+        name = names.pop()
         standing = caches.standing((namespace_of(request), name))
-        if standing is not None:
+        if standing is not None and name not in found:
             found[name] = standing.other
+            names += [read for read, _ in standing.other.reads]
     return found
 
 

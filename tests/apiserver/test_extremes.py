@@ -20,7 +20,7 @@ from tunesmith.errors import BadRequest
 from tunesmith.profile import Allow
 from tunesmith.request import parse
 from tunesmith.wire import GROUP, PLURAL, VERSION
-from tunesmith_controller.executor import status_json
+from tunesmith_controller.applied import status_json
 
 EXAMPLES = int(os.environ.get("TUNESMITH_EXAMPLES", "0"))
 NAME = "n" * 39  # the longest

@@ -75,6 +75,7 @@ class Fault:
     prepare: Callable[[Release], None] = field(default=lambda _release: None)
     fix: Callable[[Release], None] = field(default=lambda _release: None)
     edit: dict[str, Any] | None = None  # the spec that is applied to fix it
+    change: str = ""  # what that edit changes, in words
     retry: bool = False  # `kubectl tunesmith retry` is needed afterwards
     seconds: float = 90.0  # what the stages before the fault may take
     alone: bool = False  # it and other tests would disturb each other
@@ -133,6 +134,7 @@ FAULTS = [
         reason="OOMKilled",
         words=("stages.generate.resources",),
         edit=small(),
+        change="more memory in `stages.generate.resources`",
         seconds=150,
     ),
     Fault(
@@ -142,6 +144,7 @@ FAULTS = [
         words=("nvidia.com/gpu",),
         waits=True,
         edit=small(),
+        change="no more GPUs in `stages.generate.resources` than a node has",
     ),
     Fault(
         cause="no GPU is visible to `device: cuda`",
@@ -149,6 +152,7 @@ FAULTS = [
         reason="NoGPU",
         words=("training.device",),
         edit=small(training={"device": "cpu"}),
+        change="`training.device: cpu`, or with a GPU in `stages.train.resources`",
         seconds=150,
     ),
     Fault(
@@ -167,6 +171,7 @@ FAULTS = [
         reason="DeadlineExceeded",
         words=("stages.generate.activeDeadlineSeconds",),
         edit=small(),
+        change="a longer `stages.generate.activeDeadlineSeconds`",
     ),
 ]
 
@@ -284,7 +289,7 @@ def test_the_page_of_failures_is_what_was_seen():
 
 def after_fixing(fault: Fault) -> str:
     if fault.edit is not None:
-        return "apply the request again: the stage gets another attempt"
+        return f"apply the request with {fault.change}: the stage gets another attempt"
     if fault.retry:
         return "`kubectl tunesmith retry NAME`"
     return "nothing: it continues by itself"

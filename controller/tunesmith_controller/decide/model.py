@@ -71,12 +71,14 @@ class Turn:
 class Other:
     """Another request that this one names by `data.from.request` or `training.from.request`.
 
-    `run`: empty while it has none; `finished`: the stages of its present generation that are done.
+    `run`: empty while it has none; `finished`: the stages of its present generation that are done; `reads`:
+    the requests that it names itself, each with the stage that it takes over, without those it has taken.
     """
 
     run: str = ""
     finished: tuple[str, ...] = ()
     failed: bool = False
+    reads: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class World:
     `gone_jobs` and `gone_pods`: the last states of those that were deleted before the status told their end;
     `others`: by name, without those that do not exist; `run_taken_by`: another request that works on the same
     run; `progress`: by the uid of a pod; `events`: by the uid of a Job or pod that makes no progress;
-    `failed_to_create`: why the API server refused the last create.
+    `failed_to_create`: what the API server refused to create the last time, and why.
     """
 
     request: Object

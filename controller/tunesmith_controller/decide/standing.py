@@ -16,6 +16,7 @@ from tunesmith_controller.decide.objects import (
     name_of,
     namespace_of,
     profile_of,
+    referenced,
     run_of,
     status_of,
     uid_of,
@@ -82,7 +83,7 @@ def standing(request: Object) -> Standing:
         current=is_current(request),
         works=_works((row.get("job"), row.get("phase")) for row in rows),
         waits_for_gpu=status.get("reason") == WAITING_FOR_GPU,
-        other=_other(status, rows, current=is_current(request)),
+        other=_other(request, rows),
     )
 
 
@@ -105,9 +106,11 @@ def _holds(phase: str, *, works: bool, waits_for_gpu: bool) -> bool:
     return phase in ("Pending", "Queued", "Running") and (works or waits_for_gpu)
 
 
-def _other(status: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, current: bool) -> Other:
-    run = status.get("run") or ""
-    if not current:
-        return Other(run=run)
+def _other(request: Object, rows: Iterable[Mapping[str, Any]]) -> Other:
+    status = status_of(request)
+    run = str(status.get("run") or "")
+    if not is_current(request):
+        return Other(run=run, reads=tuple(referenced(request)))
     done = tuple(str(row.get("name")) for row in rows if row.get("phase") == "Succeeded")
-    return Other(run=run, finished=done, failed=status.get("phase") == "Failed")
+    reads = tuple((name, stage) for name, stage in referenced(request) if stage not in done)
+    return Other(run=run, finished=done, failed=status.get("phase") == "Failed", reads=reads)

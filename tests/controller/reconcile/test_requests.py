@@ -72,6 +72,26 @@ REFUSED = {
 }
 
 
+LATER = {
+    "the profile is added": ({"profile": "gold"}, config(gold=profile(name="gold"))),
+    "it gets a store": ({}, config()),
+    "the endpoint is allowed": (
+        {"data.teacher": {"baseURL": "https://good.example/v1", "secret": {"name": "mine"}}},
+        config(default=profile(allow=Allow(endpoints=("https://good.example/*",), secrets=("mine",)))),
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "settings"), LATER.values(), ids=LATER)
+def test_a_refused_request_goes_on_once_the_platform_team_has_changed_what_it_lacks(spec, settings):
+    cluster, decision = play(
+        [look], spec=spec, settings=config(default=profile(store=S3()), silver=profile(name="silver"))
+    )
+    assert decision.status.phase == "Failed"
+    cluster.config = settings  # `helm upgrade` starts a new controller, which looks at every request
+    assert made(cluster.look()) == ["generate.1"]
+
+
 @pytest.mark.parametrize(("spec", "settings", "reason", "text"), REFUSED.values(), ids=REFUSED)
 def test_a_request_that_cannot_run_is_refused_by_name(spec, settings, reason, text):
     _, decision = play([look], spec=spec, settings=settings)

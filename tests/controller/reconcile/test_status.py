@@ -30,9 +30,9 @@ from tunesmith.profile import Allow
 from tunesmith.stages import STAGES
 from tunesmith.status import FinishedStage, Outputs, Status
 from tunesmith.wire import TEACHER_RATE
+from tunesmith_controller.applied import status_json
 from tunesmith_controller.decide.model import Event, Note, Share, Turn
 from tunesmith_controller.decide.objects import rfc3339
-from tunesmith_controller.executor import status_json
 
 ALL = [
     look,
@@ -333,16 +333,30 @@ def test_a_quota_that_is_used_up_is_said():
     )
 
 
-def test_what_the_api_server_refuses_is_said_and_tried_again():
+FORBIDDEN = "Job j cannot be created: Forbidden: jobs.batch is forbidden: "
+REFUSED = {
+    "a policy": ("no label cost-centre", "FailedToCreate", FORBIDDEN + "no label cost-centre"),
+    "a quota": (
+        "exceeded quota: jobs, requested: count/jobs.batch=1, used: count/jobs.batch=9, "
+        "limited: count/jobs.batch=9",
+        "QuotaExceeded",
+        "Job j cannot be created: quota jobs of namespace team is used up: count/jobs.batch=1 asked for, "
+        "count/jobs.batch=9 used of count/jobs.batch=9. What to do: delete requests that",
+    ),
+}
+
+
+@pytest.mark.parametrize(("why", "reason", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_the_api_server_refuses_is_said_and_tried_again(why, reason, message):
     def refused(cluster):
         cluster.drop("job", cluster.live()["metadata"]["name"])
         cluster.forget()
-        cluster.failed_to_create = "Forbidden: jobs.batch is forbidden: exceeded quota: jobs"
+        cluster.failed_to_create = FORBIDDEN + why
 
     cluster, _ = play([look, refused])
     decision = cluster.decide()
-    assert (line(decision), made(decision)) == ("Pending FailedToCreate", ["generate.1"])
-    assert "exceeded quota: jobs" in decision.status.message
+    assert (line(decision), made(decision)) == (f"Pending {reason}", ["generate.1"])
+    assert message in decision.status.message
     assert decision.requeue_after == 30.0
 
 
@@ -433,6 +447,26 @@ def test_a_job_that_kueue_has_not_admitted_is_queued():
 
     _, decision = play([look, kueue_suspends, look], spec={"queueName": "team-queue"})
     assert (line(decision), decision.deletes, decision.at_work) == ("Queued WaitingForQueue", (), True)
+
+
+@pytest.mark.parametrize(
+    ("queue", "says"),
+    {
+        "team-queue": "waits in its queue until Kueue admits it",
+        None: "goes on when its spec.suspend is",
+    }.items(),
+)
+def test_a_job_that_is_suspended_while_it_runs_is_queued_once_its_pod_is_gone(queue, says):
+    """Kueue preempts a workload so."""
+
+    def suspended(cluster):
+        cluster.condition("Suspended")
+        (pod,) = cluster.pods()
+        cluster.drop("pod", pod["metadata"]["name"])
+
+    _, decision = play([look, runs, look, suspended, look], spec={"queueName": queue} if queue else {})
+    assert (line(decision), decision.deletes, decision.at_work) == ("Queued WaitingForQueue", (), True)
+    assert says in decision.status.message
 
 
 def test_ended_requests_count_no_more():

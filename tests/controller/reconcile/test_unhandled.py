@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tunesmith.status import Condition, FinishedStage, Outputs, StageStatus, Status
+from tunesmith_controller.applied import status_json
 from tunesmith_controller.decide.objects import read_status
 from tunesmith_controller.decide.unhandled import unhandled
-from tunesmith_controller.executor import status_json
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 BEFORE = "2026-11-22T10:00:00Z"

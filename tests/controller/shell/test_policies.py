@@ -1,11 +1,13 @@
 """The controller on a real API server with policies that change, refuse or remove its Jobs and pods."""
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from control_plane import ControlPlane
 from controller.replicas import Replicas
 from controller.shell import real
@@ -128,6 +130,23 @@ def test_what_a_policy_refuses_is_said_and_made_once_it_is_allowed(
     assert ended(control_plane, namespace, "riddles")["phase"] == "Succeeded"
 
 
-def refused(plane: ControlPlane, namespace: str) -> dict[str, Any] | None:
+@pytest.mark.parametrize("kind", ["jobs.batch", "configmaps"])
+def test_a_quota_of_objects_is_named_and_waited_for(
+    replicas: Replicas, control_plane: ControlPlane, kind: str
+) -> None:
+    namespace = control_plane.namespace()
+    hard = {f"count/{kind}": "0"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": hard}}
+    control_plane.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(quota))
+    real.until("it counts", lambda: "used" in real.get(control_plane, namespace, "quota", "q")["status"])
+    replicas.start()
+    real.apply(control_plane, namespace, "riddles")
+    status = real.until("it is refused", lambda: refused(control_plane, namespace, "QuotaExceeded"))
+    assert f"quota q of namespace {namespace} is used up: count/{kind}=1 asked for" in status["message"]
+    control_plane.kubectl("delete", "quota", "q", "-n", namespace)
+    assert ended(control_plane, namespace, "riddles")["phase"] == "Succeeded"
+
+
+def refused(plane: ControlPlane, namespace: str, reason: str = "FailedToCreate") -> dict[str, Any] | None:
     status: dict[str, Any] = real.get(plane, namespace, "treq", "riddles").get("status", {})
-    return status if status.get("reason") == "FailedToCreate" else None
+    return status if status.get("reason") == reason else None

@@ -150,6 +150,10 @@ def test_others_are_those_that_it_reads_from_with_what_their_present_generation_
     }.items():
         reader = request("reader", spec={"data": {"from": {"request": name}}})
         assert others(caches, reader) == {name: other}
+    caches.requests.put(request("waiting", spec={"training": {"from": {"request": "edited"}}}))
+    reader = request("reader", spec={"data": {"from": {"request": "waiting"}}})
+    of_both = {"waiting": Other(reads=(("edited", "train"),)), "edited": Other("edited-1")}
+    assert others(caches, reader) == of_both, "those that it waits for itself, as they may form a ring"
     assert others(caches, request("reader", spec={"training": {"from": {"request": "missing"}}})) == {}
     assert others(caches, request("reader", spec={"data": "nonsense"})) == {}
 

@@ -11,10 +11,11 @@ from datetime import datetime
 
 from tunesmith_controller.decide.classify import disrupted, ended, jobs, starting
 from tunesmith_controller.decide.classify.facts import Finding, JobFacts, PodFacts, job_facts, pod_facts
+from tunesmith_controller.decide.classify.jobs import not_created
 from tunesmith_controller.decide.model import Event, Object
 from tunesmith_controller.decide.objects import oldest_first, uid_of
 
-__all__ = ["Finding", "classify", "lost_node"]
+__all__ = ["Finding", "classify", "lost_node", "not_created"]
 
 # The order is the point: a cause that the reader can fix goes before one that only says that something went
 # wrong.

@@ -18,13 +18,28 @@ _PRIORITY_CLASS = re.compile(r"no PriorityClass with name (\S+) was found")
 _RUNTIME_CLASS = re.compile(r"RuntimeClass \"([^\"]+)\" not found")
 
 
+def not_created(refusal: str, namespace: str) -> Finding:
+    """The API server refuses to create a Job, or the snapshot's ConfigMap. `refusal`: what, and why."""
+    if match := _QUOTA.search(refusal):
+        what = refusal.partition(":")[0]
+        remedy = (
+            "delete requests that are no longer needed, or raise the quota; it is tried again each minute"
+        )
+        return Finding("QuotaExceeded", f"{what}: {_used_up(match, namespace)}", remedy)
+    return Finding("FailedToCreate", refusal, "")
+
+
+def _used_up(match: re.Match[str], namespace: str) -> str:
+    name, asked, used, limited = match.groups()
+    amounts = f"{asked} asked for, {used} used of {limited}"
+    return f"quota {name} of namespace {namespace} is used up: {amounts}"
+
+
 def quota(job: JobFacts) -> Finding | None:
     """The namespace's quota is used up, or requires something that the pod does not set."""
     why = job.event("FailedCreate")
     if match := _QUOTA.search(why):
-        name, asked, used, limited = match.groups()
-        amounts = f"{asked} asked for, {used} used of {limited}"
-        message = f"quota {name} of namespace {job.namespace} is used up: {amounts}"
+        message = _used_up(match, job.namespace)
         remedy = (
             "wait for other pods to end (the Job tries again by itself), "
             f"lower spec.stages.{job.stage}.resources, or raise the quota"

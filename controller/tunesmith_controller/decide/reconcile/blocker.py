@@ -8,6 +8,7 @@ from tunesmith.stages import STAGES
 from tunesmith.status import Phase, StageStatus
 from tunesmith_controller.decide import objects
 from tunesmith_controller.decide.objects import name_of
+from tunesmith_controller.decide.reconcile import rings
 from tunesmith_controller.decide.reconcile.case import Case
 from tunesmith_controller.decide.reconcile.rows import Step
 
@@ -93,7 +94,8 @@ def _reference(case: Case, snapshot: Snapshot, stage: str) -> Blocker | None:
 
 def _unfinished(case: Case, name: str, stage: str, run: str) -> Blocker | None:
     """What another request lacks of the stage that this one takes over from its run."""
-    other = case.world.others.get(name)
+    world = case.world
+    other = world.others.get(name)
     field = f"spec.{STAGES[stage].reference}"
     subject = f"{field}.request: TrainingRequest {name}"
     if other is None:
@@ -112,4 +114,7 @@ def _unfinished(case: Case, name: str, stage: str, run: str) -> Blocker | None:
             f"{subject} failed before it had finished its stage {stage}; fix it, or name another request"
         )
         return Blocker("Pending", "RequestFailed", message)
-    return Blocker("Pending", "WaitingForRequest", f"{subject} has not finished its stage {stage} yet")
+    ring = rings.message((case.who.name, stage), name, world.others, f"{field}.request")
+    return Blocker(
+        "Pending", "WaitingForRequest", ring or f"{subject} has not finished its stage {stage} yet"
+    )

@@ -9,9 +9,10 @@ from tunesmith.metrics import reported
 from tunesmith.resolve import StageKey
 from tunesmith.status import FinishedStage, StageStatus
 from tunesmith_controller.decide import objects
-from tunesmith_controller.decide.classify import Finding
+from tunesmith_controller.decide.classify import Finding, not_created
 from tunesmith_controller.decide.model import Delete, Object
-from tunesmith_controller.decide.objects import name_of, rfc3339
+from tunesmith_controller.decide.objects import name_of, namespace_of, rfc3339
+from tunesmith_controller.decide.pods import KUEUE_QUEUE
 from tunesmith_controller.decide.reconcile.case import Case
 
 _ETA_SLACK = timedelta(seconds=60)
@@ -98,11 +99,12 @@ def fresh(row: StageStatus) -> StageStatus:
 def named(row: StageStatus, job: Object, refusal: str) -> StageStatus:
     """The row with the Job that is about to be created.
 
-    `refusal`: why the API server refused it the last time.
+    `refusal`: what the API server refused to create the last time, and why.
     """
     name = name_of(job)
     if refusal:
-        reason, message = "FailedToCreate", f"Job {name} cannot be created: {refusal}"
+        finding = not_created(refusal, namespace_of(job))
+        reason, message = finding.reason, explained(finding)
     else:
         reason, message = "Starting", f"waiting for the pod of Job {name} to start"
     return row.model_copy(
@@ -116,6 +118,16 @@ def named(row: StageStatus, job: Object, refusal: str) -> StageStatus:
     )
 
 
+def _held(job: Object) -> str:
+    """Why a Job that is suspended does not run."""
+    if objects.label(job, KUEUE_QUEUE):
+        return "the Job waits in its queue until Kueue admits it"
+    return (
+        f"Job {name_of(job)} is suspended, by a controller of queues or by hand; "
+        "it goes on when its spec.suspend is false again"
+    )
+
+
 def counted(row: StageStatus, job: Object, pods: Sequence[Object]) -> StageStatus:
     """The row with the Job's failures and its newest pod."""
     pod = name_of(pods[-1]) if pods else row.pod
@@ -123,9 +135,9 @@ def counted(row: StageStatus, job: Object, pods: Sequence[Object]) -> StageStatu
 
 
 def waiting(row: StageStatus, job: Object, finding: Finding | None) -> StageStatus:
-    """The row of a stage whose container has not started yet."""
+    """The row of a stage whose container has not started yet, or is to start again once its Job may go on."""
     if objects.condition(job, "Suspended"):
-        reason, message = "WaitingForQueue", "the Job waits in its queue until Kueue admits it"
+        reason, message = "WaitingForQueue", _held(job)
     elif finding is not None:
         reason, message = finding.reason, explained(finding)
     else:

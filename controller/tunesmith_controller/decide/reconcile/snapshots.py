@@ -12,10 +12,11 @@ from tunesmith.pruning import read_pruned
 from tunesmith.request import Rerun, TrainingRequest
 from tunesmith.reruns import latest
 from tunesmith.resolve import Snapshot, StageKey, leaves, put, resolve, unknown_stages
-from tunesmith.stages import STAGES
+from tunesmith.stages import ORDER, STAGES
 from tunesmith.wire import API_VERSION, KIND
 from tunesmith_controller.decide.model import Config, Frozen, Object, Other, SnapshotMap
 from tunesmith_controller.decide.objects import Identity, name_of
+from tunesmith_controller.decide.reconcile import rings
 from tunesmith_controller.decide.reconcile.checks import NotAccepted, Waiting
 
 # In addition to `stages`: the defaults of where and as whom something is done, which move no key.
@@ -157,22 +158,22 @@ def read_map(item: Object) -> SnapshotMap:
 
 def _runs(who: Identity, request: TrainingRequest, others: Mapping[str, Other]) -> dict[str, str]:
     """The runs of the other requests that a request names. Raises Waiting for one without a run."""
-    return {
-        name: _run(who, name, others, f"spec.{STAGES[stage].reference}.request")
-        for name, stage in plan.references(request.spec)
-    }
+    return {name: _run(who, name, stage, others) for name, stage in plan.references(request.spec)}
 
 
-def _run(who: Identity, name: str, others: Mapping[str, Other], path: str) -> str:
+def _run(who: Identity, name: str, stage: str, others: Mapping[str, Other]) -> str:
+    path = f"spec.{STAGES[stage].reference}.request"
     other = others.get(name)
     if other is None:
         raise Waiting(
             "RequestNotFound",
             f"{path}: there is no TrainingRequest {name} in namespace {who.namespace} yet; apply it",
         )
-    if not other.run:
-        raise Waiting("WaitingForRequest", f"{path}: TrainingRequest {name} has not started yet")
-    return other.run
+    if other.run:
+        return other.run
+    if ring := rings.message((who.name, ORDER[0]), name, others, path):
+        raise Waiting("WaitingForRequest", ring)
+    raise Waiting("WaitingForRequest", f"{path}: TrainingRequest {name} has not started yet")
 
 
 def _text(frozen: Frozen) -> str:

@@ -196,7 +196,8 @@ def _live(
     # Where the Job is about to fail by itself, it is left alone: its pod would go, and the log with it.
     if finding is not None and finding.final and not objects.fails_its_job(pods):
         return Step(rows.failed(case, counted, finding))
-    if objects.started(pods) is None:
+    is_held = bool(objects.condition(job, "Suspended")) and not any(map(objects.alive, pods))
+    if objects.started(pods) is None or is_held:
         if finding is None and _is_young(pods, case.now):
             counted = row
         return Step(rows.waiting(counted, job, finding), again=_STARTING_AGAIN)
