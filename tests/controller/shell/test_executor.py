@@ -202,6 +202,7 @@ def test_a_job_of_somebody_else_under_the_name_is_said_by_name_and_left_alone(sh
     )
     assert again == 0.0
     assert shell.executor.refusals.message(request["metadata"]["uid"]) == (
+        "Job foreign-generate-1 cannot be created: "
         "NameConflict: a Job named foreign-generate-1 exists already and is not this request's; "
         "delete it, or apply the request under another name"
     )
@@ -225,7 +226,7 @@ def test_a_quota_that_forbids_a_job_is_recorded_and_the_next_try_waits(shell: Sh
 
     real.until("the quota refuses", refused)
     text = shell.executor.refusals.message(request["metadata"]["uid"])
-    assert text.startswith("Forbidden: ")
+    assert text.startswith("Job poor-generate-1 cannot be created: Forbidden: ")
     assert "exceeded quota: none" in text
     before = shell.calls["create", "jobs", "403"]
     again = shell.executor.carry_out(shell.again(request), decision)
