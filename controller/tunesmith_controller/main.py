@@ -42,9 +42,9 @@ from tunesmith_controller.world import Sources
 
 log = logging.getLogger(__name__)
 
-# New objects after which Python looks for reference cycles while the caches are filled. JSON has none, and each
-# look walks what is new among all that the caches hold: with the built-in 700, that was a third of the time of
-# a start.
+# New objects after which Python looks for reference cycles while the caches are filled. JSON has none, and
+# each look walks what is new among all that the caches hold: with the built-in 700, that was a third of the
+# time of a start.
 NEW_OBJECTS = 50_000
 USUAL = gc.get_threshold()
 JOIN_SECONDS = 20.0  # after SIGTERM, for the looks at requests that have begun
