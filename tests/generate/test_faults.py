@@ -43,7 +43,7 @@ FAULTS = {  # what the endpoint does -> exit code, reason, part of the message
         "nonsense",
         ExitCode.TRY_AGAIN,
         "TeacherUnusable",
-        "cannot be read|no usable",
+        "are of no use|no usable",
     ),
 }
 

@@ -37,7 +37,7 @@ class Ledger:
 
     def reserve(self, call: Call) -> bool:
         """Reserve the most that a call can cost; False if that would pass a limit."""
-        usd = self.cost(call.model, call.input_tokens, call.max_tokens)
+        usd = self.cost(call.model, call.input_tokens, call.most_output)
         tokens_after = self.tokens + self._reserved_tokens + call.most_tokens
         usd_after = self.usd + self._reserved_usd + usd
         if self.budget.max_requests and self.requests + 1 > self.budget.max_requests:
@@ -54,7 +54,7 @@ class Ledger:
     def settle(self, call: Call, answer: Answer | None) -> None:
         """Replace a reservation by what the answer cost. Without an answer nothing is paid."""
         self._reserved_tokens -= call.most_tokens
-        self._reserved_usd -= self.cost(call.model, call.input_tokens, call.max_tokens)
+        self._reserved_usd -= self.cost(call.model, call.input_tokens, call.most_output)
         if math.isclose(self._reserved_usd, 0.0, abs_tol=1e-12):
             self._reserved_usd = 0.0
         if answer is not None:

@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tunesmith.errors import Stopped, TryAgain, TunesmithError
@@ -21,7 +21,7 @@ from tunesmith_jobs.generate.limiter import Limiter
 from tunesmith_jobs.generate.patience import Patience, backoff
 from tunesmith_jobs.generate.start_queue import StartQueue
 from tunesmith_jobs.teacher.calls import Answer, Call
-from tunesmith_jobs.teacher.endpoint import Endpoint, Passing, RateLimits, Throttled, Unsupported
+from tunesmith_jobs.teacher.endpoint import Endpoint, Outgrown, Passing, RateLimits, Throttled, Unsupported
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Caller:
         self.figures = CallFigures()
         self.limiter = limiter
         self.ledger = ledger
-        self._queue = StartQueue(limiter, ledger)
+        self._queue = StartQueue(limiter, ledger, endpoint.sized)
         self._endpoint = endpoint
         self._journal = journal
         self._patience = patience
@@ -122,17 +122,20 @@ class Caller:
         await self._journal.flush()
 
     async def _ask_teacher(self, call: Call) -> Answer:
-        tries = 0
+        tries, again = 0, False
         while True:
-            await self._queue.start(call, again=tries > 0)
+            sized = await self._queue.start(call, again=again)
+            again = True
             # In a task of its own, so that a paid answer is kept even if this one is cancelled
-            task = asyncio.create_task(self._send(call))
+            task = asyncio.create_task(self._send(sized))
             self._sending.add(task)
             task.add_done_callback(self._sent)
             try:
                 return await asyncio.shield(task)
             except Unsupported as fault:
-                self._note_form(fault)
+                self._note_form("unsupported parameter", fault)
+            except Outgrown as fault:
+                self._note_form("cut off by thoughts", fault)
             except Throttled as fault:
                 self._check_throttled(fault)
             except Passing as fault:
@@ -149,8 +152,14 @@ class Caller:
         try:
             answer, announced = await self._endpoint.send(call)
             self._note_answer(call, answer, announced)
+            answer = _with_input(call, answer)
             await self._journal.add(call, answer)
             return answer
+        except Outgrown as fault:
+            answer = _with_input(call, fault.answer)
+            self._note_answer(call, answer, RateLimits({}))
+            await self._journal.add(call, answer, useless=True)
+            raise
         except Passing as fault:
             self._slow_down(fault)
             raise
@@ -173,8 +182,8 @@ class Caller:
 
     # What faults mean
 
-    def _note_form(self, fault: Unsupported) -> None:
-        self.figures.faults["unsupported parameter"] += 1
+    def _note_form(self, name: str, fault: Unsupported | Outgrown) -> None:
+        self.figures.faults[name] += 1
         if fault.form:
             self._say(f"the teacher is asked in the form {fault.form} ({fault})")
 
@@ -213,3 +222,10 @@ class Caller:
         )
         self._queue.close(error)
         return error
+
+
+def _with_input(call: Call, answer: Answer) -> Answer:
+    """The answer with an estimate of what was asked, if the endpoint does not count it."""
+    if answer.input_tokens or not answer.output_tokens:
+        return answer
+    return replace(answer, input_tokens=call.text_tokens, estimated=True)

@@ -27,6 +27,7 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
     ledger = Ledger(data.budget, models_of(teacher))
     for model, answer in journal.answers():
         ledger.spent_before(model, answer)
+        endpoint.remember(model, answer)
     limiter = make_limiter(
         time.monotonic(),
         most=teacher.max_concurrency,

@@ -11,7 +11,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunesmith_jobs.storage import NotFound, Store
 from tunesmith_jobs.teacher.calls import Answer, Call
@@ -25,7 +25,10 @@ _READERS = 16
 
 @dataclass(frozen=True)
 class Entry:
-    """An answer in the journal. `cell` and `sample` are for people who read it; the key covers them too."""
+    """An answer in the journal. `cell` and `sample` are for people who read it; the key covers them too.
+
+    `input_tokens`: the estimate of what was asked, if the endpoint does not count it.
+    """
 
     key: str
     model: str
@@ -33,9 +36,11 @@ class Entry:
     sample: int
     seconds: float
     raw: str
+    input_tokens: int = 0
 
     def line(self) -> str:
         """One line of a segment."""
+        estimated = {"inputTokens": self.input_tokens} if self.input_tokens else {}
         return json.dumps(
             {
                 "key": self.key,
@@ -43,6 +48,7 @@ class Entry:
                 "cell": self.cell,
                 "sample": self.sample,
                 "seconds": round(self.seconds, 3),
+                **estimated,
                 "raw": self.raw,
             },
             ensure_ascii=False,
@@ -64,6 +70,7 @@ def read_entries(data: bytes) -> Iterator[Entry]:
                 entry["sample"],
                 float(entry["seconds"]),
                 entry["raw"],
+                int(entry.get("inputTokens", 0)),
             )
 
 
@@ -118,9 +125,14 @@ class Journal:
         entry = self._entries.get(call.key)
         return self._answer(entry) if entry else None
 
-    async def add(self, call: Call, answer: Answer) -> None:
-        """Store an answer, and return when it is stored. Raises what the store raises."""
-        entry = Entry(call.key, call.model, call.cell, call.sample, answer.seconds, answer.raw)
+    async def add(self, call: Call, answer: Answer, *, useless: bool = False) -> None:
+        """Store an answer, and return when it is stored. Raises what the store raises.
+
+        `useless`: it was paid for, but the call is sent again, so it is not found as its answer.
+        """
+        key = f"{call.key}-{call.allowed}" if useless else call.key
+        estimated = answer.input_tokens if answer.estimated else 0
+        entry = Entry(key, call.model, call.cell, call.sample, answer.seconds, answer.raw, estimated)
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, stored))
         if len(self._waiting) >= SEGMENT_ANSWERS:
@@ -160,7 +172,8 @@ class Journal:
             self._writer = None
 
     def _answer(self, entry: Entry) -> Answer:
-        return self._read_answer(entry.raw, seconds=entry.seconds, fresh=False)
+        answer = self._read_answer(entry.raw, seconds=entry.seconds, fresh=False)
+        return replace(answer, input_tokens=entry.input_tokens) if entry.input_tokens else answer
 
     def _write_segment(self, data: bytes) -> None:
         # Pods of one Job share the attempt's name, so a number may be taken since the listing.

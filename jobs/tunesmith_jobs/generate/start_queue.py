@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tunesmith.errors import TunesmithError
@@ -15,26 +16,28 @@ from tunesmith_jobs.teacher.calls import Call
 class _Waiter:
     priority: tuple[int, int]
     call: Call = field(compare=False)
-    started: asyncio.Future[None] = field(compare=False)
+    started: asyncio.Future[Call] = field(compare=False)
 
 
 class StartQueue:
     """The queue in front of the endpoint. Use within one event loop.
 
+    `sized`: gives a call the tokens that its answer is allowed, as the endpoint is known to need them now.
     `end` is the error by which it was closed, and `closed` is set from then on.
     """
 
-    def __init__(self, limiter: Limiter, ledger: Ledger) -> None:
+    def __init__(self, limiter: Limiter, ledger: Ledger, sized: Callable[[Call], Call]) -> None:
         self.end: TunesmithError | None = None
         self.closed = asyncio.Event()
         self._limiter = limiter
         self._ledger = ledger
+        self._sized = sized
         self._waiting: list[_Waiter] = []
         self._order = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def start(self, call: Call, *, again: bool) -> None:
-        """Return when the call starts: it is counted as under way and its cost is reserved.
+    async def start(self, call: Call, *, again: bool) -> Call:
+        """Return the call as it is sized when it starts: it is counted as under way and its cost is reserved.
 
         Raises `end` once closed.
         """
@@ -44,7 +47,8 @@ class StartQueue:
         started = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, _Waiter((0 if again else 1, self._order), call, started))
         self.start_ready()
-        await started
+        sized: Call = await started
+        return sized
 
     def start_ready(self) -> None:
         """Start all calls that may start now, and set a timer for the next."""
@@ -57,18 +61,19 @@ class StartQueue:
                 heapq.heappop(self._waiting)
                 continue
             now = time.monotonic()
-            wait = self._limiter.wait(now, first.call.most_tokens)
+            call = self._sized(first.call)
+            wait = self._limiter.wait(now, call.most_tokens)
             if wait > 0:
                 if wait != float("inf"):
                     self._timer = asyncio.get_running_loop().call_later(wait, self.start_ready)
                 return
-            if not self._ledger.reserve(first.call):
+            if not self._ledger.reserve(call):
                 if self._limiter.in_flight == 0:
                     self.close(self._ledger.spent())
                 return
             heapq.heappop(self._waiting)
-            self._limiter.start(now, first.call.most_tokens)
-            first.started.set_result(None)
+            self._limiter.start(now, call.most_tokens)
+            first.started.set_result(call)
 
     def finish(self) -> None:
         """A call is over, whatever came of it; the next may start."""

@@ -10,9 +10,7 @@ from tunesmith_jobs.generate.parse_answers import Unreadable
 from tunesmith_jobs.teacher.calls import Answer, Call
 
 SAMPLES = 3  # new tries an attempt makes for a plan or system message that cannot be used
-UNREADABLE_MOST = (
-    20  # unreadable answers in a row, paid for now, after which the teacher counts as out of order
-)
+USELESS_MOST = 20  # answers in a row without a row, after which the teacher counts as out of order
 
 Ask = Callable[[Call], Awaitable[Answer]]
 T = TypeVar("T")
@@ -69,32 +67,45 @@ async def sample_until_usable(
             )
 
 
-class UnreadableRun:
-    """Counts unreadable answers in a row."""
+class UselessRun:
+    """Counts useless answers in a row, those of earlier attempts among them."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def count(self, result: object) -> None:
-        """Note what an answer gave. Raises TryAgain once too many in a row cannot be read."""
-        if not isinstance(result, Unusable) or result.reason != "unreadable":
+        """Note what a call gave.
+
+        Raises TryAgain once too many in a row gave nothing, and this attempt has paid for the last of them:
+        so each further attempt finds out with one call whether the teacher has come to its senses.
+        """
+        if not isinstance(result, Unusable):
             self._count = 0
             return
-        self._count += result.fresh
-        if self._count >= UNREADABLE_MOST:
+        self._count += 1
+        if self._count >= USELESS_MOST and result.fresh:
             raise TryAgain(
-                f"the last {self._count} answers of the teacher cannot be read: {result.detail}",
+                f"the last {self._count} answers of the teacher are of no use: {result.detail}",
                 reason="TeacherUnusable",
-                remedy="look into the journal of the run; check the endpoint, "
-                "or name another data.teacher.model",
+                remedy=_REMEDIES.get(result.reason, _REMEDIES["unreadable"]),
             )
 
 
+_REMEDIES = {
+    "unreadable": "look into the journal of the run; check the endpoint, or name another data.teacher.model",
+    "cutOff": "raise data.maxTokens; for a model that thinks long, lower data.teacher.reasoningEffort",
+    "filtered": "reword the task, or name a data.teacher.model whose endpoint does not withhold such answers",
+    "refused": "look at what the endpoint says above; reword the task, or name another data.teacher.model",
+}
+
+
 def _refused(answer: Answer, call: Call) -> Unusable | None:
+    if answer.finish_reason == "content_filter":
+        return Unusable("filtered", answer.refusal[:200] or "the endpoint's content filter", answer.fresh)
     if answer.refusal:
         return Unusable("refused", answer.refusal[:200], answer.fresh)
-    if answer.finish_reason == "content_filter":
-        return Unusable("filtered", "the endpoint's content filter", answer.fresh)
     if answer.finish_reason == "length":
-        return Unusable("cutOff", f"the answer did not fit into {call.max_tokens} tokens", answer.fresh)
+        limit = f"the answer did not fit into {call.max_tokens} tokens"
+        thoughts = f", beside {answer.thought_tokens} of thoughts" if answer.thought_tokens else ""
+        return Unusable("cutOff", limit + thoughts, answer.fresh)
     return None

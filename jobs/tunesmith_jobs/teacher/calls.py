@@ -14,6 +14,7 @@ class Call:
     """What is asked. How the endpoint is asked is left out: neither address nor output format enters the key.
 
     `cell` and `sample` tell apart calls that ask the same: an answer is found again by all of these together.
+    `allowed`: the most tokens that the endpoint is asked for, thoughts among them; 0: `max_tokens`.
     """
 
     model: str
@@ -23,6 +24,7 @@ class Call:
     shape: Shape
     cell: int = 0
     sample: int = 0
+    allowed: int = 0
 
     @property
     def key(self) -> str:
@@ -43,14 +45,24 @@ class Call:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def text_tokens(self) -> int:
+        """An estimate of the messages: a token per three bytes of UTF-8, and some for each message."""
+        return sum(len(text.encode()) // 3 + 8 for _, text in self.messages)
+
+    @property
     def input_tokens(self) -> int:
-        """A high estimate, for reservations: a token per three bytes of UTF-8, and some for each message."""
-        return sum(len(text.encode()) // 3 + 8 for _, text in self.messages) + 200  # 200: the output schema
+        """A high estimate, for reservations: of the messages and the output schema."""
+        return self.text_tokens + 200
 
     @property
     def most_tokens(self) -> int:
         """The most tokens that the call can take, asked and answered."""
-        return self.input_tokens + self.max_tokens
+        return self.input_tokens + self.most_output
+
+    @property
+    def most_output(self) -> int:
+        """The most tokens that the answer can take, thoughts among them."""
+        return self.allowed or self.max_tokens
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,8 @@ class Answer:
 
     `raw`: the response's body; `seconds`: how long it took; `fresh`: this attempt paid for it.
     `finish_reason` is empty, or as OpenAI's protocol has it: `length` for an answer that was cut off,
-    `content_filter` for one that was withheld.
+    `content_filter` for one that was withheld. `output_tokens` include `thought_tokens`, which are not in
+    `content`.
     """
 
     raw: str
@@ -68,6 +81,8 @@ class Answer:
     refusal: str
     input_tokens: int
     output_tokens: int
+    thought_tokens: int = 0
+    estimated: bool = False  # the endpoint does not count what it is asked
     seconds: float = 0.0
     fresh: bool = True
 

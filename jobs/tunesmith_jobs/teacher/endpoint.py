@@ -35,6 +35,20 @@ class Unsupported(Exception):
         self.form = form
 
 
+class Outgrown(Exception):
+    """The model's thoughts have cut its answer off, which is paid for; there is more room for another one.
+
+    `form` names the new form; it is empty if another call had already brought it about.
+    """
+
+    def __init__(self, answer: Answer, form: str) -> None:
+        super().__init__(
+            f"after {answer.output_tokens} tokens, thoughts among them, there is no whole answer"
+        )
+        self.answer = answer
+        self.form = form
+
+
 @dataclass(frozen=True)
 class RateLimits:
     """The limits that an answer announces.
@@ -65,11 +79,21 @@ class Endpoint(Protocol):
         """Close them."""
         ...
 
+    def sized(self, call: Call) -> Call:
+        """The call with the tokens that its answer would be allowed now, thoughts among them."""
+        ...
+
+    def remember(self, model: str, answer: Answer) -> None:
+        """Learn from an answer of an earlier attempt how this model is to be asked."""
+        ...
+
     async def send(self, call: Call) -> tuple[Answer, RateLimits]:
         """Send one request, in the form that the endpoint is known to take, and read its answer.
 
-        Raises Passing or Throttled for what may pass, Unsupported for a form that it does not take, and a
-        TunesmithError (Refused, BadRequest) for what stays as it is however often the call is sent.
+        A call that is refused for what it says gets an answer that says so. Raises Passing or Throttled for
+        what may pass, Unsupported for a form that the endpoint does not take, Outgrown for an answer that is
+        cut off by thoughts, and a TunesmithError (Refused, BadRequest) for what stays as it is however often
+        the call is sent.
         """
         ...
 

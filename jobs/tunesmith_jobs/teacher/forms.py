@@ -56,9 +56,10 @@ _TAGS = (
 
 
 def instruction(shape: Shape, level: str) -> str:
-    """What is added to the system message to get a form that can be read; with a schema, nothing."""
-    if level == "json_schema":
-        return ""
+    """What is added to the system message to get a form that can be read.
+
+    With a schema too: there are endpoints that take it and ignore it.
+    """
     if level == "tags" and shape == "pairs":
         return _TAGS
     return _JSON[shape]

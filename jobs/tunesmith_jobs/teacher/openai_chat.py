@@ -8,7 +8,8 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from tunesmith.errors import BadRequest, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.plain_text import one_line
@@ -18,25 +19,31 @@ from tunesmith.wire import TEACHER_API_KEY
 from tunesmith_jobs.given_secrets import sendable
 from tunesmith_jobs.log_lines import without_secrets
 from tunesmith_jobs.teacher.calls import Answer, Call
-from tunesmith_jobs.teacher.endpoint import Passing, RateLimits, Throttled, Unsupported
+from tunesmith_jobs.teacher.endpoint import Outgrown, Passing, RateLimits, Throttled, Unsupported
+from tunesmith_jobs.teacher.openai_answer import ErrorBody, read_answer
 from tunesmith_jobs.teacher.openai_dialect import Dialect
+from tunesmith_jobs.teacher.openai_faults import Fault, fault_of
+from tunesmith_jobs.teacher.openai_habits import Habits, as_named
 from tunesmith_jobs.teacher.prices import models_of
-from tunesmith_jobs.teacher.retry_after import retry_after
+from tunesmith_jobs.teacher.retry_after import retry_after, retry_after_in
 
 if TYPE_CHECKING:
     import openai
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 15.0
-_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated")
 _KEY_PLACE = "OPENAI_API_KEY (on a cluster: the Secret that the profile or data.teacher.secret names)"
 _NO_KEY = "none"  # sent to an endpoint that needs no key
-_FILTERED = json.dumps(
-    {
-        "choices": [{"finish_reason": "content_filter", "message": {"content": ""}}],
-        "usage": {"completion_tokens": 0},
-    }
-)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A refusal: its status, the error's code and message, and the seconds to wait that it asks for."""
+
+    status: int
+    code: str
+    message: str
+    retry_after: float | None = None
 
 
 class OpenAIChat:
@@ -45,7 +52,10 @@ class OpenAIChat:
     def __init__(self, teacher: Teacher, timeout: float) -> None:
         self.url = teacher.base_url or OPENAI_URL
         openais = "://api.openai.com/" in self.url + "/"
-        self._dialect = Dialect(tokens="max_completion_tokens" if openais else "max_tokens")
+        self._first = Dialect(
+            tokens="max_completion_tokens" if openais else "max_tokens", effort=teacher.reasoning_effort
+        )
+        self._known: dict[str, Habits] = {}
         self._teacher = teacher
         self._timeout = timeout
 
@@ -76,7 +86,8 @@ class OpenAIChat:
         import httpx2
         import openai
 
-        dialect = self._dialect
+        habits = self._habits(call.model)
+        dialect = habits.dialect
         begun = time.monotonic()
         try:
             # `chat.completions.create` checks the types of every message: 40 % of a call's time, and they
@@ -84,48 +95,46 @@ class OpenAIChat:
             response = await self._client.post(
                 "/chat/completions", cast_to=httpx2.Response, body=dialect.body(call)
             )
-            answer = self.read_answer(
+            answer = read_answer(
                 without_own_secrets(response.text, os.environ), seconds=time.monotonic() - begun
             )
         except openai.APIStatusError as error:
-            if _is_filtered(error):
-                return self.read_answer(_FILTERED, seconds=time.monotonic() - begun), RateLimits({})
-            raise self._fault(error, call, dialect) from error
+            message = _message(error)
+            waits = retry_after(error.response.headers, time.time())
+            waits = retry_after_in(message) if waits is None else waits
+            said = Said(error.status_code, str(error.code or ""), message, waits)
+            return self._refused(said, call, dialect, begun), RateLimits({})
+        except ErrorBody as error:
+            said = Said(error.status or 500, error.code, one_line(without_secrets(error.message))[:300])
+            return self._refused(said, call, dialect, begun), RateLimits({})
         except openai.APIError as error:
             raise Passing(_connection_fault(error, self._timeout), overload=True) from error
         except ValueError as error:
             raise Passing(str(error)) from error
+        if habits.answered(dialect, call, answer):
+            raise Outgrown(answer, form=str(habits.dialect) if dialect != habits.dialect else "")
         return answer, announced_limits(response.headers)
 
-    def read_answer(self, raw: str, *, seconds: float = 0.0, fresh: bool = True) -> Answer:
-        """The answer in a body.
+    def sized(self, call: Call) -> Call:
+        """The call with the tokens that its answer is allowed."""
+        return replace(call, allowed=self._habits(call.model).dialect.allowed(call))
 
-        Raises ValueError for another body (a proxy's page, an error under status 200).
-        """
+    def remember(self, model: str, answer: Answer) -> None:
+        """Learn from an answer of an earlier attempt how much room the model's thoughts need."""
+        self._habits(model).remember(answer)
+
+    def read_answer(self, raw: str, *, seconds: float = 0.0, fresh: bool = True) -> Answer:
+        """The answer in a body. Raises ValueError for another body (a proxy's page, an error)."""
         try:
-            body: Any = json.loads(raw)
-            choice = body["choices"][0]
-            message = choice["message"]
-            usage = body.get("usage") or {}
-            content = str.__str__(message.get("content") or "")  # a TypeError if it is not a string
-            return Answer(
-                raw=raw,
-                content=content,
-                finish_reason=choice.get("finish_reason") or "",
-                refusal=message.get("refusal") or "",
-                input_tokens=int(usage.get("prompt_tokens") or 0),
-                output_tokens=int(usage.get("completion_tokens") or 0) or len(content.encode()) // 3,
-                seconds=seconds,
-                fresh=fresh,
-            )
-        except (KeyError, IndexError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a chat completion: {without_secrets(raw)[:120]!r}") from error
+            return read_answer(raw, seconds=seconds, fresh=fresh)
+        except ErrorBody as error:
+            raise ValueError(f"an error: {error}") from error
 
     def check(self) -> list[TunesmithError]:
         """What is wrong with the address, the key and the models.
 
         An endpoint without a list of models passes, and so does a model that is not listed but is there when
-        asked for.
+        asked for, which may cost one token.
         """
         import openai
 
@@ -140,40 +149,57 @@ class OpenAIChat:
                 missing = [self._missing(client, model, listed) for model in sorted(models_of(self._teacher))]
                 return [error for error in missing if error is not None]
             except openai.APIStatusError as error:
-                if error.status_code in (404, 405):
+                if error.status_code != 401:  # the list is not there, or not for this key: chat may work
                     return []
-                final = final_error(
-                    error.status_code, _message(error), str(error.code or ""), self.url, self._teacher.model
-                )
-                return [final or self._unreachable(f"status {error.status_code}: {_message(error)}")]
+                said = Said(401, str(error.code or ""), _message(error))
+                final = final_error(Fault.KEY, said, self.url, self._teacher.model)
+                return [final] if final else []
             except openai.APIError as error:
                 return [self._unreachable(one_line(str(error.__cause__ or error)))]
             except (ValueError, TypeError, AttributeError):
                 return []  # it answers, if not with a list of models
 
-    def _fault(self, error: "openai.APIStatusError", call: Call, dialect: Dialect) -> Exception:
-        """What a status means. A form that is not known changes the dialect for all later calls."""
-        status, message = error.status_code, _message(error)
-        final = final_error(status, message, str(error.code or ""), self.url, call.model)
+    def _refused(self, said: Said, call: Call, dialect: Dialect, begun: float) -> Answer:
+        """What a refusal comes to: an answer, if it is of this call only; else it raises what it means."""
+        fault = fault_of(said.status, said.code, said.message)
+        if fault is Fault.MODERATED:
+            return self._withheld("content_filter", said.message, begun)
+        if fault is Fault.UNREADABLE:
+            return self._withheld("", said.message, begun)
+        final = final_error(fault, said, self.url, call.model)
         if final is not None:
-            return final
-        if status == 429:
-            return Throttled(message, retry_after(error.response.headers, time.time()))
-        if status not in (400, 413, 422):
-            return Passing(f"status {status}: {message}", overload=status in (408, 503, 529))
-        if self._dialect != dialect:  # another call has changed it meanwhile
-            return Unsupported(message, form="")
-        other = dialect.without(call, message)
-        if other is not None and error.code != "context_length_exceeded":
-            self._dialect = other
-            return Unsupported(message, form=str(other))
-        return BadRequest(
-            f"the teacher at {self.url} refuses the request ({status}): {message}",
+            raise final
+        if fault is Fault.RATE:
+            raise Throttled(said.message, said.retry_after)
+        if fault in (Fault.OVERLOAD, Fault.PASSING):
+            raise Passing(f"status {said.status}: {said.message}", overload=fault is Fault.OVERLOAD)
+        habits = self._habits(call.model)
+        changed_before = habits.dialect != dialect
+        other = habits.another(dialect, call, fault, said.message)
+        if other is not None:
+            raise Unsupported(said.message, form="" if changed_before else str(other))
+        if habits.proven(call):
+            return self._withheld("", said.message, begun)
+        raise BadRequest(
+            f"the teacher at {self.url} refuses the request ({said.status}): {said.message}",
             reason="TeacherBadRequest",
             remedy="correct data.teacher.model, data.maxTokens or the task, as the message says",
         )
 
+    def _withheld(self, finish: str, message: str, begun: float) -> Answer:
+        """The answer to a call that is refused for what it says: it costs nothing, and is asked for once."""
+        choice = {"finish_reason": finish, "message": {"content": "", "refusal": message}}
+        return read_answer(json.dumps({"choices": [choice]}), seconds=time.monotonic() - begun)
+
+    def _habits(self, model: str) -> Habits:
+        return self._known.setdefault(model, Habits(as_named(self._first, model)))
+
     def _missing(self, client: "openai.OpenAI", model: str, listed: list[str]) -> TunesmithError | None:
+        """The error if a model is neither listed nor there when it is asked for.
+
+        Routers and deployments list other names than those that chat takes, so the last word has a chat of
+        one token.
+        """
         import openai
 
         if not listed or model in listed:
@@ -181,10 +207,23 @@ class OpenAIChat:
         try:
             client.models.retrieve(model)
         except openai.NotFoundError:
-            some = ", ".join(sorted(listed)[:8])
-            problem = Problem(
-                "spec.data.teacher.model", f"{self.url} does not have this model", model, f"it lists: {some}"
-            )
+            return self._not_there(client, model, listed)
+        except openai.APIError:
+            return None
+        return None
+
+    def _not_there(self, client: "openai.OpenAI", model: str, listed: list[str]) -> TunesmithError | None:
+        import httpx2
+        import openai
+
+        body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], self._first.tokens: 1}
+        try:
+            client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+        except openai.APIStatusError as error:
+            if fault_of(error.status_code, str(error.code or ""), _message(error)) is not Fault.MODEL:
+                return None
+            some = f"it lists: {', '.join(sorted(listed)[:8])}"
+            problem = Problem("spec.data.teacher.model", f"{self.url} does not have this model", model, some)
             return BadRequest(
                 "the teacher's model is not there", reason="TeacherModelNotFound", problems=[problem]
             )
@@ -215,24 +254,24 @@ def api_key(teacher: Teacher) -> str:
     return key or _NO_KEY
 
 
-def final_error(status: int, message: str, code: str, url: str, model: str) -> TunesmithError | None:
+def final_error(fault: Fault, said: Said, url: str, model: str) -> TunesmithError | None:
     """The error that no further try changes: a refused key, a used-up quota, an unknown model; else None."""
-    if status in (401, 403):
+    if fault is Fault.KEY:
         return Refused(
-            f"the teacher at {url} refuses the key ({status}): {message}",
+            f"the teacher at {url} refuses the key ({said.status}): {said.message}",
             reason="TeacherKeyRefused",
             remedy="give a key that this endpoint accepts for this model, then retry; "
             "answers so far are kept",
         )
-    if status == 402 or code in _QUOTA or any(word in message for word in _QUOTA):
+    if fault is Fault.QUOTA:
         return Refused(
-            f"the quota of the teacher's key is used up ({status}): {message}",
+            f"the quota of the teacher's key is used up ({said.status}): {said.message}",
             reason="TeacherQuota",
             remedy="add credit or give another key, then retry; answers so far are kept",
         )
-    if status == 404:
+    if fault is Fault.MODEL:
         return BadRequest(
-            f"the teacher at {url} does not know model {model!r} (404): {message}",
+            f"the teacher at {url} does not know model {model!r} ({said.status}): {said.message}",
             reason="TeacherModelNotFound",
             remedy="correct data.teacher.model or data.teacher.baseURL (it ends in /v1 for most endpoints)",
         )
@@ -264,7 +303,3 @@ def _message(error: "openai.APIStatusError") -> str:
     text = body.get("message") if isinstance(body, dict) else None
     # Before it is cut: of half a key nobody would know that it is one.
     return one_line(without_secrets(str(text or error.response.text or error.message)))[:300]
-
-
-def _is_filtered(error: "openai.APIStatusError") -> bool:
-    return error.status_code == 400 and error.code in ("content_filter", "content_policy_violation")

@@ -1,6 +1,13 @@
 """How long the headers of an HTTP response ask to wait before the next request."""
 
+import re
 from collections.abc import Mapping
+
+_IN_TEXT = re.compile(
+    r'(?:retrydelay"?: ?"?|(?:try again|retry|wait)(?: after| in)? )'
+    r"(?:(?P<minutes>\d+)m)?(?P<seconds>\d+(?:\.\d+)?) ?(?P<unit>ms|s|sec)",
+    re.IGNORECASE,
+)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -27,3 +34,15 @@ def _until(date: str, now: float) -> float | None:
         return max(0.0, parsedate_to_datetime(date).timestamp() - now)
     except ValueError:
         return None
+
+
+def retry_after_in(message: str) -> float | None:
+    """Seconds to wait, as the text of an error tells them; None if it does not.
+
+    Gemini's has `"retryDelay": "17s"`, OpenAI's and Groq's "Please try again in 1m2.5s".
+    """
+    match = _IN_TEXT.search(message)
+    if match is None:
+        return None
+    seconds = float(match["seconds"]) / (1000 if match["unit"].lower() == "ms" else 1)
+    return 60 * int(match["minutes"] or 0) + seconds
