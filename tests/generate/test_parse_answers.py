@@ -46,6 +46,44 @@ PAIRS = {
 }
 
 
+NEARLY = {  # what is no JSON, but nearly -> the response
+    "a regular expression": (r'{"pairs": [{"prompt": "p", "response": "use \d+ or \w"}]}', r"use \d+ or \w"),
+    "a formula": (r'{"pairs": [{"prompt": "p", "response": "$\alpha + \sum x$"}]}', r"$\alpha + \sum x$"),
+    "a formula that is JSON by accident": (
+        r'{"pairs": [{"prompt": "p", "response": "$\frac{1}{2}$ \bar"}]}',
+        r"$\frac{1}{2}$ \bar",
+    ),
+    "a comma too many": ('{"pairs": [{"prompt": "p", "response": "r"},]}', "r"),
+    "a comma too few": ('{"pairs": [{"prompt": "p" "response": "r"}]}', "r"),
+    "a bracket too few": ('{"pairs": [{"prompt": "p", "response": "r"}', "r"),
+    "line breaks": ('{"pairs": [{"prompt": "p", "response": "a\nb"}]}', "a\nb"),
+    "single quotes": ("{'pairs': [{'prompt': 'p', 'response': 'it\\'s'}]}", "it's"),
+    "quotes within": ('{"pairs": [{"prompt": "p", "response": "say "hi" to me"}]}', 'say "hi" to me'),
+    "in a fence": ('```json\n{"pairs": [{"prompt": "p", "response": "\\d"},]}\n```\nHope it helps!', r"\d"),
+}
+
+
+@pytest.mark.parametrize(("text", "response"), NEARLY.values(), ids=NEARLY)
+def test_nearly_json_is_read_as_it_was_meant(text, response):
+    assert [pair.response for pair in parse_pairs(text, 2)] == [response]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"pairs": [{"prompt": "p", "response": "an answer that is cut of',
+        '{"pairs": [{"prompt": "p", "response": "r"}, {"prompt": "q", "respo',
+        '{"pairs": [{"prompt": "a {brace} inside", "response": "cut of',
+    ],
+)
+def test_what_ends_in_the_middle_gives_no_row_of_what_is_cut(text):
+    try:
+        pairs = parse_pairs(text, 2)
+    except Unreadable:
+        return
+    assert pairs == [A]
+
+
 @pytest.mark.parametrize(("text", "pairs"), PAIRS.values(), ids=PAIRS)
 def test_pairs(text, pairs):
     assert parse_pairs(text, 2) == pairs

@@ -106,7 +106,10 @@ def _text(value: Any) -> str:
 
 
 def _json_in(text: str) -> Any:
-    """The JSON value that the text is, or that it holds in a fence, or that begins at its first brace."""
+    """The JSON value that the text is, or that it holds in a fence, or that begins at its first brace.
+
+    Nearly-JSON is read too, such as `\\d` in a string or a comma too many. What ends in the middle is not.
+    """
     candidates = [text, *_FENCE.findall(text)]
     start = text.find("{")
     if start >= 0:
@@ -115,9 +118,37 @@ def _json_in(text: str) -> Any:
     for candidate in candidates:
         try:
             value, _ = json.JSONDecoder().raw_decode(candidate.strip())
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             why = str(error)
             continue
         if isinstance(value, dict | list):
-            return value
+            return _with_backslashes(value)
+    repaired = _repaired(candidates[-1])
+    if repaired is not None:
+        return repaired
     raise Unreadable(f"the answer is not readable as JSON: {why}")
+
+
+def _repaired(text: str) -> Any | None:
+    """The value of nearly-JSON; None if there is none, or if it ends in the middle."""
+    import json_repair
+
+    last = max(text.rfind("}"), text.rfind("]"))
+    if last < 0 or text.count('"', last) % 2:
+        return None
+    try:
+        value = json_repair.loads(text[: last + 1], skip_json_loads=True)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) and value else None
+
+
+def _with_backslashes(value: Any) -> Any:
+    """The value with the backslashes that formulas lose: JSON reads `\\frac` as a form feed and `rac`."""
+    if isinstance(value, str):
+        return value.replace("\x0c", "\\f").replace("\x08", "\\b")
+    if isinstance(value, list):
+        return [_with_backslashes(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name: _with_backslashes(inner) for name, inner in value.items()}
+    return value
