@@ -47,13 +47,18 @@ class Dataset:
     def __post_init__(self) -> None:
         self._duplicates = Duplicates(self.near_duplicates)
 
-    def offer(self, row: Row) -> bool:
-        """Take a row, unless it is empty or repeats an earlier one; whether it was taken."""
+    def offer(self, row: Row, fault: tuple[str, str] | None = None) -> bool:
+        """Take a row, unless it is empty or repeats an earlier one; whether it was taken.
+
+        `fault`: reason and detail, if it is known to be no example.
+        """
         self.offered += 1
         if not row.prompt.strip():
             return self.reject(row, "empty", "the prompt is empty")
         if not row.response.strip():
             return self.reject(row, "empty", "the response is empty")
+        if fault is not None:
+            return self.reject(row, *fault)
         match = self._duplicates.take(distinctive(row))
         if match is not None:
             reason = "duplicate" if match.similarity == 1.0 else "nearDuplicate"

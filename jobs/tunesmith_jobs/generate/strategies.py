@@ -14,7 +14,8 @@ from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset import Dataset, Rejected, counted
 from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan, cell_at, seed_of
 from tunesmith_jobs.generate.parse_answers import Pair, parse_pairs, parse_plan, parse_system_message
-from tunesmith_jobs.generate.usable_answers import Ask, UnreadableRun, Unusable, read, sample_until_usable
+from tunesmith_jobs.generate.row_faults import copied, row_fault
+from tunesmith_jobs.generate.usable_answers import Ask, Unusable, UselessRun, read, sample_until_usable
 from tunesmith_jobs.rows import Row
 from tunesmith_jobs.teacher.calls import Call
 
@@ -68,7 +69,7 @@ async def rows_by_plan(
     most = 2 * -(-data.examples // data.pairs_per_call) + SPARE_CELLS
     width = AHEAD * data.teacher.max_concurrency
     pending: dict[int, asyncio.Task[list[Pair] | Unusable]] = {}
-    unreadable = UnreadableRun()
+    useless = UselessRun()
     started = next_cell = 0
 
     def may_start() -> bool:
@@ -88,8 +89,8 @@ async def rows_by_plan(
             if not pending:
                 raise _too_few(dataset, data.examples, f"{started} calls")
             result = await pending.pop(next_cell)
-            unreadable.count(result)
-            _accept_cell(dataset, cell_at(dataset_plan, data.seed, next_cell), result, data.examples)
+            useless.count(result)
+            _accept_cell(spec, dataset, cell_at(dataset_plan, data.seed, next_cell), result)
             next_cell += 1
             accepted(len(dataset.rows))
     finally:
@@ -102,18 +103,18 @@ async def rows_by_chain(ask: Ask, spec: Spec, dataset: Dataset, accepted: Accept
     """Fill the dataset one pair after another; the teacher is shown earlier pairs, drawn at random."""
     data = spec.data
     most = 2 * data.examples + SPARE_CELLS
-    unreadable = UnreadableRun()
+    useless = UselessRun()
     for turn in range(most):
         if len(dataset.rows) >= data.examples:
             return
         draw = random.Random(seed_of(data.seed, "chain", turn))
         shown = draw.sample(dataset.rows, min(data.feedback, len(dataset.rows)))
         result = await _pairs(ask, prompts.chain_call(spec.task, data, turn, shown), 1)
-        unreadable.count(result)
+        useless.count(result)
         if isinstance(result, Unusable):
             dataset.rejected.append(Rejected(f"t{turn:06d}", result.reason, result.detail))
         else:
-            dataset.offer(Row(id=f"t{turn:06d}", prompt=result[0].prompt, response=result[0].response))
+            _take(spec, dataset, f"t{turn:06d}", result[0])
         accepted(len(dataset.rows))
     if len(dataset.rows) < data.examples:
         raise _too_few(dataset, data.examples, f"{most} turns")
@@ -123,16 +124,26 @@ async def _pairs(ask: Ask, call: Call, most: int) -> list[Pair] | Unusable:
     return await read(ask, call, lambda text: parse_pairs(text, most))
 
 
-def _accept_cell(dataset: Dataset, cell: Cell, result: list[Pair] | Unusable, wanted: int) -> None:
+def _accept_cell(spec: Spec, dataset: Dataset, cell: Cell, result: list[Pair] | Unusable) -> None:
     if isinstance(result, Unusable):
         dataset.rejected.append(Rejected(f"c{cell.index:06d}", result.reason, result.detail))
         return
     for number, pair in enumerate(result):
-        if len(dataset.rows) >= wanted:
+        if len(dataset.rows) >= spec.data.examples:
             return  # the last call gave more than was missing
-        if dataset.offer(Row(id=f"c{cell.index:06d}-{number}", prompt=pair.prompt, response=pair.response)):
+        if _take(spec, dataset, f"c{cell.index:06d}-{number}", pair):
             for axis, value in (("topic", cell.topic), *cell.values, ("difficulty", cell.difficulty)):
                 dataset.coverage.setdefault(axis, Counter())[value] += 1
+
+
+def _take(spec: Spec, dataset: Dataset, name: str, pair: Pair) -> bool:
+    """Take a pair as a row, unless something makes it no example; whether it was taken."""
+    row = Row(id=name, prompt=pair.prompt, response=pair.response)
+    plan = dataset.plan
+    about = "\n".join([spec.task, *((plan.prompts, plan.responses) if plan else ())])
+    if copied(pair.prompt, spec.data.seeds):
+        return dataset.offer(row, ("copied", "the prompt is one of data.seeds"))
+    return dataset.offer(row, row_fault(pair.prompt, pair.response, about))
 
 
 def _too_few(dataset: Dataset, wanted: int, asked: str) -> BadData:
