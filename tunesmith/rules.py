@@ -11,10 +11,14 @@ from tunesmith.errors import Problem
 from tunesmith.rule import Part, Rule, listed, mapping
 from tunesmith.stage_rules import stage_rules
 from tunesmith.stages import ORDER
+from tunesmith.wire import STORE_FORMS
 
 _REGEX, _GROUPS = 1000, 100  # characters, opening brackets: the bounds of the field
 _FAR_COUNT = "[{][0-9]*,?[0-9]{5}"  # Python fails beyond 2^32, and is slow long before
 _WITHOUT_CASE = "[(][?][a-zA-Z]*i"  # [\x00-\U0010ffff] then takes 10 ms, character by character
+_CALL = "/(chat/completions|completions|responses|messages|embeddings)/?([?].*)?$"
+_SOURCES = "|".join(STORE_FORMS)
+_BASES = f"hf|{_SOURCES}"
 _TEXT = 200_000  # characters; the snapshot of a request lies in a ConfigMap, which holds 1 MiB
 
 
@@ -92,6 +96,24 @@ def _too_much_text(spec: Part) -> bool:
     return sum(len(text) for text in texts if isinstance(text, str)) > _TEXT
 
 
+def _address_of_a_call(teacher: Part) -> bool:
+    url = teacher.get("baseURL")
+    return isinstance(url, str) and re.search(_CALL, url) is not None
+
+
+def _base_elsewhere(model: Part) -> bool:
+    return _is_elsewhere(model.get("base"), _BASES)
+
+
+def _source_elsewhere(source: Part) -> bool:
+    return _is_elsewhere(source.get("uri"), _SOURCES)
+
+
+def _is_elsewhere(address: object, schemes: str) -> bool:
+    """Whether an address has a scheme of its own, and none of these. A path, or a name, has none."""
+    return isinstance(address, str) and "://" in address and re.search(f"^({schemes})://", address) is None
+
+
 def _size_of_list(part: str, field: str) -> str:
     there = f"has(self.{part}) && has(self.{part}.{field})"
     return f"({there} ? self.{part}.{field}.map(text, size(text)).sum() : 0)"
@@ -128,6 +150,31 @@ RULES = (
     ),
     _reference("data.from"),
     _reference("training.from"),
+    Rule(
+        path="data.source",
+        field="uri",
+        why="is at a place that data are not read from",
+        remedy=f"give a path, or {' or '.join(STORE_FORMS.values())}",
+        broken=_source_elsewhere,
+        cel=f"!self.uri.contains('://') || self.uri.matches('^({_SOURCES})://')",
+    ),
+    Rule(
+        path="data.teacher",
+        field="baseURL",
+        why="is the address of a call",
+        remedy="leave the end out: the base URL ends in /v1 for most endpoints",
+        broken=_address_of_a_call,
+        cel=f"!has(self.baseURL) || !self.baseURL.matches('{_CALL}')",
+    ),
+    Rule(
+        path="model",
+        field="base",
+        why="is at a place that models are not read from",
+        remedy=f"a model on the hub is written hf://organisation/name; or give a path, or "
+        f"{' or '.join(STORE_FORMS.values())}",
+        broken=_base_elsewhere,
+        cel=f"!self.base.contains('://') || self.base.matches('^({_BASES})://')",
+    ),
     Rule(
         path="data.split",
         why="test and validation leave nothing to train on",

@@ -70,6 +70,7 @@ Optimizer = Literal[
     "adafactor",
     "sgd",
 ]
+Effort = Literal["", "none", "minimal", "low", "medium", "high", "xhigh"]
 Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"]
 
 
@@ -119,6 +120,8 @@ class Teacher(Settings):
     """Where the API key is. Built-in: the profile's key (locally OPENAI_API_KEY), which only the profile's
     own endpoint receives.
     """
+    reasoning_effort: Effort = ""
+    """How long a model that thinks may do so. Built-in: as the endpoint does by itself."""
     requests_per_minute: Rate = 0
     """Most requests to start per minute. 0: as many as the endpoint accepts."""
     tokens_per_minute: Rate = 0

@@ -165,6 +165,13 @@ BAD = {  # changes of the spec -> path, kind
     "a reference to nothing": ({"training.from": {"run": ""}}, "spec.training.from", "rule"),
     "nothing left to train on": ({"data.split": {"test": 0.6, "validation": 0.4}}, "spec.data.split", "rule"),
     "nothing left, with the built-in share": ({"data.split": {"validation": 0.9}}, "spec.data.split", "rule"),
+    "data elsewhere": ({"data.source": {"uri": "bogus://x"}}, "spec.data.source.uri", "rule"),
+    "a call's address": (
+        {"data.teacher": {"baseURL": "https://x/v1/chat/completions/", "secret": {"name": "s"}}},
+        "spec.data.teacher.baseURL",
+        "rule",
+    ),
+    "a page": ({"model.base": "https://huggingface.co/org/name"}, "spec.model.base", "rule"),
     "two precisions": ({"training.fp16": True, "training.bf16": True}, "spec.training", "rule"),
     "two formats": (
         {"evaluation.format": {"regex": "a", "jsonSchema": {}}},

@@ -142,10 +142,10 @@ def test_what_is_nested_deeper_is_refused_with_its_place(depth, nested):
 
 
 def test_a_file_of_brackets_is_refused_at_once():
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(BadRequest, match="more than 64 levels"):
         read_documents("[" * 1_000_000)
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def laughs(levels, width, item="lol"):
@@ -177,10 +177,10 @@ REPEATED = {
 
 @pytest.mark.parametrize(("text", "why"), REPEATED.values(), ids=REPEATED)
 def test_aliases_that_repeat_too_much_are_refused_at_once(text, why):
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(BadRequest, match=re.escape(why)):
         read_documents(text)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_a_few_aliases_are_fine():

@@ -54,6 +54,18 @@ BAD = {  # changes of the spec -> what the refusal must say
         {"data.split": {"test": 0.6, "validation": 0.4}},
         "spec.data.split: test and validation leave nothing",
     ),
+    "data at a place that nobody knows": (
+        {"data.source": {"uri": "bogus://rows.jsonl"}},
+        "spec.data.source.uri: is at a place that data are not read from",
+    ),
+    "the address of a call": (
+        {"data.teacher": {"baseURL": "https://llm.example/v1/chat/completions", "secret": {"name": "s"}}},
+        "spec.data.teacher.baseURL: is the address of a call",
+    ),
+    "the page of a model": (
+        {"model.base": "https://huggingface.co/org/name"},
+        "spec.model.base: is at a place that models are not read from",
+    ),
     "two precisions": (
         {"training.fp16": True, "training.bf16": True},
         "spec.training: `fp16` and `bf16` are both on",
