@@ -111,7 +111,7 @@ def _source_elsewhere(source: Part) -> bool:
 
 def _is_elsewhere(address: object, schemes: str) -> bool:
     """Whether an address has a scheme of its own, and none of these. A path, or a name, has none."""
-    return isinstance(address, str) and "://" in address and re.search(f"^({schemes})://", address) is None
+    return isinstance(address, str) and "://" in address and re.search(f"^(?i:{schemes})://", address) is None
 
 
 def _size_of_list(part: str, field: str) -> str:
@@ -156,7 +156,7 @@ RULES = (
         why="is at a place that data are not read from",
         remedy=f"give a path, or {' or '.join(STORE_FORMS.values())}",
         broken=_source_elsewhere,
-        cel=f"!self.uri.contains('://') || self.uri.matches('^({_SOURCES})://')",
+        cel=f"!self.uri.contains('://') || self.uri.matches('^(?i:{_SOURCES})://')",
     ),
     Rule(
         path="data.teacher",
@@ -173,7 +173,7 @@ RULES = (
         remedy=f"a model on the hub is written hf://organisation/name; or give a path, or "
         f"{' or '.join(STORE_FORMS.values())}",
         broken=_base_elsewhere,
-        cel=f"!self.base.contains('://') || self.base.matches('^({_BASES})://')",
+        cel=f"!self.base.contains('://') || self.base.matches('^(?i:{_BASES})://')",
     ),
     Rule(
         path="data.split",
