@@ -18,19 +18,14 @@ PATIENT = Patience(request=20.0, tries=3, silence=20.0, drain=1.0, base=0.02)
 
 
 @contextlib.contextmanager
-def teacher(*faults, latency=0.0, requests_per_second=0.0):
-    """A running scripted teacher; `.url` and its counts."""
-    server = Server(
-        latency=latency,
-        faults=[read_faults(text) for text in faults],
-        requests_per_second=requests_per_second,
-    )
+def in_a_thread(server):
+    """Runs what has an `app()`, and yields its address, which ends in /v1."""
     loop = asyncio.new_event_loop()
-    ready, end = threading.Event(), asyncio.Event()
+    urls, ready, end = [], threading.Event(), asyncio.Event()
 
     async def serve():
         async with started(server) as url:
-            server.url = url
+            urls.append(url)
             ready.set()
             await end.wait()
 
@@ -38,11 +33,23 @@ def teacher(*faults, latency=0.0, requests_per_second=0.0):
     thread.start()
     assert ready.wait(10)
     try:
-        yield server
+        yield urls[0]
     finally:
         loop.call_soon_threadsafe(end.set)
         thread.join(10)
         loop.close()
+
+
+@contextlib.contextmanager
+def teacher(*faults, latency=0.0, requests_per_second=0.0):
+    """A running scripted teacher; `.url` and its counts."""
+    server = Server(
+        latency=latency,
+        faults=[read_faults(text) for text in faults],
+        requests_per_second=requests_per_second,
+    )
+    with in_a_thread(server) as server.url:
+        yield server
 
 
 def spec(url, rows=20, task=SUPPORT, teacher=None, **data):

@@ -4,7 +4,7 @@ What Kubernetes itself asks of a stage's settings is in stage_rules.py.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tunesmith.errors import Problem
@@ -17,8 +17,6 @@ _REGEX, _GROUPS = 1000, 100  # characters, opening brackets: the bounds of the f
 _FAR_COUNT = "[{][0-9]*,?[0-9]{5}"  # Python fails beyond 2^32, and is slow long before
 _WITHOUT_CASE = "[(][?][a-zA-Z]*i"  # [\x00-\U0010ffff] then takes 10 ms, character by character
 _CALL = "/(chat/completions|completions|responses|messages|embeddings)/?([?].*)?$"
-_SOURCES = "|".join(STORE_FORMS)
-_BASES = f"hf|{_SOURCES}"
 _TEXT = 200_000  # characters; the snapshot of a request lies in a ConfigMap, which holds 1 MiB
 
 
@@ -101,22 +99,27 @@ def _address_of_a_call(teacher: Part) -> bool:
     return isinstance(url, str) and re.search(_CALL, url) is not None
 
 
-def _base_elsewhere(model: Part) -> bool:
-    return _is_elsewhere(model.get("base"), _BASES)
-
-
-def _source_elsewhere(source: Part) -> bool:
-    return _is_elsewhere(source.get("uri"), _SOURCES)
-
-
-def _is_elsewhere(address: object, schemes: str) -> bool:
-    """Whether an address has a scheme of its own, and none of these. A path, or a name, has none."""
-    return isinstance(address, str) and "://" in address and re.search(f"^(?i:{schemes})://", address) is None
-
-
 def _size_of_list(part: str, field: str) -> str:
     there = f"has(self.{part}) && has(self.{part}.{field})"
     return f"({there} ? self.{part}.{field}.map(text, size(text)).sum() : 0)"
+
+
+def _place(path: str, field: str, what: str, schemes: Iterable[str], remedy: str) -> Rule:
+    """An address with a scheme has one of these. A path, or a name, has none."""
+    known = f"^(?i:{'|'.join(schemes)})://"
+
+    def is_elsewhere(part: Part) -> bool:
+        address = part.get(field)
+        return isinstance(address, str) and "://" in address and re.search(known, address) is None
+
+    return Rule(
+        path=path,
+        field=field,
+        why=f"is at a place that {what} not read from",
+        remedy=f"{remedy} {' or '.join(STORE_FORMS.values())}",
+        broken=is_elsewhere,
+        cel=f"!self.{field}.contains('://') || self.{field}.matches('{known}')",
+    )
 
 
 def _reference(path: str) -> Rule:
@@ -150,14 +153,7 @@ RULES = (
     ),
     _reference("data.from"),
     _reference("training.from"),
-    Rule(
-        path="data.source",
-        field="uri",
-        why="is at a place that data are not read from",
-        remedy=f"give a path, or {' or '.join(STORE_FORMS.values())}",
-        broken=_source_elsewhere,
-        cel=f"!self.uri.contains('://') || self.uri.matches('^(?i:{_SOURCES})://')",
-    ),
+    _place("data.source", "uri", "data are", STORE_FORMS, "give a path, or"),
     Rule(
         path="data.teacher",
         field="baseURL",
@@ -166,14 +162,12 @@ RULES = (
         broken=_address_of_a_call,
         cel=f"!has(self.baseURL) || !self.baseURL.matches('{_CALL}')",
     ),
-    Rule(
-        path="model",
-        field="base",
-        why="is at a place that models are not read from",
-        remedy=f"a model on the hub is written hf://organisation/name; or give a path, or "
-        f"{' or '.join(STORE_FORMS.values())}",
-        broken=_base_elsewhere,
-        cel=f"!self.base.contains('://') || self.base.matches('^(?i:{_BASES})://')",
+    _place(
+        "model",
+        "base",
+        "models are",
+        ("hf", *STORE_FORMS),
+        "a model on the hub is written hf://organisation/name; or give a path, or",
     ),
     Rule(
         path="data.split",

@@ -14,7 +14,6 @@ def applied(request: Object, status: Status, unknown: Collection[str] = ()) -> d
     """What is applied: the whole status, bound to the version of the request that the decision was made on.
 
     `unknown`: paths that the installed definition lacks; with one of them the API server refuses the whole.
-    Pure.
 
     The version also protects a request that was created again under its name, as versions are never used
     twice. A uid would not: the API server ignores it in a status (tried with 1.36).
@@ -39,10 +38,7 @@ def _without(value: Any, path: str, unknown: Collection[str]) -> Any:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """A status as JSON, without empty texts and lists, which the API server would keep and people would read.
-
-    Pure.
-    """
+    """A status as JSON, without empty texts and lists: they would be kept, and people would read them."""
     pruned: dict[str, Any] = without_empty(status.model_dump(mode="json", by_alias=True))
     if not status.queue_place:  # otherwise `kubectl get -o wide` shows place 0 for requests that do not wait
         del pruned["queuePlace"]

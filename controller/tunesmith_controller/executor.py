@@ -25,6 +25,7 @@ from tunesmith_controller.caches import Caches
 from tunesmith_controller.decide.model import Decision, Delete, Object, Share
 from tunesmith_controller.decide.objects import label, name_of, owner_uids, uid_of
 from tunesmith_controller.event_writer import EventWriter
+from tunesmith_controller.logs import log_keys
 from tunesmith_controller.refusals import Refusals
 from tunesmith_controller.rights import CONFIG_MAPS, JOBS, PODS, REQUEST_STATUS, REQUESTS, Resource
 from tunesmith_controller.rivals import Rivals
@@ -225,11 +226,6 @@ class Executor:
         if not self._leading():
             raise NotLeading
         return self._api.send(call, read=read)
-
-
-def log_keys(request: Object) -> dict[str, str]:
-    """The keys that every log line about a request carries."""
-    return {"namespace": request["metadata"].get("namespace", ""), "request": request["metadata"]["name"]}
 
 
 def _labelled(job: Object) -> dict[str, str]:

@@ -3,9 +3,16 @@
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 KEYS = ("namespace", "request", "stage", "attempt")
+
+
+def log_keys(request: Mapping[str, Any]) -> dict[str, str]:
+    """The keys that every log line about a request carries."""
+    return {"namespace": request["metadata"].get("namespace", ""), "request": request["metadata"]["name"]}
 
 
 class JsonLines(logging.Formatter):

@@ -20,7 +20,8 @@ from tunesmith_controller.decide.model import Config, Decision, Object, Turn, Wo
 from tunesmith_controller.decide.objects import uid_of
 from tunesmith_controller.decide.standing import Standing, standing
 from tunesmith_controller.decide.unhandled import unhandled
-from tunesmith_controller.executor import Executor, NotLeading, log_keys
+from tunesmith_controller.executor import Executor, NotLeading
+from tunesmith_controller.logs import log_keys
 from tunesmith_controller.metrics import Metrics
 from tunesmith_controller.queue import WorkQueue
 from tunesmith_controller.threads import BUG, Lasting

@@ -14,6 +14,7 @@ from typing import Any
 from tunesmith_controller.applied import without_empty
 from tunesmith_controller.decide.model import Object
 from tunesmith_controller.decide.objects import status_of, uid_of
+from tunesmith_controller.logs import log_keys
 from tunesmith_controller.queue import doubled
 
 log = logging.getLogger(__name__)
@@ -80,13 +81,12 @@ class Rivals:
             return
         wait = doubled(FIRST_WAIT, known.count - FREE, LAST_WAIT)
         known.until = self._clock() + wait
-        metadata = request["metadata"]
         log.warning(
             "somebody else has written this status, the %d. time; it is left alone for %.0f s. "
             "Does another installation of Tunesmith watch its namespace?",
             known.count,
             wait,
-            extra={"namespace": metadata.get("namespace", ""), "request": metadata["name"]},
+            extra=log_keys(request),
         )
 
 

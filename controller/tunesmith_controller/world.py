@@ -26,6 +26,8 @@ from tunesmith_controller.salvage import read_item
 from tunesmith_controller.snapshot_reader import SnapshotReader
 from tunesmith_controller.trim import trim_job, trim_request
 
+MOST_OTHERS = 100  # requests in which a ring is looked for
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -36,9 +38,6 @@ class Sources:
     snapshots: SnapshotReader
     events: EventReader
     progress: Mapping[str, Progress]
-
-
-MOST_OTHERS = 100  # requests in which a ring is looked for
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,8 @@ def test_looking_at_a_regular_expression_takes_no_time(regex):
     re.purge()
     begun = time.process_time()
     parse(document({"evaluation.format": {"regex": regex}}))
-    assert time.process_time() - begun < 2, "on a busy machine; without the bounds it is minutes"
+    # Alone on a slow machine 0.5 s were seen, and 0.8 s beside other suites.
+    assert time.process_time() - begun < 2
 
 
 def test_the_rules_bound_a_regular_expression_as_the_field_does():

@@ -1,5 +1,6 @@
 """Calls that give no row: each costs its cell, and too many in a row stop the spending, over restarts too."""
 
+import asyncio
 import json
 from typing import Any, ClassVar
 
@@ -44,20 +45,20 @@ def document(provider):
     return spec(provider.url, 60, teacher={"model": provider.model, "maxConcurrency": 1})
 
 
-def test_what_is_withheld_costs_its_cell(stage_for, run):
+def test_what_is_withheld_costs_its_cell(stage_for):
     with serving(Some()) as provider:
-        dataset = run(dataset_from_teacher(stage_for(document(provider)), PATIENT))
+        dataset = asyncio.run(dataset_from_teacher(stage_for(document(provider)), PATIENT))
     assert len(dataset.rows) == 60
     assert dataset.reasons().keys() == {"filtered"}
 
 
 @pytest.mark.parametrize("kind", [Withholding, Cut])
-def test_useless_answers_in_a_row_stop_the_spending_over_restarts_too(stage_for, run, kind):
+def test_useless_answers_in_a_row_stop_the_spending_over_restarts_too(stage_for, kind):
     with serving(kind()) as provider:
         calls = []
         for _ in range(3):
             with pytest.raises(TryAgain, match="of no use") as error:
-                run(dataset_from_teacher(stage_for(document(provider)), PATIENT))
+                asyncio.run(dataset_from_teacher(stage_for(document(provider)), PATIENT))
             assert error.value.reason == "TeacherUnusable"
             calls.append(provider.calls)
     first, second, third = calls

@@ -1,8 +1,10 @@
 """Every provider of the zoo gives the rows that a request asks for, with few calls and an honest account."""
 
+import asyncio
+
 import pytest
 from scripted import PATIENT, spec
-from teachers.zoo import PROVIDERS, THOUGHT, Provider, serving
+from teachers.zoo import PROVIDERS, THOUGHT, OpenAIReasoning, Provider, serving
 
 from tunesmith.settings import Teacher
 from tunesmith_jobs.generate.from_teacher import dataset_from_teacher
@@ -22,9 +24,9 @@ def document(provider: Provider):
     return spec(provider.url, ROWS, teacher={"model": provider.model})
 
 
-def test_a_default_request_gets_its_rows(provider, stage_for, run):
+def test_a_default_request_gets_its_rows(provider, stage_for):
     stage = stage_for(document(provider))
-    dataset = run(dataset_from_teacher(stage, PATIENT))
+    dataset = asyncio.run(dataset_from_teacher(stage, PATIENT))
     assert len(dataset.rows) == ROWS
     unavoidable = sum(dataset.reasons().values()) + provider.faults
     assert provider.calls <= 1.1 * IDEAL + unavoidable
@@ -39,3 +41,21 @@ def test_the_check_finds_nothing_wrong(provider):
     teacher = Teacher.model_validate(document(provider)["data"]["teacher"])
     assert check_teacher(teacher) == []
     assert provider.tokens <= 50, "the last word has a chat of one token"
+
+
+class Unnamed(OpenAIReasoning):
+    """A model that thinks, under a name that tells nothing, and without a word about `max_tokens`."""
+
+    model = "our-model"
+    listed = ("our-model",)
+
+    def check(self, request, body):
+        pass
+
+
+def test_what_many_calls_learn_at_once_is_told_once(stage_for, capsys):
+    with serving(Unnamed()) as provider:
+        asyncio.run(dataset_from_teacher(stage_for(document(provider)), PATIENT))
+    told = [line for line in capsys.readouterr().out.splitlines() if "is asked in the form" in line]
+    assert told
+    assert len(told) == len({line.partition(" (")[0] for line in told})

@@ -8,11 +8,11 @@ OpenAI's own chat models speak it; a subclass has what its provider does otherwi
 import asyncio
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from aiohttp import web
+from scripted import in_a_thread
 
 from tunesmith_tryout.scripted_teacher import answers
 
@@ -490,25 +490,6 @@ PROVIDERS: dict[str, type[Provider]] = {
 @contextlib.contextmanager
 def serving(provider: Provider) -> Iterator[Provider]:
     """The provider behind an address of this machine."""
-    loop = asyncio.new_event_loop()
-    ready, end = threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        runner = web.AppRunner(provider.app())
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}{provider.path}"
-        ready.set()
-        await end.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
+    with in_a_thread(provider) as url:
+        provider.url = url.removesuffix("/v1") + provider.path
         yield provider
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(10)
-        loop.close()

@@ -151,8 +151,8 @@ class Caller:
         answer: Answer | None = None
         try:
             answer, announced = await self._endpoint.send(call)
-            self._note_answer(call, answer, announced)
             answer = _with_input(call, answer)
+            self._note_answer(call, answer, announced)
             await self._journal.add(call, answer)
             return answer
         except Outgrown as fault:

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from tunesmith_jobs.generate.dedupe import normalised
+
 _SELF = re.compile(
     r"\b(as|i'?m|i am) (just |only )?an? (ai|artificial intelligence|(large )?language model)\b"
     r"|\bals (eine? )?(ki|künstliche intelligenz|sprachmodell)\b"
@@ -72,7 +74,7 @@ def row_fault(prompt: str, response: str, task: str) -> tuple[str, str] | None:
 
 def copied(prompt: str, seeds: Iterable[str]) -> bool:
     """Whether a prompt is one of the examples that the request gives."""
-    return _plain(prompt) in {_plain(seed) for seed in seeds}
+    return normalised(prompt) in map(normalised, seeds)
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:
@@ -86,7 +88,3 @@ def _no_text(text: str) -> str:
         return "a character that could not be read (U+FFFD)"
     odd = next((char for char in text if unicodedata.category(char) == "Cc" and char not in "\n\t\r"), "")
     return f"a control character (U+{ord(odd):04X})" if odd else ""
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())

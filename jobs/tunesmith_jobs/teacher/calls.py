@@ -9,6 +9,11 @@ Message = tuple[Literal["system", "user", "assistant"], str]
 Shape = Literal["plan", "pairs", "text"]
 
 
+def estimated_tokens(text: str) -> int:
+    """Tokens in a text, rather too many than too few: one per three bytes of UTF-8."""
+    return len(text.encode(errors="replace")) // 3
+
+
 @dataclass(frozen=True)
 class Call:
     """What is asked. How the endpoint is asked is left out: neither address nor output format enters the key.
@@ -46,8 +51,8 @@ class Call:
 
     @property
     def text_tokens(self) -> int:
-        """An estimate of the messages: a token per three bytes of UTF-8, and some for each message."""
-        return sum(len(text.encode()) // 3 + 8 for _, text in self.messages)
+        """An estimate of the messages: of their texts, and some for each message."""
+        return sum(estimated_tokens(text) + 8 for _, text in self.messages)
 
     @property
     def input_tokens(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith_jobs.log_lines import without_secrets
-from tunesmith_jobs.teacher.calls import Answer
+from tunesmith_jobs.teacher.calls import Answer, estimated_tokens
 
 # What begins and ends thoughts in a text: DeepSeek, Qwen and most others; Gemini; Seed; Magistral; Kimi.
 _MARKS = (
@@ -64,8 +64,8 @@ def read_answer(raw: str, *, seconds: float = 0.0, fresh: bool = True) -> Answer
             finish_reason="length" if open_ended and finish != "content_filter" else finish,
             refusal=_text(str(message.get("refusal") or "")),
             input_tokens=_number(usage.get("prompt_tokens")),
-            output_tokens=_output(usage) or _estimate(given + thoughts),
-            thought_tokens=_thought_tokens(usage) or _estimate(thoughts),
+            output_tokens=_output(usage) or estimated_tokens(given + thoughts),
+            thought_tokens=_thought_tokens(usage) or estimated_tokens(thoughts),
             seconds=seconds,
             fresh=fresh,
         )
@@ -155,11 +155,6 @@ def _thought_tokens(usage: Mapping[str, Any]) -> int:
 
 def _number(value: Any) -> int:
     return int(value) if isinstance(value, int | float) and 0 <= value < 1e12 else 0
-
-
-def _estimate(text: str) -> int:
-    """Tokens in a text, where the endpoint does not count them: one per three bytes of UTF-8."""
-    return len(text.encode(errors="replace")) // 3
 
 
 def _error_body(error: Any) -> ErrorBody:

@@ -105,14 +105,15 @@ class OpenAIChat:
             said = Said(error.status_code, str(error.code or ""), message, waits)
             return self._refused(said, call, dialect, begun), RateLimits({})
         except ErrorBody as error:
-            said = Said(error.status or 500, error.code, one_line(without_secrets(error.message))[:300])
+            said = Said(error.status or 500, error.code, _told(error.message))
             return self._refused(said, call, dialect, begun), RateLimits({})
         except openai.APIError as error:
             raise Passing(_connection_fault(error, self._timeout), overload=True) from error
         except ValueError as error:
             raise Passing(str(error)) from error
+        known = habits.dialect
         if habits.answered(dialect, call, answer):
-            raise Outgrown(answer, form=str(habits.dialect) if dialect != habits.dialect else "")
+            raise Outgrown(answer, form=_news(known, habits.dialect))
         return answer, announced_limits(response.headers)
 
     def sized(self, call: Call) -> Call:
@@ -174,10 +175,10 @@ class OpenAIChat:
         if fault in (Fault.OVERLOAD, Fault.PASSING):
             raise Passing(f"status {said.status}: {said.message}", overload=fault is Fault.OVERLOAD)
         habits = self._habits(call.model)
-        changed_before = habits.dialect != dialect
+        known = habits.dialect
         other = habits.another(dialect, call, fault, said.message)
         if other is not None:
-            raise Unsupported(said.message, form="" if changed_before else str(other))
+            raise Unsupported(said.message, form=_news(known, other))
         if habits.proven(call):
             return self._withheld("", said.message, begun)
         raise BadRequest(
@@ -192,7 +193,9 @@ class OpenAIChat:
         return read_answer(json.dumps({"choices": [choice]}), seconds=time.monotonic() - begun)
 
     def _habits(self, model: str) -> Habits:
-        return self._known.setdefault(model, Habits(as_named(self._first, model)))
+        if model not in self._known:
+            self._known[model] = Habits(as_named(self._first, model))
+        return self._known[model]
 
     def _missing(self, client: "openai.OpenAI", model: str, listed: list[str]) -> TunesmithError | None:
         """The error if a model is neither listed nor there when it is asked for.
@@ -301,5 +304,15 @@ def _connection_fault(error: "openai.APIError", timeout: float) -> str:
 def _message(error: "openai.APIStatusError") -> str:
     body = error.body
     text = body.get("message") if isinstance(body, dict) else None
+    return _told(str(text or error.response.text or error.message))
+
+
+def _told(text: str) -> str:
+    """What an endpoint says, as it may be told."""
     # Before it is cut: of half a key nobody would know that it is one.
-    return one_line(without_secrets(str(text or error.response.text or error.message)))[:300]
+    return one_line(without_secrets(text))[:300]
+
+
+def _news(known: Dialect, now: Dialect) -> str:
+    """The form to tell of; empty if another call had already brought it about."""
+    return str(now) if now != known else ""

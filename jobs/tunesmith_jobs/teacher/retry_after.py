@@ -1,4 +1,4 @@
-"""How long the headers of an HTTP response ask to wait before the next request."""
+"""How long an endpoint asks to wait before the next request, in its headers or in words."""
 
 import re
 from collections.abc import Mapping
