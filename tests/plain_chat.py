@@ -15,7 +15,6 @@ from tunesmith.wire import TEACHER_API_KEY
 from tunesmith_jobs.teacher import forms
 from tunesmith_jobs.teacher.calls import Answer
 from tunesmith_jobs.teacher.endpoint import Passing, RateLimits, Throttled
-from tunesmith_jobs.teacher.prices import models_of
 from tunesmith_jobs.teacher.retry_after import retry_after
 
 
@@ -71,14 +70,14 @@ class PlainChat:
             fresh=fresh,
         )
 
-    def check(self):
+    def check(self, models):
         try:
             listed = json.loads(self._request("/models"))["data"]
         except urllib.error.HTTPError as error:
             return [self._fault(error)]
         except OSError as error:
             return [TryAgain(f"{self.url} cannot be reached: {error}", reason="TeacherUnreachable")]
-        missing = models_of(self._teacher) - {model["id"] for model in listed}
+        missing = models - {model["id"] for model in listed}
         return [BadRequest(f"no model {model}", reason="TeacherModelNotFound") for model in missing]
 
     def _request(self, path, body=None):

@@ -24,6 +24,15 @@ def _has_source_and_reference(data: Part) -> bool:
     return "source" in data and "from" in data
 
 
+def _plan_for_a_chain(data: Part) -> bool:
+    return data.get("strategy") == "chain" and ("plan" in data or "evolve" in data)
+
+
+def _asks_of_given_rows(data: Part) -> bool:
+    given = "source" in data or "from" in data
+    return given and any(name in data for name in ("judge", "agreement", "evolve", "plan"))
+
+
 def _names_none_or_both(reference: Part) -> bool:
     return bool(reference.get("request")) == bool(reference.get("run"))
 
@@ -150,6 +159,23 @@ RULES = (
         remedy="keep one of them: your own data, or another run's dataset",
         broken=_has_source_and_reference,
         cel="!(has(self.source) && has(self.from))",
+    ),
+    Rule(
+        path="data",
+        why="`plan` and `evolve` are for the strategy plan",
+        remedy="leave them out, or leave `strategy: chain` out",
+        broken=_plan_for_a_chain,
+        cel="!(has(self.strategy) && self.strategy == 'chain' && (has(self.plan) || has(self.evolve)))",
+    ),
+    Rule(
+        path="data",
+        why="`plan`, `judge`, `agreement` and `evolve` are for rows that a teacher writes",
+        remedy="leave them out beside `source` and `from`",
+        broken=_asks_of_given_rows,
+        cel=(
+            "!((has(self.source) || has(self.from))"
+            " && (has(self.judge) || has(self.agreement) || has(self.evolve) || has(self.plan)))"
+        ),
     ),
     _reference("data.from"),
     _reference("training.from"),

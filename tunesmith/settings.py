@@ -149,6 +149,54 @@ class Budget(Settings):
     """
 
 
+class Axis(Settings):
+    """A way in which prompts differ, and the values it takes."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """What differs, such as `tone`."""
+    values: Annotated[tuple[Passage, ...], Field(min_length=2, max_length=200)]
+    """Values that exclude each other and fit every topic."""
+
+
+class Plan(Settings):
+    """How a dataset is spread: what its prompts and responses look like, and what each of them is about.
+    Every call asks for one combination; the combinations are balanced.
+    """
+
+    language: Line = ""
+    """Language of the prompts. Empty: several, or any."""
+    response_language: Line | None = None
+    """Language of the responses. Empty: several, or none, as for code. Built-in: that of the prompts, unless
+    the task is about languages.
+    """
+    prompts: Annotated[str, Field(min_length=1, max_length=20_000)]
+    """What a prompt looks like: content, form, length."""
+    responses: Annotated[str, Field(min_length=1, max_length=20_000)]
+    """What makes a response right, and its exact form. A judge goes by it."""
+    topics: Annotated[tuple[Passage, ...], Field(min_length=1, max_length=1000)]
+    """Subjects of prompts."""
+    personas: Annotated[tuple[Passage, ...], Field(max_length=1000)] = ()
+    """Kinds of people who write the prompts."""
+    axes: Annotated[tuple[Axis, ...], Field(max_length=20)] = ()
+    """Further ways in which prompts differ."""
+    difficulties: Annotated[tuple[Passage, ...], Field(max_length=20)] = ()
+    """Levels, from easy to hard."""
+
+
+class Judge(Settings):
+    """A model that reads each row before it is taken, and scores it from 1 to 5 with a reason. A
+    row is left out when two of at most three verdicts are against it. That costs a call for each row, and
+    more for each that is in doubt.
+    """
+
+    threshold: Annotated[int, Field(ge=1, le=5)]
+    """Least score of a row that is taken. 5: right in everything. 4: but for blemishes that a user would not
+    mind.
+    """
+    model: Annotated[str, Field(max_length=256)] = ""
+    """Model of the teacher's endpoint. Built-in: `data.teacher.model`."""
+
+
 class Split(Settings):
     """How rows are divided. Near-copies of a row always land on the same side."""
 
@@ -209,6 +257,14 @@ class Data(Settings):
     """Most tokens in one answer of the teacher."""
     system_message_max_tokens: Annotated[int, Field(ge=16, le=8192)] = 500
     """Most tokens in the system message, when the teacher writes it."""
+    plan: Plan | None = None
+    """The plan of `strategy: plan`. Built-in: the teacher makes it. `tunesmith plan` has it made, for you to
+    look at and change.
+    """
+    evolve: Fraction = 0.0
+    """Share of the calls of `plan` whose pair is written once more, harder: with one more step of thought,
+    one more condition, or a concrete case in place of a general one.
+    """
     feedback: Annotated[int, Field(ge=0, le=100)] = 10
     """Most earlier answers, drawn at random, that the teacher sees at each turn of `chain`."""
     pairs_per_call: Annotated[int, Field(ge=1, le=20)] = 1
@@ -225,6 +281,12 @@ class Data(Settings):
     """Seed of every random choice in generation."""
     teacher: Teacher = Field(default_factory=Teacher)
     """Who writes the examples."""
+    judge: Judge | None = None
+    """Who reads them before they are taken. Built-in: nobody."""
+    agreement: Annotated[int, Field(ge=0, le=20)] = 0
+    """Further answers that the teacher gives to each prompt, for tasks with one right answer. A row is taken
+    only if more than half of all its answers come to the same. 0: none.
+    """
     budget: Budget = Field(default_factory=Budget)
     """Limits on the cost of generation."""
     split: Split = Field(default_factory=Split)

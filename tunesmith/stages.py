@@ -68,7 +68,7 @@ _KINDS = (
     StageKind(
         name="generate",
         needs=(),
-        fields=("task", "data"),
+        fields=("task", "data", "evaluation.format"),
         image="generate",
         condition="Generated",
         part=Part("dataset"),

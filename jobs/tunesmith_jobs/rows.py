@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tunesmith.errors import BadData, Problem
 
@@ -20,11 +20,20 @@ class Turn(BaseModel):
     content: str
 
 
+class Verdict(BaseModel):
+    """What a judge said of a row: a score, 5 for the best, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str = ""
+    score: Annotated[int, Field(ge=1, le=5)]
+
+
 class Row(BaseModel):
     """One example.
 
     `history`: turns between system message and prompt; `system`: the row's own system message, in place of
-    the dataset's.
+    the dataset's; `verdict`: a judge's, if there was one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,14 +43,17 @@ class Row(BaseModel):
     response: str
     history: tuple[Turn, ...] = ()
     system: str | None = None
+    verdict: Verdict | None = None
 
     def to_json(self) -> dict[str, object]:
-        """The row as it is written: `history` and `system` only where the row has them."""
+        """The row as it is written: without what it does not have."""
         row: dict[str, object] = {"id": self.id, "prompt": self.prompt, "response": self.response}
         if self.history:
             row["history"] = [turn.model_dump() for turn in self.history]
         if self.system is not None:
             row["system"] = self.system
+        if self.verdict is not None:
+            row["verdict"] = self.verdict.model_dump()
         return row
 
 

@@ -177,7 +177,13 @@ def fabricate(
 
 DATA_REPORT = {
     "rows": {"accepted": 60, "offered": 66, "train": 54, "validation": 0, "test": 6},
-    "rejected": {"ExactDuplicate": 2, "NearDuplicate": 4},
+    "rejected": {"duplicate": 2, "nearDuplicate": 4},
+    "rejectedExamples": {
+        "duplicate": [{"id": "c000007-0", "detail": "1.00 like c000003-0", "prompt": "p", "response": "r"}],
+        "nearDuplicate": [
+            {"id": "c000009-0", "detail": "0.82 like c000003-0", "prompt": "p", "response": "r"}
+        ],
+    },
     "leakage": {"max": 0.41, "p95": 0.33, "rows": 6},
     "diversity": {
         "prompts": {"distinct1": 0.412, "distinct2": 0.803, "compressionRatio": 2.61, "unique": 1.0},

@@ -57,6 +57,7 @@ def test_what_models_and_data_say_is_shown_and_never_run():
                 "examples": [{"prompt": HOSTILE, "response": HOSTILE}],
                 "coverage": {HOSTILE: {"values": {HOSTILE: 3}}},
                 "rejected": {HOSTILE: 1},
+                "rejectedExamples": {HOSTILE: [{"detail": HOSTILE, "prompt": HOSTILE, "response": HOSTILE}]},
             },
             teacher=Teacher(name=HOSTILE),
         )

@@ -156,7 +156,7 @@ def test_openais_own_endpoint_needs_a_key(stage_for, monkeypatch):
 def checked(url, stage_for, model="scripted"):
     return [
         (error.exit_code, error.reason)
-        for error in check_teacher(stage_for(spec(url, teacher={"model": model})).spec.data.teacher)
+        for error in check_teacher(stage_for(spec(url, teacher={"model": model})).spec.data)
     ]
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tunesmith.settings import Data, Teacher
+from tunesmith.request import Spec
+from tunesmith.settings import Teacher
 from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset_plan import DatasetPlan, cell_at
 from tunesmith_jobs.teacher.openai_chat import OpenAIChat, announced_limits
@@ -10,9 +11,10 @@ from tunesmith_jobs.teacher.openai_dialect import Dialect
 from tunesmith_jobs.teacher.retry_after import retry_after, retry_after_in
 
 ENDPOINT = OpenAIChat(Teacher(), 1.0)
+SPEC = Spec.model_validate({"task": "the task", "model": {"base": "b"}})
 PLAN = DatasetPlan(prompts="short", responses="right", topics=("a", "b"))
-CALL = prompts.cell_call("the task", Data(), PLAN, cell_at(PLAN, 42, 0))
-TEXT = prompts.system_message_call("the task", Data(), 0)
+CALL = prompts.cell_call(SPEC, PLAN, cell_at(PLAN, 42, 0))
+TEXT = prompts.system_message_call(SPEC, 0)
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
 RETRY_AFTER = {
@@ -57,20 +59,20 @@ def test_every_form_can_be_read_from_what_is_asked(level):
 
 
 def test_what_is_fixed_comes_first_so_that_prompt_caches_apply():
-    bodies = [
-        Dialect().body(prompts.cell_call("the task", Data(), PLAN, cell_at(PLAN, 42, index)))
-        for index in range(2)
-    ]
+    bodies = [Dialect().body(prompts.cell_call(SPEC, PLAN, cell_at(PLAN, 42, index))) for index in range(2)]
     assert bodies[0]["messages"][0] == bodies[1]["messages"][0]
     first, other = (body["messages"][1]["content"] for body in bodies)
     assert first.split("Example number")[0] == other.split("Example number")[0]
 
 
 def test_how_many_rows_are_wanted_enters_no_call():
-    few, many = Data(examples=10), Data(examples=1000)
-    assert prompts.plan_call("t", few, 0).key == prompts.plan_call("t", many, 0).key
+    few, many = (
+        Spec.model_validate({"task": "t", "model": {"base": "b"}, "data": {"examples": count}})
+        for count in (10, 1000)
+    )
+    assert prompts.plan_call(few, 0).key == prompts.plan_call(many, 0).key
     cell = cell_at(PLAN, 42, 3)
-    assert prompts.cell_call("t", few, PLAN, cell).key == prompts.cell_call("t", many, PLAN, cell).key
+    assert prompts.cell_call(few, PLAN, cell).key == prompts.cell_call(many, PLAN, cell).key
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from plain_chat import PlainChat
 from scripted import SUPPORT, teacher
 
 from tunesmith.errors import BadRequest, ExitCode, Refused
-from tunesmith.settings import Data, Teacher
+from tunesmith.request import Spec
+from tunesmith.settings import Teacher
 from tunesmith.wire import TEACHER_API_KEY
 from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset_plan import DatasetPlan, cell_at
@@ -19,13 +20,16 @@ KINDS = {**TEACHERS, "the smallest": PlainChat}
 NOWHERE = "http://127.0.0.1:9/v1"
 KEY = "sk-of-this-test"
 
-DATA = Data.model_validate({"teacher": {"model": "scripted"}})
+MODELS = frozenset({"scripted"})
+SPEC = Spec.model_validate(
+    {"task": SUPPORT, "model": {"base": "b"}, "data": {"teacher": {"model": "scripted"}}}
+)
 PLAN = DatasetPlan(prompts="short", responses="right", topics=("a", "b"))
-PAIRS = prompts.cell_call(SUPPORT, DATA, PLAN, cell_at(PLAN, 42, 0))
+PAIRS = prompts.cell_call(SPEC, PLAN, cell_at(PLAN, 42, 0))
 SHAPES = {
-    "plan": (prompts.plan_call(SUPPORT, DATA, 0), parse_plan),
+    "plan": (prompts.plan_call(SPEC, 0), parse_plan),
     "pairs": (PAIRS, lambda text: parse_pairs(text, 1)),
-    "text": (prompts.system_message_call(SUPPORT, DATA, 0), parse_system_message),
+    "text": (prompts.system_message_call(SPEC, 0), parse_system_message),
 }
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
@@ -99,7 +103,7 @@ def test_a_form_that_the_endpoint_does_not_know_is_named_once(kind):
 
 @each_kind
 def test_calls_that_are_sent_at_once_are_all_answered(kind):
-    calls = [prompts.cell_call(SUPPORT, DATA, PLAN, cell_at(PLAN, 42, index)) for index in range(20)]
+    calls = [prompts.cell_call(SPEC, PLAN, cell_at(PLAN, 42, index)) for index in range(20)]
     with teacher("nojson", latency=0.02) as server:
         received = answers(endpoint(kind, server.url), *calls)
         assert server.answered == 20
@@ -184,10 +188,10 @@ def test_the_key_is_sent_and_never_said(kind, monkeypatch):
     monkeypatch.setenv(TEACHER_API_KEY, KEY)
     with teacher() as server:
         server.key = KEY
-        assert endpoint(kind, server.url).check() == []
+        assert endpoint(kind, server.url).check(MODELS) == []
         assert answers(endpoint(kind, server.url), PAIRS)
         server.key = "another"
-        [error] = endpoint(kind, server.url).check()
+        [error] = endpoint(kind, server.url).check(MODELS)
         assert (error.exit_code, error.reason) == (ExitCode.REFUSED, "TeacherKeyRefused")
         assert KEY not in str(error)
         with pytest.raises(Refused) as caught:
@@ -198,16 +202,16 @@ def test_the_key_is_sent_and_never_said(kind, monkeypatch):
 @each_kind
 def test_a_check_costs_nothing(kind):
     with teacher() as server:
-        assert endpoint(kind, server.url).check() == []
+        assert endpoint(kind, server.url).check(MODELS) == []
         assert server.asked == 0
 
 
 @each_kind
 def test_a_check_names_a_missing_model_and_an_endpoint_that_is_not_there(kind):
     with teacher() as server:
-        [error] = endpoint(kind, server.url, model="gpt-9").check()
+        [error] = endpoint(kind, server.url, model="gpt-9").check(frozenset({"gpt-9"}))
     assert (error.exit_code, error.reason) == (ExitCode.BAD_REQUEST, "TeacherModelNotFound")
-    [error] = endpoint(kind, NOWHERE).check()
+    [error] = endpoint(kind, NOWHERE).check(MODELS)
     assert (error.exit_code, error.reason) == (ExitCode.TRY_AGAIN, "TeacherUnreachable")
 
 

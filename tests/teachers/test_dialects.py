@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tunesmith.settings import Data
+from tunesmith.request import Spec
 from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset_plan import DatasetPlan, cell_at
 from tunesmith_jobs.teacher.openai_answer import read_answer
@@ -12,9 +12,10 @@ from tunesmith_jobs.teacher.openai_dialect import FIRST_ROOM, LEAST_TOKENS, MOST
 from tunesmith_jobs.teacher.openai_faults import Fault
 from tunesmith_jobs.teacher.openai_habits import MOST_LEARNT, Habits, as_named
 
+SPEC = Spec.model_validate({"task": "the task", "model": {"base": "b"}})
 PLAN = DatasetPlan(prompts="short", responses="right", topics=("a", "b"))
-CALL = prompts.cell_call("the task", Data(), PLAN, cell_at(PLAN, 42, 0))
-TEXT = prompts.system_message_call("the task", Data(), 0)
+CALL = prompts.cell_call(SPEC, PLAN, cell_at(PLAN, 42, 0))
+TEXT = prompts.system_message_call(SPEC, 0)
 ANSWERED = read_answer('{"choices": [{"finish_reason": "stop", "message": {"content": "{}"}}]}')
 THINKING = Dialect(tokens="max_completion_tokens", temperature=False, room=FIRST_ROOM)
 
@@ -106,7 +107,7 @@ def refusal(asked, context, taken):
 @pytest.mark.parametrize("who", refusal(1, 1, 1))
 def test_a_context_is_kept_to_within_few_steps(who, taken):
     context, habits = 4096, Habits(Dialect())
-    big = prompts.plan_call("the task", Data(), 0)
+    big = prompts.plan_call(SPEC, 0)
     steps = 0
     while (asked := habits.dialect.allowed(big)) + taken > context:
         steps += 1

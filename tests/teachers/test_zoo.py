@@ -6,7 +6,7 @@ import pytest
 from scripted import PATIENT, spec
 from teachers.zoo import PROVIDERS, THOUGHT, OpenAIReasoning, Provider, serving
 
-from tunesmith.settings import Teacher
+from tunesmith.settings import Data
 from tunesmith_jobs.generate.from_teacher import dataset_from_teacher
 from tunesmith_jobs.teacher.kinds import check_teacher
 
@@ -38,8 +38,7 @@ def test_a_default_request_gets_its_rows(provider, stage_for):
 
 
 def test_the_check_finds_nothing_wrong(provider):
-    teacher = Teacher.model_validate(document(provider)["data"]["teacher"])
-    assert check_teacher(teacher) == []
+    assert check_teacher(Data.model_validate(document(provider)["data"])) == []
     assert provider.tokens <= 50, "the last word has a chat of one token"
 
 

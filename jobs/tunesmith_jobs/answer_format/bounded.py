@@ -113,12 +113,14 @@ class AnswerCheck:
 
 
 @contextlib.contextmanager
-def answer_check(wanted: Format | None, *, each: float = EACH_SECONDS) -> Iterator[AnswerCheck | None]:
+def answer_check(
+    wanted: Format | None, *, each: float = EACH_SECONDS, in_all: float = ALL_SECONDS
+) -> Iterator[AnswerCheck | None]:
     """The check of answers while a block runs; None if no form is asked for. Raises BadRequest at once."""
     if wanted is None:
         yield None
         return
-    check = AnswerCheck(wanted, each)
+    check = AnswerCheck(wanted, each, in_all)
     try:
         check.start()
         yield check

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tunesmith_jobs.generate.dataset_plan import DatasetPlan
 from tunesmith_jobs.generate.dedupe import Duplicates
+from tunesmith_jobs.generate.row_faults import Fault
 from tunesmith_jobs.rows import Row
 
 
@@ -47,7 +48,7 @@ class Dataset:
     def __post_init__(self) -> None:
         self._duplicates = Duplicates(self.near_duplicates)
 
-    def offer(self, row: Row, fault: tuple[str, str] | None = None) -> bool:
+    def offer(self, row: Row, fault: Fault | None = None) -> bool:
         """Take a row, unless it is empty or repeats an earlier one; whether it was taken.
 
         `fault`: reason and detail, if it is known to be no example.

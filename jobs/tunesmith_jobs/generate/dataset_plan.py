@@ -9,45 +9,40 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
 
+from tunesmith.settings import Axis, Plan
 
-class Axis(BaseModel):
-    """A way in which prompts differ, and the values it takes."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str = Field(min_length=1)
-    values: tuple[str, ...] = Field(min_length=2)
+__all__ = ["Axis", "Cell", "DatasetPlan", "cell_at", "seed_of"]
 
 
-class DatasetPlan(BaseModel):
-    """How a dataset is spread: made once by the teacher, before any pair."""
+class DatasetPlan(Plan):
+    """A plan as a teacher writes it: members that are not known are left out."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
-    language: str = ""
-    prompts: str = Field(min_length=1)
-    responses: str = Field(min_length=1)
-    topics: tuple[str, ...] = Field(min_length=1)
-    axes: tuple[Axis, ...] = ()
-    difficulties: tuple[str, ...] = ()
+
+Rewriting = Literal["", "deepen", "constrain", "concretise"]
+REWRITINGS: tuple[Rewriting, ...] = ("deepen", "constrain", "concretise")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one call asks for. `values`: (axis, value)."""
+    """What one call asks for. `values`: (axis, value). `rewriting`: how its pair is made harder, if it is."""
 
     index: int
     topic: str
     values: tuple[tuple[str, str], ...]
     difficulty: str
+    persona: str = ""
+    rewriting: Rewriting = ""
 
 
-def cell_at(dataset_plan: DatasetPlan, seed: int, index: int) -> Cell:
-    """Cell number `index`."""
-    difficulties = dataset_plan.difficulties
+def cell_at(dataset_plan: DatasetPlan, seed: int, index: int, *, evolve: float = 0.0) -> Cell:
+    """Cell number `index`. `evolve`: the share of cells whose pair is made harder."""
+    difficulties, personas = dataset_plan.difficulties, dataset_plan.personas
     return Cell(
         index=index,
         topic=_draw(dataset_plan.topics, seed, "topic", index),
@@ -55,12 +50,19 @@ def cell_at(dataset_plan: DatasetPlan, seed: int, index: int) -> Cell:
             (axis.name, _draw(axis.values, seed, f"axis {axis.name}", index)) for axis in dataset_plan.axes
         ),
         difficulty=_draw(difficulties, seed, "difficulty", index) if difficulties else "",
+        persona=_draw(personas, seed, "persona", index) if personas else "",
+        rewriting=_rewriting(seed, index, evolve),
     )
 
 
 def seed_of(*parts: object) -> int:
     """A seed from its parts, the same on every machine."""
     return int.from_bytes(hashlib.sha256("\0".join(str(part) for part in parts).encode()).digest()[:8], "big")
+
+
+def _rewriting(seed: int, index: int, share: float) -> Rewriting:
+    draw = random.Random(seed_of(seed, "evolve", index))
+    return draw.choice(REWRITINGS) if draw.random() < share else ""
 
 
 def _draw(values: Sequence[str], seed: int, name: str, index: int) -> str:

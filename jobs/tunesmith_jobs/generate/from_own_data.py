@@ -1,11 +1,13 @@
 """The dataset of own data (`data.source`): read, pinned by its digest, and with a system message."""
 
 import hashlib
+import math
 
 from tunesmith.errors import BadData, Gone
 from tunesmith.manifest import Pin
 from tunesmith.request import Spec
 from tunesmith.settings import Source
+from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate.dataset import Dataset
 from tunesmith_jobs.own_data.fetch import fetch
@@ -39,8 +41,10 @@ def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
         )
     dataset = Dataset(attempt.spec.data.near_duplicates)
     dataset.system_message, rows = _system_message(attempt.spec, result.rows)
-    for row in rows:
-        dataset.offer(row)
+    with answer_check(attempt.spec.evaluation.format, in_all=math.inf) as form:
+        for row in rows:
+            error = form(row.response) if form else ""
+            dataset.offer(row, ("format", f"evaluation.format: {error}") if error else None)
     return dataset
 
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate import live_rate, strategies
 from tunesmith_jobs.generate.budget import BudgetSpent, Ledger
@@ -24,7 +27,7 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
     endpoint = endpoint_of(teacher, patience.request)
     journal = Journal(attempt.store, attempt.snapshot.run, attempt.id, read_answer=endpoint.read_answer)
     await asyncio.to_thread(journal.load)
-    ledger = Ledger(data.budget, models_of(teacher))
+    ledger = Ledger(data.budget, models_of(data))
     for model, answer in journal.answers():
         ledger.spent_before(model, answer)
         endpoint.remember(model, answer)
@@ -40,7 +43,11 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
         caller = Caller(endpoint, journal, ledger, limiter, patience, say=attempt.say, seed=data.seed)
         _stop_with(attempt, caller)
         begun = time.monotonic()
-        await _fill(attempt, caller, dataset, _progress(attempt, caller, dataset, begun))
+        accepted = _progress(attempt, caller, dataset, begun)
+        accepted(0)
+        with answer_check(attempt.spec.evaluation.format, in_all=math.inf) as form:
+            work = strategies.fill(caller.ask, attempt.spec, dataset, accepted, form)
+            await _fill(attempt, caller, dataset, work)
         dataset.figures = call_report(
             caller.figures,
             seconds=time.monotonic() - begun,
@@ -52,12 +59,11 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
     return dataset
 
 
-async def _fill(attempt: Attempt, caller: Caller, dataset: Dataset, accepted: strategies.Accepted) -> None:
-    accepted(0)
+async def _fill(attempt: Attempt, caller: Caller, dataset: Dataset, work: Coroutine[Any, Any, None]) -> None:
     following = asyncio.create_task(live_rate.follow(caller.limit_requests, attempt.say))
     await asyncio.sleep(0)  # the file is read once before the first request
     try:
-        await caller.run(strategies.fill(caller.ask, attempt.spec, dataset, accepted))
+        await caller.run(work)
     except BudgetSpent as error:
         error.message += f"; {len(dataset.rows)} of {attempt.spec.data.examples} rows were accepted"
         raise

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunesmith_jobs.generate.dataset_plan import DatasetPlan
+from tunesmith_jobs.rows import Verdict
 
 
 class Unreadable(ValueError):
@@ -46,12 +47,14 @@ def parse_plan(text: str) -> DatasetPlan:
     value = _json_in(text)
     if not isinstance(value, dict):
         raise Unreadable("the answer must be one JSON object")
+    for name in ("language", "responseLanguage"):
+        if not isinstance(value.get(name, ""), str):  # null, or a list of several
+            value[name] = ""
     try:
-        axes = [{**axis, "values": _distinct(axis["values"])} for axis in value.get("axes", [])]
-        lists = {name: _distinct(value.get(name, [])) for name in ("topics", "difficulties")}
-        return DatasetPlan.model_validate(
-            {**value, **lists, "axes": [axis for axis in axes if len(axis["values"]) > 1]}
-        )
+        axes = [{"name": axis["name"], "values": _distinct(axis["values"])} for axis in value.get("axes", [])]
+        lists = {name: _distinct(value.get(name, [])) for name in ("topics", "personas", "difficulties")}
+        members = {**value, **lists, "axes": [axis for axis in axes if len(axis["values"]) > 1]}
+        return DatasetPlan.model_validate_json(json.dumps(members))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise Unreadable(f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}") from error
@@ -59,6 +62,19 @@ def parse_plan(text: str) -> DatasetPlan:
         raise Unreadable(
             "axes must be a list of objects with name and values, values a list of strings"
         ) from error
+
+
+def parse_verdict(text: str) -> Verdict:
+    """The judge's verdict in an answer; `4/5` and `"4"` count as 4. Raises Unreadable."""
+    value = _json_in(text)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        raise Unreadable("the answer must be one JSON object with reason and score")
+    score = re.fullmatch(r"\s*([1-5])(?:\.0*)?(?:\s*/\s*5)?\s*", str(value.get("score")))
+    if score is None:
+        raise Unreadable("score must be a whole number from 1 to 5")
+    return Verdict(reason=str(value.get("reason") or ""), score=int(score[1]))
 
 
 def parse_system_message(text: str) -> str:

@@ -4,10 +4,12 @@ The task is kept to the byte. A changed word here asks for everything anew: the 
 content.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tunesmith.settings import Data
+from tunesmith.request import Spec
+from tunesmith.settings import Data, Format
 from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan
 from tunesmith_jobs.generate.parse_answers import Pair
 from tunesmith_jobs.rows import Row
@@ -15,16 +17,18 @@ from tunesmith_jobs.teacher.calls import Call, Message
 
 PLAN = """You plan a dataset on which a small language model will be fine-tuned. From a description of that \
 model you work out:
-- language: the language in which its users write.
+- language: the language in which its users write, by its English name; empty if they write in several.
+- responseLanguage: the language of its responses, likewise; empty if they are in several, or are code.
 - prompts: what a prompt to it looks like: content, form, length.
 - responses: what makes a response right, and its exact form, so precisely that different writers would \
 answer in the same form.
+- personas: 8 to 20 kinds of people who will write such prompts, in a few words each: who they are, what \
+they know, how they write.
 - topics: 12 to 40 subjects of prompts that exclude each other and together cover what its users will ask.
-- axes: 3 to 6 further ways in which prompts differ (such as length, tone, who is asking, what is special \
-about the case), each with
-  4 to 10 values that exclude each other and fit every topic.
+- axes: 3 to 6 further ways in which prompts differ (such as length, tone, what is special about the case),
+  each with 4 to 10 values that exclude each other and fit every topic.
 - difficulties: 3 to 5 levels, from easy to hard, each described in half a sentence.
-Write topics, axes and levels in the language of the prompts."""
+Write topics, personas, axes and levels in the language of the prompts."""
 
 SYSTEM_MESSAGE = """You write the system message of a language model. From a description of the model you \
 write the instruction that it gets
@@ -48,16 +52,22 @@ response. You get a description of the model. In each turn you write one new pai
 than those before it, unique and
 diverse: another subject, another form, other words. A response is exactly what the model shall answer."""
 
+_REWRITINGS = {
+    "deepen": "Rewrite it so that the right response takes one more step of thought.",
+    "constrain": "Rewrite it with one more condition in the prompt, which the response must meet.",
+    "concretise": "Rewrite it about a concrete case in place of a general one: with names and numbers.",
+}
 _NEXT = "Write pair number {number}: slightly more complex than the earlier ones, and unlike all of them."
 _AGAIN = "That could not be used: {why}. Answer the same again, in the right form."
 
 
-def plan_call(task: str, data: Data, sample: int) -> Call:
+def plan_call(spec: Spec, sample: int) -> Call:
     """The call for the plan.
 
     It does not say how many rows are wanted, so that asking for more keeps the plan.
     """
-    text = _task(task)
+    text = description(spec)
+    data = spec.data
     if data.seeds:
         text += "\n\nExamples of good prompts:\n" + "\n".join(f"- {seed}" for seed in data.seeds)
     return Call(
@@ -70,17 +80,21 @@ def plan_call(task: str, data: Data, sample: int) -> Call:
     )
 
 
-def system_message_call(task: str, data: Data, sample: int) -> Call:
+def system_message_call(spec: Spec, sample: int) -> Call:
     """The call for the system message."""
-    messages: tuple[Message, ...] = (("system", SYSTEM_MESSAGE), ("user", _task(task)))
+    data = spec.data
+    messages: tuple[Message, ...] = (("system", SYSTEM_MESSAGE), ("user", description(spec)))
     return Call(
         _planner(data), messages, data.temperature, data.system_message_max_tokens, "text", sample=sample
     )
 
 
-def cell_call(task: str, data: Data, dataset_plan: DatasetPlan, cell: Cell) -> Call:
+def cell_call(spec: Spec, dataset_plan: DatasetPlan, cell: Cell) -> Call:
     """The call for the pairs of one cell."""
+    data = spec.data
     about = f"Topic: {cell.topic}\n" + "".join(f"{name}: {value}\n" for name, value in cell.values)
+    if cell.persona:
+        about += f"Written by: {cell.persona}\n"
     if cell.difficulty:
         about += f"Difficulty: {cell.difficulty}\n"
     count = (
@@ -89,7 +103,7 @@ def cell_call(task: str, data: Data, dataset_plan: DatasetPlan, cell: Cell) -> C
         else f"Write {data.pairs_per_call} pairs that differ as much as these lines allow."
     )
     text = (
-        f"{_task(task)}\n\n<prompts>\n{dataset_plan.prompts}\n</prompts>\n\n"
+        f"{description(spec)}\n\n<prompts>\n{dataset_plan.prompts}\n</prompts>\n\n"
         f"<responses>\n{dataset_plan.responses}\n</responses>\n\n"
         f"Example number {cell.index + 1}:\n{about}\n{count}"
     )
@@ -103,9 +117,25 @@ def cell_call(task: str, data: Data, dataset_plan: DatasetPlan, cell: Cell) -> C
     )
 
 
-def chain_call(task: str, data: Data, turn: int, shown: Sequence[Row]) -> Call:
+def rewriting_call(spec: Spec, dataset_plan: DatasetPlan, cell: Cell, pair: Pair) -> Call:
+    """The call for a harder pair in place of one (Evol-Instruct: Xu et al. 2023)."""
+    text = (
+        f"{description(spec)}\n\n<prompts>\n{dataset_plan.prompts}\n</prompts>\n\n"
+        f"<responses>\n{dataset_plan.responses}\n</responses>\n\n"
+        f"A pair:\n<prompt>{pair.prompt}</prompt>\n<response>{pair.response}</response>\n\n"
+        f"{_REWRITINGS[cell.rewriting]} Keep topic and form. Write the new pair only."
+    )
+    data = spec.data
+    messages: tuple[Message, ...] = (("system", PAIRS), ("user", text))
+    return Call(
+        data.teacher.model, messages, data.temperature, data.max_tokens, "pairs", cell=cell.index, sample=1
+    )
+
+
+def chain_call(spec: Spec, turn: int, shown: Sequence[Row]) -> Call:
     """The call for the next pair of a chain; `shown` are earlier rows, as the teacher's own earlier turns."""
-    messages: list[Message] = [("system", CHAIN), ("user", _task(task))]
+    data = spec.data
+    messages: list[Message] = [("system", CHAIN), ("user", description(spec))]
     for row in shown:
         messages.append(("assistant", Pair(prompt=row.prompt, response=row.response).model_dump_json()))
         messages.append(("user", "Another one, unlike it."))
@@ -120,8 +150,27 @@ def asked_again(call: Call, content: str, why: str) -> Call:
     return replace(call, messages=messages)
 
 
-def _task(task: str) -> str:
-    return f"Description of the model:\n<task>\n{task}\n</task>"
+def answer_call(spec: Spec, system_message: str, prompt: str, cell: int, sample: int) -> Call:
+    """The call for another answer to a prompt, asked as the finished model is."""
+    data = spec.data
+    messages: tuple[Message, ...] = (("system", system_message), ("user", prompt))
+    return Call(
+        data.teacher.model, messages, data.temperature, data.max_tokens, "text", cell=cell, sample=sample
+    )
+
+
+def description(spec: Spec) -> str:
+    """The task, and the form that its responses must have if the request says it."""
+    return f"Description of the model:\n<task>\n{spec.task}\n</task>{_form(spec.evaluation.format)}"
+
+
+def _form(wanted: Format | None) -> str:
+    if wanted is None:
+        return ""
+    if wanted.regex is not None:
+        return f"\n\nEvery whole response must match this regular expression (Python): {wanted.regex}"
+    schema = json.dumps(wanted.json_schema, ensure_ascii=False)
+    return f"\n\nEvery response must be JSON that is valid under this JSON Schema: {schema}"
 
 
 def _planner(data: Data) -> str:

@@ -13,6 +13,8 @@ from tunesmith_jobs.generate.dedupe import nearest, normalised, shingles, words
 from tunesmith_jobs.generate.split import Split
 
 EXAMPLES = 5
+REJECTED_EXAMPLES = 3  # for each reason
+LONGEST = 1000  # characters of each of their texts
 
 
 def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]:
@@ -32,6 +34,7 @@ def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]
             "test": len(parts.test),
         },
         "rejected": dict(dataset.reasons()),
+        "rejectedExamples": rejected_examples(dataset),
         "split": {"clusterSimilarity": parts.threshold, "clusters": parts.clusters},
         "leakage": leakage(dataset, parts),
         "diversity": {"prompts": diversity(prompts), "responses": diversity(responses)},
@@ -43,6 +46,18 @@ def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]
         "teacher": dict(dataset.figures),
         "examples": [{"id": row.id, "prompt": row.prompt, "response": row.response} for row in shown],
     }
+
+
+def rejected_examples(dataset: Dataset) -> dict[str, JsonValue]:
+    """The first of what was left out, by reason."""
+    shown: dict[str, list[JsonValue]] = {}
+    for rejected in dataset.rejected:
+        examples = shown.setdefault(rejected.reason, [])
+        if len(examples) < REJECTED_EXAMPLES:
+            examples.append(
+                {name: text[:LONGEST] for name, text in rejected.to_json().items() if name != "reason"}
+            )
+    return dict(sorted(shown.items()))
 
 
 def leakage(dataset: Dataset, parts: Split) -> dict[str, JsonValue]:

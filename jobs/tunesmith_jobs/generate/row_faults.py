@@ -1,49 +1,21 @@
 """What makes a row of a teacher no example: it declines, speaks of itself or of the dataset, or is no text.
 
-Pure. Wordings are those that models use in many languages. A wording that the task itself uses is no fault: a
-support desk may have to decline.
+Pure. What the task itself says is no fault: a support desk may have to decline.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
+from tunesmith_jobs.generate.boilerplate import declines, speaks_of_its_writer
 from tunesmith_jobs.generate.dedupe import normalised
 
-_SELF = re.compile(
-    r"\b(as|i'?m|i am) (just |only )?an? (ai|artificial intelligence|(large )?language model)\b"
-    r"|\bals (eine? )?(ki|künstliche intelligenz|sprachmodell)\b"
-    r"|\ben tant qu'(ia|intelligence artificielle|(assistant|modèle) )"
-    r"|\bcomo (una? |uma? )?(ia|intelig[eê]ncia artificial|modelo de (lenguaje|linguagem))\b"
-    r"|\bin quanto (ia|intelligenza artificiale|modello linguistico)\b"
-    r"|\bals (een )?(ai|taalmodel|kunstmatige intelligentie)\b"
-    r"|\bjako (ai|model językowy|sztuczna inteligencja|jazykový model)\b"
-    r"|как (искусственный интеллект|ии\b|языковая модель|ии-)"
-    r"|作为(一个|一名)?(ai|人工智能|语言模型|大型语言模型)|身為(一個)?(ai|人工智慧|語言模型)"
-    r"|(ai|人工知能|言語モデル)(アシスタント)?として"
-    r"|(ai|인공지능|언어 ?모델)(로서|으로서)"
-    r"|bir (yapay zeka|dil modeli) olarak|بصفتي (نموذج|ذكاء)|एक (एआई|ai|भाषा मॉडल) के रूप में",
-    re.IGNORECASE,
-)
-_DECLINES = re.compile(
-    r"^\W*(i'?m (very |so )?sorry|sorry|i apologi[sz]e|unfortunately)?\W*(but )?\W*"
-    r"i('m| am)? ?(can(no|')?t|cannot|won't|will not|unable to|not able to)"
-    r" (help|assist|provide|comply|fulfil|fulfill|create|write|generate|do that|engage|continue|discuss)"
-    r"|^\W*(es )?tut mir leid\W.{0,30}(kann|darf) .{0,40}nicht (helfen|beantworten|erfüllen|unterstützen)"
-    r"|^\W*(je suis )?désolée?\W.{0,30}je ne peux pas (vous |t')?(aider|répondre|fournir|satisfaire)"
-    r"|^\W*lo siento\W.{0,20}no puedo (ayudar|proporcionar|responder|cumplir|asistir)"
-    r"|^\W*(sinto muito|desculpe)\W.{0,20}não posso (ajudar|fornecer|responder|atender)"
-    r"|^\W*mi dispiace\W.{0,20}non posso (aiutar|fornire|rispondere|soddisfare)"
-    r"|^\W*(извините|простите|к сожалению)\W.{0,20}я не могу (помочь|ответить|выполнить|предоставить)"
-    r"|^\W*(很|非常)?(抱歉|对不起)\W?.{0,6}(我)?(无法|不能)(帮助|提供|回答|协助|满足)"
-    r"|^\W*(申し訳|すみません).{0,20}(お手伝い|お答え|提供|対応).{0,6}(できません|いたしかねます)"
-    r"|^\W*죄송.{0,20}(도와|제공|답변).{0,10}(없습니다|어렵습니다)",
-    re.IGNORECASE | re.DOTALL,
-)
-# A task that has words like these may want a response that declines.
-_DECLINING = re.compile(
-    r"declin|refus|reject|apolog|sorry|cannot|can't|not able|ablehn|absag|refuser|rechaz|recus|rifiut|отказ"
-    r"|拒绝|拒絕|断る|拒否|거절",
+Fault = tuple[str, str]
+"""The reason for which a row is rejected: one of a few words, for counting, and a sentence."""
+
+_LANGUAGES = re.compile(
+    r"translat|language|bilingual|übersetz|sprache|tradu|langue|lengua|idioma|lingua|vertaal|taal|tłumacz|język"
+    r"|перев|язык|翻译|翻譯|语言|語言|外语|翻訳|言語|번역|언어|çevir|dil\b|ترجم|अनुवाद",
     re.IGNORECASE,
 )
 _ABOUT_DATASET = re.compile(
@@ -55,31 +27,31 @@ _ABOUT_DATASET = re.compile(
 )
 
 
-def row_fault(prompt: str, response: str, task: str) -> tuple[str, str] | None:
-    """The reason for which a row is rejected, in a word and in a sentence; None if it is an example.
+def row_fault(prompt: str, response: str, task: str) -> Fault | None:
+    """What makes a row no example; None if it is one.
 
     `task`: what the request asks for, with the plan's own words about prompts and responses.
     """
     for name, text in (("prompt", prompt), ("response", response)):
         if sign := _no_text(text):
             return "notText", f"the {name} has {sign}"
-    if (words := _found(_SELF, response)) and not _SELF.search(task):
+    if words := speaks_of_its_writer(response, task):
         return "boilerplate", f"the response speaks of its writer: {words}"
-    if (words := _found(_DECLINES, response)) and not _DECLINING.search(task):
+    if words := declines(response, task):
         return "boilerplate", f"the response declines: {words}"
-    if (words := _found(_ABOUT_DATASET, prompt)) and not _ABOUT_DATASET.search(task):
-        return "aboutDataset", f"the prompt speaks of the dataset: {words}"
+    if (match := _ABOUT_DATASET.search(prompt)) and not _ABOUT_DATASET.search(task):
+        return "aboutDataset", f"the prompt speaks of the dataset: {match[0].strip()[:60]}"
     return None
+
+
+def speaks_of_languages(task: str) -> bool:
+    """Whether a task is about languages, so that its responses may be in any."""
+    return bool(_LANGUAGES.search(task))
 
 
 def copied(prompt: str, seeds: Iterable[str]) -> bool:
     """Whether a prompt is one of the examples that the request gives."""
     return normalised(prompt) in map(normalised, seeds)
-
-
-def _found(pattern: re.Pattern[str], text: str) -> str:
-    match = pattern.search(text.replace("\u2019", "'"))
-    return match[0].strip()[:60] if match else ""
 
 
 def _no_text(text: str) -> str:

@@ -10,12 +10,13 @@ from collections.abc import Callable
 
 from tunesmith.errors import BadData
 from tunesmith.request import Spec
+from tunesmith_jobs.answer_format.bounded import AnswerCheck
 from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset import Dataset, Rejected, counted
 from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan, cell_at, seed_of
-from tunesmith_jobs.generate.parse_answers import Pair, parse_pairs, parse_plan, parse_system_message
-from tunesmith_jobs.generate.row_faults import copied, row_fault
-from tunesmith_jobs.generate.usable_answers import Ask, Unusable, UselessRun, read, sample_until_usable
+from tunesmith_jobs.generate.parse_answers import Pair, parse_plan, parse_system_message
+from tunesmith_jobs.generate.screen import Screen, Screened, Written
+from tunesmith_jobs.generate.usable_answers import Ask, Unusable, UselessRun, sample_until_usable
 from tunesmith_jobs.rows import Row
 from tunesmith_jobs.teacher.calls import Call
 
@@ -25,11 +26,16 @@ AHEAD = 4  # cells under way at most, as a multiple of the requests that may be
 Accepted = Callable[[int], None]  # is called with the number of accepted rows
 
 
-async def fill(ask: Ask, spec: Spec, dataset: Dataset, accepted: Accepted) -> None:
-    """Fill the dataset as the request's strategy says: system message, plan, rows."""
+async def fill(
+    ask: Ask, spec: Spec, dataset: Dataset, accepted: Accepted, form: AnswerCheck | None = None
+) -> None:
+    """Fill the dataset as the request's strategy says: system message, plan, rows.
+
+    `form`: the running check of `evaluation.format`, if the request has one.
+    """
     if spec.data.strategy == "chain":
         dataset.system_message = await make_system_message(ask, spec)
-        await rows_by_chain(ask, spec, dataset, accepted)
+        await rows_by_chain(Screen(ask, spec, dataset, form), spec, dataset, accepted)
         return
     planning = asyncio.create_task(make_plan(ask, spec))
     try:
@@ -38,14 +44,16 @@ async def fill(ask: Ask, spec: Spec, dataset: Dataset, accepted: Accepted) -> No
     finally:
         planning.cancel()
         await asyncio.gather(planning, return_exceptions=True)
-    await rows_by_plan(ask, spec, dataset, dataset.plan, accepted)
+    await rows_by_plan(Screen(ask, spec, dataset, form), spec, dataset, dataset.plan, accepted)
 
 
 async def make_plan(ask: Ask, spec: Spec) -> DatasetPlan:
-    """The plan of a task."""
+    """The plan of a task: the request's, else the teacher's."""
+    if spec.data.plan is not None:
+        return DatasetPlan.model_validate_json(spec.data.plan.model_dump_json(by_alias=True))
 
     def call(sample: int) -> Call:
-        return prompts.plan_call(spec.task, spec.data, sample)
+        return prompts.plan_call(spec, sample)
 
     return await sample_until_usable(ask, call, parse_plan, "plan")
 
@@ -54,7 +62,7 @@ async def make_system_message(ask: Ask, spec: Spec) -> str:
     """The system message: the request's, else the teacher's."""
 
     def call(sample: int) -> Call:
-        return prompts.system_message_call(spec.task, spec.data, sample)
+        return prompts.system_message_call(spec, sample)
 
     if spec.data.system_message is not None:
         return spec.data.system_message
@@ -62,15 +70,18 @@ async def make_system_message(ask: Ask, spec: Spec) -> str:
 
 
 async def rows_by_plan(
-    ask: Ask, spec: Spec, dataset: Dataset, dataset_plan: DatasetPlan, accepted: Accepted
+    screen: Screen, spec: Spec, dataset: Dataset, dataset_plan: DatasetPlan, accepted: Accepted
 ) -> None:
     """Fill the dataset from cells, which are asked for in parallel and accepted in their order."""
     data = spec.data
     most = 2 * -(-data.examples // data.pairs_per_call) + SPARE_CELLS
     width = AHEAD * data.teacher.max_concurrency
-    pending: dict[int, asyncio.Task[list[Pair] | Unusable]] = {}
+    pending: dict[int, asyncio.Task[Written | Unusable]] = {}
     useless = UselessRun()
     started = next_cell = 0
+
+    def cell(index: int) -> Cell:
+        return cell_at(dataset_plan, data.seed, index, evolve=data.evolve)
 
     def may_start() -> bool:
         # Only as many as are still missing if all under way turn out well: nothing is paid for that is not
@@ -81,16 +92,13 @@ async def rows_by_plan(
     try:
         while len(dataset.rows) < data.examples:
             while may_start():
-                call = prompts.cell_call(
-                    spec.task, data, dataset_plan, cell_at(dataset_plan, data.seed, started)
-                )
-                pending[started] = asyncio.create_task(_pairs(ask, call, data.pairs_per_call))
+                pending[started] = asyncio.create_task(_pairs(screen, spec, dataset_plan, cell(started)))
                 started += 1
             if not pending:
                 raise _too_few(dataset, data.examples, f"{started} calls")
             result = await pending.pop(next_cell)
-            useless.count(result)
-            _accept_cell(spec, dataset, cell_at(dataset_plan, data.seed, next_cell), result)
+            useless.count(_gain(result))
+            _accept_cell(spec, dataset, cell(next_cell), result)
             next_cell += 1
             accepted(len(dataset.rows))
     finally:
@@ -99,7 +107,19 @@ async def rows_by_plan(
         await asyncio.gather(*pending.values(), return_exceptions=True)
 
 
-async def rows_by_chain(ask: Ask, spec: Spec, dataset: Dataset, accepted: Accepted) -> None:
+async def _pairs(screen: Screen, spec: Spec, dataset_plan: DatasetPlan, cell: Cell) -> Written | Unusable:
+    """The pairs of a cell, made harder where the cell says so."""
+    call = prompts.cell_call(spec, dataset_plan, cell)
+    if not cell.rewriting:
+        return await screen.pairs(call, spec.data.pairs_per_call)
+
+    def rewriting(pair: Pair) -> Call:
+        return prompts.rewriting_call(spec, dataset_plan, cell, pair)
+
+    return await screen.pairs(call, spec.data.pairs_per_call, rewriting)
+
+
+async def rows_by_chain(screen: Screen, spec: Spec, dataset: Dataset, accepted: Accepted) -> None:
     """Fill the dataset one pair after another; the teacher is shown earlier pairs, drawn at random."""
     data = spec.data
     most = 2 * data.examples + SPARE_CELLS
@@ -109,41 +129,49 @@ async def rows_by_chain(ask: Ask, spec: Spec, dataset: Dataset, accepted: Accept
             return
         draw = random.Random(seed_of(data.seed, "chain", turn))
         shown = draw.sample(dataset.rows, min(data.feedback, len(dataset.rows)))
-        result = await _pairs(ask, prompts.chain_call(spec.task, data, turn, shown), 1)
-        useless.count(result)
+        result = await screen.pairs(prompts.chain_call(spec, turn, shown), 1)
+        useless.count(_gain(result))
         if isinstance(result, Unusable):
             dataset.rejected.append(Rejected(f"t{turn:06d}", result.reason, result.detail))
         else:
-            _take(spec, dataset, f"t{turn:06d}", result[0])
+            _take(dataset, f"t{turn:06d}", result.pairs[0])
         accepted(len(dataset.rows))
     if len(dataset.rows) < data.examples:
         raise _too_few(dataset, data.examples, f"{most} turns")
 
 
-async def _pairs(ask: Ask, call: Call, most: int) -> list[Pair] | Unusable:
-    return await read(ask, call, lambda text: parse_pairs(text, most))
+def _gain(result: Written | Unusable) -> Written | Unusable:
+    """The result; Unusable if no pair of it is an example."""
+    if isinstance(result, Unusable) or any(screened.fault is None for screened in result.pairs):
+        return result
+    reason, detail = next(screened.fault for screened in result.pairs if screened.fault is not None)
+    return Unusable(reason, detail, result.fresh)
 
 
-def _accept_cell(spec: Spec, dataset: Dataset, cell: Cell, result: list[Pair] | Unusable) -> None:
+def _accept_cell(spec: Spec, dataset: Dataset, cell: Cell, result: Written | Unusable) -> None:
     if isinstance(result, Unusable):
         dataset.rejected.append(Rejected(f"c{cell.index:06d}", result.reason, result.detail))
         return
-    for number, pair in enumerate(result):
+    for number, screened in enumerate(result.pairs):
         if len(dataset.rows) >= spec.data.examples:
             return  # the last call gave more than was missing
-        if _take(spec, dataset, f"c{cell.index:06d}-{number}", pair):
-            for axis, value in (("topic", cell.topic), *cell.values, ("difficulty", cell.difficulty)):
+        if _take(dataset, f"c{cell.index:06d}-{number}", screened):
+            about = (
+                ("topic", cell.topic),
+                ("persona", cell.persona),
+                *cell.values,
+                ("difficulty", cell.difficulty),
+                ("rewriting", cell.rewriting),
+            )
+            for axis, value in ((axis, value) for axis, value in about if value):
                 dataset.coverage.setdefault(axis, Counter())[value] += 1
 
 
-def _take(spec: Spec, dataset: Dataset, name: str, pair: Pair) -> bool:
+def _take(dataset: Dataset, name: str, screened: Screened) -> bool:
     """Take a pair as a row, unless something makes it no example; whether it was taken."""
-    row = Row(id=name, prompt=pair.prompt, response=pair.response)
-    plan = dataset.plan
-    about = "\n".join([spec.task, *((plan.prompts, plan.responses) if plan else ())])
-    if copied(pair.prompt, spec.data.seeds):
-        return dataset.offer(row, ("copied", "the prompt is one of data.seeds"))
-    return dataset.offer(row, row_fault(pair.prompt, pair.response, about))
+    pair = screened.pair
+    row = Row(id=name, prompt=pair.prompt, response=pair.response, verdict=screened.verdict)
+    return dataset.offer(row, screened.fault)
 
 
 def _too_few(dataset: Dataset, wanted: int, asked: str) -> BadData:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tunesmith.errors import TryAgain
 from tunesmith_jobs.generate import prompts
@@ -25,7 +25,15 @@ class Unusable:
     fresh: bool
 
 
-async def read(ask: Ask, call: Call, parse: Callable[[str], T]) -> T | Unusable:
+@dataclass(frozen=True)
+class Usable(Generic[T]):
+    """What an answer says. `fresh`: this attempt paid for it."""
+
+    value: T
+    fresh: bool
+
+
+async def read(ask: Ask, call: Call, parse: Callable[[str], T]) -> Usable[T] | Unusable:
     """What an answer says.
 
     An answer that cannot be read is asked for once more, with what is wrong with it.
@@ -36,7 +44,7 @@ async def read(ask: Ask, call: Call, parse: Callable[[str], T]) -> T | Unusable:
         if unusable is not None:
             return unusable
         try:
-            return parse(answer.content)
+            return Usable(parse(answer.content), answer.fresh)
         except Unreadable as error:
             if last:
                 return Unusable("unreadable", str(error), answer.fresh)
@@ -55,7 +63,7 @@ async def sample_until_usable(
     while True:
         result = await read(ask, make(sample), parse)
         if not isinstance(result, Unusable):
-            return result
+            return result.value
         sample += 1
         paid += result.fresh
         if paid >= SAMPLES:

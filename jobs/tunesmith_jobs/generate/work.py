@@ -69,7 +69,9 @@ def _store(attempt: Attempt, dataset: Dataset, parts: Split) -> Outcome:
     attempt.put_bytes("system_message.txt", dataset.system_message.encode())
     attempt.put_bytes("rejected.jsonl", dataset.rejected_lines())
     if dataset.plan is not None:
-        attempt.put_bytes("plan.json", (dataset.plan.model_dump_json(indent=1) + "\n").encode())
+        attempt.put_bytes(
+            "plan.json", (dataset.plan.model_dump_json(indent=1, by_alias=True) + "\n").encode()
+        )
     figures = report(dataset, parts, task=attempt.spec.task)
     attempt.put_bytes("report.json", (json.dumps(figures, ensure_ascii=False, indent=1) + "\n").encode())
     sizes = {name: len(keys) for name, keys in splits.items()}

@@ -104,6 +104,6 @@ class Endpoint(Protocol):
         """
         ...
 
-    def check(self) -> list[TunesmithError]:
+    def check(self, models: frozenset[str]) -> list[TunesmithError]:
         """What is wrong with the address, the key and the models, found out without paying for anything."""
         ...

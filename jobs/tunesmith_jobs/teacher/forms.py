@@ -29,12 +29,15 @@ SCHEMAS: Mapping[Shape, Mapping[str, Any]] = {
     "pairs": _object(pairs={"type": "array", "items": _object(prompt=_STRING, response=_STRING)}),
     "plan": _object(
         language=_STRING,
+        responseLanguage=_STRING,
         prompts=_STRING,
         responses=_STRING,
         topics=_STRINGS,
+        personas=_STRINGS,
         axes={"type": "array", "items": _object(name=_STRING, values=_STRINGS)},
         difficulties=_STRINGS,
     ),
+    "verdict": _object(reason=_STRING, score={"type": "integer"}),
 }
 
 _JSON: Mapping[Shape, str] = {
@@ -43,10 +46,12 @@ _JSON: Mapping[Shape, str] = {
         "Both members are strings."
     ),
     "plan": (
-        '\n\nAnswer with one JSON object: {"language": "...", "prompts": "...", "responses": "...", '
-        '"topics": ["..."], '
+        '\n\nAnswer with one JSON object: {"language": "...", "responseLanguage": "...", "prompts": "...", '
+        '"responses": "...", '
+        '"topics": ["..."], "personas": ["..."], '
         '"axes": [{"name": "...", "values": ["..."]}], "difficulties": ["..."]}.'
     ),
+    "verdict": '\n\nAnswer with one JSON object: {"reason": "...", "score": 1 to 5}.',
     "text": "",
 }
 _TAGS = (

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from tunesmith.errors import TunesmithError
-from tunesmith.settings import Teacher
+from tunesmith.settings import Data, Teacher
 from tunesmith_jobs.teacher.endpoint import Endpoint
 from tunesmith_jobs.teacher.openai_chat import OpenAIChat
+from tunesmith_jobs.teacher.prices import models_of
 
 CHECK_SECONDS = 15.0  # one request of the check
 
@@ -18,6 +19,6 @@ def endpoint_of(teacher: Teacher, timeout: float) -> Endpoint:
     return TEACHERS["openai"](teacher, timeout)
 
 
-def check_teacher(teacher: Teacher) -> list[TunesmithError]:
+def check_teacher(data: Data) -> list[TunesmithError]:
     """What is wrong with the teacher's address, key and models, found out without paying for anything."""
-    return endpoint_of(teacher, CHECK_SECONDS).check()
+    return endpoint_of(data.teacher, CHECK_SECONDS).check(models_of(data))

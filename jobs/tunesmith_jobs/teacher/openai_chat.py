@@ -24,7 +24,6 @@ from tunesmith_jobs.teacher.openai_answer import ErrorBody, read_answer
 from tunesmith_jobs.teacher.openai_dialect import Dialect
 from tunesmith_jobs.teacher.openai_faults import Fault, fault_of
 from tunesmith_jobs.teacher.openai_habits import Habits, as_named
-from tunesmith_jobs.teacher.prices import models_of
 from tunesmith_jobs.teacher.retry_after import retry_after, retry_after_in
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ class OpenAIChat:
         except ErrorBody as error:
             raise ValueError(f"an error: {error}") from error
 
-    def check(self) -> list[TunesmithError]:
+    def check(self, models: frozenset[str]) -> list[TunesmithError]:
         """What is wrong with the address, the key and the models.
 
         An endpoint without a list of models passes, and so does a model that is not listed but is there when
@@ -147,7 +146,7 @@ class OpenAIChat:
         with client:
             try:
                 listed = [model.id for model in client.models.list().data]
-                missing = [self._missing(client, model, listed) for model in sorted(models_of(self._teacher))]
+                missing = [self._missing(client, model, listed) for model in sorted(models)]
                 return [error for error in missing if error is not None]
             except openai.APIStatusError as error:
                 if error.status_code != 401:  # the list is not there, or not for this key: chat may work

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tunesmith.errors import BadRequest, Problem
-from tunesmith.settings import Budget, Teacher
+from tunesmith.settings import Budget, Data
 
 # US dollars per 10^6 tokens, input and output: list prices of mid-2025. Prices change, so the request's own
 # come first.
@@ -33,9 +33,10 @@ class Price:
     output: float
 
 
-def models_of(teacher: Teacher) -> frozenset[str]:
+def models_of(data: Data) -> frozenset[str]:
     """The models that a request asks."""
-    return frozenset({teacher.model, teacher.system_message_model or teacher.model})
+    further = (data.teacher.system_message_model, data.judge.model if data.judge else "")
+    return frozenset({data.teacher.model, *filter(None, further)})
 
 
 def find_price(model: str, budget: Budget) -> Price | None:

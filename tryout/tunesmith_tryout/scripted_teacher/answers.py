@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from tunesmith_jobs.generate import prompts
+from tunesmith_jobs.generate import judge, prompts
 from tunesmith_tryout.scripted_teacher import generic, support
 
 MODEL = "scripted"
@@ -26,6 +26,8 @@ def answer(body: Mapping[str, Any]) -> str:
         return json.dumps(grammar.plan(), ensure_ascii=False)
     if instruction.startswith((prompts.PAIRS, prompts.CHAIN)):
         return _pairs(grammar, body, messages)
+    if instruction.startswith((judge.JUDGE, judge.JUDGE_AGAIN)):
+        return json.dumps({"reason": "(scripted) every row counts as right", "score": 5})
     return (
         "(scripted) This server knows only the calls of Tunesmith's stage generate; it is no language model."
     )

@@ -27,7 +27,7 @@ def teacher(attempt: Attempt) -> Iterable[TunesmithError]:
     data = attempt.spec.data
     if data.source is not None or data.from_ is not None:
         return ()
-    return check_teacher(data.teacher)
+    return check_teacher(data)
 
 
 def own_data(attempt: Attempt) -> Iterable[TunesmithError]:
@@ -99,7 +99,7 @@ def budget(spec: Spec, use: TeacherUse) -> Iterable[TunesmithError]:
     if not use.calls:
         return
     try:
-        check_prices(models_of(spec.data.teacher), spec.data.budget)
+        check_prices(models_of(spec.data), spec.data.budget)
     except BadRequest as error:
         yield error
     limit = spec.data.budget.max_requests
