@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith_jobs.generate.language import language_named, other_language
+from tunesmith_jobs.generate.language import language_named, other_language, partly_other
 
 NAMES = {
     "English": "en",
@@ -105,3 +105,15 @@ def test_a_short_text_in_another_script_is_sure():
 
 def test_of_a_long_text_the_beginning_is_looked_at():
     assert other_language(TEXTS["fr"] * 20_000, "en") == "French"
+
+
+SWITCHED = "The delivery takes three days, 而包裹明天就会送到您家, so please be at home."
+
+
+def test_a_text_that_falls_into_another_script_is_partly_in_another_language():
+    assert other_language(SWITCHED, "en") == ""
+    assert partly_other(SWITCHED, "en") == "a language in Chinese letters"
+    assert partly_other(SWITCHED, "en", beside="What does 明天 mean?") == "", "the prompt is about it"
+    assert partly_other("The word 你好 means hello.", "en") == ""
+    assert partly_other("使用 GitHub Actions 部署 Kubernetes 和 Docker Compose 的服务", "zh") == ""
+    assert partly_other("Der Router Omega heißt so nach dem Ω.", "de") == ""

@@ -38,6 +38,11 @@ FAULTS = {  # prompt, response -> reason
     "Turkish": ("p", "Bir yapay zeka olarak fikrim yok.", "boilerplate"),
     "the prompt speaks of the dataset": ("Write another training example about time.", "r", "aboutDataset"),
     "the prompt repeats what the teacher was told": ("Example number 7: Topic: time", "r", "aboutDataset"),
+    "the prompt is about its own rewriting": (
+        "Add a step to the given prompt about time.",
+        "r",
+        "aboutDataset",
+    ),
     "the prompt has the teacher's marks": ("<prompt>What is it?", "r", "aboutDataset"),
     "half a character": ("p", "a\ufffd", "notText"),
     "a control character": ("a\x00b", "r", "notText"),

@@ -18,6 +18,7 @@ LIKELIEST = 0.5  # probability of the likeliest of them, for the text may be in 
 UNLIKELY = 0.05  # probability of the wanted one, and of all languages like it, below which it is not
 LEAST_LETTERS = 12  # a script is told from fewer
 LEAST_LETTERS_OF_A_SCRIPT = 4
+SOME_LETTERS, SOME_SHARE = 8, 0.15  # in another script, from which a text is partly in another language
 MOST_LETTERS = 0.6  # share of letters in another script, from which a text is in another language
 PROSE = 0.75  # share of letters and blanks, below which a text is code or data
 _LONGEST = 2000  # characters that are looked at
@@ -77,7 +78,7 @@ def language_named(name: str) -> str:
 def other_language(text: str, wanted: str) -> str:
     """The English name of the language that a text is in, if that is clearly not `wanted`; else empty."""
     text = " ".join(text[:_LONGEST].split())
-    letters = [char for char in text if char.isalpha()]
+    letters = _letters(text)
     if script := _other_script(letters, wanted):
         return script
     blanks = text.count(" ")
@@ -95,14 +96,41 @@ def other_language(text: str, wanted: str) -> str:
     return str(langcodes.Language.get(code).language_name("en"))
 
 
-def _other_script(letters: list[str], wanted: str) -> str:
-    """The script of most letters, if the wanted language is not written in it."""
+def partly_other(text: str, wanted: str, beside: str = "") -> str:
+    """As `other_language`, of a text that falls into another script: models switch within an answer.
+
+    Letters of a script that the text `beside` it has too do not count.
+    """
+    letters = _letters(text)
+    foreign = _foreign(letters, wanted)
+    for script in _foreign(_letters(beside), wanted):
+        del foreign[script]
+    if foreign.total() < max(SOME_LETTERS, SOME_SHARE * len(letters)):
+        return ""
+    return _in_words(foreign)
+
+
+def _letters(text: str) -> list[str]:
+    return [char for char in text[:_LONGEST] if char.isalpha()]
+
+
+def _foreign(letters: list[str], wanted: str) -> Counter[str]:
+    """How many letters are in each script in which the wanted language is not written."""
     own = _THEIRS if wanted in _SEVERAL else {langcodes.Language.get(wanted).maximize().script}
     scripts = Counter(unicodedata.name(char, "").partition(" ")[0] for char in letters)
-    foreign = Counter({name: count for name, count in scripts.items() if not _USED_BY.get(name, own) & own})
+    return Counter({name: count for name, count in scripts.items() if not _USED_BY.get(name, own) & own})
+
+
+def _other_script(letters: list[str], wanted: str) -> str:
+    """The script of most letters, if the wanted language is not written in it."""
+    foreign = _foreign(letters, wanted)
     if len(letters) < LEAST_LETTERS_OF_A_SCRIPT or foreign.total() < MOST_LETTERS * len(letters):
         return ""
-    script = foreign.most_common(1)[0][0]
+    return _in_words(foreign)
+
+
+def _in_words(scripts: Counter[str]) -> str:
+    script = scripts.most_common(1)[0][0]
     return f"a language in {'Chinese' if script == 'CJK' else script.capitalize()} letters"
 
 

@@ -22,6 +22,7 @@ _ABOUT_DATASET = re.compile(
     r"\b(this|the|our|your) (fine-?tuning|training) (data(set)?|example|pair|sample)s?\b"
     r"|\b(write|generate|create|here is) (a|another|one|the next)"
     r" (training|prompt[-/ ]response|prompt and response) "
+    r"|#?\bthe (given|rewritten|original) prompt\b|\brewritten (prompt|pair)\b|\bthe new pair\b"
     r"|\bexample number \d+|</?(task|prompts?|responses?)>|\bdifficulty: ",
     re.IGNORECASE,
 )

@@ -14,7 +14,7 @@ from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.agreement import agreed
 from tunesmith_jobs.generate.dataset import Dataset
 from tunesmith_jobs.generate.judge import judge_calls
-from tunesmith_jobs.generate.language import language_named, other_language
+from tunesmith_jobs.generate.language import language_named, other_language, partly_other
 from tunesmith_jobs.generate.parse_answers import Pair, parse_pairs, parse_verdict
 from tunesmith_jobs.generate.row_faults import Fault, copied, row_fault, speaks_of_languages
 from tunesmith_jobs.generate.usable_answers import Ask, Unusable, read
@@ -105,6 +105,10 @@ class Screen:
         for name, text, wanted in texts:
             if wanted and (other := other_language(text, wanted)):
                 return "language", f"the {name} is in {other}, and not in {wanted}"
+        if (wanted := self._response_language) and (
+            other := partly_other(pair.response, wanted, pair.prompt)
+        ):
+            return "language", f"the response is partly in {other}, and not in {wanted}"
         return None
 
     async def _form_fault(self, pair: Pair) -> Fault | None:
