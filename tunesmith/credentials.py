@@ -13,6 +13,7 @@ from tunesmith.resolve import BUILT_IN, Snapshot, source_of
 from tunesmith.settings import SecretKey
 from tunesmith.trackers import TRACKERS
 from tunesmith.url_patterns import Malformed, matches, parse_url
+from tunesmith.wire import TEACHER_HEADER, TEACHER_QUERY, member_variable
 
 
 class Source(Enum):
@@ -40,6 +41,27 @@ def teacher_key(snapshot: Snapshot, place: str) -> Source:
     if snapshot.provenance.get("data.teacher.secret", BUILT_IN) in places:
         return Source.NOWHERE
     return Source.SPEC
+
+
+def teacher_secrets(snapshot: Snapshot, place: str) -> dict[str, tuple[str, SecretKey]]:
+    """The secrets that the teacher's endpoint is sent in addition to its key.
+
+    Variable of the process -> field of the spec, and secret. The place's go to the place's endpoint only.
+    """
+    data, places = snapshot.spec.data, (BUILT_IN, place)
+    if data.from_ is not None:
+        return {}
+    endpoint_is_places = snapshot.provenance.get("data.teacher.baseURL", BUILT_IN) in places
+    found: dict[str, tuple[str, SecretKey]] = {}
+    for field, prefix, secrets in (
+        ("data.teacher.secretHeaders", TEACHER_HEADER, data.teacher.secret_headers),
+        ("data.teacher.secretQuery", TEACHER_QUERY, data.teacher.secret_query),
+    ):
+        for name, secret in secrets.items():
+            path = f"{field}.{name}"
+            if endpoint_is_places or snapshot.provenance.get(path, BUILT_IN) not in places:
+                found[member_variable(prefix, name)] = (f"spec.{path}", secret)
+    return found
 
 
 def hub_token(spec: Spec) -> Source:

@@ -28,6 +28,9 @@ NEUTRAL = frozenset(
         "data.budget",
         "data.teacher.baseURL",  # only where the model is reached
         "data.teacher.secret",
+        "data.teacher.headers",  # only who asks, and by which way
+        "data.teacher.secretHeaders",
+        "data.teacher.secretQuery",
         "data.teacher.requestsPerMinute",
         "data.teacher.tokensPerMinute",
         "data.teacher.maxConcurrency",

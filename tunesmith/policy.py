@@ -12,11 +12,13 @@ from tunesmith.errors import Problem
 from tunesmith.forbidden_variables import is_forbidden
 from tunesmith.profile import Profile
 from tunesmith.request import StageSettings, TrainingRequest
+from tunesmith.rule import mapping
 from tunesmith.settings import SecretKey
 from tunesmith.url_patterns import Malformed, Url, like, matches, parse_url
 
 _OPENAI = "https://api.openai.com/v1"
-_SECRETS_IN_DEFAULTS = (("data", "teacher", "secret", "name"), ("model", "tokenSecret", "name"))
+_SECRETS_IN_DEFAULTS = (("data", "teacher", "secret"), ("model", "tokenSecret"))
+_MAPS_OF_SECRETS_IN_DEFAULTS = (("data", "teacher", "secretHeaders"), ("data", "teacher", "secretQuery"))
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def not_allowed(request: TrainingRequest, profile: Profile, others: Iterable[Pro
     """
     problems = [
         *_teacher(request, profile),
+        *_members(request, profile),
         *_base(request, profile),
         *_source(request, profile),
         *_output(request, profile),
@@ -81,13 +84,31 @@ def _teacher(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
     rules = _rules("endpoints", profile.allow.endpoints, profile=profile, namespace=namespace)
     yield from _outside(rules, path, teacher.base_url or _OPENAI)
     profile_has_key = profile.teacher_secret is not None or bool(_secrets_in_defaults(profile))
-    if teacher.secret is None and profile_has_key:
+    brings_key = teacher.secret is not None or bool(teacher.secret_headers or teacher.secret_query)
+    if not brings_key and profile_has_key:
         yield Problem(
             path,
             "comes without a secret, and the profile's key is sent to the profile's endpoint only",
             teacher.base_url,
             "name your own Secret in data.teacher.secret, or leave baseURL out to use the profile's teacher",
         )
+
+
+def _members(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
+    """What the request has sent beside the call, by name. The case of a name does not count."""
+    teacher, allow = request.spec.data.teacher, profile.allow
+    for field, names, patterns in (
+        ("headers", teacher.headers, allow.headers),
+        ("secretHeaders", teacher.secret_headers, allow.headers),
+        ("query", teacher.query, allow.query),
+        ("secretQuery", teacher.secret_query, allow.query),
+        ("body", teacher.body, allow.body),
+    ):
+        in_allow = field.removeprefix("secret").lower()
+        rules = _Rules(profile.name, in_allow, patterns)
+        for name in names:
+            if not any(like(name.lower(), pattern.lower()) for pattern in patterns):
+                yield _refused(rules, f"spec.data.teacher.{field}.{name}")
 
 
 def _base(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
@@ -148,13 +169,7 @@ def _secrets(request: TrainingRequest, profiles: list[Profile]) -> Iterator[Prob
         owners |= dict.fromkeys(_secrets_of(profile), profile.name)
     own, namespace = profiles[0], request.metadata.namespace
     rules = _rules("secrets", own.allow.secrets, profile=own, namespace=namespace)
-    named: tuple[tuple[str, SecretKey | None], ...] = (
-        ("spec.data.teacher.secret.name", request.spec.data.teacher.secret),
-        ("spec.model.tokenSecret.name", request.spec.model.token_secret),
-    )
-    for path, secret in named:
-        if secret is None:
-            continue
+    for path, secret in _named_secrets(request):
         if secret.name in owners:
             why = (
                 f"is a Secret of the profile {owners[secret.name]!r}, which goes only where the profile says"
@@ -163,6 +178,19 @@ def _secrets(request: TrainingRequest, profiles: list[Profile]) -> Iterator[Prob
             yield Problem(path, why, secret.name, remedy)
         elif not rules.allow(secret.name):
             yield _refused(rules, path, secret.name)
+
+
+def _named_secrets(request: TrainingRequest) -> Iterator[tuple[str, SecretKey]]:
+    """Every Secret that a request names, with the path of its name."""
+    teacher = request.spec.data.teacher
+    if teacher.secret is not None:
+        yield "spec.data.teacher.secret.name", teacher.secret
+    for name, secret in teacher.secret_headers.items():
+        yield f"spec.data.teacher.secretHeaders.{name}.name", secret
+    for name, secret in teacher.secret_query.items():
+        yield f"spec.data.teacher.secretQuery.{name}.name", secret
+    if request.spec.model.token_secret is not None:
+        yield "spec.model.tokenSecret.name", request.spec.model.token_secret
 
 
 def _secrets_of(profile: Profile) -> frozenset[str]:
@@ -174,7 +202,10 @@ def _secrets_of(profile: Profile) -> frozenset[str]:
 
 def _secrets_in_defaults(profile: Profile) -> frozenset[str]:
     """Names of Secrets that `defaults` give in the way that a request would."""
-    names = [_at(profile.defaults, path) for path in _SECRETS_IN_DEFAULTS]
+    secrets = [_at(profile.defaults, path) for path in _SECRETS_IN_DEFAULTS]
+    for path in _MAPS_OF_SECRETS_IN_DEFAULTS:
+        secrets += mapping(_at(profile.defaults, path)).values()
+    names = [mapping(secret).get("name") for secret in secrets]
     return frozenset(name for name in names if isinstance(name, str))
 
 

@@ -173,10 +173,23 @@ class Allow(Settings):
     """Teacher endpoints (`data.teacher.baseURL`). The request must name its own Secret for them; the
     profile's are never sent there.
     """
+    headers: tuple[str, ...] = ()
+    """Names of headers that a request may have sent to the teacher (`data.teacher.headers`,
+    `data.teacher.secretHeaders`). None by default: on a gateway they may say who pays.
+    """
+    query: tuple[str, ...] = ()
+    """Names in the query of the teacher's address that a request may set (`data.teacher.query`,
+    `data.teacher.secretQuery`).
+    """
+    body: tuple[str, ...] = ()
+    """Names of members of the body that a request may set (`data.teacher.body`), such as `top_k` and
+    `chat_template_kwargs`. None by default: on some endpoints they choose a dearer tier, tools or models.
+    """
     secrets: tuple[str, ...] = ()
-    """Secrets that a request may name (`data.teacher.secret`, `model.tokenSecret`); those of a profile are
-    never among them. None by default: whoever may create requests, but read no Secrets, could else have any
-    of them sent to an endpoint of `endpoints` or to the hub.
+    """Secrets that a request may name (`data.teacher.secret`, `data.teacher.secretHeaders`,
+    `data.teacher.secretQuery`, `model.tokenSecret`); those of a profile are never among them. None by
+    default: whoever may create requests, but read no Secrets, could else have any of them sent to an endpoint
+    of `endpoints` or to the hub.
     """
     bases: tuple[str, ...] = ("hf://*",)
     """Base models (`model.base`) in addition to those of `models`."""

@@ -9,6 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
@@ -276,7 +277,7 @@ def problems_in(error: ValidationError, *within: str) -> list[Problem]:
 def _problem(details: ErrorDetails) -> Problem:
     """What pydantic found, in our words."""
     path = dotted(details["loc"])
-    value = details["input"]
+    value = None if _may_be_secret(details["loc"]) else details["input"]
     match details["type"]:
         case "extra_forbidden":
             return Problem(path, "unknown field", remedy=_meant_field(details["loc"]))
@@ -294,6 +295,11 @@ def _problem(details: ErrorDetails) -> Problem:
             context = details.get("ctx", {})
             bound = context.get("pattern", context.get("le"))
             return Problem(path, _in_words(details), value, HINTS.get(bound, ""))
+
+
+def _may_be_secret(location: tuple[int | str, ...]) -> bool:
+    """Whether people may have put a key there by mistake, which no message repeats."""
+    return any(pair in (("teacher", "headers"), ("teacher", "query")) for pair in pairwise(location))
 
 
 def _in_words(details: ErrorDetails) -> str:

@@ -25,6 +25,7 @@ from tunesmith.errors import BadRequest, Problem
 from tunesmith.profile import Profile
 from tunesmith.pruning import pruned, read_pruned
 from tunesmith.request import Spec, TrainingRequest, problems_in
+from tunesmith.rule import mapping
 from tunesmith.rules import broken_rules
 from tunesmith.stages import FIELDS_READ, STAGES
 
@@ -216,14 +217,36 @@ def _preset(given: Any, default: Any) -> Any:
 
 
 def _merged(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """All layers laid over each other, and the source of each leaf."""
+    """All layers laid over each other, and the source of each leaf.
+
+    Who names the teacher's endpoint names what it wants, too: it gets nothing of the layers below.
+    """
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for source, values in layers:
+        if _names_endpoint(values):
+            _forget_members(merged, sources)
         for path, value in leaves(values):
             put(merged, path, value)
             sources[".".join(path)] = source
     return merged, sources
+
+
+# What an endpoint wants beside a call, all of it in `data.teacher`.
+_OF_ENDPOINT = ("headers", "secretHeaders", "query", "secretQuery", "body")
+
+
+def _names_endpoint(values: Mapping[str, Any]) -> bool:
+    return any(path == ("data", "teacher", "baseURL") for path, _ in leaves(values))
+
+
+def _forget_members(merged: Mapping[str, Any], sources: dict[str, str]) -> None:
+    teacher = mapping(mapping(merged.get("data")).get("teacher"))
+    for name in _OF_ENDPOINT:
+        if isinstance(teacher, dict):
+            teacher.pop(name, None)
+        for path in [path for path in sources if path.startswith(f"data.teacher.{name}.")]:
+            del sources[path]
 
 
 def _name_runs(merged: Mapping[str, Any], runs: Mapping[str, str]) -> None:
@@ -266,6 +289,8 @@ def _with_dependent_values(spec: Spec) -> Spec:
 
 # Mappings that are one value: they are replaced as a whole, never merged member by member.
 _WHOLE = ("jsonSchema", "secret", "tokenSecret", "source", "from", "rerun", "gate", "format", "overrides")
+# Mappings from names to values, of which each is one value, whatever it is called and holds.
+_BY_NAME = ("secretHeaders", "secretQuery", "body", "prices")
 
 
 def leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -273,9 +298,10 @@ def leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 
     A list is one leaf, and so is a mapping that is one value. An empty part has no leaves.
     """
+    by_name = bool(path) and path[-1] in _BY_NAME
     for key, member in value.items():
         here = (*path, key)
-        if isinstance(member, Mapping) and key not in _WHOLE:
+        if isinstance(member, Mapping) and key not in _WHOLE and not by_name:
             yield from leaves(member, here)
         else:
             yield here, member

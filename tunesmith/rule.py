@@ -15,7 +15,8 @@ Part = Mapping[str, Any]
 class Rule:
     """What one part of a spec must satisfy.
 
-    `broken(part)` says whether the part at `path` breaks the rule. `cel` says the opposite, over `self`; it
+    `broken(part)` says whether the part at `path` breaks the rule, or names the members of `field` that do.
+    `cel` says the opposite, over `self`; it
     is empty where CEL cannot express the rule. `field` is the member of the part that the problem is about,
     if there is one.
     """
@@ -23,7 +24,7 @@ class Rule:
     path: str
     why: str
     remedy: str
-    broken: Callable[[Part], bool]
+    broken: Callable[[Part], bool | Sequence[str]]
     cel: str = ""
     field: str = ""
 

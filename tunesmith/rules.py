@@ -11,6 +11,7 @@ from tunesmith.errors import Problem
 from tunesmith.rule import Part, Rule, listed, mapping
 from tunesmith.stage_rules import stage_rules
 from tunesmith.stages import ORDER
+from tunesmith.teacher_rules import TEACHER_RULES
 from tunesmith.wire import STORE_FORMS
 
 _REGEX, _GROUPS = 1000, 100  # characters, opening brackets: the bounds of the field
@@ -188,6 +189,7 @@ RULES = (
         broken=_address_of_a_call,
         cel=f"!has(self.baseURL) || !self.baseURL.matches('{_CALL}')",
     ),
+    *TEACHER_RULES,
     _place(
         "model",
         "base",
@@ -270,9 +272,12 @@ def broken_rules(spec: Part) -> Iterator[Problem]:
     """A problem for each rule that a spec (as read, possibly malformed) breaks."""
     for rule in RULES:
         part = _at(spec, rule.path)
-        if isinstance(part, Mapping) and rule.broken(part):
-            path = ".".join(filter(None, ("spec", rule.path, rule.field)))
+        found = rule.broken(part) if isinstance(part, Mapping) else False
+        path = ".".join(filter(None, ("spec", rule.path, rule.field)))
+        if found is True:
             yield Problem(path, rule.why, remedy=rule.remedy)
+        elif found:
+            yield from (Problem(f"{path}.{member}", rule.why, remedy=rule.remedy) for member in found)
 
 
 def _at(spec: Part, path: str) -> Any:

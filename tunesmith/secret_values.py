@@ -26,6 +26,7 @@ _USER_IN_URL = re.compile(r"(?<=://)([^\s/?#]+)(?=@)")
 _LOGIN = re.compile(r"((?:https?|ftp|socks[45]h?|wss?)://)[^\s/?#]+@", re.IGNORECASE)
 # A word of a sentence about `Bearer tokens` has no digit.
 _BEARER = re.compile(r"(\bbearer\s+)(?=\S*[0-9])[\w.~+/=-]{8,}", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z-]*[ ]+(\S+)")  # a header's value: `Bearer`, and the token itself
 _PERCENT = re.compile(r"(%[0-9A-Fa-f]{2})+")
 _PLAIN_IN_URL = re.compile(r"[A-Za-z0-9_.~-]")
 # What a header can carry. A client that refuses another value says so with the value.
@@ -79,7 +80,8 @@ def _values(environ: Mapping[str, str]) -> Iterator[str]:
 @lru_cache(maxsize=8)
 def _pattern(values: frozenset[str]) -> re.Pattern[str] | None:
     lines = (line.strip() for value in values for line in value.split("\n"))
-    pieces = {*values, *map(str.strip, values), *lines}
+    tokens = (match[1] for value in values if (match := _SCHEME.fullmatch(value.strip())))
+    pieces = {*values, *map(str.strip, values), *lines, *tokens}
     forms = {form for piece in pieces if len(piece) >= SHORTEST for form in _forms(piece)}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
     return re.compile("|".join(map(re.escape, longest_first))) if forms else None

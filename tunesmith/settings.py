@@ -39,11 +39,15 @@ _DATA_KEY = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 _ENDPOINT = r"^(https?://[A-Za-z0-9._:\[\]-]+(/[!-~]*)?)?$"
 _LOCATION = rf"^(({'|'.join(STORE_FORMS)})://[^\x00-\x20\x7f]+)?$"
 _FEW_GROUPS = r"^[^(]*(\([^(]*){0,100}$"
+_IN_HEADER = r"^([!-~]([ -~]*[!-~])?)?$"
+_IN_QUERY = r"^[^\x00-\x1f\x7f]*$"
 Quantity = Annotated[str, Field(pattern=quantities.PATTERN, max_length=32)]  # as Kubernetes writes amounts
 Run = Annotated[str, Field(pattern=_RUN, max_length=63)]
 ObjectName = Annotated[str, Field(pattern=_OBJECT, max_length=253)]  # DNS subdomain, or empty
 Endpoint = Annotated[str, Field(pattern=_ENDPOINT, max_length=2048)]
 Location = Annotated[str, Field(pattern=_LOCATION, max_length=2048)]
+HeaderValue = Annotated[str, Field(pattern=_IN_HEADER, max_length=1024)]
+QueryValue = Annotated[str, Field(pattern=_IN_QUERY, max_length=1024)]
 _SMALL = "small letters, digits, dashes and dots, with a letter or digit at both ends"
 _SMALL_PARTS = (
     "small letters, digits, dashes and dots, with a letter or digit at both ends and beside each dot"
@@ -57,6 +61,8 @@ HINTS: dict[object, str] = {  # pattern, or largest value -> what to write
     _ENDPOINT: "http:// or https://, host, port if any, and path; no user, no password and no blank",
     _LOCATION: "s3://bucket/prefix, without blanks",
     _FEW_GROUPS: "use at most 100 opening brackets",
+    _IN_HEADER: "printable ASCII in one line, with no blank at either end",
+    _IN_QUERY: "one line of text; it is encoded for the address when it is sent",
     TEN_YEARS: "these are ten years; for no limit leave the field out",
 }
 # Forms of own data; tunesmith_jobs/own_data has a reader for each.
@@ -108,7 +114,7 @@ class Reference(Settings):
 class Teacher(Settings):
     """The model that writes the dataset, behind an API that speaks OpenAI's chat protocol."""
 
-    model: Annotated[str, Field(min_length=1, max_length=253)] = "gpt-4.1"
+    model: Annotated[str, Field(min_length=1, max_length=253)] = "gpt-6.1-sol"
     """Model name as the endpoint knows it."""
     system_message_model: Line = ""
     """Model that writes the system message and the plan. Built-in: the same as `model`."""
@@ -120,6 +126,24 @@ class Teacher(Settings):
     """Where the API key is. Built-in: the profile's key (locally OPENAI_API_KEY), which only the profile's
     own endpoint receives.
     """
+    headers: Annotated[dict[str, HeaderValue], Field(max_length=16)] = Field(default_factory=dict)
+    """Further headers of each request to the endpoint, such as `X-Team`. Never put a secret here. They change
+    no key: what changes the answers belongs into `body`.
+    """
+    secret_headers: Annotated[dict[str, SecretKey], Field(max_length=8)] = Field(default_factory=dict)
+    """Further headers whose values are in Secrets, such as `api-key`. Without `secret` the endpoint gets no
+    other key.
+    """
+    query: Annotated[dict[str, QueryValue], Field(max_length=16)] = Field(default_factory=dict)
+    """Members of the query of each request's address, such as `api-version`. Never put a secret here."""
+    secret_query: Annotated[dict[str, SecretKey], Field(max_length=4)] = Field(default_factory=dict)
+    """Members of the query whose values are in Secrets. Prefer a header: addresses stand in the logs of
+    proxies.
+    """
+    body: Annotated[dict[str, JsonValue], Field(max_length=32)] = Field(default_factory=dict)
+    """Further members of the body of each request, such as `top_k`, or `chat_template_kwargs` with
+    `enable_thinking: false`. What Tunesmith sets itself is refused by name.
+    """
     reasoning_effort: Effort = ""
     """How long a model that thinks may do so. Built-in: as the endpoint does by itself."""
     requests_per_minute: Rate = 0
@@ -128,6 +152,17 @@ class Teacher(Settings):
     """Most input and output tokens per minute. 0: as many as the endpoint accepts."""
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 200
     """Most requests in flight. The stage finds out how many of these the endpoint can handle."""
+
+
+class ModelPrices(Settings):
+    """Prices of a model in US dollars per 10^6 tokens."""
+
+    usd_per_million_input_tokens: Dollars
+    """Price of what is asked."""
+    usd_per_million_output_tokens: Dollars
+    """Price of what is answered, thoughts among it."""
+    usd_per_million_cached_input_tokens: Dollars | None = None
+    """Price of what is asked and was in the endpoint's cache. Built-in: that of the other input."""
 
 
 class Budget(Settings):
@@ -140,12 +175,16 @@ class Budget(Settings):
     max_requests: Count = 0
     """Requests sent, including retries."""
     usd_per_million_input_tokens: Dollars = 0.0
-    """Price of the teacher's input in US dollars per 10^6 tokens. 0: the price in the built-in table, if the
-    model is listed there.
+    """Price of the teacher's input in US dollars per 10^6 tokens, whatever `prices` says. 0: the price in
+    `prices` or in the built-in table, if the model is listed there.
     """
     usd_per_million_output_tokens: Dollars = 0.0
-    """Price of the teacher's output in US dollars per 10^6 tokens. 0: the price in the built-in table, if the
-    model is listed there.
+    """Price of the teacher's output in US dollars per 10^6 tokens, whatever `prices` says. 0: the price in
+    `prices` or in the built-in table, if the model is listed there.
+    """
+    prices: Annotated[dict[str, ModelPrices], Field(max_length=64)] = Field(default_factory=dict)
+    """Prices of models by their names, before those of the built-in table. In a name `*` stands for any text;
+    a name without one comes first, and the longest of the others.
     """
 
 

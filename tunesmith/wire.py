@@ -6,6 +6,7 @@ Pure.
 A name that only one program knows stays in that program.
 """
 
+import re
 from collections.abc import Mapping
 
 # The API.
@@ -54,12 +55,24 @@ STOP_ON_EOF = "TUNESMITH_STOP_ON_EOF"
 KEEP_REQUEST = "TUNESMITH_KEEP_REQUEST"  # 1: the stage keeps the snapshot in the store, where no runner does
 LOG_FORMAT = "TUNESMITH_LOG_FORMAT"  # json: lines for people as JSON
 TEACHER_API_KEY = "TUNESMITH_TEACHER_API_KEY"
+TEACHER_HEADER = "TUNESMITH_SECRET_TEACHER_HEADER_"  # begins the variable of a header whose value is a secret
+TEACHER_QUERY = "TUNESMITH_SECRET_TEACHER_QUERY_"  # and that of a member of the query
 TEACHER_RATE_FILE = "TUNESMITH_TEACHER_RATE_FILE"  # names the file that TEACHER_RATE is mounted as
 TEACHER_TIMEOUT = "TUNESMITH_TEACHER_TIMEOUT"  # seconds that one request to the teacher may take
+OVER_BUDGET = "TUNESMITH_OVER_BUDGET"  # 1: the user wants it though the estimate is over the budget
 S3_ADDRESSING_STYLE = "TUNESMITH_S3_ADDRESSING_STYLE"  # path or virtual
 S3_ENCRYPTION = "TUNESMITH_S3_ENCRYPTION"  # AES256 or aws:kms
 S3_KMS_KEY = "TUNESMITH_S3_KMS_KEY"
 SESSION_DIGEST = "TUNESMITH_SESSION"  # sha256 of the token that a session's pod answers to
+
+
+def member_variable(prefix: str, name: str) -> str:
+    """The variable with the value of a header, or of a member of the query, that is a secret.
+
+    `prefix`: TEACHER_HEADER or TEACHER_QUERY. A rule sees to it that no two names have one variable.
+    """
+    return prefix + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
 
 # The variables that the clients of stores read, in addition to those of AWS.
 STORE_VARIABLES = (S3_ADDRESSING_STYLE, S3_ENCRYPTION, S3_KMS_KEY)

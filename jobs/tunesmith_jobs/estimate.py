@@ -1,6 +1,6 @@
-"""Estimates what a request will need: tokens of the teacher, bytes in the store, memory for training. Pure.
+"""Estimates what a request will need: bytes in the store, memory for training. Pure.
 
-The formulas are in the docstrings.
+What the teacher takes is in tunesmith/cost.py. The formulas are in the docstrings.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,6 @@ from tunesmith_jobs.base import BaseFacts
 
 GIB = 1024**3
 
-ANSWER_TOKENS = 250  # of a pair, where nothing is known about the task
-VERDICT_TOKENS = 80  # a judge's reason and score
-ASKING_TOKENS = 450  # of instructions around task and system message
-CHARACTERS_PER_TOKEN = 3.0  # low, so that scripts other than Latin are not far off
 ROW_TOKENS = 1024  # of a training row, where nothing is known about the data
 ROW_BYTES = 2048  # of a row in the store, prompt and response
 
@@ -30,15 +26,6 @@ _OPTIMIZER_BYTES = {
     "adamw_8bit": 2,
     "paged_adamw_8bit": 2,
 }
-
-
-@dataclass(frozen=True)
-class TeacherUse:
-    """Tokens asked and answered, if every answer is usable."""
-
-    calls: int
-    input_tokens: int
-    output_tokens: int
 
 
 @dataclass(frozen=True)
@@ -62,39 +49,6 @@ class TrainingMemory:
         return (
             self.weights + self.adapter + self.gradients + self.optimizer + self.activations + self.overhead
         )
-
-
-def teacher_use(task: str, data: Data) -> TeacherUse:
-    """One call for each `pairsPerCall` examples, and two for system message and plan.
-
-    A call sends the task, the system message and the instructions; with `chain` it also repeats up to
-    `feedback` earlier pairs. A judge reads each row once, if it is content with all; `agreement` has each
-    answered so many times more.
-    """
-    if data.source is not None or data.from_ is not None:
-        return TeacherUse(0, 0, 0)
-    pairs = data.pairs_per_call if data.strategy == "plan" else 1
-    calls = -(-data.examples // pairs)
-    answer = min(ANSWER_TOKENS, data.max_tokens)
-    question = round(len(task) / CHARACTERS_PER_TOKEN) + ASKING_TOKENS
-    fed_back = data.feedback * answer if data.strategy == "chain" else 0
-    first = 2 if data.strategy == "plan" else 1
-    if data.plan is not None and data.strategy == "plan":
-        first -= 1
-    rewritten = round(data.evolve * data.examples) if data.strategy == "plan" else 0
-    judged = data.examples if data.judge else 0
-    again = data.examples * data.agreement
-    return TeacherUse(
-        calls=calls + first + rewritten + judged + again,
-        input_tokens=calls * (question + fed_back)
-        + first * question
-        + (rewritten + judged) * (question + answer)
-        + again * answer,
-        output_tokens=(data.examples + rewritten) * answer
-        + first * data.system_message_max_tokens
-        + judged * VERDICT_TOKENS
-        + again * answer,
-    )
 
 
 def trained_elements(facts: BaseFacts, training: Training) -> int:

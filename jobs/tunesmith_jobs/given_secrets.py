@@ -13,13 +13,15 @@ def strip_secrets() -> None:
     os.environ.update(secret_values.stripped(os.environ))
 
 
-def sendable(variable: str, place: str) -> str:
+def sendable(variable: str, place: str, *, words: bool = False) -> str:
     """The secret in a variable, empty if there is none. `place`: where people give it.
 
-    Raises Refused for one that no header can carry; the client would say so with the secret itself.
+    `words`: it may have blanks in it, as `Bearer …` has. Raises Refused for one that no header can carry; the
+    client would say so with the secret itself.
     """
     value = os.environ.get(variable, "").strip()
-    if value and not secret_values.fits_header(value):
+    parts = value.split(" ") if words else [value]
+    if value and not all(map(secret_values.fits_header, parts)):
         raise Refused(
             f"the secret in {variable} has a blank, a line break or a character beyond ASCII in it,"
             " and no request can carry it",

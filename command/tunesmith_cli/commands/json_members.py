@@ -154,6 +154,35 @@ DOCUMENTS: Mapping[str, Document] = {
             **each("problems", _PROBLEM),
         },
     ),
+    "estimate": Document(
+        "`estimate`",
+        {
+            **FORMAT,
+            **each(
+                "requests",
+                {
+                    "name": "request",
+                    "run": "name of its run",
+                    "source": "file",
+                    "estimate.model": "the teacher; `estimate` is null where none is asked",
+                    "estimate.calls.<end>": "calls, at the `low` and at the `high` end",
+                    "estimate.inputTokens.<end>": "tokens asked",
+                    "estimate.outputTokens.<end>": "tokens answered, thoughts among them",
+                    "estimate.usd.<end>": "US dollars; null if a price is not known",
+                    "estimate.minutes.<end>": "minutes",
+                    "estimate.answersSeen": "paid answers that it rests on; `--ask`",
+                    "estimate.limits[].field": "limit of `data.budget` that is set",
+                    "estimate.limits[].limit": "its value",
+                    "estimate.limits[].least": "the least that can be enough",
+                    "estimate.limits[].most": "what is enough in any case",
+                    "estimate.limits[].verdict": "`fits`, `may not fit` or `cannot fit`",
+                    "training.rows": "rows in a pass; `training` is null where they are not known",
+                    "training.steps": "optimizer steps in all",
+                    "training.tokens.<end>": "tokens in all passes",
+                },
+            ),
+        },
+    ),
     "data": Document(
         "`data check`",
         {

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from tunesmith_cli.local.request_files import LoadedRequest
     from tunesmith_cli.local.store import RunStore
 
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Start even if the budget cannot be enough, and do not ask.")
+]
 Only = Annotated[KindName | None, typer.Option(help="Run just this stage; the earlier ones must be done.")]
 
 
@@ -52,6 +55,7 @@ class _Session:
     dry: bool
     verbose: bool
     in_json: bool
+    over_budget: bool = False
 
 
 def run(
@@ -72,6 +76,7 @@ def run(
         ),
     ] = "",
     dry_run: DryRun = Dry.NONE,
+    yes: Yes = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
@@ -98,6 +103,7 @@ def run(
         dry=_is_dry(dry_run),
         verbose=verbose,
         in_json=as_json or output is Output.JSON,
+        over_budget=yes,
     )
     code: int = ExitCode.DONE
     for request in requests:
@@ -122,6 +128,7 @@ def retry(
     target: Target,
     store: Store = "",
     dry_run: DryRun = Dry.NONE,
+    yes: Yes = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
@@ -140,7 +147,9 @@ def retry(
         return retry_there(target, name, dry_run, _form_there(output, as_json=as_json, verbose=verbose))
     in_json = _in_json_here(output, as_json=as_json)
     runs = open_runs(context, store)
-    session = _Session(runs, context.obj, dry=_is_dry(dry_run), verbose=verbose, in_json=in_json)
+    session = _Session(
+        runs, context.obj, dry=_is_dry(dry_run), verbose=verbose, in_json=in_json, over_budget=yes
+    )
     stored = stored_run(runs, name)
     return _run_or_forecast(session, refreshed(stored, os.environ), stored)
 
@@ -160,6 +169,7 @@ def rerun(
     ] = "",
     store: Store = "",
     dry_run: DryRun = Dry.NONE,
+    yes: Yes = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
     output: AsChanged = Changed.TEXT,
@@ -179,7 +189,9 @@ def rerun(
         return rerun_there(target, name, from_, identity, dry_run=dry_run, form=form)
     in_json = _in_json_here(output, as_json=as_json)
     runs = open_runs(context, store)
-    session = _Session(runs, context.obj, dry=_is_dry(dry_run), verbose=verbose, in_json=in_json)
+    session = _Session(
+        runs, context.obj, dry=_is_dry(dry_run), verbose=verbose, in_json=in_json, over_budget=yes
+    )
     stored = stored_run(runs, name)
     return _run_or_forecast(session, with_rerun(refreshed(stored, os.environ), from_, identity), stored)
 
@@ -235,7 +247,26 @@ def _run_or_forecast(
     """Run a snapshot, or in a dry run say what that would do; the exit code."""
     if session.dry:
         return _forecast(session, snapshot, before)
+    if only in (None, "generate") and not session.over_budget and _wants_it(session, snapshot):
+        session = replace(session, over_budget=True)
     return _execute(session, snapshot, before, only)
+
+
+def _wants_it(session: _Session, snapshot: "Snapshot") -> bool:
+    """Whether a person at the terminal starts a run though its budget cannot be enough.
+
+    Nobody is asked about a budget that can be, or about rows that are there. Raises typer.Abort for Ctrl-C.
+    """
+    from tunesmith_cli.local.runner import refused_limits
+
+    problems = refused_limits(snapshot)
+    if not problems or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    if "generate" in session.runs.manifests(snapshot):
+        return False
+    for problem in problems:
+        tell(str(problem))
+    return typer.confirm("The budget cannot be enough. Start all the same?", default=False, err=True)
 
 
 def _forecast(session: _Session, snapshot: "Snapshot", before: "Snapshot | None") -> int:
@@ -243,6 +274,7 @@ def _forecast(session: _Session, snapshot: "Snapshot", before: "Snapshot | None"
     from tunesmith.changes import changes
     from tunesmith_cli.commands.forecast_output import members, text
     from tunesmith_cli.forecast import Forecast, StageForecast
+    from tunesmith_cli.local.runner import estimate_of
 
     done = session.runs.manifests(snapshot)
     forecast = Forecast(
@@ -255,8 +287,11 @@ def _forecast(session: _Session, snapshot: "Snapshot", before: "Snapshot | None"
     if session.in_json:
         document = {"format": 1, "run": snapshot.run, **members(forecast)}
         say_json(document, indent=None)
-    else:
-        say(f"run {snapshot.run} in {session.runs.url}\n{text(forecast)}")
+        return ExitCode.DONE
+    say(f"run {snapshot.run} in {session.runs.url}\n{text(forecast)}")
+    if "generate" not in done:
+        for line in estimate_of(snapshot):
+            say(line)
     return ExitCode.DONE
 
 
@@ -282,6 +317,7 @@ def _execute(
             environ=os.environ,
             toolbox=session.toolbox,
             tell=show,
+            over_budget=session.over_budget,
         )
         end = run_or_follow(runner, only)
     if runner.followed:

@@ -44,7 +44,7 @@ def sentences(event: Event, *, verbose: bool) -> list[str]:
                 lines += ["changed since the last run:", *(f"  {change}" for change in event.changes)]
             if event.reused:
                 lines.append(f"reused, finished earlier: {', '.join(event.reused)}")
-            return lines
+            return [*lines, *event.estimate]
         case Started():
             return [f"{event.stage}: {'started' if event.attempt == 1 else f'try {event.attempt}'}"]
         case Result(exit_code=0):

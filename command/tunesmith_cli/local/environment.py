@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from tunesmith import wire
-from tunesmith.credentials import Source, hub_token, teacher_key, tracker_prefixes
+from tunesmith.credentials import Source, hub_token, teacher_key, teacher_secrets, tracker_prefixes
 from tunesmith.errors import BadRequest, Problem, Refused
 from tunesmith.forbidden_variables import is_forbidden
 from tunesmith.resolve import Snapshot
@@ -88,6 +88,8 @@ def stage_environment(stage: str, snapshot: Snapshot, environ: Mapping[str, str]
     secrets = STAGES[stage].secrets
     if "teacher" in secrets and (key := _teacher_key(snapshot, environ)):
         env[wire.TEACHER_API_KEY] = key
+    if "teacher" in secrets:
+        env |= _further_secrets(snapshot, environ)
     if "hub" in secrets and (token := _hub_token(snapshot, environ)):
         env["HF_TOKEN"] = token
     return env
@@ -127,7 +129,8 @@ def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
         return ""
     is_for_another = source is Source.NOWHERE and bool(environ.get("OPENAI_BASE_URL"))
     key = "" if is_for_another else environ.get("OPENAI_API_KEY", "")
-    if key or data.teacher.base_url or data.source is not None:
+    elsewhere = data.teacher.base_url or data.teacher.secret_headers or data.teacher.secret_query
+    if key or elsewhere or data.source is not None:
         return key  # a local endpoint may want none; own data may need no teacher, and the stage knows
     if is_for_another:
         raise Refused(
@@ -143,6 +146,15 @@ def _teacher_key(snapshot: Snapshot, environ: Mapping[str, str]) -> str:
             "and its key with data.teacher.secret"
         ),
     )
+
+
+def _further_secrets(snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, str]:
+    """The values of headers and of the query that are secrets. Own data may need none of them."""
+    secrets = teacher_secrets(snapshot, ENVIRONMENT)
+    if snapshot.spec.data.source is not None:
+        found = {variable: environ.get(secret_variable(secret)) for variable, (_, secret) in secrets.items()}
+        return {variable: value for variable, value in found.items() if value}
+    return {variable: _secret(secret, environ, field) for variable, (field, secret) in secrets.items()}
 
 
 def _hub_token(snapshot: Snapshot, environ: Mapping[str, str]) -> str:

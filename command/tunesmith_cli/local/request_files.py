@@ -14,6 +14,7 @@ from tunesmith.plan import snapshot
 from tunesmith.profile import Profile
 from tunesmith.request import TrainingRequest, parse
 from tunesmith.resolve import BUILT_IN, Snapshot
+from tunesmith.settings import Teacher
 from tunesmith_cli.local.environment import ENVIRONMENT
 
 SET = "--set"  # provenance of a value that the command line gave
@@ -116,7 +117,7 @@ def refreshed(stored: Snapshot, environ: Mapping[str, str]) -> Snapshot:
     from here too.
     """
     source = stored.provenance.get("data.teacher.baseURL")
-    if source not in (ENVIRONMENT, BUILT_IN) or stored.spec.data.teacher.secret is not None:
+    if source not in (ENVIRONMENT, BUILT_IN) or _brings_secret(stored.spec.data.teacher):
         return stored
     url = environ.get("OPENAI_BASE_URL", "")
     teacher = stored.spec.data.teacher.model_copy(update={"base_url": url})
@@ -131,9 +132,13 @@ def _environment(request: TrainingRequest, environ: Mapping[str, str]) -> Profil
     """
     teacher = request.spec.data.teacher
     url = environ.get("OPENAI_BASE_URL", "")
-    if not url or teacher.base_url or teacher.secret:
+    if not url or teacher.base_url or _brings_secret(teacher):
         return None
     return Profile(name=ENVIRONMENT, defaults={"data": {"teacher": {"baseURL": url}}})
+
+
+def _brings_secret(teacher: Teacher) -> bool:
+    return bool(teacher.secret or teacher.secret_headers or teacher.secret_query)
 
 
 def _provenance(path: str, source: str, overridden: frozenset[str]) -> str:

@@ -24,7 +24,8 @@ class _Event(BaseModel):
 class Begun(_Event):
     """A runner took up the run.
 
-    `reused`: stages whose result is in the store already; `changes`: what an edit moved.
+    `reused`: stages whose result is in the store already; `changes`: what an edit moved; `estimate`: what the
+    teacher will take, if it is to be asked.
     """
 
     event: Literal["begun"] = "begun"
@@ -34,6 +35,7 @@ class Begun(_Event):
     keys: dict[str, str]
     reused: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    estimate: tuple[str, ...] = ()
 
 
 class Started(_Event):

@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunesmith import gate
+from tunesmith import cost, cost_text, gate
 from tunesmith.changes import changes
-from tunesmith.errors import BadRequest, ExitCode, Gone, TunesmithError
+from tunesmith.errors import BadRequest, ExitCode, Gone, Problem, TunesmithError
 from tunesmith.manifest import Manifest
 from tunesmith.plan import next_stages
 from tunesmith.resolve import Snapshot, StageKey, unknown_stages
 from tunesmith.stages import AFTER_GATE, JUDGED, STAGES
-from tunesmith.wire import GATE_NOT_PASSED
+from tunesmith.wire import GATE_NOT_PASSED, OVER_BUDGET
 from tunesmith_cli.local.attempts import StageJob, run_stage
 from tunesmith_cli.local.environment import ENVIRONMENT, stage_environment
 from tunesmith_cli.local.folders import RunFolder
@@ -27,13 +27,15 @@ from tunesmith_cli.local.run_events import Begun, Ended, Event, Line, Listener, 
 from tunesmith_cli.local.stopping import Stopping
 from tunesmith_cli.local.store import RunStore, snapshot_file
 
+GENERATE = "generate"
+
 
 @dataclass
 class Runner:
     """One `tunesmith run`.
 
-    `before`: what the run was last asked to do; `tell` hears what happens; `done`: the finished stages;
-    `followed`: another process ran it.
+    `before`: what the run was last asked to do; `tell` hears what happens; `over_budget`: start, even if the
+    budget can't be enough; `done`: the finished stages; `followed`: another process ran it.
     """
 
     snapshot: Snapshot
@@ -43,6 +45,7 @@ class Runner:
     environ: Mapping[str, str]
     toolbox: Toolbox
     tell: Listener
+    over_budget: bool = False
     done: dict[str, Manifest] = field(default_factory=dict)
     reused: tuple[str, ...] = ()
     followed: bool = False
@@ -89,8 +92,10 @@ class Runner:
             )
         self.done = self.store.manifests(self.snapshot)
         self.reused = tuple(entry.name for entry in self.snapshot.stages if entry.name in self.done)
-        tell(self._begun())
+        tell(self._begun(only))
         environments = self._environments(only)
+        if GENERATE in environments:
+            self._check_budget()
         if self.before != self.snapshot:
             self.store.keep(self.snapshot)
         finished = set(self.done)
@@ -119,7 +124,8 @@ class Runner:
             ):  # its figures count, or it is the last
                 self._read_manifests(finished)
 
-    def _begun(self) -> Begun:
+    def _begun(self, only: str | None) -> Begun:
+        asks = GENERATE not in self.done and only in (None, GENERATE)
         return Begun(
             run=self.snapshot.run,
             store=self.store.url,
@@ -127,7 +133,18 @@ class Runner:
             keys={entry.name: entry.key for entry in self.snapshot.stages},
             reused=self.reused,
             changes=tuple(self._changes()),
+            estimate=tuple(estimate_of(self.snapshot)) if asks else (),
         )
+
+    def _check_budget(self) -> None:
+        """Raises BadRequest if the budget cannot be enough, unless that is what the user wants."""
+        if not self.over_budget and (problems := refused_limits(self.snapshot)):
+            raise BadRequest(
+                "the budget cannot be enough, and nothing was started",
+                reason="BudgetTooSmall",
+                remedy="change the request, or give --yes to start all the same",
+                problems=problems,
+            )
 
     def _changes(self) -> Iterator[str]:
         """What differs from what the run was last asked to do, but for an endpoint that the environment
@@ -144,7 +161,10 @@ class Runner:
             for entry in self.snapshot.stages
             if entry.name not in self.done and only in (None, entry.name)
         ]
-        return {name: stage_environment(name, self.snapshot, self.environ) for name in names}
+        environments = {name: stage_environment(name, self.snapshot, self.environ) for name in names}
+        if self.over_budget and GENERATE in environments:
+            environments[GENERATE][OVER_BUDGET] = "1"
+        return environments
 
     def _read_manifests(self, finished: set[str]) -> None:
         """Read the finished stages' manifests from the store."""
@@ -190,6 +210,19 @@ class Runner:
             backoff=self.toolbox.backoff,
             inherit=(lock,),
         )
+
+
+def estimate_of(snapshot: Snapshot) -> Iterator[str]:
+    """What the teacher will take, with the budget beside it; nothing where none is asked."""
+    found = cost.estimate(snapshot.spec)
+    if found is not None:
+        yield from cost_text.estimate_lines(snapshot.spec, found, cost.limits(snapshot.spec, found))
+
+
+def refused_limits(snapshot: Snapshot) -> list[Problem]:
+    """A problem for each limit of the budget that can't be enough."""
+    found = cost.estimate(snapshot.spec)
+    return list(cost_text.refusals(cost.limits(snapshot.spec, found))) if found else []
 
 
 def _needs_gate(only: str | None) -> bool:

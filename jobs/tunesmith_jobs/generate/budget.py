@@ -3,9 +3,9 @@
 import math
 
 from tunesmith.errors import BadData
+from tunesmith.prices import check_prices, find_price
 from tunesmith.settings import Budget
 from tunesmith_jobs.teacher.calls import Answer, Call
-from tunesmith_jobs.teacher.prices import check_prices, find_price
 
 
 class BudgetSpent(BadData):
@@ -30,10 +30,14 @@ class Ledger:
         """Whether `usd` counts everything."""
         return None not in self.prices.values()
 
-    def cost(self, model: str, input_tokens: int, output_tokens: int) -> float:
-        """US dollars; 0 if the price is not known."""
+    def cost(self, model: str, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
+        """US dollars; 0 if the price is not known. `cached_tokens` are among those of the input."""
         price = self.prices.get(model) or find_price(model, self.budget)
-        return input_tokens * price.input + output_tokens * price.output if price else 0.0
+        return price.cost(input_tokens, output_tokens, cached_tokens) if price else 0.0
+
+    def cost_of(self, model: str, answer: Answer) -> float:
+        """US dollars that an answer cost; 0 if the price is not known."""
+        return self.cost(model, answer.input_tokens, answer.output_tokens, answer.cached_tokens)
 
     def reserve(self, call: Call) -> bool:
         """Reserve the most that a call can cost; False if that would pass a limit."""
@@ -67,7 +71,7 @@ class Ledger:
 
     def _spend(self, model: str, answer: Answer) -> None:
         self.tokens += answer.tokens
-        self.usd += self.cost(model, answer.input_tokens, answer.output_tokens)
+        self.usd += self.cost_of(model, answer)
 
     def spent(self) -> BudgetSpent:
         """The error for a call that cannot be reserved any more."""

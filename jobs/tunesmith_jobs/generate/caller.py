@@ -91,7 +91,7 @@ class Caller:
             answer = await self._ask_teacher(call)
         self.figures.input_tokens += answer.input_tokens
         self.figures.output_tokens += answer.output_tokens
-        self.figures.usd += self.ledger.cost(call.model, answer.input_tokens, answer.output_tokens)
+        self.figures.usd += self.ledger.cost_of(call.model, answer)
         return answer
 
     def limit_requests(self, per_minute: int) -> None:

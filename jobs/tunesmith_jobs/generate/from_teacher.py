@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from tunesmith.prices import models_of
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate import live_rate, strategies
@@ -18,14 +19,20 @@ from tunesmith_jobs.generate.limiter import make_limiter
 from tunesmith_jobs.generate.patience import Patience
 from tunesmith_jobs.generate.report import call_report
 from tunesmith_jobs.teacher.kinds import endpoint_of
-from tunesmith_jobs.teacher.prices import models_of
+from tunesmith_jobs.teacher.members import manner_of
 
 
 async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
     """The dataset of a request whose rows a teacher writes. Raises TunesmithError."""
     data, teacher = attempt.spec.data, attempt.spec.data.teacher
     endpoint = endpoint_of(teacher, patience.request)
-    journal = Journal(attempt.store, attempt.snapshot.run, attempt.id, read_answer=endpoint.read_answer)
+    journal = Journal(
+        attempt.store,
+        attempt.snapshot.run,
+        attempt.id,
+        read_answer=endpoint.read_answer,
+        manner=manner_of(teacher),
+    )
     await asyncio.to_thread(journal.load)
     ledger = Ledger(data.budget, models_of(data))
     for model, answer in journal.answers():

@@ -8,6 +8,7 @@ segment is being written go into the next one together, at most 64 of them.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,11 @@ class Entry:
         )
 
 
+def journal_folder(run: str) -> str:
+    """Where a run's journal lies in the store."""
+    return f"{run}/generate/journal"
+
+
 def read_entries(data: bytes) -> Iterator[Entry]:
     """The entries of a segment.
 
@@ -77,11 +83,15 @@ def read_entries(data: bytes) -> Iterator[Entry]:
 class Journal:
     """The journal of a run, as one attempt reads and extends it. Use within one event loop.
 
-    `read_answer`: the endpoint's, which reads the bodies that are kept.
+    `read_answer`: the endpoint's, which reads the bodies that are kept. `manner`: what is asked beside the
+    calls and changes their answers; only what was asked in the same manner is found.
     """
 
-    def __init__(self, store: Store, run: str, attempt: str, *, read_answer: Callable[..., Answer]) -> None:
-        self.folder = f"{run}/generate/journal"
+    def __init__(
+        self, store: Store, run: str, attempt: str, *, read_answer: Callable[..., Answer], manner: str = ""
+    ) -> None:
+        self.folder = journal_folder(run)
+        self._manner = manner
         self.written = 0  # answers added by this attempt
         self._store = store
         self._attempt = attempt
@@ -122,7 +132,7 @@ class Journal:
 
     def find(self, call: Call) -> Answer | None:
         """The answer to a call, if it was ever paid for in this run."""
-        entry = self._entries.get(call.key)
+        entry = self._entries.get(self._key(call))
         return self._answer(entry) if entry else None
 
     async def add(self, call: Call, answer: Answer, *, useless: bool = False) -> None:
@@ -130,7 +140,7 @@ class Journal:
 
         `useless`: it was paid for, but the call is sent again, so it is not found as its answer.
         """
-        key = f"{call.key}-{call.allowed}" if useless else call.key
+        key = f"{self._key(call)}-{call.allowed}" if useless else self._key(call)
         estimated = answer.input_tokens if answer.estimated else 0
         entry = Entry(key, call.model, call.cell, call.sample, answer.seconds, answer.raw, estimated)
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -140,6 +150,11 @@ class Journal:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_segments())
         await stored
+
+    def _key(self, call: Call) -> str:
+        if not self._manner:
+            return call.key
+        return hashlib.sha256(f"{call.key}\n{self._manner}".encode()).hexdigest()
 
     async def flush(self) -> None:
         """Wait until all that was added is stored."""

@@ -77,7 +77,7 @@ class Answer:
     `raw`: the response's body; `seconds`: how long it took; `fresh`: this attempt paid for it.
     `finish_reason` is empty, or as OpenAI's protocol has it: `length` for an answer that was cut off,
     `content_filter` for one that was withheld. `output_tokens` include `thought_tokens`, which are not in
-    `content`.
+    `content`; `input_tokens` include `cached_tokens`, which were in the endpoint's cache.
     """
 
     raw: str
@@ -87,6 +87,7 @@ class Answer:
     input_tokens: int
     output_tokens: int
     thought_tokens: int = 0
+    cached_tokens: int = 0
     estimated: bool = False  # the endpoint does not count what it is asked
     seconds: float = 0.0
     fresh: bool = True

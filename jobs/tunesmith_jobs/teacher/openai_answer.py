@@ -66,6 +66,7 @@ def read_answer(raw: str, *, seconds: float = 0.0, fresh: bool = True) -> Answer
             input_tokens=_number(usage.get("prompt_tokens")),
             output_tokens=_output(usage) or estimated_tokens(given + thoughts),
             thought_tokens=_thought_tokens(usage) or estimated_tokens(thoughts),
+            cached_tokens=_cached_tokens(usage),
             seconds=seconds,
             fresh=fresh,
         )
@@ -151,6 +152,13 @@ def _thought_tokens(usage: Mapping[str, Any]) -> int:
     details = usage.get("completion_tokens_details")
     told = _number(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
     return told or max(0, _output(usage) - _number(usage.get("completion_tokens")))
+
+
+def _cached_tokens(usage: Mapping[str, Any]) -> int:
+    """Tokens of the input that were in the cache; DeepSeek has a member of its own."""
+    details = usage.get("prompt_tokens_details")
+    told = _number(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    return min(told or _number(usage.get("prompt_cache_hit_tokens")), _number(usage.get("prompt_tokens")))
 
 
 def _number(value: Any) -> int:

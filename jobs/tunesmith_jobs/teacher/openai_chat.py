@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from tunesmith.errors import BadRequest, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.plain_text import one_line
+from tunesmith.prices import models_of
 from tunesmith.secret_values import without_own_secrets
 from tunesmith.settings import Teacher
 from tunesmith.wire import TEACHER_API_KEY
@@ -20,6 +21,7 @@ from tunesmith_jobs.given_secrets import sendable
 from tunesmith_jobs.log_lines import without_secrets
 from tunesmith_jobs.teacher.calls import Answer, Call
 from tunesmith_jobs.teacher.endpoint import Outgrown, Passing, RateLimits, Throttled, Unsupported
+from tunesmith_jobs.teacher.members import Members, members_of
 from tunesmith_jobs.teacher.openai_answer import ErrorBody, read_answer
 from tunesmith_jobs.teacher.openai_dialect import Dialect
 from tunesmith_jobs.teacher.openai_faults import Fault, fault_of
@@ -55,6 +57,7 @@ class OpenAIChat:
             tokens="max_completion_tokens" if openais else "max_tokens", effort=teacher.reasoning_effort
         )
         self._known: dict[str, Habits] = {}
+        self._left_out: dict[str, openai.Omit] = {}
         self._teacher = teacher
         self._timeout = timeout
 
@@ -62,12 +65,16 @@ class OpenAIChat:
         import httpx2
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
+        members = members_of(self._teacher)
+        self._left_out = _left_out(self._teacher, members)
         most = self._teacher.max_concurrency + 8
         limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
         timeout = httpx2.Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout))
         self._client = AsyncOpenAI(
             api_key=api_key(self._teacher),
             base_url=self.url,
+            default_headers=members.headers,
+            default_query=members.query,
             max_retries=0,
             timeout=timeout,
             http_client=DefaultAioHttpClient(limits=limits, timeout=timeout),
@@ -92,7 +99,10 @@ class OpenAIChat:
             # `chat.completions.create` checks the types of every message: 40 % of a call's time, and they
             # are dicts already.
             response = await self._client.post(
-                "/chat/completions", cast_to=httpx2.Response, body=dialect.body(call)
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                body=dialect.body(call) | self._teacher.body,
+                options={"headers": self._left_out},
             )
             answer = read_answer(
                 without_own_secrets(response.text, os.environ), seconds=time.monotonic() - begun
@@ -139,13 +149,21 @@ class OpenAIChat:
         import openai
 
         try:
-            key = api_key(self._teacher)
+            key, members = api_key(self._teacher), members_of(self._teacher)
+            self._left_out = _left_out(self._teacher, members)
         except Refused as error:
             return [error]
-        client = openai.OpenAI(api_key=key, base_url=self.url, max_retries=2, timeout=self._timeout)
+        client = openai.OpenAI(
+            api_key=key,
+            base_url=self.url,
+            default_headers=members.headers,
+            default_query=members.query,
+            max_retries=2,
+            timeout=self._timeout,
+        )
         with client:
             try:
-                listed = [model.id for model in client.models.list().data]
+                listed = [model.id for model in client.models.list(extra_headers=self._left_out).data]
                 missing = [self._missing(client, model, listed) for model in sorted(models)]
                 return [error for error in missing if error is not None]
             except openai.APIStatusError as error:
@@ -183,7 +201,8 @@ class OpenAIChat:
         raise BadRequest(
             f"the teacher at {self.url} refuses the request ({said.status}): {said.message}",
             reason="TeacherBadRequest",
-            remedy="correct data.teacher.model, data.maxTokens or the task, as the message says",
+            remedy="correct data.teacher (model, headers, query, body), data.maxTokens or the task, "
+            "as the message says",
         )
 
     def _withheld(self, finish: str, message: str, begun: float) -> Answer:
@@ -193,7 +212,7 @@ class OpenAIChat:
 
     def _habits(self, model: str) -> Habits:
         if model not in self._known:
-            self._known[model] = Habits(as_named(self._first, model))
+            self._known[model] = Habits(as_named(self._first, model), self._teacher.body)
         return self._known[model]
 
     def _missing(self, client: "openai.OpenAI", model: str, listed: list[str]) -> TunesmithError | None:
@@ -207,7 +226,7 @@ class OpenAIChat:
         if not listed or model in listed:
             return None
         try:
-            client.models.retrieve(model)
+            client.models.retrieve(model, extra_headers=self._left_out)
         except openai.NotFoundError:
             return self._not_there(client, model, listed)
         except openai.APIError:
@@ -219,8 +238,14 @@ class OpenAIChat:
         import openai
 
         body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], self._first.tokens: 1}
+        body |= self._teacher.body
         try:
-            client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+            client.post(
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                body=body,
+                options={"headers": self._left_out},
+            )
         except openai.APIStatusError as error:
             if fault_of(error.status_code, str(error.code or ""), _message(error)) is not Fault.MODEL:
                 return None
@@ -247,13 +272,28 @@ def api_key(teacher: Teacher) -> str:
     Raises Refused if OpenAI's own endpoint is to be asked without one, and for a key that cannot be sent.
     """
     key = sendable(TEACHER_API_KEY, _KEY_PLACE)
-    if not key and not teacher.base_url:
+    if not key and not teacher.base_url and not _has_further_secrets(teacher):
         raise Refused(
             "there is no API key for the teacher",
             reason="TeacherKeyMissing",
             remedy=f"set {_KEY_PLACE}",
         )
     return key or _NO_KEY
+
+
+def _has_further_secrets(teacher: Teacher) -> bool:
+    return bool(teacher.secret_headers or teacher.secret_query)
+
+
+def _left_out(teacher: Teacher, members: Members) -> "dict[str, openai.Omit]":
+    """The headers of the client that are not sent: a key that comes by another header, or by the query, is
+    the only one.
+    """
+    import openai
+
+    named = any(name.lower() == "authorization" for name in members.headers)
+    alone = members.keyed and not named and api_key(teacher) == _NO_KEY
+    return {"Authorization": openai.Omit()} if alone else {}
 
 
 def final_error(fault: Fault, said: Said, url: str, model: str) -> TunesmithError | None:

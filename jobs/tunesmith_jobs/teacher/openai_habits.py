@@ -1,28 +1,26 @@
 """What was learnt of how an endpoint wants to be asked for one model. It learns a bounded number of times."""
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
+from tunesmith.thinking import is_openais, thinks
 from tunesmith_jobs.teacher.calls import Answer, Call
 from tunesmith_jobs.teacher.openai_dialect import FIRST_ROOM, MOST_ROOM, Dialect
 from tunesmith_jobs.teacher.openai_faults import Fault
 
 MOST_LEARNT = 24  # changes of the dialect, after which a refusal is final
 _STEP = 1024  # of tokens for thoughts
-# Models that think, by their names, and OpenAI's among them. What is guessed here is only learnt sooner.
-_OPENAIS = re.compile(r"(^|/)(o[1-9]([-.]|$)|gpt-5(?!.*chat))", re.IGNORECASE)
-_THINKING = re.compile(
-    r"gpt-oss|reasoner|thinking|(^|[-/])r1([-.:]|$)|qwq|qwen3|magistral|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])"
-    r"|kimi-k2|glm-(4\.[5-9]|[5-9])|minimax-m",
-    re.IGNORECASE,
-)
 
 
 class Habits:
     """The dialect for one model, and what has been tried. Use within one event loop."""
 
-    def __init__(self, first: Dialect) -> None:
+    def __init__(self, first: Dialect, asked: Collection[str] = ()) -> None:
+        """`asked`: members of the body that the request asks for, which are never left out."""
         self.dialect = first
+        names = "|".join(map(re.escape, asked)) or "(?!)"
+        self._asked = re.compile(rf"(?<![\w.-])(?:{names})(?![\w-])")
         self._tried = {first}
         self._proven: set[str] = set()  # shapes of calls that were answered in the present dialect or before
         self._learnt = 0
@@ -34,7 +32,7 @@ class Habits:
         """
         if self.dialect != used:  # another call has changed it meanwhile
             return self.dialect
-        if self._learnt >= MOST_LEARNT or (used.effort and "reasoning_effort" in message):
+        if self._learnt >= MOST_LEARNT or self._names_what_is_asked(used, message):
             return None
         if fault is Fault.CUT:
             self._make_room(max(FIRST_ROOM, 2 * used.room))
@@ -48,6 +46,11 @@ class Habits:
         if other is not None:
             self._change(other)
         return other
+
+    def _names_what_is_asked(self, used: Dialect, message: str) -> bool:
+        """Whether the endpoint speaks of what the request asks for, and no other form leaves out."""
+        effort = bool(used.effort) and "reasoning_effort" in message
+        return effort or self._asked.search(message) is not None
 
     def proven(self, call: Call) -> bool:
         """Whether a call like this has been answered, so that a refusal is about this one only."""
@@ -88,6 +91,6 @@ def _thinks(answer: Answer) -> bool:
 
 def as_named(first: Dialect, model: str) -> Dialect:
     """The dialect to begin with, by what is known of models of this name."""
-    if _OPENAIS.search(model):
+    if is_openais(model):
         return first.thinking()
-    return replace(first, room=FIRST_ROOM) if _THINKING.search(model) else first
+    return replace(first, room=FIRST_ROOM) if thinks(model) else first

@@ -9,7 +9,6 @@ from tunesmith_jobs.estimate import (
     GIB,
     check_fits,
     store_bytes,
-    teacher_use,
     trained_elements,
     training_bytes,
 )
@@ -70,23 +69,3 @@ def test_the_store_holds_model_adapter_and_checkpoints(smol):
     fine = store_bytes(smol, Data(), training(), "bfloat16")
     assert fine > 2 * smol.parameters
     assert store_bytes(smol, Data(), training(), "float32") - fine == 2 * smol.parameters
-
-
-@pytest.mark.parametrize(
-    ("values", "calls"),
-    [
-        ({"examples": 100}, 102),
-        ({"examples": 100, "pairsPerCall": 8}, 15),
-        ({"examples": 100, "strategy": "chain"}, 101),
-        ({"examples": 100, "source": {"uri": "s3://bucket/rows.jsonl"}}, 0),
-    ],
-)
-def test_the_teachers_calls_are_counted(values, calls):
-    assert teacher_use("a task", Data.model_validate(values)).calls == calls
-
-
-def test_a_chain_asks_more_than_a_plan_since_it_feeds_answers_back():
-    chain, plan = (
-        teacher_use("a task", Data.model_validate({"strategy": strategy})) for strategy in ("chain", "plan")
-    )
-    assert chain.input_tokens > 3 * plan.input_tokens

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith import podspec, wire
-from tunesmith.credentials import Source, teacher_key, tracker_prefixes
+from tunesmith.credentials import Source, teacher_key, teacher_secrets, tracker_prefixes
 from tunesmith.podspec import Values
 from tunesmith.profile import Profile
-from tunesmith.resolve import Snapshot
+from tunesmith.resolve import Snapshot, source_of
 from tunesmith.settings import SecretKey
 from tunesmith.stages import STAGES
 from tunesmith_controller.decide.model import SnapshotMap
@@ -65,16 +65,19 @@ def _secrets(stage: str, snapshot: Snapshot, profile: Profile) -> Values:
 
 
 def _teacher(snapshot: Snapshot, profile: Profile) -> Values:
+    further = teacher_secrets(snapshot, source_of(profile))
+    secrets = {variable: secret for variable, (_, secret) in further.items()}
     key = teacher_secret(snapshot, profile)
-    if key is None:
-        return {}
+    if key is not None:
+        secrets[wire.TEACHER_API_KEY] = key
     # Own data with its system message needs no teacher, and the stage knows whether it needs a key.
-    return {wire.TEACHER_API_KEY: podspec.secret(key, optional=snapshot.spec.data.source is not None)}
+    optional = snapshot.spec.data.source is not None
+    return {variable: podspec.secret(secret, optional=optional) for variable, secret in secrets.items()}
 
 
 def teacher_secret(snapshot: Snapshot, profile: Profile) -> SecretKey | None:
     """The Secret with the key for the teacher's endpoint, if one may go there."""
-    match teacher_key(snapshot, f"profile {profile.name}"):
+    match teacher_key(snapshot, source_of(profile)):
         case Source.SPEC:
             return snapshot.spec.data.teacher.secret
         case Source.PLACE:

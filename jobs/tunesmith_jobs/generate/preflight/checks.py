@@ -1,18 +1,21 @@
 """The checks, each of one part of a request. A check yields its errors, or raises one."""
 
+import os
 from collections.abc import Iterable
 
+from tunesmith.cost import estimate, limits
+from tunesmith.cost_text import refusals
 from tunesmith.errors import BadData, BadRequest, Problem, TunesmithError
 from tunesmith.manifest import Pin
-from tunesmith.request import Spec
+from tunesmith.prices import check_prices, models_of
+from tunesmith.wire import OVER_BUDGET
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
-from tunesmith_jobs.estimate import TeacherUse
+from tunesmith_jobs.generate.journal import journal_folder
 from tunesmith_jobs.other_run import newest
 from tunesmith_jobs.own_data.read import check_source
 from tunesmith_jobs.storage import open_store
 from tunesmith_jobs.teacher.kinds import check_teacher
-from tunesmith_jobs.teacher.prices import check_prices, models_of
 from tunesmith_jobs.trackers import check_trackers_if_this_trains
 
 
@@ -94,20 +97,24 @@ def adapter(attempt: Attempt, base: Pin | None) -> Iterable[TunesmithError]:
     )
 
 
-def budget(spec: Spec, use: TeacherUse) -> Iterable[TunesmithError]:
-    """The budget can be enough, and the prices that it needs are known."""
-    if not use.calls:
+def budget(attempt: Attempt) -> Iterable[TunesmithError]:
+    """The budget can be enough, and the prices that it needs are known.
+
+    A run that has paid for answers goes on as long as the budget lasts, and so does one whose user has seen
+    the estimate and wants it all the same.
+    """
+    spec = attempt.spec
+    found = estimate(spec)
+    if found is None:
         return
     try:
         check_prices(models_of(spec.data), spec.data.budget)
     except BadRequest as error:
         yield error
-    limit = spec.data.budget.max_requests
-    if 0 < limit < use.calls:
-        problem = Problem(
-            "spec.data.budget.maxRequests",
-            f"{spec.data.examples} examples take at least {use.calls} requests",
-            limit,
-            "raise it, or ask for fewer examples, or set pairsPerCall",
-        )
-        yield BadRequest("the budget cannot be enough", reason="BudgetTooSmall", problems=[problem])
+    problems = list(refusals(limits(spec, found)))
+    if problems and os.environ.get(OVER_BUDGET) != "1" and not _paid_before(attempt):
+        yield BadRequest("the budget cannot be enough", reason="BudgetTooSmall", problems=problems)
+
+
+def _paid_before(attempt: Attempt) -> bool:
+    return next(iter(attempt.store.list(f"{journal_folder(attempt.snapshot.run)}/")), None) is not None

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from tunesmith.errors import BadData, BadRequest, Gone, Problem, Refused, TryAgain, TunesmithError
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.base import BaseFacts
-from tunesmith_jobs.estimate import teacher_use
 from tunesmith_jobs.generate.preflight import checks
 from tunesmith_jobs.generate.preflight.base_model import look_at_base
 from tunesmith_jobs.generate.preflight.needs import needs
@@ -30,11 +29,10 @@ def preflight(attempt: Attempt) -> BaseFacts | None:
         base = looking.result()
         errors = [error for check in checking for error in check.result()] + base.errors
     errors += _errors_of(lambda attempt: checks.adapter(attempt, base.pin), attempt)
-    use = teacher_use(spec.task, spec.data)
-    errors += checks.budget(spec, use)
+    errors += _errors_of(checks.budget, attempt)
     if errors:
         raise combined(errors)
-    for line in needs(spec, base.facts, use):
+    for line in needs(spec, base.facts):
         attempt.say(line)
     return base.facts
 

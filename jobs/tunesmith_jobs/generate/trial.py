@@ -1,0 +1,162 @@
+"""A few paid answers, for an estimate: `python -m tunesmith_jobs.generate.trial --request FILE --store URL`.
+
+They are the answers to the first calls that the run makes in any case: the plan, the system message, the
+first rows. The run's journal keeps them, so they are not paid for again. Standard output holds them as JSON.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Self
+
+from tunesmith.cost import Seen
+from tunesmith.errors import ExitCode, TunesmithError
+from tunesmith.plain_text import json_text
+from tunesmith.prices import models_of
+from tunesmith.request import Spec
+from tunesmith.resolve import Snapshot
+from tunesmith_jobs.attempt import new_attempt
+from tunesmith_jobs.failures import complain, explained
+from tunesmith_jobs.generate.budget import Ledger
+from tunesmith_jobs.generate.caller import Caller
+from tunesmith_jobs.generate.dataset import Dataset
+from tunesmith_jobs.generate.journal import Journal
+from tunesmith_jobs.generate.limiter import make_limiter
+from tunesmith_jobs.generate.patience import Patience
+from tunesmith_jobs.generate.strategies import fill
+from tunesmith_jobs.given_secrets import strip_secrets
+from tunesmith_jobs.stage_arguments import read_request
+from tunesmith_jobs.storage import Store, open_store
+from tunesmith_jobs.teacher.calls import Answer, Call
+from tunesmith_jobs.teacher.endpoint import Endpoint, Outgrown, RateLimits
+from tunesmith_jobs.teacher.kinds import endpoint_of
+from tunesmith_jobs.teacher.members import manner_of
+
+MOST_PAID = 5
+ROWS = 3  # with the plan and the system message these are five calls
+
+
+class Enough(TunesmithError):
+    """As many answers as may be are paid for."""
+
+
+class FewAnswers:
+    """An endpoint that gives at most `most` answers that are paid for. Use within one event loop."""
+
+    def __init__(self, endpoint: Endpoint, most: int) -> None:
+        self.url = endpoint.url
+        self.paid = 0
+        self._endpoint = endpoint
+        self._left = most
+        self.sized = endpoint.sized
+        self.remember = endpoint.remember
+        self.read_answer = endpoint.read_answer
+        self.check = endpoint.check
+
+    async def __aenter__(self) -> Self:
+        await self._endpoint.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._endpoint.__aexit__(*error)
+
+    async def send(self, call: Call) -> tuple[Answer, RateLimits]:
+        """As the endpoint does. Raises Enough for what would be one answer too many."""
+        if not self._left:
+            raise Enough(f"{self.paid} answers are paid for")
+        self._left -= 1
+        paid = False
+        try:
+            answered = await self._endpoint.send(call)
+            paid = True
+            return answered
+        except Outgrown:
+            paid = True
+            raise
+        finally:
+            self.paid += paid
+            self._left += not paid  # a refusal costs nothing
+
+
+async def ask_few(snapshot: Snapshot, store: Store, patience: Patience, most: int = MOST_PAID) -> list[Seen]:
+    """The answers to the first calls of a run, those that it has paid for before among them.
+
+    Raises TunesmithError if there is none.
+    """
+    data, teacher = snapshot.spec.data, snapshot.spec.data.teacher
+    endpoint = FewAnswers(endpoint_of(teacher, patience.request), most)
+    journal = Journal(
+        store,
+        snapshot.run,
+        new_attempt("estimate"),
+        read_answer=endpoint.read_answer,
+        manner=manner_of(teacher),
+    )
+    await asyncio.to_thread(journal.load)
+    ledger = Ledger(data.budget, models_of(teacher))
+    for model, answer in journal.answers():
+        ledger.spent_before(model, answer)
+        endpoint.remember(model, answer)
+    limiter = make_limiter(
+        time.monotonic(),
+        most=teacher.max_concurrency,
+        requests_per_minute=teacher.requests_per_minute,
+        tokens_per_minute=teacher.tokens_per_minute,
+        time_limit=patience.request,
+    )
+    seen: list[Seen] = []
+    async with endpoint:
+        caller = Caller(endpoint, journal, ledger, limiter, patience, say=_say, seed=data.seed)
+
+        async def ask(call: Call) -> Answer:
+            answer = await caller.ask(call)
+            seen.append(Seen(call.shape, answer.input_tokens, answer.output_tokens, round(answer.seconds, 3)))
+            return answer
+
+        try:
+            await caller.run(fill(ask, _few_rows(snapshot.spec), Dataset(data.near_duplicates), _nobody))
+        except TunesmithError:
+            if not seen:
+                raise
+        finally:
+            await caller.drain()
+    return seen
+
+
+def _few_rows(spec: Spec) -> Spec:
+    """The spec with as few rows as are asked for. No call says how many there are to be."""
+    few = min(ROWS * spec.data.pairs_per_call, spec.data.examples)
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"examples": few})})
+
+
+def _nobody(rows: int) -> None:
+    """Nobody hears how many rows are accepted."""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Ask, and print the answers' figures; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tunesmith_jobs.generate.trial")
+    parser.add_argument("--request", required=True, metavar="FILE")
+    parser.add_argument("--store", required=True, metavar="URL")
+    arguments = parser.parse_args(argv)
+    strip_secrets()
+    try:
+        snapshot = read_request(arguments.request, "generate")
+        seen = asyncio.run(ask_few(snapshot, open_store(arguments.store), Patience.from_environment()))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: known errors have classes
+        known, text = explained("estimate", error)
+        complain(text)
+        return known.exit_code
+    print(json_text({"answers": [asdict(answer) for answer in seen]}))
+    return ExitCode.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
