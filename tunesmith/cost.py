@@ -18,7 +18,7 @@ Shape = Literal["plan", "pairs", "text"]
 Verdict = Literal["fits", "may not fit", "cannot fit"]
 # UTF-8 bytes that the stage writes around task and seeds (tunesmith_jobs/generate/prompts.py, and the words
 # for the form of the answer). A test holds them to it.
-ASKING_BYTES = {"plan": 1500, "text": 570, "pairs": 870, "chain": 800}
+ASKING_BYTES = {"plan": 1030, "text": 495, "pairs": 700, "chain": 605}
 BYTES_PER_TOKEN = (5.0, 3.0)  # at the least and at the most tokens, in any language
 PLANNED_TOKENS = (40, 500)  # in each call: the plan's words on prompts and responses, and the cell
 SCHEMA_TOKENS = (0, 200)  # of the answer's form, where the endpoint counts it

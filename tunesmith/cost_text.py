@@ -10,8 +10,10 @@ from tunesmith.request import Spec
 
 def estimate_lines(spec: Spec, found: Estimate, beside: Iterable[Limit]) -> Iterator[str]:
     """What generation takes, and the budget beside it."""
-    yield f"estimate: teacher {spec.data.teacher.model}: {_calls(found.calls)},"
-    yield f"  {_span(found.tokens)} tokens, {_usd(spec, found)}, {_time(found.minutes)}"
+    yield f"estimate: teacher {spec.data.teacher.model}"
+    low, high = number(found.calls.low), number(found.calls.high)
+    yield f"  {low} calls, {high} if some are rejected; {_time(found.minutes)}"
+    yield f"  {_span(found.tokens)} tokens; {_usd(spec, found)}"
     beside = list(beside)
     for limit in beside:
         yield f"budget: {limit.field} {number(limit.limit)}: {_words(limit)}"
@@ -29,13 +31,13 @@ def estimate_table(spec: Spec, found: Estimate, beside: Iterable[Limit]) -> str:
         ("tokens", found.tokens, limit_of.get("maxTokens")),
         ("USD", found.usd, limit_of.get("maxUSD")),
     ]
-    lines = [f"{'':16}{'LOW':>12}{'HIGH':>12}   BUDGET"]
+    lines = [f"{'':16}{'LOW':>13}{'HIGH':>14}   BUDGET"]
     for name, span, limit in rows:
         ends = (number(span.low), number(span.high)) if span is not None else ("unknown", "unknown")
         budget = f"   {number(limit.limit)}: {_words(limit)}" if limit else ""
-        lines.append(f"{name:16}{ends[0]:>12}{ends[1]:>12}{budget}".rstrip())
+        lines.append(f"{name:16}{ends[0]:>13}{ends[1]:>14}{budget}".rstrip())
     ends = (duration(found.minutes.low), duration(found.minutes.high))
-    lines.append(f"{'time':16}{ends[0]:>12}{ends[1]:>12}")
+    lines.append(f"{'time':16}{ends[0]:>13}{ends[1]:>14}")
     if found.usd is None:
         lines.append(f"{_usd(spec, found)}: give it in data.budget.prices")
     return "\n".join(lines)
@@ -43,7 +45,7 @@ def estimate_table(spec: Spec, found: Estimate, beside: Iterable[Limit]) -> str:
 
 def training_line(use: TrainingUse) -> str:
     """What training takes."""
-    return f"training: {use.rows:,} rows a pass, {use.steps:,} steps, {_span(use.tokens)} tokens in all"
+    return f"training: {number(use.rows)} rows a pass, {number(use.steps)} steps, {_span(use.tokens)} tokens"
 
 
 def over(beside: Iterable[Limit]) -> Iterator[str]:
@@ -70,9 +72,10 @@ def refusals(beside: Iterable[Limit]) -> Iterator[Problem]:
 
 def number(value: float) -> str:
     """A number with as many digits as an estimate has: three at most, and cents of small amounts."""
+    if value >= 1_000_000:
+        return f"{float(f'{value / 1e6:.3g}'):,g}M"
     if value >= 100:
-        digits = max(0, len(str(int(value))) - 3)
-        return f"{round(value, -digits):,.0f}"
+        return f"{float(f'{value:.3g}'):,.0f}"
     return f"{value:.2g}" if value < 1 else f"{value:.3g}"
 
 
@@ -88,13 +91,9 @@ def _words(limit: Limit) -> str:
         case "fits":
             return "fits"
         case "may not fit":
-            return f"may not fit ({number(limit.least)} to {number(limit.most)} needed)"
+            return f"may not fit (needs {number(limit.least)} to {number(limit.most)})"
         case "cannot fit":
-            return f"cannot fit (at least {number(limit.least)} needed)"
-
-
-def _calls(calls: Range) -> str:
-    return f"{calls.low:,.0f} calls, up to {calls.high:,.0f} if some are rejected"
+            return f"cannot fit (needs {number(limit.least)})"
 
 
 def _span(span: Range) -> str:

@@ -61,8 +61,44 @@ def test_teacher_key(changes, environ, key, endpoint):
     assert KEY not in stage_environment("train", made, environ)
 
 
+AZURE = {"data.teacher.secretHeaders": {"api-key": {"name": "azure"}}}
+IN_PLACE = {"TUNESMITH_SECRET_AZURE_APIKEY": "a-key"}
+HEADERS = {  # request, environment -> teacher's key, the header's value, endpoint
+    "the request's endpoint": (OWN | AZURE, OPENAI | IN_PLACE, None, "a-key", "https://llm.example/v1"),
+    "OpenAI's": (AZURE, OPENAI | IN_PLACE, "sk-openai", "a-key", ""),
+    "never the environment's": (
+        AZURE,
+        {"OPENAI_BASE_URL": "http://lab/v1", "OPENAI_API_KEY": "sk-lab"} | IN_PLACE,
+        "sk-lab",
+        "a-key",
+        "",
+    ),
+    "own data needs none": (AZURE | {"data.source": {"uri": "x.csv"}}, OPENAI, "sk-openai", None, ""),
+}
+
+
+@pytest.mark.parametrize(("changes", "environ", "key", "header", "endpoint"), HEADERS.values(), ids=HEADERS)
+def test_secret_headers(changes, environ, key, header, endpoint):
+    made = snapshot(changes, environ)
+    env = stage_environment("generate", made, environ)
+    assert env.get(KEY) == key
+    assert env.get("TUNESMITH_SECRET_TEACHER_HEADER_API_KEY") == header
+    assert made.spec.data.teacher.base_url == endpoint
+    assert "TUNESMITH_SECRET_TEACHER_HEADER_API_KEY" not in stage_environment("train", made, environ)
+
+
+def test_a_stored_request_with_a_secret_header_is_not_turned_to_another_endpoint():
+    made = snapshot(AZURE, OPENAI | IN_PLACE)
+    assert refreshed(made, {"OPENAI_BASE_URL": "http://lab/v1"}).spec.data.teacher.base_url == ""
+
+
 @pytest.mark.parametrize(
-    ("changes", "variable"), [({}, "OPENAI_API_KEY"), (SECRET, "TUNESMITH_SECRET_TEAM_A_APIKEY")]
+    ("changes", "variable"),
+    [
+        ({}, "OPENAI_API_KEY"),
+        (OWN | AZURE, "TUNESMITH_SECRET_AZURE_APIKEY"),
+        (SECRET, "TUNESMITH_SECRET_TEAM_A_APIKEY"),
+    ],
 )
 def test_a_missing_key_names_its_variable(changes, variable):
     with pytest.raises(Refused, match=variable):

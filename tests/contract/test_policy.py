@@ -311,6 +311,56 @@ def test_a_secret_of_another_profile_cannot_be_sent_elsewhere_either():
     assert refused(teacher("https://evil.example/v1"), cheap, others=[cheap, gold]) == []
 
 
+MEMBERS = {  # what the request sets in data.teacher -> the paths that are refused
+    "a header that is allowed, in other letters": ({"headers": {"x-team": "nlp"}}, []),
+    "a pattern": ({"body": {"top_k": 1, "top_p": 0.5}}, []),
+    "another header": ({"headers": {"X-Org": "other"}}, ["headers.X-Org"]),
+    "another header whose value is a secret": (
+        {"secretHeaders": {"api-key": {"name": "mine"}}},
+        ["secretHeaders.api-key"],
+    ),
+    "a version": ({"query": {"api-version": "1"}}, []),
+    "anything else in the query": ({"query": {"debug": "1"}}, ["query.debug"]),
+    "a secret in the query": ({"secretQuery": {"sig": {"name": "mine"}}}, ["secretQuery.sig"]),
+    "a member of the body": ({"body": {"service_tier": "priority"}}, ["body.service_tier"]),
+    "a Secret that is not allowed": (
+        {"secretHeaders": {"X-Team": {"name": "theirs"}}},
+        ["secretHeaders.X-Team.name"],
+    ),
+    "a Secret of the profile": (
+        {"secretHeaders": {"X-Team": {"name": "gate"}}},
+        ["secretHeaders.X-Team.name"],
+    ),
+    "an endpoint of its own with a key in a header": (
+        {"baseURL": "https://llm.corp/v1", "secretHeaders": {"X-Team": {"name": "mine"}}},
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("teachers", "paths"), MEMBERS.values(), ids=MEMBERS)
+def test_members_beside_the_call_are_allowed_by_name(teachers, paths):
+    profile = Profile.model_validate_json("""{
+      "defaults": {"data": {"teacher": {"secretHeaders": {"x-gateway": {"name": "gate"}}}}},
+      "teacherSecret": {"name": "key"},
+      "allow": {"headers": ["X-Team"], "query": ["api-*"], "body": ["top_*"], "secrets": ["mine", "gate"],
+                "endpoints": ["https://llm.corp/v1"]}}""")
+    found = refused({"model.base": "hf://org/name", "data.teacher": teachers}, profile)
+    assert [problem.path for problem in found] == [f"spec.data.teacher.{path}" for path in paths]
+    assert {problem.value for problem in found} <= {None, "theirs", "gate"}, "names of Secrets only"
+
+
+def test_a_profile_that_says_nothing_allows_no_members():
+    wish = {"headers": {"X-Team": "a"}, "query": {"v": "1"}, "body": {"top_k": 1}}
+    found = refused({"model.base": "hf://org/name", "data.teacher": wish}, Profile())
+    assert [problem.path.rpartition("teacher.")[2] for problem in found] == [
+        "headers.X-Team",
+        "query.v",
+        "body.top_k",
+    ]
+    assert all("allow." in problem.remedy for problem in found)
+
+
 def test_an_empty_endpoint_is_openai_s_own_and_judged_as_that():
     wish = teacher("")
     [problem] = refused(wish)

@@ -15,13 +15,15 @@ IDEAL = ROWS + 2  # the plan, and the system message
 
 
 @pytest.fixture(params=PROVIDERS.values(), ids=PROVIDERS)
-def provider(request):
+def provider(request, monkeypatch):
+    for variable, value in request.param.secrets.items():
+        monkeypatch.setenv(variable, value)
     with serving(request.param()) as served:
         yield served
 
 
 def document(provider: Provider):
-    return spec(provider.url, ROWS, teacher={"model": provider.model})
+    return spec(provider.url, ROWS, teacher={"model": provider.model, **provider.teacher})
 
 
 def test_a_default_request_gets_its_rows(provider, stage_for):

@@ -46,6 +46,8 @@ class Provider:
     model: ClassVar[str] = "gpt-4.1-mini"
     listed: ClassVar[tuple[str, ...]] = ("gpt-4.1-mini", "gpt-4o")
     faults: ClassVar[int] = 0  # that it makes, and that pass
+    teacher: ClassVar[dict[str, Any]] = {}  # what a request has to say beside the model
+    secrets: ClassVar[dict[str, str]] = {}  # and the stage's variables for it
     members: ClassVar[frozenset[str]] = frozenset(
         ("model", "messages", "max_tokens", "max_completion_tokens", "temperature", "response_format")
     )
@@ -187,6 +189,40 @@ class Deployment(OpenAIReasoning):
                 "The response was filtered due to the prompt triggering Azure OpenAI's content management"
             )
             raise refused(400, message, "content_filter")
+
+
+class AzureClassic(Provider):
+    """A deployment in Azure by its classic address: a key in a header of its own, a version in the query.
+
+    The model in the body counts for nothing. https://learn.microsoft.com/azure/ai-services/openai/reference,
+    https://github.com/MicrosoftDocs/azure-docs/issues/114602, https://github.com/BerriAI/litellm/issues/8572
+    """
+
+    path = "/openai/deployments/our-4o"
+    model = "gpt-4o"
+    key = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+    teacher: ClassVar[dict[str, Any]] = {
+        "query": {"api-version": "2024-10-21"},
+        "secretHeaders": {"api-key": {"name": "azure"}},
+    }
+    secrets: ClassVar[dict[str, str]] = {"TUNESMITH_SECRET_TEACHER_HEADER_API_KEY": key}
+
+    def check(self, request: web.Request, body: dict[str, Any]) -> None:
+        self.enter(request)
+        if unknown := set(body) - self.members:
+            raise refused(400, f"Unrecognized request argument supplied: {', '.join(sorted(unknown))}")
+
+    def enter(self, request: web.Request) -> None:
+        """Raises Refused for a request without key or version."""
+        if request.headers.get("api-key") != self.key:
+            message = "Access denied due to invalid subscription key or wrong API endpoint."
+            raise Refused(401, {"error": {"code": "401", "message": message}})
+        if not request.query.get("api-version"):
+            raise Refused(404, {"error": {"code": "404", "message": "Resource not found"}})
+
+    def models(self, request: web.Request) -> Any:
+        self.enter(request)
+        raise Refused(404, {"error": {"code": "404", "message": "Resource not found"}})
 
 
 class Anthropic(Provider):
@@ -398,6 +434,23 @@ class VLLM(Provider):
         return super().answer(body, f"{THOUGHT}\n</think>\n\n{text}")
 
 
+class VLLMByTemplate(VLLM):
+    """vLLM with a model that thinks for long, unless its template is told not to.
+
+    https://qwen.readthedocs.io/en/latest/deployment/vllm.html, https://github.com/vllm-project/vllm/issues/30477
+    """
+
+    members = VLLM.members | {"chat_template_kwargs", "top_k"}
+    teacher: ClassVar[dict[str, Any]] = {
+        "body": {"chat_template_kwargs": {"enable_thinking": False}, "top_k": 20}
+    }
+
+    def answer(self, body: dict[str, Any], text: str) -> dict[str, Any]:
+        if (body.get("chat_template_kwargs") or {}).get("enable_thinking") is False and body["top_k"] == 20:
+            return Provider.answer(self, body, text)
+        return with_thoughts(super().answer(body, text), body, 9000)
+
+
 class Ollama(Provider):
     """Ollama: thoughts in the text, with both marks; a name without its tag is an alias that is not listed.
 
@@ -469,10 +522,33 @@ class LiteLLM(Provider):
         raise Refused(403, {"error": {"message": "key not allowed to access this route", "code": "403"}})
 
 
+class Gateway(LiteLLM):
+    """A company's LiteLLM proxy that wants to know who pays, and takes no key but in a header of its own.
+
+    https://docs.litellm.ai/docs/proxy/cost_tracking, https://docs.litellm.ai/docs/proxy/request_headers
+    """
+
+    key = "Bearer tk-0011223344556677"
+    teacher: ClassVar[dict[str, Any]] = {
+        "headers": {"X-Team": "research"},
+        "secretHeaders": {"x-litellm-api-key": {"name": "gateway"}},
+        "body": {"metadata": {"tags": ["dataset"]}},
+    }
+    secrets: ClassVar[dict[str, str]] = {"TUNESMITH_SECRET_TEACHER_HEADER_X_LITELLM_API_KEY": key}
+
+    def check(self, request: web.Request, body: dict[str, Any]) -> None:
+        if request.headers.get("x-litellm-api-key") != self.key or "Authorization" in request.headers:
+            raise Refused(401, {"error": {"message": "Authentication Error, No api key passed in."}})
+        if request.headers.get("X-Team") != "research" or body["metadata"] != {"tags": ["dataset"]}:
+            raise Refused(400, {"error": {"message": "X-Team: this gateway serves teams only"}})
+        super().check(request, body)
+
+
 PROVIDERS: dict[str, type[Provider]] = {
     "openai": Provider,
     "openai-reasoning": OpenAIReasoning,
     "azure-v1": Deployment,
+    "azure-classic": AzureClassic,
     "anthropic": Anthropic,
     "gemini": Gemini,
     "mistral": Magistral,
@@ -481,9 +557,11 @@ PROVIDERS: dict[str, type[Provider]] = {
     "together": Together,
     "openrouter": OpenRouter,
     "vllm": VLLM,
+    "vllm-by-template": VLLMByTemplate,
     "ollama": Ollama,
     "llama.cpp": LlamaCpp,
     "litellm": LiteLLM,
+    "gateway": Gateway,
 }
 
 

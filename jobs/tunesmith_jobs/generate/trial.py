@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Self
 
 from tunesmith.cost import Seen
-from tunesmith.errors import ExitCode, TunesmithError
+from tunesmith.errors import ExitCode, TryAgain, TunesmithError
 from tunesmith.plain_text import json_text
 from tunesmith.prices import models_of
 from tunesmith.request import Spec
@@ -39,7 +39,7 @@ MOST_PAID = 5
 ROWS = 3  # with the plan and the system message these are five calls
 
 
-class Enough(TunesmithError):
+class Enough(TryAgain):
     """As many answers as may be are paid for."""
 
 
@@ -66,7 +66,12 @@ class FewAnswers:
     async def send(self, call: Call) -> tuple[Answer, RateLimits]:
         """As the endpoint does. Raises Enough for what would be one answer too many."""
         if not self._left:
-            raise Enough(f"{self.paid} answers are paid for")
+            raise Enough(
+                f"{self.paid} answers were paid for, and none is whole",
+                reason="TeacherUnusable",
+                remedy="raise data.maxTokens, lower data.teacher.reasoningEffort, or name another "
+                "data.teacher.model",
+            )
         self._left -= 1
         paid = False
         try:

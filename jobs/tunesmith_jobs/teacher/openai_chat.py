@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 15.0
 _KEY_PLACE = "OPENAI_API_KEY (on a cluster: the Secret that the profile or data.teacher.secret names)"
+_OF_DEPLOYMENT = (
+    "correct the deployment in data.teacher.baseURL; Azure also wants a version, as in "
+    "data.teacher.query: {api-version: 2024-10-21}"
+)
 _NO_KEY = "none"  # sent to an endpoint that needs no key
 
 
@@ -302,7 +306,8 @@ def final_error(fault: Fault, said: Said, url: str, model: str) -> TunesmithErro
         return Refused(
             f"the teacher at {url} refuses the key ({said.status}): {said.message}",
             reason="TeacherKeyRefused",
-            remedy="give a key that this endpoint accepts for this model, then retry; "
+            remedy="give a key that this endpoint accepts for this model, in the header that it reads "
+            "(by data.teacher.secret Authorization, else by secretHeaders), then retry; "
             "answers so far are kept",
         )
     if fault is Fault.QUOTA:
@@ -315,7 +320,9 @@ def final_error(fault: Fault, said: Said, url: str, model: str) -> TunesmithErro
         return BadRequest(
             f"the teacher at {url} does not know model {model!r} ({said.status}): {said.message}",
             reason="TeacherModelNotFound",
-            remedy="correct data.teacher.model or data.teacher.baseURL (it ends in /v1 for most endpoints)",
+            remedy=_OF_DEPLOYMENT
+            if "/deployments/" in url
+            else "correct data.teacher.model or data.teacher.baseURL (it ends in /v1 for most endpoints)",
         )
     return None
 

@@ -75,6 +75,45 @@ CASES = {  # stage, spec, profile -> variables in addition to the built-in ones
         {"defaults": {"data": {"teacher": {"secret": {"name": "platform"}}}}},
         RATE,
     ),
+    "secrets in headers and in the query": (
+        "generate",
+        OWN_URL
+        | {
+            "data.teacher.secretHeaders": {"api-key": {"name": "azure"}},
+            "data.teacher.secretQuery": {"sig": {"name": "azure", "key": "sig"}},
+        },
+        TEACHER,
+        RATE
+        | {
+            "TUNESMITH_SECRET_TEACHER_HEADER_API_KEY": "azure/apiKey",
+            "TUNESMITH_SECRET_TEACHER_QUERY_SIG": "azure/sig",
+        },
+    ),
+    "those of the profile, with its key": (
+        "generate",
+        {},
+        {
+            "teacherSecret": {"name": "platform"},
+            "defaults": {"data": {"teacher": {"secretHeaders": {"x-gateway": {"name": "gate", "key": "k"}}}}},
+        },
+        RATE
+        | {
+            "TUNESMITH_TEACHER_API_KEY": "platform/apiKey",
+            "TUNESMITH_SECRET_TEACHER_HEADER_X_GATEWAY": "gate/k",
+        },
+    ),
+    "the request's endpoint gets no header of the profile": (
+        "generate",
+        OWN_URL,
+        {"defaults": {"data": {"teacher": {"secretHeaders": {"x-gateway": {"name": "gate"}}}}}},
+        RATE,
+    ),
+    "another run's data needs no header": (
+        "generate",
+        {"data.from": {"run": "other"}, "data.teacher.secretHeaders": {"api-key": {"name": "azure"}}},
+        {},
+        RATE,
+    ),
     "own data may need no key": (
         "generate",
         {"data.source": {"uri": "s3://b/rows.jsonl"}},

@@ -1,6 +1,7 @@
 """The whole request, checked before anything is spent."""
 
 import json
+import re
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -115,18 +116,48 @@ def test_a_budget_below_the_estimate_is_a_warning_and_one_that_cannot_be_kept_an
     monkeypatch.setenv("TUNESMITH_TEACHER_API_KEY", "sk-good")
     teacher = {"model": "big", "baseURL": endpoint}
     prices = {"usdPerMillionInputTokens": 30.0, "usdPerMillionOutputTokens": 60.0}
-    preflight(
-        stage_of(
-            model={"base": base},
-            data={"teacher": teacher, "budget": {"maxUSD": 0.5, "maxTokens": 1000, **prices}},
-        )
-    )
+    between = {"maxUSD": 2.5, "maxTokens": 60_000, **prices}
+    preflight(stage_of(model={"base": base}, data={"teacher": teacher, "budget": between}))
     output = capsys.readouterr().out
     assert "over spec.data.budget.maxUSD" in output
     assert "over spec.data.budget.maxTokens" in output
+    assert "budget: maxTokens 60,000: may not fit" in output
     with pytest.raises(BadRequest) as caught:
         preflight(stage_of(model={"base": base}, data={"teacher": teacher, "budget": {"maxUSD": 0.5}}))
     assert caught.value.reason == "PriceUnknown"
+
+
+TOO_SMALL = {"maxTokens": 9000}  # the 14 rows for 9,000 tokens of users' reports
+
+
+def test_a_budget_that_cannot_be_enough_is_refused_before_the_first_call_with_the_numbers(
+    stage_of, base, endpoint, monkeypatch, capsys
+):
+    monkeypatch.setenv("TUNESMITH_TEACHER_API_KEY", "sk-good")
+    attempt = stage_of(
+        model={"base": base}, data={"teacher": {"model": "big", "baseURL": endpoint}, "budget": TOO_SMALL}
+    )
+    with pytest.raises(BadRequest) as caught:
+        preflight(attempt)
+    assert caught.value.reason == "BudgetTooSmall"
+    assert caught.value.exit_code.final
+    [problem] = caught.value.problems
+    assert (problem.path, problem.value) == ("spec.data.budget.maxTokens", 9000)
+    assert re.search(r"at least \d\d,\d00 is needed", problem.why)
+    monkeypatch.setenv("TUNESMITH_OVER_BUDGET", "1")
+    preflight(attempt)
+    assert "warning: the estimate" in capsys.readouterr().out
+
+
+def test_a_run_that_has_paid_for_answers_goes_on_as_long_as_its_budget_lasts(
+    stage_of, base, endpoint, monkeypatch
+):
+    monkeypatch.setenv("TUNESMITH_TEACHER_API_KEY", "sk-good")
+    attempt = stage_of(
+        model={"base": base}, data={"teacher": {"model": "big", "baseURL": endpoint}, "budget": TOO_SMALL}
+    )
+    attempt.store.create("own/generate/journal/a-000000.jsonl", b"")
+    preflight(attempt)
 
 
 def test_own_data_needs_no_teacher(stage_of, base, own_data, monkeypatch, capsys):
