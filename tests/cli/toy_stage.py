@@ -1,8 +1,8 @@
 """A stage for tests of the runner: the real shell (request, store, signals, commit) around next to no work.
 
 What it does is said by `stages.<name>.env` of the request: TOY_STEPS and TOY_SECONDS (of all steps),
-TOY_CODES (exit codes of the first tries, `9` for a kill), TOY_SAY (a line it prints), TOY_GAIN (evaluate's
-loss gain). Each step is kept in the store, as checkpoints are, and a later try goes on after the last.
+TOY_CODES (exit codes of the first tries, `9` for a kill), TOY_SAY (a line it prints), TOY_SHOW (a variable
+that it shows), TOY_GAIN (evaluate's loss gain). Each step is kept in the store, as checkpoints are, and a later try goes on after the last.
 """
 
 import os
@@ -20,6 +20,8 @@ FAULTS = {65: BadData, 66: Gone, 75: TryAgain, 77: Refused, 78: BadRequest}
 def work(attempt: Attempt) -> Outcome:
     env = os.environ
     attempt.say(env.get("TOY_SAY", f"toy {attempt.stage}"))
+    if shown := env.get("TOY_SHOW"):
+        attempt.say(f"{shown}={env.get(shown)}")
     tries = sum(1 for _ in attempt.store.list(f"{attempt.folder}/tries/"))
     attempt.store.write(f"{attempt.folder}/tries/{tries}", b"")
     codes = [int(code) for code in env.get("TOY_CODES", "").split()]
