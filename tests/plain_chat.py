@@ -11,7 +11,6 @@ import urllib.error
 import urllib.request
 
 from tunesmith.errors import BadRequest, Refused, TryAgain
-from tunesmith.prices import models_of
 from tunesmith.wire import TEACHER_API_KEY
 from tunesmith_jobs.teacher import forms
 from tunesmith_jobs.teacher.calls import Answer

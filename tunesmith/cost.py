@@ -6,7 +6,7 @@ quarter of them is rejected. Answers that were paid for already narrow it.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tunesmith.prices import find_price
@@ -14,17 +14,19 @@ from tunesmith.request import Spec
 from tunesmith.settings import Data
 from tunesmith.thinking import thought_tokens
 
-Shape = Literal["plan", "pairs", "text"]
+Shape = Literal["plan", "pairs", "verdict", "text"]
 Verdict = Literal["fits", "may not fit", "cannot fit"]
 # UTF-8 bytes that the stage writes around task and seeds (tunesmith_jobs/generate/prompts.py, and the words
 # for the form of the answer). A test holds them to it.
-ASKING_BYTES = {"plan": 1030, "text": 495, "pairs": 700, "chain": 605}
+ASKING_BYTES = {"plan": 1270, "text": 495, "pairs": 700, "chain": 605, "verdict": 1000}
 BYTES_PER_TOKEN = (5.0, 3.0)  # at the least and at the most tokens, in any language
 PLANNED_TOKENS = (40, 500)  # in each call: the plan's words on prompts and responses, and the cell
 SCHEMA_TOKENS = (0, 200)  # of the answer's form, where the endpoint counts it
 PLAN_TOKENS = (200, 2500)  # of the plan
 MESSAGE_TOKENS = (10, 200)  # of a system message that the teacher writes
 PAIR_TOKENS = (30, 600)  # of a prompt and its response
+VERDICT_TOKENS = (20, 200)  # a judge's reason and score
+DOUBTED = 1.3  # verdicts for each row, if more than one row in ten is in doubt
 REJECTED = 1.3  # calls for each that is needed, if nearly a quarter of the answers is of no use
 SPREAD = (0.7, 1.5)  # of the mean of a few answers that were seen
 SECONDS_PER_TOKEN = (1 / 200, 1 / 40)  # of the answer, by a fast endpoint and by a slow one
@@ -124,18 +126,19 @@ def estimate(spec: Spec, seen: Sequence[Seen] = ()) -> Estimate | None:
     data = spec.data
     if data.source is not None or data.from_ is not None:
         return None
-    kinds = [*_first_calls(spec, seen), _row_calls(spec, seen)]
+    first, rows, further = _first_calls(spec, seen), _row_calls(spec, seen), _further_calls(spec, seen)
+    kinds = [*first, rows, *further]
     asked = _sum(kind.count * kind.asked for kind in kinds)
     answered = _sum(kind.count * kind.answered for kind in kinds)
     thinks = thought_tokens(data.teacher.model, data.teacher)[1] > 0
-    spare = max(0.0, data.max_tokens + ROOM * thinks - kinds[-1].answered.low)
+    spare = max(0.0, data.max_tokens + ROOM * thinks - rows.answered.low)
     price = find_price(data.teacher.model, data.budget)
     return Estimate(
         calls=_sum(kind.count for kind in kinds),
         input_tokens=asked,
         output_tokens=answered,
         usd=_usd(kinds, data),
-        minutes=_minutes(kinds, asked + answered, data),
+        minutes=_minutes(first, [rows, *further], asked + answered, data),
         spare_tokens=spare,
         spare_usd=price.cost(0, spare) if price else 0.0,
         seen=len(seen),
@@ -160,7 +163,7 @@ def _first_calls(spec: Spec, seen: Sequence[Seen]) -> list[_Calls]:
     """The plan, and the system message if the teacher writes it."""
     data, calls = spec.data, []
     model = data.teacher.system_message_model or data.teacher.model
-    if data.strategy == "plan":
+    if data.strategy == "plan" and data.plan is None:
         seeds = sum(_bytes(seed) + 3 for seed in data.seeds)
         answer = Range(*PLAN_TOKENS).at_most(max(data.max_tokens, 4096))
         calls.append(_calls("plan", model, spec, seeds, answer, seen))
@@ -184,6 +187,26 @@ def _row_calls(spec: Spec, seen: Sequence[Seen]) -> _Calls:
     elif data.strategy == "plan" and not _of("pairs", seen):
         asked += Range(*PLANNED_TOKENS)
     return _Calls(one.model, Range(least, -(-least * REJECTED // 1)), asked, one.answered, one.seconds)
+
+
+def _further_calls(spec: Spec, seen: Sequence[Seen]) -> list[_Calls]:
+    """What is asked about pairs: harder ones, a judge's verdicts, further answers."""
+    data, calls = spec.data, []
+    pair, rows = Range(*PAIR_TOKENS), Range(data.examples, data.examples * REJECTED)
+    if data.strategy == "plan" and data.evolve:
+        one = _calls("pairs", data.teacher.model, spec, 0, pair.at_most(data.max_tokens), seen)
+        share = Range(data.evolve, data.evolve)
+        calls.append(replace(one, count=rows * share, asked=one.asked + Range(*PLANNED_TOKENS) + pair))
+    if data.judge is not None:
+        model = data.judge.model or data.teacher.model
+        one = _calls("verdict", model, spec, 0, Range(*VERDICT_TOKENS), seen)
+        asked = one.asked if _of("verdict", seen) else one.asked + Range(*PLANNED_TOKENS) + pair
+        calls.append(replace(one, count=rows * Range(1, DOUBTED), asked=asked))
+    if data.agreement:
+        answered = pair.at_most(data.max_tokens) + Range(*thought_tokens(data.teacher.model, data.teacher))
+        asked, count = Range(*MESSAGE_TOKENS) + pair, rows * Range(data.agreement, data.agreement)
+        calls.append(_Calls(data.teacher.model, count, asked, answered, _seconds(answered)))
+    return calls
 
 
 def _calls(shape: Shape, model: str, spec: Spec, more: int, answer: Range, seen: Sequence[Seen]) -> _Calls:
@@ -226,18 +249,20 @@ def _usd(kinds: Sequence[_Calls], data: Data) -> Range | None:
     return total
 
 
-def _minutes(kinds: Sequence[_Calls], tokens: Range, data: Data) -> Range:
-    """The first calls, then the rows: as many at a time as may be; and no faster than the request's own
-    limits.
+def _minutes(first: Sequence[_Calls], later: Sequence[_Calls], tokens: Range, data: Data) -> Range:
+    """The first calls, then the rows and what is asked about them: as many at a time as may be; and no faster
+    than the request's own limits.
     """
-    *first, rows = kinds
     together = data.teacher.max_concurrency if data.strategy == "plan" else 1
-    rounds = Range(-(-rows.count.low // together), -(-rows.count.high // min(together, FEW)))
+    turns = [
+        Range(-(-kind.count.low // together), -(-kind.count.high // min(together, FEW))) * kind.seconds
+        for kind in later
+    ]
     begin = Range(
         max((kind.seconds.low for kind in first), default=0), sum(kind.seconds.high for kind in first)
     )
-    seconds = begin + rounds * rows.seconds
-    calls, teacher = _sum(kind.count for kind in kinds), data.teacher
+    seconds = begin + _sum(turns)
+    calls, teacher = _sum(kind.count for kind in (*first, *later)), data.teacher
     floors = [Range(seconds.low / 60, seconds.high / 60)]
     if teacher.requests_per_minute:
         floors.append(calls * Range(1 / teacher.requests_per_minute, 1 / teacher.requests_per_minute))

@@ -104,9 +104,7 @@ def _span(span: Range) -> str:
 def _usd(spec: Spec, found: Estimate) -> str:
     if found.usd is not None:
         return f"{_span(found.usd)} USD"
-    unpriced = [
-        model for model in sorted(models_of(spec.data.teacher)) if not find_price(model, spec.data.budget)
-    ]
+    unpriced = [model for model in sorted(models_of(spec.data)) if not find_price(model, spec.data.budget)]
     return f"price of {' and '.join(unpriced)} not known"
 
 

@@ -2,7 +2,8 @@
 
 What it does is said by `stages.<name>.env` of the request: TOY_STEPS and TOY_SECONDS (of all steps),
 TOY_CODES (exit codes of the first tries, `9` for a kill), TOY_SAY (a line it prints), TOY_SHOW (a variable
-that it shows), TOY_GAIN (evaluate's loss gain). Each step is kept in the store, as checkpoints are, and a later try goes on after the last.
+that it shows), TOY_GAIN (evaluate's loss gain). Each step is kept in the store, as checkpoints are, and a
+later try goes on after the last.
 """
 
 import os

@@ -4,7 +4,7 @@ import pytest
 
 from tunesmith.errors import BadRequest
 from tunesmith.prices import PRICES, Price, check_prices, find_price, models_of, price_of
-from tunesmith.settings import Budget, Teacher
+from tunesmith.settings import Budget, Data, Teacher
 
 SOL = Price(2e-6, 10e-6, 0.1e-6)
 LISTED = {
@@ -73,7 +73,10 @@ def test_cached_input_is_part_of_the_input():
 def test_a_limit_in_dollars_needs_every_price():
     teacher = Teacher.model_validate({"model": "gpt-4.1", "systemMessageModel": "ours"})
     with pytest.raises(BadRequest, match="no price for ours") as caught:
-        check_prices(models_of(teacher), Budget.model_validate({"maxUSD": 1.0}))
+        check_prices(models_of(Data(teacher=teacher)), Budget.model_validate({"maxUSD": 1.0}))
     assert "data.budget.prices" in str(caught.value)
-    check_prices(models_of(teacher), Budget.model_validate({"maxUSD": 1.0, "prices": {"ours": price(0, 0)}}))
-    check_prices(models_of(teacher), Budget())
+    check_prices(
+        models_of(Data(teacher=teacher)),
+        Budget.model_validate({"maxUSD": 1.0, "prices": {"ours": price(0, 0)}}),
+    )
+    check_prices(models_of(Data(teacher=teacher)), Budget())

@@ -10,22 +10,26 @@ from teachers.zoo import OpenAIReasoning, Provider, serving
 
 from tunesmith.cost import ASKING_BYTES, ROOM, estimate
 from tunesmith.errors import TryAgain
-from tunesmith.settings import Data
+from tunesmith.request import Spec
 from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan
 from tunesmith_jobs.generate.from_teacher import dataset_from_teacher
+from tunesmith_jobs.generate.judge import judge_calls
+from tunesmith_jobs.generate.parse_answers import Pair
 from tunesmith_jobs.generate.patience import Patience
 from tunesmith_jobs.generate.trial import MOST_PAID, ask_few
 from tunesmith_jobs.storage import open_store
 from tunesmith_jobs.teacher import forms
 from tunesmith_jobs.teacher.openai_dialect import FIRST_ROOM
 
+SPEC = Spec.model_validate({"task": "-", "model": {"base": "-"}, "data": {"judge": {"threshold": 4}}})
 EMPTY = Cell(0, "", (), "")
 CALLS = {
-    "plan": prompts.plan_call("", Data(), 0),
-    "text": prompts.system_message_call("", Data(), 0),
-    "pairs": prompts.cell_call("", Data(), DatasetPlan(prompts="-", responses="-", topics=("-",)), EMPTY),
-    "chain": prompts.chain_call("", Data(), 0, []),
+    "plan": prompts.plan_call(SPEC, 0),
+    "text": prompts.system_message_call(SPEC, 0),
+    "pairs": prompts.cell_call(SPEC, DatasetPlan(prompts="-", responses="-", topics=("-",)), EMPTY),
+    "chain": prompts.chain_call(SPEC, 0, []),
+    "verdict": judge_calls(SPEC, "", Pair(prompt="", response=""), 0)[0],
 }
 
 
@@ -39,10 +43,15 @@ def test_so_is_the_room_for_thoughts():
     assert ROOM == FIRST_ROOM
 
 
+PLAN = {"prompts": "messages", "responses": "JSON", "topics": ["lamps", "radios"]}
 RUNS = {  # provider, the request's data
     "a plan": (Provider, {}),
     "several pairs a call": (Provider, {"pairsPerCall": 3}),
     "a chain": (Provider, {"strategy": "chain"}),
+    "a judge, harder pairs": (
+        Provider,
+        {"judge": {"threshold": 1}, "evolve": 0.3, "plan": PLAN},
+    ),
     "a model that thinks": (OpenAIReasoning, {}),
 }
 

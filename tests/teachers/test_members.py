@@ -9,7 +9,7 @@ from scripted import PATIENT, spec
 from teachers.zoo import AzureClassic, Gateway, Provider, VLLMByTemplate, refused, serving
 
 from tunesmith.errors import BadRequest, Refused
-from tunesmith.settings import Teacher
+from tunesmith.settings import Data, Teacher
 from tunesmith_jobs.generate.from_teacher import dataset_from_teacher
 from tunesmith_jobs.teacher.kinds import check_teacher
 from tunesmith_jobs.teacher.members import manner_of
@@ -101,7 +101,7 @@ def test_authorization(stage_for, monkeypatch, members, environ, sent):
     with serving(Open()) as provider:
         run(stage_for, provider, **members)
         teacher = Teacher.model_validate({"model": "m", "baseURL": provider.url, **members})
-        assert check_teacher(teacher) == [] or sent == "Bearer none"
+        assert check_teacher(Data(teacher=teacher)) == [] or sent == "Bearer none"
     assert {headers.get("Authorization") for headers, _, _ in provider.sent} == {sent}
 
 
@@ -129,7 +129,7 @@ def test_a_secret_that_was_not_given_is_named_and_nothing_is_asked(stage_for, mo
         with pytest.raises(Refused, match=r"spec\.data\.teacher\.secretHeaders\.api-key"):
             run(stage_for, provider, **provider.teacher)
         teacher = {"model": "m", "baseURL": provider.url, **provider.teacher}
-        [error] = check_teacher(Teacher.model_validate(teacher))
+        [error] = check_teacher(Data.model_validate({"teacher": teacher}))
     assert error.reason == "TeacherKeyMissing"
     assert provider.calls == 0
 
@@ -142,7 +142,7 @@ def test_what_azure_misses_is_said(stage_for, monkeypatch):
         assert provider.calls <= 2
         monkeypatch.setenv(f"{HEADER}API_KEY", "0" * 32)
         teacher = {"model": "m", "baseURL": provider.url, **provider.teacher}
-        [error] = check_teacher(Teacher.model_validate(teacher))
+        [error] = check_teacher(Data.model_validate({"teacher": teacher}))
     assert "secretHeaders" in error.remedy
 
 

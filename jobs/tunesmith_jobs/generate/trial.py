@@ -101,7 +101,7 @@ async def ask_few(snapshot: Snapshot, store: Store, patience: Patience, most: in
         manner=manner_of(teacher),
     )
     await asyncio.to_thread(journal.load)
-    ledger = Ledger(data.budget, models_of(teacher))
+    ledger = Ledger(data.budget, models_of(data))
     for model, answer in journal.answers():
         ledger.spent_before(model, answer)
         endpoint.remember(model, answer)
@@ -118,7 +118,10 @@ async def ask_few(snapshot: Snapshot, store: Store, patience: Patience, most: in
 
         async def ask(call: Call) -> Answer:
             answer = await caller.ask(call)
-            seen.append(Seen(call.shape, answer.input_tokens, answer.output_tokens, round(answer.seconds, 3)))
+            if call.shape != "text" or not call.sample:  # further answers to a prompt are texts, too
+                seen.append(
+                    Seen(call.shape, answer.input_tokens, answer.output_tokens, round(answer.seconds, 3))
+                )
             return answer
 
         try:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from tunesmith.errors import TunesmithError
+from tunesmith.prices import models_of
 from tunesmith.settings import Data, Teacher
 from tunesmith_jobs.teacher.endpoint import Endpoint
 from tunesmith_jobs.teacher.openai_chat import OpenAIChat
-from tunesmith_jobs.teacher.prices import models_of
 
 CHECK_SECONDS = 15.0  # one request of the check
 

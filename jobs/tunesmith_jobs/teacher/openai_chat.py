@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 
 from tunesmith.errors import BadRequest, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.plain_text import one_line
-from tunesmith.prices import models_of
 from tunesmith.secret_values import without_own_secrets
 from tunesmith.settings import Teacher
 from tunesmith.wire import TEACHER_API_KEY
