@@ -264,6 +264,11 @@ BAD = {  # changes of the spec -> path, kind
         "spec.stages.train.resources",
         "rule",
     ),
+    "an address with a query": (
+        {"data.teacher.baseURL": "https://x.example/v1?api-version=1"},
+        "spec.data.teacher.baseURL",
+        "rule",
+    ),
     "expiry without a time": ({"deleteWhenExpired": True}, "spec", "rule"),
     "too much text": ({"data.systemMessage": "ü" * 50_000, "data.seeds": ["s" * 4000] * 38}, "spec", "rule"),
 }
@@ -284,6 +289,47 @@ def test_both_refuse(changes, path, kind, server):
             if (rule.why, ".".join(filter(None, ("spec", rule.path, rule.field)))) == (ours[0].why, path)
         ]
         assert rule.message in theirs[0].says
+
+
+SECRET = {"name": "s"}
+MEMBERS = {  # of a mapping: changes -> the mapping, which the API server names, and the member, which we do
+    "a key in a header": ({"data.teacher": {"headers": {"Api-Key": "x"}}}, "data.teacher.headers", "Api-Key"),
+    "a key as a value": (
+        {"data.teacher": {"headers": {"X-A": "sk-0123456789abcdef"}}},
+        "data.teacher.headers",
+        "X-A",
+    ),
+    "a key in the query": ({"data.teacher": {"query": {"key": "x"}}}, "data.teacher.query", "key"),
+    "another host": ({"data.teacher": {"headers": {"Host": "x"}}}, "data.teacher.headers", "Host"),
+    "another host, in secret": (
+        {"data.teacher": {"secretHeaders": {"HOST": SECRET}}},
+        "data.teacher.secretHeaders",
+        "HOST",
+    ),
+    "no name of a header": ({"data.teacher": {"headers": {"X A": "x"}}}, "data.teacher.headers", "X A"),
+    "no name in the query": (
+        {"data.teacher": {"secretQuery": {"a=b": SECRET}}},
+        "data.teacher.secretQuery",
+        "a=b",
+    ),
+    "no name of a model": (
+        {
+            "data.budget": {
+                "prices": {"m" * 254: {"usdPerMillionInputTokens": 1, "usdPerMillionOutputTokens": 1}}
+            }
+        },
+        "data.budget.prices",
+        "m" * 254,
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "mapping", "member"), MEMBERS.values(), ids=MEMBERS)
+def test_both_refuse_a_member(changes, mapping, member, server):
+    theirs, ours = server.faults(document(changes)), problems(document(changes))
+    assert [fault.path for fault in theirs] == [f"spec.{mapping}"]
+    assert [problem.path for problem in ours] == [f"spec.{mapping}.{member}"]
+    assert ours[0].why in theirs[0].says
 
 
 NAMES = {
@@ -338,6 +384,15 @@ for _ in range(100):
 
 ONLY_OURS = {  # what a schema and CEL cannot see: the controller refuses it, and so does the command line
     "a broken regular expression": ({"evaluation.format": {"regex": "("}}, "spec.evaluation.format"),
+    "a member of the body that is set anyway": (
+        {"data.teacher": {"body": {"model": "x"}}},
+        "spec.data.teacher.body.model",
+    ),
+    "a key in the body": ({"data.teacher": {"body": {"api_key": "x"}}}, "spec.data.teacher.body.api_key"),
+    "a header twice": (
+        {"data.teacher": {"headers": {"X-A": "x"}, "secretHeaders": {"x-a": SECRET}}},
+        "spec.data.teacher.secretHeaders.x-a",
+    ),
     "a schema nested 100 deep": (
         {"evaluation.format": {"jsonSchema": DEEP}},
         "spec.evaluation.format.jsonSchema.items",
