@@ -26,6 +26,7 @@ from tunesmith_cli.commands import (
     events,
     help_topics,
     logs,
+    preview,
     printed_documents,
     results,
     run,
@@ -55,6 +56,8 @@ data = typer.Typer(help="Check your own data, offline.", no_args_is_help=True, r
 app.command(short_help="Run requests to a tuned, merged and tested model.")(run.run)
 app.command(short_help="Check requests without running them.")(checks.validate)
 app.command(short_help="Say what requests will take before anything is paid.")(estimate.estimate)
+app.command(short_help="Show the first rows that a teacher writes, and keep them.")(preview.preview)
+app.command(short_help="Have a dataset planned, to look at and change.")(preview.plan)
 app.command(short_help="Apply requests to a cluster.")(cluster_changes.submit)
 app.command(short_help="Show runs or requests, or one of them.")(status.status)
 app.command(short_help="Print what the stages of a run printed.")(logs.logs)

@@ -82,7 +82,7 @@ class Cutting(Provider):
 def asked(provider, tmp_path, rows=30, **data):
     snapshot = snapshot_for(spec(provider.url, rows, teacher={"model": provider.model}, **data))
     store = open_store((tmp_path / "store").as_uri())
-    return snapshot, asyncio.run(ask_few(snapshot, store, PATIENT))
+    return snapshot, asyncio.run(ask_few(snapshot, store, PATIENT)).seen
 
 
 def test_a_few_answers_narrow_the_estimate_and_the_run_does_not_pay_for_them_again(stage_for, tmp_path):

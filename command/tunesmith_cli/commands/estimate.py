@@ -43,7 +43,7 @@ def estimate(
     members = []
     for request in read_requests(files, sets):
         snapshot = local_snapshot(request, os.environ)
-        seen = ask_teacher(snapshot, open_runs(context, store)) if ask else ()
+        seen = ask_teacher(snapshot, open_runs(context, store)).seen if ask else ()
         document = {"name": snapshot.name, "run": snapshot.run, "source": request.source}
         members.append(document | estimate_members(snapshot, seen))
         if not as_json and output is Output.TEXT:

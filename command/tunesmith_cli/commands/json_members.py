@@ -154,6 +154,28 @@ DOCUMENTS: Mapping[str, Document] = {
             **each("problems", _PROBLEM),
         },
     ),
+    "preview": Document(
+        "`preview`",
+        {
+            **FORMAT,
+            "name": "request",
+            "run": "name of its run, which keeps what was paid for",
+            "systemMessage": "the system message",
+            "rows": "the first rows, as they will stand in the dataset",
+            "rejected": "what was left out among them, with its reason",
+            "answersSeen": "answers that they rest on",
+        },
+    ),
+    "plan": Document(
+        "`plan`",
+        {
+            **FORMAT,
+            "name": "request",
+            "run": "name of its run, which keeps what was paid for",
+            "systemMessage": "the system message; `data.systemMessage` takes it",
+            "plan": "the plan; `data.plan` takes it",
+        },
+    ),
     "estimate": Document(
         "`estimate`",
         {

@@ -1,4 +1,6 @@
-"""A few paid answers, for an estimate: `python -m tunesmith_jobs.generate.trial --request FILE --store URL`.
+"""A few paid answers, for an estimate, a preview or a plan.
+
+`python -m tunesmith_jobs.generate.trial --request FILE --store URL [--rows N] [--most N]`
 
 They are the answers to the first calls that the run makes in any case: the plan, the system message, the
 first rows. The run's journal keeps them, so they are not paid for again. Standard output holds them as JSON.
@@ -9,8 +11,8 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 from tunesmith.cost import Seen
 from tunesmith.errors import ExitCode, TryAgain, TunesmithError
@@ -18,6 +20,7 @@ from tunesmith.plain_text import json_text
 from tunesmith.prices import models_of
 from tunesmith.request import Spec
 from tunesmith.resolve import Snapshot
+from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import new_attempt
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.generate.budget import Ledger
@@ -86,10 +89,31 @@ class FewAnswers:
             self._left += not paid  # a refusal costs nothing
 
 
-async def ask_few(snapshot: Snapshot, store: Store, patience: Patience, most: int = MOST_PAID) -> list[Seen]:
-    """The answers to the first calls of a run, those that it has paid for before among them.
+@dataclass
+class Trial:
+    """The answers to the first calls of a run, and what they gave."""
 
-    Raises TunesmithError if there is none.
+    dataset: Dataset
+    seen: list[Seen] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        plan = self.dataset.plan
+        return {
+            "answers": [asdict(answer) for answer in self.seen],
+            "systemMessage": self.dataset.system_message,
+            "plan": plan.model_dump(mode="json", by_alias=True, exclude_defaults=True) if plan else None,
+            "rows": [row.to_json() for row in self.dataset.rows],
+            "rejected": [rejected.to_json() for rejected in self.dataset.rejected],
+        }
+
+
+async def ask_few(
+    snapshot: Snapshot, store: Store, patience: Patience, *, rows: int = ROWS, most: int = MOST_PAID
+) -> Trial:
+    """The first `rows` rows of a run, and the answers for them, at most `most` of them paid for now.
+
+    Raises TunesmithError if there is no answer at all.
     """
     data, teacher = snapshot.spec.data, snapshot.spec.data.teacher
     endpoint = FewAnswers(endpoint_of(teacher, patience.request), most)
@@ -112,31 +136,33 @@ async def ask_few(snapshot: Snapshot, store: Store, patience: Patience, most: in
         tokens_per_minute=teacher.tokens_per_minute,
         time_limit=patience.request,
     )
-    seen: list[Seen] = []
+    trial = Trial(Dataset(data.near_duplicates))
     async with endpoint:
         caller = Caller(endpoint, journal, ledger, limiter, patience, say=_say, seed=data.seed)
 
         async def ask(call: Call) -> Answer:
             answer = await caller.ask(call)
             if call.shape != "text" or not call.sample:  # further answers to a prompt are texts, too
-                seen.append(
+                trial.seen.append(
                     Seen(call.shape, answer.input_tokens, answer.output_tokens, round(answer.seconds, 3))
                 )
             return answer
 
         try:
-            await caller.run(fill(ask, _few_rows(snapshot.spec), Dataset(data.near_duplicates), _nobody))
+            with answer_check(snapshot.spec.evaluation.format) as form:
+                work = fill(ask, _few_rows(snapshot.spec, rows), trial.dataset, _nobody, form)
+                await caller.run(work)
         except TunesmithError:
-            if not seen:
+            if not trial.seen:
                 raise
         finally:
             await caller.drain()
-    return seen
+    return trial
 
 
-def _few_rows(spec: Spec) -> Spec:
+def _few_rows(spec: Spec, rows: int) -> Spec:
     """The spec with as few rows as are asked for. No call says how many there are to be."""
-    few = min(ROWS * spec.data.pairs_per_call, spec.data.examples)
+    few = min(rows * spec.data.pairs_per_call, spec.data.examples)
     return spec.model_copy(update={"data": spec.data.model_copy(update={"examples": few})})
 
 
@@ -153,16 +179,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tunesmith_jobs.generate.trial")
     parser.add_argument("--request", required=True, metavar="FILE")
     parser.add_argument("--store", required=True, metavar="URL")
+    parser.add_argument("--rows", type=int, default=ROWS, metavar="N")
+    parser.add_argument("--most", type=int, default=MOST_PAID, metavar="N")
     arguments = parser.parse_args(argv)
     strip_secrets()
     try:
         snapshot = read_request(arguments.request, "generate")
-        seen = asyncio.run(ask_few(snapshot, open_store(arguments.store), Patience.from_environment()))
+        asking = ask_few(
+            snapshot,
+            open_store(arguments.store),
+            Patience.from_environment(),
+            rows=arguments.rows,
+            most=arguments.most,
+        )
+        trial = asyncio.run(asking)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: known errors have classes
         known, text = explained("estimate", error)
         complain(text)
         return known.exit_code
-    print(json_text({"answers": [asdict(answer) for answer in seen]}))
+    print(json_text(trial.document()))
     return ExitCode.DONE
 
 
