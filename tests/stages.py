@@ -14,6 +14,7 @@ from tunesmith.metrics import REPORTED
 from tunesmith.plan import snapshot
 from tunesmith.request import parse as parse_request
 from tunesmith.resolve import Snapshot
+from tunesmith.settings import Budget
 from tunesmith.wire import API_VERSION, KIND
 from tunesmith_jobs.attempt import Attempt, Outcome, new_attempt
 from tunesmith_jobs.storage import open_store
@@ -23,13 +24,17 @@ _SPEC = {"task": "Answer in JSON.", "model": {"base": "hf://org/tiny"}}
 
 def snapshot_for(spec: Mapping[str, Any], run: str = "r") -> Snapshot:
     """The snapshot of a request with this spec. `task` and `model.base` have default values."""
+    data = dict(spec.get("data", {}))
+    budget = data.pop("budget", {})  # one that can never be enough would be refused, and must be kept to
     document = {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {"name": "r"},
-        "spec": _SPEC | dict(spec),
+        "spec": _SPEC | dict(spec) | {"data": data},
     }
-    return snapshot(parse_request(document), run=run)
+    made = snapshot(parse_request(document), run=run)
+    limited = made.spec.data.model_copy(update={"budget": Budget.model_validate(budget)})
+    return made.model_copy(update={"spec": made.spec.model_copy(update={"data": limited})})
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class Result(_Event):
     evaluated: dict[str, float] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     seconds: float = 0.0
+    note: str = ""  # what to know about the data that the run has read
 
     def termination_message(self) -> str:
         """The result in less than 4,096 bytes. Texts are cut first, then metrics dropped; it
@@ -74,9 +75,9 @@ class Result(_Event):
         """
         slim = self
         changes: tuple[dict[str, object], ...] = (
-            {"message": self.message[:1200], "remedy": self.remedy[:600]},
+            {"message": self.message[:1200], "remedy": self.remedy[:600], "note": self.note[:500]},
             {"message": self.message[:500], "remedy": self.remedy[:250]},
-            {"metrics": {}},
+            {"metrics": {}, "note": ""},
             {"message": self.message[:200], "remedy": self.remedy[:100], "done_keys": {}, "evaluated": {}},
         )
         for change in changes:

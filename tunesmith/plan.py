@@ -2,8 +2,9 @@
 
 A stage's key is a hash of the resolved fields that change its result, the version of its format, and the keys
 of the stages that it builds on. Placement, resources, retries, secrets and the gate change no key. A field at
-its built-in default is left out, so that a new option changes no key of an old request. Golden tests pin the
-keys across releases.
+its built-in default is left out, so that a new option changes no key of an old request. Own data whose digest
+the request names is known by the digest: its name and place change no key. Golden tests pin the keys across
+releases.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from tunesmith.profile import Profile
 from tunesmith.request import Spec, TrainingRequest
 from tunesmith.reruns import id_of
 from tunesmith.resolve import Snapshot, StageKey, leaves, resolve
-from tunesmith.settings import Reference
+from tunesmith.settings import Reference, Source
 from tunesmith.stages import STAGES
 
 KEY_LENGTH = 16  # hex digits, 64 bits
@@ -76,7 +77,7 @@ def snapshot(
 
 def graph(spec: Spec) -> tuple[StageKey, ...]:
     """The stages of a resolved spec, each after those that it needs."""
-    changed = _different_from_built_in(spec)
+    changed = in_keys(spec)
     stages: dict[str, StageKey] = {}
     for name, kind in STAGES.items():
         if kind.asked_by and not getattr(spec, kind.asked_by):
@@ -138,10 +139,35 @@ def _within(path: str, parts: Collection[str]) -> bool:
     return any(path == part or path.startswith(part + ".") for part in parts)
 
 
-def _different_from_built_in(spec: Spec) -> dict[str, Any]:
+def in_keys(spec: Spec) -> dict[str, Any]:
+    """The values that differ from the built-in ones, by their paths, as they enter keys."""
     built_in = dict(leaves(Spec.model_validate(LEAST).model_dump(mode="json", by_alias=True)))
     values = leaves(spec.model_dump(mode="json", by_alias=True))
-    return {".".join(path): value for path, value in values if value != built_in.get(path)}
+    changed = {".".join(path): value for path, value in values if value != built_in.get(path)}
+    if _SOURCE in changed:
+        changed[_SOURCE] = _by_content(changed[_SOURCE])
+    return changed
+
+
+_SOURCE = "data.source"
+# Members of a source that entered keys from the first release on, whatever their value.
+_ALWAYS = frozenset({"uri", "format", "encoding", "fields", "prompt", "response", "messages"})
+
+
+def _by_content(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Own data as it enters a key: by its content where the request says what that is, else by its name."""
+    named = {"uri", "version"} if source["sha256"] else set()
+    built_in = Source(uri="-").model_dump(mode="json", by_alias=True)
+    return {name: value for name, value in _set(source, built_in).items() if name not in named}
+
+
+def _set(values: Mapping[str, Any], built_in: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that a key must hold: those of the first release, and others that are not built-in."""
+    return {
+        name: _set(value, built_in[name]) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if name in _ALWAYS or value != built_in[name]
+    }
 
 
 def _hash(value: Mapping[str, Any]) -> str:

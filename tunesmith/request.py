@@ -8,7 +8,7 @@ and built-in values.
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -212,9 +212,14 @@ def parse(document: object) -> TrainingRequest:
     if isinstance(spec, dict):
         problems += [*broken_rules(spec), *_too_large(spec)]
     if problems or request is None:
-        count = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
-        raise BadRequest(f"{_called(pruned)} cannot run: {count}", problems=problems)
+        raise refused(pruned, problems)
     return request
+
+
+def refused(document: object, problems: Sequence[Problem]) -> BadRequest:
+    """The error for a document that is no request, or none that can run."""
+    count = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
+    return BadRequest(f"{_called(document)} cannot run: {count}", problems=problems)
 
 
 def _called(document: object) -> str:

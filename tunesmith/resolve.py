@@ -22,6 +22,7 @@ from pydantic.alias_generators import to_camel
 
 from tunesmith import presets
 from tunesmith.errors import BadRequest, Problem
+from tunesmith.least_cost import refuse_useless
 from tunesmith.profile import Profile
 from tunesmith.pruning import pruned, read_pruned
 from tunesmith.request import Spec, TrainingRequest, problems_in
@@ -180,6 +181,7 @@ def resolve(
         merged.setdefault("training", {}).setdefault("device", "cuda")
     _name_runs(merged, runs or {})
     spec = _with_dependent_values(_validated(merged, sources))
+    refuse_useless(spec)
     filled = spec.model_dump(mode="json", by_alias=True)
     paths = [".".join(path) for path, _ in leaves(filled)]
     return spec, {path: sources.get(path, BUILT_IN) for path in paths}

@@ -12,12 +12,16 @@ from tunesmith.rule import Part, Rule, listed, mapping
 from tunesmith.stage_rules import stage_rules
 from tunesmith.stages import ORDER
 from tunesmith.teacher_rules import TEACHER_RULES
+from tunesmith.useless_rules import USELESS
 from tunesmith.wire import STORE_FORMS
 
 _REGEX, _GROUPS = 1000, 100  # characters, opening brackets: the bounds of the field
 _FAR_COUNT = "[{][0-9]*,?[0-9]{5}"  # Python fails beyond 2^32, and is slow long before
 _WITHOUT_CASE = "[(][?][a-zA-Z]*i"  # [\x00-\U0010ffff] then takes 10 ms, character by character
+_NO_BUCKET = "^(?i:s3)://(/|$)"
 _CALL = "/(chat/completions|completions|responses|messages|embeddings)/?([?].*)?$"
+# organisation/name, then a revision behind an @, or a GGUF file
+_ON_HUB = "(?i:hf)://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+(@.*|/.+[.]gguf|/?)"
 _TEXT = 200_000  # characters; the snapshot of a request lies in a ConfigMap, which holds 1 MiB
 
 
@@ -109,6 +113,16 @@ def _address_of_a_call(teacher: Part) -> bool:
     return isinstance(url, str) and re.search(_CALL, url) is not None
 
 
+def _malformed_hub_model(model: Part) -> bool:
+    base = model.get("base")
+    return isinstance(base, str) and base.lower().startswith("hf://") and re.fullmatch(_ON_HUB, base) is None
+
+
+def _version_of_no_object(source: Part) -> bool:
+    version, uri = source.get("version"), source.get("uri")
+    return isinstance(version, str) and version != "" and isinstance(uri, str) and not uri.startswith("s3://")
+
+
 def _size_of_list(part: str, field: str) -> str:
     there = f"has(self.{part}) && has(self.{part}.{field})"
     return f"({there} ? self.{part}.{field}.map(text, size(text)).sum() : 0)"
@@ -129,6 +143,23 @@ def _place(path: str, field: str, what: str, schemes: Iterable[str], remedy: str
         remedy=f"{remedy} {' or '.join(STORE_FORMS.values())}",
         broken=is_elsewhere,
         cel=f"!self.{field}.contains('://') || self.{field}.matches('{known}')",
+    )
+
+
+def _bucket(path: str, field: str) -> Rule:
+    """An address of S3 names a bucket."""
+
+    def lacks_it(part: Part) -> bool:
+        address = part.get(field)
+        return isinstance(address, str) and re.search(_NO_BUCKET, address) is not None
+
+    return Rule(
+        path=path,
+        field=field,
+        why="names no bucket",
+        remedy=f"write {STORE_FORMS['s3']}",
+        broken=lacks_it,
+        cel=f"!has(self.{field}) || !self.{field}.matches('{_NO_BUCKET}')",
     )
 
 
@@ -181,6 +212,15 @@ RULES = (
     _reference("data.from"),
     _reference("training.from"),
     _place("data.source", "uri", "data are", STORE_FORMS, "give a path, or"),
+    _bucket("data.source", "uri"),
+    Rule(
+        path="data.source",
+        field="version",
+        why="is that of an object in S3, and the uri names none",
+        remedy="leave it out; sha256 says what a file must hold",
+        broken=_version_of_no_object,
+        cel="!has(self.version) || self.version == '' || self.uri.startsWith('s3://')",
+    ),
     Rule(
         path="data.teacher",
         field="baseURL",
@@ -197,6 +237,16 @@ RULES = (
         ("hf", *STORE_FORMS),
         "a model on the hub is written hf://organisation/name; or give a path, or",
     ),
+    _bucket("model", "base"),
+    Rule(
+        path="model",
+        field="base",
+        why="is no address on the hub",
+        remedy="write hf://organisation/name, then @revision if you want one, or /file.gguf",
+        broken=_malformed_hub_model,
+        cel=f"!self.base.matches('^(?i:hf)://') || self.base.matches('^{_ON_HUB}$')",
+    ),
+    _bucket("", "output"),
     Rule(
         path="data.split",
         why="test and validation leave nothing to train on",
@@ -242,6 +292,7 @@ RULES = (
             " && self.gate.metric == 'formatValid' && !has(self.format))"
         ),
     ),
+    *USELESS,
     Rule(
         path="",
         why="`deleteWhenExpired` needs a time",

@@ -41,6 +41,7 @@ _LOCATION = rf"^(({'|'.join(STORE_FORMS)})://[^\x00-\x20\x7f]+)?$"
 _FEW_GROUPS = r"^[^(]*(\([^(]*){0,100}$"
 _IN_HEADER = r"^([!-~]([ -~]*[!-~])?)?$"
 _IN_QUERY = r"^[^\x00-\x1f\x7f]*$"
+_SHA256 = r"^([0-9a-f]{64})?$"
 Quantity = Annotated[str, Field(pattern=quantities.PATTERN, max_length=32)]  # as Kubernetes writes amounts
 Run = Annotated[str, Field(pattern=_RUN, max_length=63)]
 ObjectName = Annotated[str, Field(pattern=_OBJECT, max_length=253)]  # DNS subdomain, or empty
@@ -63,6 +64,7 @@ HINTS: dict[object, str] = {  # pattern, or largest value -> what to write
     _FEW_GROUPS: "use at most 100 opening brackets",
     _IN_HEADER: "printable ASCII in one line, with no blank at either end",
     _IN_QUERY: "one line of text; it is encoded for the address when it is sent",
+    _SHA256: "64 hexadecimal digits in small letters, as sha256sum prints them",
     TEN_YEARS: "these are ten years; for no limit leave the field out",
 }
 # Forms of own data; tunesmith_jobs/own_data has a reader for each.
@@ -265,6 +267,13 @@ class Source(Settings):
 
     uri: Annotated[str, Field(min_length=1, max_length=2048)]
     """`s3://bucket/key`, or a path (local runs only), of a file in one of the formats."""
+    sha256: Annotated[str, Field(pattern=_SHA256, max_length=64)] = ""
+    """sha256 of the content, in hexadecimal. Where it is given, the data is known by it: another name or
+    place changes no result, and other content is refused. Built-in: on one machine that of the file or folder
+    as it is when the run starts; otherwise the data is known by its `uri`.
+    """
+    version: Annotated[str, Field(max_length=1024)] = ""
+    """Version of the object, in a bucket that keeps versions. Built-in: the newest."""
     format: SourceFormat = "auto"
     """Format of the file. Built-in: told by its extension."""
     encoding: Annotated[str, Field(max_length=64)] = "auto"
@@ -282,7 +291,7 @@ class Data(Settings):
 
     preset: Literal["original"] | None = None
     """A named set of values for this part. `original`: those of GPT-LLM-Trainer."""
-    examples: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    examples: Annotated[int, Field(ge=2, le=1_000_000)] = 100
     """Rows in all, counting train, validation and test. The stage accepts exactly this many, or fails and
     says why.
     """

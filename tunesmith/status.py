@@ -114,6 +114,8 @@ class FinishedStage(Settings):
     """Seconds that the successful attempt took."""
     metrics: Figures = Field(default_factory=dict)
     """Its figures. The gate is judged on those of evaluate."""
+    note: Told = ""
+    """What own data the run has read, and whether its name held something else when this stage ran."""
 
 
 class Outputs(Settings):

@@ -28,6 +28,7 @@ from tunesmith_jobs.finished import read_manifest
 from tunesmith_jobs.given_secrets import strip_secrets
 from tunesmith_jobs.log_lines import without_secrets
 from tunesmith_jobs.output import guarded_output, print_line
+from tunesmith_jobs.source_notes import note_on_source, source_read
 from tunesmith_jobs.stage_arguments import attempt_name, read_arguments, read_request, scratch_folder
 from tunesmith_jobs.stop_signals import StopSignals
 from tunesmith_jobs.storage import StoreError, open_store
@@ -73,19 +74,22 @@ def _done_or_run(attempt: Attempt, work: Callable[[Attempt], Outcome]) -> Result
     earlier = attempt.committed()
     if os.environ.get(wire.KEEP_REQUEST) == "1":
         attempt.keep_request()
+    note = note_on_source(attempt)
+    if note:
+        attempt.say(note)
     if earlier is not None:
-        return _adopted(attempt, earlier)
+        return _adopted(attempt, earlier, note)
     attempt.check_stop()
     manifest, adopted = attempt.commit(work(attempt))
-    return _done(attempt, manifest, adopted=adopted)
+    return _done(attempt, manifest, adopted=adopted, note=note)
 
 
-def _adopted(attempt: Attempt, manifest: Manifest) -> Result:
+def _adopted(attempt: Attempt, manifest: Manifest, note: str = "") -> Result:
     attempt.clean_up(manifest)  # again: the attempt that committed it may have been killed before it could
-    return _done(attempt, manifest, adopted=True)
+    return _done(attempt, manifest, adopted=True, note=note)
 
 
-def _done(attempt: Attempt, manifest: Manifest, *, adopted: bool) -> Result:
+def _done(attempt: Attempt, manifest: Manifest, *, adopted: bool, note: str = "") -> Result:
     later = _done_later(attempt)
     return Result(
         stage=attempt.stage,
@@ -98,6 +102,7 @@ def _done(attempt: Attempt, manifest: Manifest, *, adopted: bool) -> Result:
         evaluated=_judged_metrics(attempt, later),
         metrics=manifest.metrics,
         seconds=manifest.seconds,
+        note=note or source_read(manifest),
     )
 
 

@@ -231,7 +231,7 @@ def inside(schema, end):
 
 
 EXTREME = {  # what must fit other fields, or has a pattern
-    "validation": 0.0,
+    "validation": 0.05,
     "test": 0.9,
     "env": {f"{'A' * 237}{n:03}": "🎏" * 100 for n in range(100)},
     "nodeSelector": {f"{'d' * 180}/{'n' * 56}{n:02}": "v" * 63 for n in range(32)},
@@ -258,7 +258,8 @@ EXTREME = {  # what must fit other fields, or has a pattern
     "run": "r" * 63,
     "uri": "s3://" + "b" * 2043,
     "output": "s3://" + "b" * 2043,
-    "base": "hf://" + "b" * 2043,
+    "sha256": "0" * 64,
+    "base": "hf://o/" + "b" * 2041,
     "loraTargetModules": ["m" * 253] * 256,
     "seeds": ["s" * 100] * 100,
     "regex": "(" * 100 + ")" * 100 + "a" * 800,

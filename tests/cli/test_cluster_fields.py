@@ -49,7 +49,7 @@ def test_run_and_validate_say_so_on_standard_error(cli):
     path = cli.write(changes={"queueName": "gpus"})
     for command in (["validate", path], ["run", path, "--dry-run"]):
         done = cli(*command)
-        assert done.stderr.splitlines() == [f"{path}: {QUEUE}"]
+        assert done.stderr.splitlines() == [f"warning: {path}: {QUEUE}"]
         assert QUEUE not in done.stdout
 
 

@@ -14,7 +14,15 @@ def test_a_member_that_is_renamed_or_dropped_is_seen():
     whole = {
         "format": 1,
         "valid": True,
-        "requests": [{"name": "a", "run": "a", "source": "f", "stages": [{"name": "train", "key": "k"}]}],
+        "requests": [
+            {
+                "name": "a",
+                "run": "a",
+                "source": "f",
+                "stages": [{"name": "train", "key": "k"}],
+                "warnings": [],
+            }
+        ],
     }
     assert wrong(whole, "valid") == []
     whole["requests"][0]["stages"][0] = {"name": "train", "hash": "k"}

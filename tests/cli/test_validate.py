@@ -8,7 +8,8 @@ import pytest
 from tunesmith.errors import Usage
 from tunesmith_cli.local.answer_formats import check_formats
 from tunesmith_cli.local.processes import Toolbox
-from tunesmith_cli.local.request_files import parse_set, read_requests
+from tunesmith_cli.local.request_files import read_requests
+from tunesmith_cli.local.set_option import parse_set
 
 VALUES = {
     "a number": ("data.examples=20", ("data.examples", 20)),
@@ -66,6 +67,8 @@ def test_two_requests_of_one_name_are_refused(cli):
 
 
 def test_set_shows_in_the_provenance_and_relative_paths_become_absolute(cli):
+    (cli.folder / "models" / "a b").mkdir(parents=True)
+    (cli.folder.parent / "rows.csv").write_text("prompt,response\n")
     path = cli.write(
         changes={"model": {"base": "models/a b"}, "output": "out", "data": {"source": {"uri": "../rows.csv"}}}
     )
@@ -126,6 +129,104 @@ def test_a_file_that_is_no_request_is_said_to_be(cli, data, code, said):
     answer = cli.inline("validate", path, expect=code)
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def placed(document):
+    return [(problem["source"], problem["path"]) for problem in document["problems"]]
+
+
+def test_what_cannot_be_read_is_a_document_too(cli):
+    path = cli.folder / "nope.yaml"
+    document = validated(cli, path, expect=64)
+    assert document["valid"] is False
+    assert document["message"] == f"cannot read {path}: No such file or directory"
+    assert placed(document) == [(str(path), "")]
+    assert validated(cli, cli.write(), "--set", "data.examples", expect=64)["message"].startswith("--set")
+
+
+def test_each_problem_names_its_file_and_its_document(cli):
+    cli.write("one", {"data": {"exampels": 3}})
+    path = cli.write("two", {"training": {"learning_rate": 0.1}})
+    broken = cli.folder / "broken.yaml"
+    broken.write_text("a: [")
+    document = validated(cli, path, broken, cli.folder / "nope.yaml", expect=78)
+    assert placed(document) == [
+        (f"{path}, document 1", "spec.data.exampels"),
+        (f"{path}, document 2", "spec.training.learning_rate"),
+        (str(broken), f"{broken}, line 1, column 5"),
+        (str(cli.folder / "nope.yaml"), ""),
+    ]
+
+
+STDIN = {  # what is piped in -> exit code, where, and a part of why
+    "no YAML": (b"a: [", 78, "standard input, line 1, column 5", "expected the node content"),
+    "no text": (b"\xff\xfe\xfa", 78, "standard input", "is not text in UTF-8"),
+    "nothing": (b"", 78, "", "holds no request"),
+    "no request": (b"kind: Pod", 78, "apiVersion", "is missing"),
+}
+
+
+@pytest.mark.parametrize(("data", "code", "path", "why"), STDIN.values(), ids=STDIN)
+def test_problems_of_standard_input_are_named_as_such(cli, tmp_path, data, code, path, why):
+    (tmp_path / "piped").write_bytes(data)
+    with (tmp_path / "piped").open() as file:
+        assert "standard input" in cli("validate", "-", expect=code, stdin=file).stderr
+    with (tmp_path / "piped").open() as file:
+        document = json.loads(cli("validate", "-", "--json", expect=code, stdin=file).stdout)
+    first = document["problems"][0]
+    assert (first["source"], first["path"]) == ("standard input", path)
+    assert why in first["why"]
+
+
+def test_standard_input_may_begin_with_a_byte_order_mark_and_is_read_once(cli, tmp_path):
+    (tmp_path / "piped").write_bytes(b"\xef\xbb\xbf" + cli.write().read_bytes())
+    with (tmp_path / "piped").open() as file:
+        assert "standard input: request toy is valid" in cli("validate", "-", stdin=file).stdout
+    assert "given twice" in cli("validate", "-", "-", expect=64).stderr
+
+
+def test_missing_files_are_said_with_all_the_rest(cli):
+    path = cli.write(
+        changes={
+            "model": {"base": "meta-llama/Llama-3.2-1B"},
+            "data": {"source": {"uri": "rows.jsonl"}, "exampels": 1},
+            "evaluation": {"gate": {"metric": "exactMatch", "leastGain": 5}},
+        }
+    )
+    document = validated(cli, path, expect=78)
+    assert document["message"].endswith("request toy cannot run: 4 problems")
+    assert [problem["path"] for problem in document["problems"]] == [
+        "spec.data.exampels",
+        "spec.evaluation.gate.leastGain",
+        "spec.model.base",
+        "spec.data.source.uri",
+    ]
+    [model] = [problem for problem in document["problems"] if problem["path"] == "spec.model.base"]
+    assert "did you mean hf://meta-llama/Llama-3.2-1B," in model["remedy"]
+
+
+def test_what_can_never_be_of_use_is_refused_before_anything_runs(cli):
+    path = cli.write(changes={"data": {"teacher": {"model": "mine"}, "budget": {"maxUSD": 5}}})
+    for command in ("validate", "run"):
+        assert "spec.data.budget.maxUSD: no price for mine" in cli.inline(command, path, expect=78).stderr
+
+
+FEW = "12 rows leave 1 test row, which can show little"
+
+
+def test_warnings_are_lines_on_standard_error_and_members_of_the_document(cli):
+    path = cli.write(changes={"data": {"examples": 12}, "queueName": "gpus"})
+    answer = cli.inline("validate", path)
+    assert [line.split(";")[0] for line in answer.stderr.splitlines()] == [
+        f"warning: {path}: spec.data.examples: {FEW}",
+        f"warning: {path}: spec.queueName has no effect on this machine",
+    ]
+    assert "is valid" in answer.stdout
+    assert "warning:" not in answer.stdout
+    [few, queue] = validated(cli, path)["requests"][0]["warnings"]
+    assert (few["path"], few["why"]) == ("spec.data.examples", FEW)
+    assert "queueName" in queue["why"]
+    assert f"warning: {path}: spec.data.examples: {FEW}" in cli("run", path, "--dry-run").stderr
 
 
 def test_data_check_shows_nothing_of_a_row_that_a_terminal_obeys(cli):

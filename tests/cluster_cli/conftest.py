@@ -50,7 +50,8 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             stack.enter_context(mock.patch.dict(os.environ, env, clear=True))
             stack.enter_context(mock.patch("sys.argv", [program]))
-            stack.enter_context(mock.patch("sys.stdin", io.StringIO(stdin or "")))
+            piped = io.TextIOWrapper(io.BytesIO((stdin or "").encode()), encoding="utf-8")
+            stack.enter_context(mock.patch("sys.stdin", piped))
             stack.enter_context(redirect_stdout(out))
             stack.enter_context(redirect_stderr(err))
             code = main([*map(str, arguments), *(["-n", self.namespace] if here else [])])

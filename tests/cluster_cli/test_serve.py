@@ -53,6 +53,8 @@ def test_it_answers_as_a_store_of_this_machine_does(runs, s3):
     assert list(runs.manifests(MADE)) == ["generate", "merge"]
     place = f"{runs.manifests(MADE)['generate'].folder}/train.jsonl"
     assert runs.read(place) == own.read(place)
+    assert runs.source(MADE) is None
+    assert own.source(MADE) is None
     with pytest.raises(Gone, match="holds no log"):
         runs.log("riddles-1", "train", MADE.key("train"))
 
@@ -71,7 +73,7 @@ def test_whoever_lacks_the_token_learns_nothing(runs, served):
 
 
 def test_only_reading_and_removing_a_run_can_be_asked(runs):
-    with pytest.raises(TunesmithError, match="one of list, log, delete can be asked"):
+    with pytest.raises(TunesmithError, match="one of list, log, delete, source can be asked"):
         runs.ask("POST", "/ask", {"arguments": ["write", "--path", "x"]})
     for path in ("../other", "/etc/passwd", ""):
         with pytest.raises(TunesmithError, match="not a path in a store"):

@@ -103,6 +103,15 @@ def test_all_namespaces_come_first(cluster):
     assert [cluster.namespace, "riddles"] in [line.split()[:2] for line in lines]
 
 
+def test_what_the_run_has_read_of_own_data_is_shown(cluster):
+    read = {"stage": "generate", "key": KEYS["generate"], "note": "read s3://b/k: sha256 ab12, 7 bytes"}
+    old = {"stage": "generate", "key": "0" * 16, "note": "read s3://b/old: sha256 cd34, 7 bytes"}
+    cluster.create(status=RUNNING | {"finished": [old, read]})
+    said = cluster("status", "riddles").stdout
+    assert "generate: read s3://b/k: sha256 ab12, 7 bytes" in said
+    assert "s3://b/old" not in said
+
+
 def test_one_request_is_shown_with_its_stages_and_the_next_commands(cluster):
     cluster.create(status=RUNNING)
     lines = cluster("status", "riddles").stdout.splitlines()

@@ -17,6 +17,18 @@ def test_a_request_is_created_then_unchanged_then_configured(cluster):
     assert cluster.get()["spec"]["data"] == {"examples": 20}
 
 
+def test_what_is_probably_not_meant_is_warned_of_and_sent(cluster):
+    file = cluster.write(changes={"data.examples": 12})
+    done = cluster("submit", file)
+    assert f"warning: {file}: spec.data.examples: 12 rows leave 1 test row" in done.stderr
+    assert done.stdout == f"{PREFIX} created\n"
+
+
+def test_a_price_that_only_the_profile_may_know_stops_nothing(cluster):
+    spec = {"data": {"teacher": {"model": "ours"}, "budget": {"maxUSD": 5}}}
+    assert cluster("submit", cluster.write(changes=spec)).stdout == f"{PREFIX} created\n"
+
+
 def test_the_next_commands_name_the_namespace_and_are_no_part_of_the_result(cluster):
     done = cluster("submit", cluster.write())
     assert f"tunesmith status riddles -w -n {cluster.namespace}" in done.stderr

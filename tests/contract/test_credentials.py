@@ -66,7 +66,7 @@ RECEIVED = {  # the request -> the Secret whose token its pods get
     "a model of the namespace": ({"model.base": "hf://default/private"}, "lab-hub"),
     "a private model of the same organisation": ({"model.base": "hf://lab/secret"}, None),
     "any other model": ({"model.base": "hf://org/m"}, None),
-    "a model that cannot be compared": ({"model.base": "hf://lab/open-7b/../secret"}, None),
+    "a model that cannot be compared": ({"model.base": "hf://lab/open-7b/../secret.gguf"}, None),
     "its own token for any model": (
         {"model.base": "hf://lab/secret", "model.tokenSecret": {"name": "ours"}},
         "ours",

@@ -56,6 +56,7 @@ def test_a_termination_message_is_whole_json_under_4096_bytes(size, character):
         remedy=text,
         metrics={f"metric{n}": n / 3 for n in range(min(size, 300))},
         manifest="s3://bucket/" + "p" * 1000,
+        note=text,
     )
     message = result.termination_message()
     assert len(message.encode()) < TERMINATION_MESSAGE_BYTES

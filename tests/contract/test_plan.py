@@ -77,6 +77,55 @@ def test_a_change_moves_exactly_these_keys(changes, stages):
     assert moved(changes) == stages
 
 
+SHA, OTHER = "a" * 64, "b" * 64
+SOURCES = {  # own data, and own data after an edit -> stages whose key moves
+    "another name": ({"uri": "s3://b/k"}, {"uri": "s3://b/l"}, ALL),
+    "another name of the same content": (
+        {"uri": "s3://b/k", "sha256": SHA},
+        {"uri": "/data/rows.jsonl", "sha256": SHA},
+        NONE,
+    ),
+    "another content of the same name": (
+        {"uri": "s3://b/k", "sha256": SHA},
+        {"uri": "s3://b/k", "sha256": OTHER},
+        ALL,
+    ),
+    "the content is named from now on": ({"uri": "s3://b/k"}, {"uri": "s3://b/k", "sha256": SHA}, ALL),
+    "another version": ({"uri": "s3://b/k", "version": "1"}, {"uri": "s3://b/k", "version": "2"}, ALL),
+    "another version of the same content": (
+        {"uri": "s3://b/k", "version": "1", "sha256": SHA},
+        {"uri": "s3://b/k", "version": "2", "sha256": SHA},
+        NONE,
+    ),
+    "other fields of the same content": (
+        {"uri": "s3://b/k", "sha256": SHA},
+        {"uri": "s3://b/k", "sha256": SHA, "fields": {"prompt": "question"}},
+        ALL,
+    ),
+    "built-in values said aloud": (
+        {"uri": "s3://b/k"},
+        {"uri": "s3://b/k", "sha256": "", "version": "", "format": "auto"},
+        NONE,
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "stages"), SOURCES.values(), ids=list(SOURCES))
+def test_own_data_is_known_by_its_content_where_the_request_names_it(before, after, stages):
+    assert moved({"data.source": after}, {"data.source": before}) == stages
+
+
+def test_golden_keys_of_own_data_that_is_known_by_its_name():
+    assert list(keys({"data.source": {"uri": "s3://b/k"}}).values()) == [
+        "a2423f9a0bd6ce56",
+        "e1077bbdf6b69c56",
+        "ebbd07540a2b0727",
+        "3fda9c0de9f372c0",
+    ]
+    read = {"uri": "s3://b/k.csv", "format": "csv", "encoding": "utf-8", "fields": {"prompt": "q"}}
+    assert keys({"data.source": read})["generate"] == "34647bccc4370491"
+
+
 def test_a_preset_and_the_same_values_by_hand_have_the_same_keys():
     spec, _ = resolve(parse(document({"training.preset": "original"})))
     by_hand = spec.training.model_dump(mode="json", by_alias=True, exclude={"preset", "from_"})
@@ -174,7 +223,7 @@ def test_every_field_either_belongs_to_a_stage_or_is_known_to_change_no_result()
 
 
 NUMBERS = {
-    "data.examples": st.integers(1, 1000),
+    "data.examples": st.integers(2, 1000),
     "data.temperature": st.floats(0, 1),
     "training.loraR": st.integers(1, 64),
     "training.learningRate": st.floats(1e-6, 1),

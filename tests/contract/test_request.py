@@ -32,7 +32,7 @@ BAD = {  # changes of the spec -> what the refusal must say
         {"data.temperature": 1.1},
         "spec.data.temperature: must be less than or equal to 1 (found: 1.1)",
     ),
-    "no examples": ({"data.examples": 0}, "spec.data.examples: must be greater than or equal to 1"),
+    "a single example": ({"data.examples": 1}, "spec.data.examples: must be greater than or equal to 2"),
     "no task": ({"task": ...}, "spec.task: is missing"),
     "an empty task": ({"task": ""}, "spec.task: must have at least 1 character"),
     "no model": ({"model": ...}, "spec.model: is missing"),
@@ -65,6 +65,28 @@ BAD = {  # changes of the spec -> what the refusal must say
     "the page of a model": (
         {"model.base": "https://huggingface.co/org/name"},
         "spec.model.base: is at a place that models are not read from",
+    ),
+    "an organisation of the hub, and no model": (
+        {"model.base": "hf://meta-llama"},
+        "spec.model.base: is no address on the hub; write hf://organisation/name",
+    ),
+    "a branch without its @": (
+        {"model.base": "hf://org/name/main"},
+        "spec.model.base: is no address on the hub",
+    ),
+    "data in no bucket": (
+        {"data.source": {"uri": "s3:///rows.jsonl"}},
+        "spec.data.source.uri: names no bucket; write s3://bucket/prefix",
+    ),
+    "a model in no bucket": ({"model.base": "s3://"}, "spec.model.base: names no bucket"),
+    "an output in no bucket": ({"output": "s3:///models"}, "spec.output: names no bucket"),
+    "the version of a file": (
+        {"data.source": {"uri": "rows.jsonl", "version": "3"}},
+        "spec.data.source.version: is that of an object in S3, and the uri names none",
+    ),
+    "a digest that is none": (
+        {"data.source": {"uri": "rows.jsonl", "sha256": "AB12"}},
+        "64 hexadecimal digits in small letters, as sha256sum prints them",
     ),
     "two precisions": (
         {"training.fp16": True, "training.bf16": True},

@@ -7,7 +7,8 @@ from typing import Any
 from tunesmith.documents import read_documents
 from tunesmith.errors import BadRequest, Problem, Usage
 from tunesmith.request import TrainingRequest, parse, without_nulls
-from tunesmith_cli.local.request_files import document_name, file_text, laid_over, parse_set
+from tunesmith_cli.local.request_files import document_name, file_text
+from tunesmith_cli.local.set_option import laid_over, parse_set
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tunesmith.stages import PartName
 from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_cli.cluster.tunnel import NoPortForward
 from tunesmith_cli.local.run_events import Listener
+from tunesmith_cli.local.store import source_question
 from tunesmith_cli.manifests import read_manifests, unreadable
 
 Connect = Callable[[], http.client.HTTPConnection]
@@ -80,6 +81,10 @@ class RemoteRuns:
         """What a stage's attempts printed, as far as the store keeps it. Raises Gone."""
         arguments = ["log", "--run", run, "--stage", stage, "--key", key]
         return self.ask("POST", "/ask", {"arguments": arguments}).decode("utf-8", "replace")
+
+    def source(self, snapshot: Snapshot) -> Any:
+        """The own data that the run has read, and what has become of it; None for none."""
+        return json.loads(self.ask("POST", "/ask", {"arguments": source_question(snapshot)}))
 
     def delete(self, run: str) -> int:
         """Remove a run with all its results; the number of objects."""

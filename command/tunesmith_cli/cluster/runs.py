@@ -45,6 +45,9 @@ class Runs(Protocol):
     def log(self, run: str, stage: str, key: str) -> str:
         """What a stage's attempts printed."""
 
+    def source(self, snapshot: Snapshot) -> Any:
+        """The own data that a run has read, and what has become of it."""
+
     def fetch(self, snapshot: Snapshot, to: Path, only: str, tell: Listener) -> Any:
         """Copy results to a folder."""
 

@@ -2,14 +2,14 @@
 
 import json
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from tunesmith.errors import BadRequest, ExitCode, Usage
+from tunesmith.errors import BadRequest, ExitCode, Problem, Usage
 from tunesmith_cli.commands.options import AsJson, AsOutput, Files, Output, Sets
 from tunesmith_cli.commands.target import target_of
-from tunesmith_cli.commands.terminal import say, say_exactly, say_json, tell
+from tunesmith_cli.commands.terminal import say, say_exactly, say_json, tell_warnings
 from tunesmith_cli.local.processes import Toolbox
 
 if TYPE_CHECKING:
@@ -31,60 +31,76 @@ def validate(
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
 ) -> int:
-    """Check requests without running anything: everything that is wrong in all of them, at once."""
-    from tunesmith_cli.local import cluster_fields
+    """Check requests without running anything: everything that is wrong in all of them, at once.
+
+    A warning is for what can run and is probably not meant; the exit code is 0 then.
+    """
     from tunesmith_cli.local.answer_formats import check_formats
     from tunesmith_cli.local.request_files import local_snapshot, read_requests
+    from tunesmith_cli.local.request_warnings import warnings_of
 
     in_json = as_json or output is Output.JSON
+    here = not target_of(context).cluster
     try:
-        requests = read_requests(files, sets)
+        requests = read_requests(files, sets, here=here)
         check_formats(requests, context.obj)
-    except BadRequest as error:
+    except (BadRequest, Usage) as error:
         if not in_json:
             raise
         _print_invalid(error)
         return error.exit_code
     snapshots = [local_snapshot(request, os.environ) for request in requests]
-    for request in () if target_of(context).cluster else requests:
-        if ignored := cluster_fields.note(request.request.spec):
-            tell(f"{request.source}: {ignored}")
+    valid = [
+        _Valid(request, snapshot, warnings_of(request, snapshot.spec, here=here))
+        for request, snapshot in zip(requests, snapshots, strict=True)
+    ]
+    for each in valid:
+        tell_warnings(each.request.source, each.warnings)
     if snapshot:
         if len(snapshots) != 1:
             raise Usage(f"--snapshot prints one request, and there are {len(snapshots)}")
         say_exactly(snapshots[0].to_json())
         return ExitCode.DONE
     show = _print_json if in_json else _print_text
-    show(list(zip(requests, snapshots, strict=True)), resolved=resolved)
+    show(valid, resolved=resolved)
     return ExitCode.DONE
 
 
-Valid = list[tuple["LoadedRequest", "Snapshot"]]
+class _Valid(NamedTuple):
+    """A request that can run."""
+
+    request: "LoadedRequest"
+    snapshot: "Snapshot"
+    warnings: list[Problem]
 
 
-def _print_invalid(error: BadRequest) -> None:
-    problems = [
-        {"path": problem.path, "why": problem.why, "value": problem.value, "remedy": problem.remedy}
-        for problem in error.problems
-    ]
+def _print_invalid(error: BadRequest | Usage) -> None:
+    from tunesmith_cli.local.invalid import Invalid
+
+    found = error.found if isinstance(error, Invalid) else [("", problem) for problem in error.problems]
     document = {
         "format": 1,
         "valid": False,
         "message": error.message,
         "remedy": error.remedy,
-        "problems": problems,
+        "problems": [{"source": source} | _members(problem) for source, problem in found],
     }
     say_json(document)
 
 
-def _print_json(valid: Valid, *, resolved: bool) -> None:
+def _members(problem: Problem) -> dict[str, Any]:
+    return {"path": problem.path, "why": problem.why, "value": problem.value, "remedy": problem.remedy}
+
+
+def _print_json(valid: list[_Valid], *, resolved: bool) -> None:
     requests = []
-    for request, snapshot in valid:
+    for request, snapshot, warnings in valid:
         member: dict[str, Any] = {
             "name": snapshot.name,
             "run": snapshot.run,
             "source": request.source,
             "stages": [{"name": stage.name, "key": stage.key} for stage in snapshot.stages],
+            "warnings": [_members(problem) for problem in warnings],
         }
         if resolved:
             member["spec"] = snapshot.spec.model_dump(mode="json", by_alias=True)
@@ -93,8 +109,8 @@ def _print_json(valid: Valid, *, resolved: bool) -> None:
     say_json({"format": 1, "valid": True, "requests": requests})
 
 
-def _print_text(valid: Valid, *, resolved: bool) -> None:
-    for request, snapshot in valid:
+def _print_text(valid: list[_Valid], *, resolved: bool) -> None:
+    for request, snapshot, _ in valid:
         stages = ", ".join(f"{stage.name} {stage.key}" for stage in snapshot.stages)
         say(f"{request.source}: request {snapshot.name} is valid: {stages}")
         if resolved:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunesmith.errors import BadRequest, ExitCode, Usage
+from tunesmith.errors import BadRequest, ExitCode, Problem, Usage
 from tunesmith_cli.commands.change_report import change_report
 from tunesmith_cli.commands.options import AsChanged, AsJson, Changed, Dry, DryRun, Files, Sets
 from tunesmith_cli.commands.rerun_id import new_id
 from tunesmith_cli.commands.target import RequestName, Target, on_cluster
+from tunesmith_cli.commands.terminal import tell_warnings
 
 if TYPE_CHECKING:
     from tunesmith.status import Status
     from tunesmith_cli.cluster.api import Api
+    from tunesmith_cli.cluster.manifests import Manifest
     from tunesmith_cli.forecast import Forecast
 
 
@@ -46,6 +48,8 @@ def submit(
     if watch and form is not Changed.TEXT:
         raise Usage("--watch shows text", remedy="follow it with `status NAME -w -o json`")
     manifests = read_manifests(files, sets)
+    for manifest in manifests:
+        tell_warnings(manifest.source, _warnings(manifest))
     if watch and (len(manifests) != 1 or dry_run is not Dry.NONE):
         raise BadRequest(
             "--watch follows one request that is really sent", remedy="use `status -w` afterwards"
@@ -70,6 +74,18 @@ def submit(
 
     [sent] = report.changes
     return watch_one(target, sent["namespace"], sent["name"], exit_status=True)
+
+
+def _warnings(manifest: "Manifest") -> list[Problem]:
+    """What is probably not meant, as far as it can be told without the profile."""
+    from tunesmith.request_warnings import warnings_of
+    from tunesmith.resolve import resolve
+
+    try:
+        spec, _ = resolve(manifest.request, cluster=True)
+    except BadRequest:  # with its profile it may be of use after all; the controller says so if it is not
+        return []
+    return warnings_of(manifest.request, spec)
 
 
 @on_cluster

@@ -11,6 +11,7 @@ from tunesmith.plain_text import indented, one_line, printable
 from tunesmith.stages import JUDGED, PARTS
 from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_cli.commands.options import Listing
+from tunesmith_cli.commands.source_check import line as line_of_source
 from tunesmith_cli.commands.target import Target
 from tunesmith_cli.commands.terminal import duration, fitted, print_document, say, table, tell
 
@@ -37,6 +38,22 @@ def show(target: Target, name: str, form: Listing, *, exit_status: bool) -> int:
         say(f"{QUALIFIED}/{name}")
     else:
         say(text(request, target, bars=False))
+    return code(request) if exit_status else ExitCode.DONE
+
+
+def show_with_source(
+    target: Target, name: str, form: Listing, source: Mapping[str, Any] | None, *, exit_status: bool
+) -> int:
+    """`status NAME --check-sources` there. `source`: the own data that was checked, None for none."""
+    from tunesmith_cli.cluster.requests import get
+
+    if form is Listing.NAME:
+        return show(target, name, form, exit_status=exit_status)
+    request = get(target.api(), target.namespace(), name)
+    if form in (Listing.JSON, Listing.YAML):
+        print_document(document(request) | {"source": source}, form)
+    else:
+        say(f"{text(request, target, bars=False)}\n\n{line_of_source(source)}")
     return code(request) if exit_status else ExitCode.DONE
 
 
@@ -195,6 +212,7 @@ def text(request: Mapping[str, Any], target: Target, *, bars: bool) -> str:
         lines += ["", table([("STAGE", "KEY", "PHASE", "ATTEMPT", "PROGRESS", "TIME"), *cells])]
     if status.message or status.reason:
         lines += ["", ": ".join(filter(None, (one_line(status.reason), indented(status.message))))]
+    lines += _notes(status)
     lines += _part_lines(status)
     lines += ["", "Next:", *(f"  {command}" for command in _next(request, status, target))]
     if _gate_failed(request, status):
@@ -216,6 +234,17 @@ def _stage_cells(row: "StageStatus", *, bars: bool) -> tuple[str, ...]:
     attempt = str(row.attempt) if row.attempt else NONE
     time_taken = duration(_seconds(row.start_time, row.completion_time or _now())) if row.start_time else NONE
     return (row.name, row.key, row.phase, attempt, progress, time_taken)
+
+
+def _notes(status: "Status") -> list[str]:
+    """What the finished stages say about the own data of the run."""
+    keys = {(row.name, row.key) for row in status.stages}
+    notes = [
+        f"{done.stage}: {indented(done.note)}"
+        for done in status.finished
+        if done.note and (done.stage, done.key) in keys
+    ]
+    return ["", *notes] if notes else []
 
 
 def _part_lines(status: "Status") -> list[str]:

@@ -9,6 +9,7 @@ from tunesmith_cli.commands.json_members_cluster import (
     CHANGES,
     CLUSTER,
     FORMAT,
+    SOURCE,
     STAGES,
     Document,
     Members,
@@ -37,6 +38,7 @@ _RUN: Members = {
     "places.<part>?": "URL of dataset, adapter, model and report, of those that are there",
 }
 _PROBLEM = {"path": "field", "why": "what is wrong", "value": "its value", "remedy": "what to do"}
+_PLACED = {"source": "file, and number of the document if it holds several"} | _PROBLEM
 
 _REPORT: Members = {
     **FORMAT,
@@ -123,6 +125,7 @@ DOCUMENTS: Mapping[str, Document] = {
             "end.remedy": "what to do",
             "end.stage": "stage that failed or was stopped",
             "end.log": "file with its log",
+            **SOURCE,
         },
     ),
     "valid": Document(
@@ -138,6 +141,7 @@ DOCUMENTS: Mapping[str, Document] = {
                     "source": "file",
                     "stages[].name": "stage",
                     "stages[].key": "its key",
+                    **each("warnings", _PROBLEM),
                     "spec?": "the spec with every value; `--resolved`",
                     "provenance?.<path>?": "where each value comes from; `--resolved`",
                 },
@@ -145,13 +149,13 @@ DOCUMENTS: Mapping[str, Document] = {
         },
     ),
     "invalid": Document(
-        "`validate`, if something is wrong (exit code 78)",
+        "`validate`, if something is wrong (exit code 78, or 64 for a file that cannot be read)",
         {
             **FORMAT,
             "valid": "false",
             "message": "the problem in a line",
             "remedy": "what to do",
-            **each("problems", _PROBLEM),
+            **each("problems", _PLACED),
         },
     ),
     "preview": Document(

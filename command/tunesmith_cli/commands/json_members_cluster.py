@@ -31,6 +31,17 @@ def each(name: str, members: Members) -> Members:
     return {f"{name}[].{path}": text for path, text in members.items()}
 
 
+SOURCE: Members = {
+    f"source?.{name}": text
+    for name, text in {
+        "uri": "name of the own data that was read; `source` is null if none was; `--check-sources`",
+        "sha256": "digest of what was read",
+        "size": "bytes",
+        "version": "version of the object, or empty",
+        "words": "all of this for people",
+        "since": "what has become of it, or empty",
+    }.items()
+}
 _REQUEST: Members = {
     **FORMAT,
     "name": "request",
@@ -69,7 +80,7 @@ _REQUEST: Members = {
             "eta": "when it will be done",
             "metrics.<metric>?": "figures",
             "reason": "one CamelCase word",
-            "message": "what it says",
+            "message": "what it says; of generate, once it is done, which own data it has read",
         },
     ),
     "places.<part>?": "URL of dataset, adapter, model and report, of those that are there",
@@ -113,7 +124,9 @@ CLUSTER: Mapping[str, Document] = {
             "failed.remedy": "what to do",
         },
     ),
-    "request": Document("`status NAME`, on a cluster (with `-w` one line for each change)", _REQUEST),
+    "request": Document(
+        "`status NAME`, on a cluster (with `-w` one line for each change)", {**_REQUEST, **SOURCE}
+    ),
     "requests": Document(
         "`status`, on a cluster", {**FORMAT, "namespace": "empty: all of them", **each("requests", _REQUEST)}
     ),

@@ -45,7 +45,7 @@ def report(
     """Show the figures of a run, and where its report is. --json prints report.json."""
     from tunesmith_cli.commands.summary import figures, shown
 
-    with _opened(context, target, name, store) as (runs, snapshot):
+    with opened(context, target, name, store) as (runs, snapshot):
         evaluated = runs.manifests(snapshot).get(JUDGED)
         if evaluated is None:
             raise Gone(
@@ -69,7 +69,7 @@ def report(
 
 
 @contextlib.contextmanager
-def _opened(
+def opened(
     context: typer.Context, target: Target, name: str, store: str
 ) -> "Iterator[tuple[Runs, Snapshot]]":
     """The store of a run, and what the run was last asked to do."""
@@ -77,10 +77,10 @@ def _opened(
         runs = open_runs(context, store)
         yield runs, stored_run(runs, name)
         return
-    from tunesmith_cli.cluster.runs import opened
+    from tunesmith_cli.cluster import runs as remote_runs
 
     data = _data_of_request(target, name)
-    with opened(target.api(), data, os.environ, context.obj, tell) as remote:
+    with remote_runs.opened(target.api(), data, os.environ, context.obj, tell) as remote:
         yield remote, data.snapshot
 
 
@@ -130,7 +130,7 @@ def fetch(
     """
     from tunesmith_cli.commands.screen import screen
 
-    with _opened(context, target, name, store) as (runs, snapshot), screen(verbose=False) as show:
+    with opened(context, target, name, store) as (runs, snapshot), screen(verbose=False) as show:
         answer = runs.fetch(snapshot, to.absolute(), only or "", show)
     if as_json or output is Output.JSON:
         document = {"format": 1, "run": name, "to": str(to.absolute()), "fetched": answer}

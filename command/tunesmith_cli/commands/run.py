@@ -32,7 +32,7 @@ from tunesmith_cli.commands.options import (
 from tunesmith_cli.commands.rerun_id import new_id
 from tunesmith_cli.commands.stored_runs import last_snapshot, open_runs, stored_run
 from tunesmith_cli.commands.target import Target, either
-from tunesmith_cli.commands.terminal import say, say_json, tell
+from tunesmith_cli.commands.terminal import say, say_json, tell, tell_warnings
 
 if TYPE_CHECKING:
     from tunesmith.resolve import Snapshot
@@ -88,9 +88,8 @@ def run(
     another until one fails. Ctrl-C stops cleanly; a second one stops at once. --json prints one line for each
     request.
     """
-    from tunesmith_cli.commands.terminal import tell
-    from tunesmith_cli.local import cluster_fields
     from tunesmith_cli.local.request_files import local_snapshot, read_requests
+    from tunesmith_cli.local.request_warnings import warnings_of
     from tunesmith_cli.local.rerun import keeping_rerun, with_rerun
 
     requests = read_requests(files, sets)
@@ -107,9 +106,8 @@ def run(
     )
     code: int = ExitCode.DONE
     for request in requests:
-        if ignored := cluster_fields.note(request.request.spec):
-            tell(f"{request.source}: {ignored}")
         snapshot = local_snapshot(request, os.environ, name)
+        tell_warnings(request.source, warnings_of(request, snapshot.spec, here=True))
         before = last_snapshot(session.runs, snapshot.run)
         snapshot = keeping_rerun(snapshot, before)
         if from_ is not None:

@@ -11,6 +11,7 @@ from tunesmith.errors import ExitCode, Usage
 from tunesmith.plain_text import indented, one_line
 from tunesmith.wire import GATE_NOT_PASSED
 from tunesmith_cli.commands.options import AsJson, AsListing, Listing, Store, names
+from tunesmith_cli.commands.source_check import check_source, line
 from tunesmith_cli.commands.stored_runs import open_runs, stored_run
 from tunesmith_cli.commands.target import Target, either_everywhere
 from tunesmith_cli.commands.terminal import age, duration, fitted, print_document, say, table, tell
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from tunesmith_cli.local.observe import Observed
     from tunesmith_cli.local.store import RunStore
 
+CheckSources = Annotated[
+    bool,
+    typer.Option(
+        "--check-sources", help="Of one run: say whether its own data is still what the run has read."
+    ),
+]
 _LEAST = {"MODEL": 8, "NAME": 16}  # what may be cut for 80 columns, in this order, and to how much
 
 
@@ -46,12 +53,15 @@ def status(
     exit_status: Annotated[
         bool, typer.Option("--exit-status", help="On the cluster: exit with 1 if the request has failed.")
     ] = False,
+    check_sources: CheckSources = False,
     store: Store = "",
     as_json: AsJson = False,
     output: AsListing = Listing.TEXT,
 ) -> int:
     """Show the runs of a store, or one run with its stages; on a cluster, show the requests."""
     form = Listing.JSON if as_json else output
+    if check_sources and (not name or watch):
+        raise Usage("--check-sources looks once at the data of one run", remedy="give its NAME, without -w")
     if target.cluster:
         from tunesmith_cli.commands import cluster_status, cluster_watch
 
@@ -62,6 +72,9 @@ def status(
                 "-A lists the requests of all namespaces, and a NAME belongs to one",
                 remedy="leave out -A, and name the namespace with -n",
             )
+        if check_sources:
+            source = check_source(context, target, name, store)
+            return cluster_status.show_with_source(target, name, form, source, exit_status=exit_status)
         show = cluster_watch.show if watch else cluster_status.show
         return show(target, name, form, exit_status=exit_status)
     if watch or exit_status:
@@ -70,8 +83,10 @@ def status(
             remedy=f"on this machine: `tunesmith logs {name or 'NAME'} -f`",
         )
     runs = open_runs(context, store)
-    if name:
-        _show_run(runs, name, form)
+    if check_sources:
+        _show_run(runs, name, form, {"source": check_source(context, target, name, store)})
+    elif name:
+        _show_run(runs, name, form, {})
     else:
         _list_runs(runs, form)
     return ExitCode.DONE
@@ -114,7 +129,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (row["run"], row["phase"], row["stage"] or "<none>", row["progress"], model, age(seconds))
 
 
-def _show_run(runs: "RunStore", name: str, form: Listing) -> None:
+def _show_run(runs: "RunStore", name: str, form: Listing, more: dict[str, Any]) -> None:
+    """Show one run. `more`: further members, `source` for the own data that was checked."""
     from tunesmith import gate
     from tunesmith_cli.commands.summary import end_json, run_json
     from tunesmith_cli.local.folders import run_folder
@@ -137,9 +153,11 @@ def _show_run(runs: "RunStore", name: str, form: Listing) -> None:
             else None
         )
         document["end"] = end_json(observed.ended) if observed.ended else None
-        print_document(document, form)
+        print_document(document | more, form)
         return
     _print_run(runs, snapshot, done, observed, phase=phase, verdict=verdict)
+    if "source" in more:
+        say(f"\n{line(more['source'])}")
 
 
 def _print_run(

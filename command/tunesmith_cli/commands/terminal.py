@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from tunesmith.errors import Problem
 from tunesmith.plain_text import escaped, indented, json_text, printable
 from tunesmith_cli.commands.options import Listing
 
@@ -97,6 +98,12 @@ def say(text: str = "", *, end: str = "\n") -> None:
 def tell(text: str, *, end: str = "\n") -> None:
     """Print what is not part of the result, for people: on standard error."""
     print(printable(text), end=end, file=sys.stderr, flush=True)
+
+
+def tell_warnings(source: str, warnings: Sequence[Problem]) -> None:
+    """Print what is probably not meant in a request, a line each. `source`: the file that it is in."""
+    for warning in warnings:
+        tell(f"warning: {source}: {warning}")
 
 
 def say_json(document: Any, *, indent: int | None = 1) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from tunesmith.errors import BadRequest, Problem
 from tunesmith_cli.local.environment import plain_environment
+from tunesmith_cli.local.invalid import Invalid
 from tunesmith_cli.local.processes import Toolbox
-from tunesmith_cli.local.request_files import LoadedRequest, together
+from tunesmith_cli.local.request_files import LoadedRequest
 
 _SECONDS = 60
 _MESSAGE = "the format of the answers cannot be checked"
@@ -22,7 +23,7 @@ def check_formats(requests: Iterable[LoadedRequest], toolbox: Toolbox) -> None:
     found = [(loaded.source, _problems(loaded, toolbox)) for loaded in requests]
     failures = [(source, BadRequest(_MESSAGE, problems=problems)) for source, problems in found if problems]
     if failures:
-        raise together(failures)
+        raise Invalid(failures)
 
 
 def _problems(loaded: LoadedRequest, toolbox: Toolbox) -> list[Problem]:

@@ -1,28 +1,25 @@
 """Requests in files of this machine: several documents, `--set`, and paths relative to the file."""
 
-import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith.documents import read_documents, scalar
-from tunesmith.errors import BadRequest, Problem, TunesmithError, Usage
+from tunesmith.documents import read_documents
+from tunesmith.errors import BadRequest, Problem, Usage
 from tunesmith.plan import snapshot
 from tunesmith.profile import Profile
-from tunesmith.request import TrainingRequest, parse
-from tunesmith.resolve import BUILT_IN, Snapshot
+from tunesmith.request import TrainingRequest, parse, refused
+from tunesmith.resolve import BUILT_IN, Snapshot, resolve
 from tunesmith.settings import Teacher
 from tunesmith_cli.local.environment import ENVIRONMENT
+from tunesmith_cli.local.invalid import Failure, Invalid
+from tunesmith_cli.local.local_inputs import with_inputs
+from tunesmith_cli.local.set_option import laid_over, parse_set
 
 SET = "--set"  # provenance of a value that the command line gave
-
-_SOURCE = ("data", "source", "uri")  # a path on this machine, not a URL
-_PATHS = (("model", "base"), _SOURCE, ("output",))
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_SET_PATH = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_-]+)*")
+STDIN = "-"  # as a file on the command line
 
 
 @dataclass(frozen=True)
@@ -34,69 +31,61 @@ class LoadedRequest:
     overridden: frozenset[str] = frozenset()
 
 
-Failure = tuple[str, BadRequest]  # the file or document, and what is wrong with it
-
-
-def read_requests(files: Sequence[str], sets: Sequence[str] = ()) -> list[LoadedRequest]:
+def read_requests(
+    files: Sequence[str], sets: Sequence[str] = (), *, here: bool = True
+) -> list[LoadedRequest]:
     """Every request in the files (`-`: standard input), in order.
 
-    Raises one BadRequest with everything that is wrong in all of them.
+    `here`: they are to run on this machine, and so are what they read of it. Raises one Invalid with
+    everything that is wrong in all of them.
     """
     overrides = [parse_set(text) for text in sets]
     requests: list[LoadedRequest] = []
     failures: list[Failure] = []
+    if files.count(STDIN) > 1:
+        raise Usage("standard input can be read once, and - is given twice")
     for file in files:
+        name = _named(file)
         try:
-            documents = read_documents(file_text(file), file)
-        except BadRequest as error:
-            failures.append((file, error))
+            documents = read_documents(file_text(file), name)
+        except (BadRequest, Usage) as error:
+            failures.append((name, error))
             continue
         if not documents:
-            failures.append((file, BadRequest(f"{file} holds no request")))
-        folder = Path.cwd() if file == "-" else Path(file).absolute().parent
+            failures.append((name, BadRequest("holds no request")))
+        folder = Path.cwd() if file == STDIN else Path(file).absolute().parent
         for number, document in enumerate(documents, 1):
-            source = document_name(file, number, len(documents))
+            source = document_name(name, number, len(documents))
             try:
-                requests.append(_loaded(document, source, folder, overrides))
+                requests.append(_loaded(document, source, folder if here else None, overrides))
             except BadRequest as error:
                 failures.append((source, error))
     failures += _sharing_a_run(requests)
     if failures:
-        raise together(failures)
+        raise Invalid(failures)
     return requests
 
 
 def file_text(file: str) -> str:
     """Text of a file (`-`: standard input). Raises Usage for one that is not readable, else BadRequest."""
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        data = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
+        return data.decode("utf-8-sig")
     except OSError as error:
-        raise Usage(f"cannot read {file}: {error.strerror or error}") from error
+        raise Usage(f"cannot read {_named(file)}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         why = f"is not text in UTF-8: {error.reason} at byte {error.start}"
-        raise BadRequest("not readable", problems=[Problem(file, why)]) from error
+        raise BadRequest("not readable", problems=[Problem(_named(file), why)]) from error
+
+
+def _named(file: str) -> str:
+    """What messages call a file."""
+    return "standard input" if file == STDIN else file
 
 
 def document_name(file: str, number: int, count: int) -> str:
     """What messages call a document: its file, and its number if the file holds several."""
     return file if count == 1 else f"{file}, document {number}"
-
-
-def parse_set(text: str) -> tuple[str, Any]:
-    """Path and value of `data.examples=20`.
-
-    The value is typed as an unquoted scalar in YAML, or is YAML if it begins with [ { " or '.
-    """
-    path, equals, value = text.partition("=")
-    path = path.strip().removeprefix("spec.")
-    if not equals or not _SET_PATH.fullmatch(path):
-        raise Usage(f"--set {text}: must be path=value", remedy="for example --set data.examples=20")
-    try:
-        if value[:1] in ("[", "{", '"', "'"):
-            return path, next(iter(read_documents(value, f"--set {path}")), None)
-        return path, scalar(value)
-    except (ValueError, BadRequest) as error:
-        raise Usage(f"--set {text}: {error}") from error
 
 
 def local_snapshot(loaded: LoadedRequest, environ: Mapping[str, str], run: str = "") -> Snapshot:
@@ -152,19 +141,34 @@ def _is_overridden(path: str, overridden: frozenset[str]) -> bool:
     return any(path == given or path.startswith(f"{given}.") for given in overridden)
 
 
-def _loaded(document: Any, source: str, folder: Path, overrides: Sequence[tuple[str, Any]]) -> LoadedRequest:
+def _loaded(
+    document: Any, source: str, folder: Path | None, overrides: Sequence[tuple[str, Any]]
+) -> LoadedRequest:
+    """The request in a document. `folder`: what paths are relative to; None: they are not of this machine.
+
+    Raises BadRequest with everything that is wrong with it.
+    """
+    missing: list[Problem] = []
     if isinstance(document, Mapping) and isinstance(spec := document.get("spec"), Mapping):
         for path, value in overrides:
             spec = laid_over(spec, path.split("."), value, path)
-        document = {**document, "spec": _with_absolute_paths(spec, folder)}
+        if folder is not None:
+            spec, missing = with_inputs(spec, folder)
+        document = {**document, "spec": spec}
     overridden = frozenset(path for path, _ in overrides)
     try:
-        return LoadedRequest(parse(document), source, overridden)
+        request = parse(document)
+        resolve(request)
     except BadRequest as error:
         problems = [_naming_set(problem, overridden) for problem in error.problems]
+        if missing:
+            raise refused(document, [*problems, *missing]) from error
         raise BadRequest(
             error.message, reason=error.reason, remedy=error.remedy, problems=problems
         ) from error
+    if missing:
+        raise refused(document, missing)
+    return LoadedRequest(request, source, overridden)
 
 
 def _naming_set(problem: Problem, overridden: frozenset[str]) -> Problem:
@@ -174,37 +178,10 @@ def _naming_set(problem: Problem, overridden: frozenset[str]) -> Problem:
     return replace(problem, path=f"{problem.path} (given by --set)")
 
 
-def laid_over(part: Mapping[str, Any], path: Sequence[str], value: Any, whole: str) -> dict[str, Any]:
-    """The part with a value at a path. `whole`: the path as it was given, for messages. Raises BadRequest."""
-    first, *rest = path
-    if not rest:
-        return {**part, first: value}
-    below = part.get(first)
-    if below is not None and not isinstance(below, Mapping):
-        raise BadRequest(
-            "--set cannot be laid over the request",
-            problems=[Problem(f"--set {whole}", f"{first} is not a mapping", below)],
-        )
-    return {**part, first: laid_over(below or {}, rest, value, whole)}
-
-
-def _with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    result = dict(spec)
-    for path in _PATHS:
-        value: Any = spec
-        for step in path:
-            value = value.get(step) if isinstance(value, Mapping) else None
-        if isinstance(value, str) and value and not _SCHEME.match(value):
-            absolute = Path(os.path.normpath(folder / Path(value).expanduser()))
-            location = str(absolute) if path == _SOURCE else absolute.as_uri()
-            result = laid_over(result, path, location, ".".join(path))
-    return result
-
-
 def _sharing_a_run(requests: Sequence[LoadedRequest]) -> list[Failure]:
     """Requests that would share a run with an earlier one."""
     sources: dict[str, str] = {}
-    failures = []
+    failures: list[Failure] = []
     for loaded in requests:
         run = loaded.request.spec.run or loaded.request.metadata.name
         if run in sources:
@@ -213,16 +190,3 @@ def _sharing_a_run(requests: Sequence[LoadedRequest]) -> list[Failure]:
             failures.append((loaded.source, error))
         sources.setdefault(run, loaded.source)
     return failures
-
-
-def together(failures: Sequence[Failure]) -> TunesmithError:
-    """One error with everything that is wrong in several requests."""
-    if len(failures) == 1:
-        source, error = failures[0]
-        return BadRequest(f"{source}: {error.message}", remedy=error.remedy, problems=error.problems)
-    problems = [
-        replace(problem, path=f"{source}: {problem.path}" if problem.path else source)
-        for source, error in failures
-        for problem in (error.problems or (Problem("", error.message),))
-    ]
-    return BadRequest(f"{len(failures)} requests cannot run", problems=problems)

@@ -65,6 +65,10 @@ class RunStore:
         """What a stage's attempts printed, as far as the store keeps it. Raises Gone."""
         return self.ask("log", "--run", run, "--stage", stage, "--key", key).decode("utf-8", "replace")
 
+    def source(self, snapshot: Snapshot) -> Any:
+        """The own data that the run has read (`pin`), and what has become of it (`since`); None for none."""
+        return self.ask_json(*source_question(snapshot))
+
     def fetch(self, snapshot: Snapshot, to: Path, only: str, tell: Listener) -> Any:
         """Copy results to a folder, each file checked; what is there already is kept.
 
@@ -107,6 +111,13 @@ class RunStore:
         if not message:
             message = f"the store {self.url} cannot be asked: exit code {code} of {arguments[0]}"
         raise error_class(code)(message, remedy=remedy)
+
+
+def source_question(snapshot: Snapshot) -> list[str]:
+    """The question of the jobs about the own data that a run has read."""
+    source = snapshot.spec.data.source
+    key = ["--run", snapshot.run, "--key", snapshot.key("generate")]
+    return ["source", *key, *(["--version", source.version] if source and source.version else [])]
 
 
 def _answer(process: "subprocess.Popen[bytes]", data: bytes, tell: Listener | None) -> bytes:

@@ -1,16 +1,16 @@
 """The dataset of own data (`data.source`): read, pinned by its digest, and with a system message."""
 
-import hashlib
 import math
 
+from tunesmith.contents import SOURCE, in_words
 from tunesmith.errors import BadData, Gone
-from tunesmith.manifest import Pin
 from tunesmith.request import Spec
 from tunesmith.settings import Source
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate.dataset import Dataset
-from tunesmith_jobs.own_data.fetch import fetch
+from tunesmith_jobs.own_data.fetch import check_digest, fetch
+from tunesmith_jobs.own_data.pinned import pin_of, state_of
 from tunesmith_jobs.own_data.read import read_source
 from tunesmith_jobs.rows import Row
 
@@ -18,15 +18,19 @@ from tunesmith_jobs.rows import Row
 def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
     """The dataset of a source.
 
-    Raises BadData with all bad lines, Gone if the source is not the one that was pinned.
+    Raises BadData with all bad lines, SourceMismatch if the source is not what the request names, Gone if it
+    is not the one that was pinned.
     """
-    data = fetch(source.uri)
-    digest = hashlib.sha256(data).hexdigest()
-    pin = attempt.pin("source", lambda: Pin(uri=source.uri, revision=digest, size=len(data)))
-    if pin.revision != digest:
+    state = state_of(source)
+    data = fetch(source.uri, source.version)
+    found = pin_of(source, data, state)
+    check_digest(source, found.revision)
+    pin = attempt.pin(SOURCE, lambda: found)
+    attempt.say(f"read {in_words(found)}")
+    if pin.revision != found.revision:
         raise Gone(
             f"{source.uri} has changed since this run first read it "
-            f"(sha256 {pin.revision[:12]}… then, {digest[:12]}… now)",
+            f"(sha256 {pin.revision[:12]}… then, {found.revision[:12]}… now)",
             reason="SourceChanged",
             remedy="put the old file back, or set `rerun: {from: generate, id: <new>}` to take the new one",
         )

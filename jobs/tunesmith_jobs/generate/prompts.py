@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tunesmith.least_cost import PLAN_TOKENS
 from tunesmith.request import Spec
 from tunesmith.settings import Data, Format
 from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan
@@ -74,7 +75,7 @@ def plan_call(spec: Spec, sample: int) -> Call:
         _planner(data),
         (("system", PLAN), ("user", text)),
         data.temperature,
-        max(data.max_tokens, 4096),
+        max(data.max_tokens, PLAN_TOKENS),
         "plan",
         sample=sample,
     )

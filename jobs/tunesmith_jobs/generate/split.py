@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesmith import settings
+from tunesmith.split_sizes import split_sizes
 from tunesmith_jobs.generate.dedupe import clusters, shingles
 
 # Rows that are this similar stay together. The first threshold is below that of duplicates; the next ones
@@ -56,15 +57,7 @@ def split(texts: Sequence[str], shares: settings.Split) -> Split:
 
 def targets(rows: int, shares: settings.Split) -> tuple[int, int]:
     """Rows for test and validation; at least one stays for train."""
-    test = _share(rows, shares.test)
-    validation = min(_share(rows, shares.validation), max(0, rows - test - 1))
-    return test, validation
-
-
-def _share(rows: int, share: float) -> int:
-    if share == 0 or rows < 2:
-        return 0
-    return min(rows - 1, max(1, round(share * rows)))
+    return split_sizes(rows, test=shares.test, validation=shares.validation)
 
 
 def _fill(

@@ -1,11 +1,12 @@
 """The rows of a source and its bad lines, for generate, its preflight and `tunesmith data check`."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 
 from tunesmith.errors import Problem, TryAgain, TunesmithError
 from tunesmith.settings import Source
-from tunesmith_jobs.own_data.fetch import fetch
+from tunesmith_jobs.own_data.fetch import SourceMismatch, check_digest, fetch
 from tunesmith_jobs.own_data.reader import PATH, BadLine
 from tunesmith_jobs.own_data.readers import reader_of
 from tunesmith_jobs.own_data.rows import row_of
@@ -52,10 +53,14 @@ def read_source(data: bytes, source: Source) -> SourceRows:
 
 
 def check_source(source: Source) -> list[Problem]:
-    """What is wrong with a source. Raises TryAgain if its store cannot be reached."""
+    """What is wrong with a source. Raises TryAgain if its store cannot be reached, SourceMismatch
+    if it is not what the request names.
+    """
     try:
-        return read_source(fetch(source.uri), source).problems(source.uri)
-    except TryAgain:
+        data = fetch(source.uri, source.version)
+        check_digest(source, hashlib.sha256(data).hexdigest())
+        return read_source(data, source).problems(source.uri)
+    except (TryAgain, SourceMismatch):
         raise
     except TunesmithError as error:
         return [*error.problems] or [Problem(f"{PATH}.uri", error.message, source.uri, error.remedy)]

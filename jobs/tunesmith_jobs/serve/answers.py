@@ -15,7 +15,7 @@ from tunesmith_jobs.finished import finished_stages
 from tunesmith_jobs.results import items
 from tunesmith_jobs.storage import Store
 
-SUBCOMMANDS = ("list", "log", "delete")
+SUBCOMMANDS = ("list", "log", "delete", "source")
 """Subcommands of tunesmith_jobs.runs that can be asked for.
 
 Frequent questions have a path without a process.

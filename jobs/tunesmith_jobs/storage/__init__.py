@@ -91,7 +91,10 @@ def open_parent(url: str) -> tuple[Store, str]:
     return store, unquote(path) if SCHEMES[name].quoted else path
 
 
-def read_url(url: str) -> bytes:
-    """All bytes of the object at `url`. Raises NotFound, and what opening and reading a store raise."""
+def read_url(url: str, version: str = "") -> bytes:
+    """All bytes of the object at `url`, or of one of its versions.
+
+    Raises NotFound, and what opening and reading a store raise.
+    """
     store, path = open_parent(url)
-    return store.read(path)
+    return store.read_version(path, version) if version else store.read(path)

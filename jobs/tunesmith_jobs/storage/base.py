@@ -97,6 +97,19 @@ class Store(ABC):
     def size(self, path: str) -> int | None:
         """Bytes of an object, or None if it does not exist."""
 
+    def read_version(self, path: str, version: str) -> bytes:
+        """All bytes of one version of an object. Raises NotFound, and BadRequest if the store keeps none."""
+        raise BadRequest(
+            f"{self.url}/{path} has no version {version!r}: the store keeps none", remedy="leave it out"
+        )
+
+    def state(self, path: str) -> dict[str, str]:  # noqa: ARG002 - only a bucket tells
+        """What the store tells content apart by, as it is now: `etag`, and `version` if it keeps versions.
+
+        Empty if the store has nothing of the kind, or no object there.
+        """
+        return {}
+
     @abstractmethod
     def create(self, path: str, data: bytes) -> bool:
         """Write an object only if there is none at this path yet: a conditional put.

@@ -50,6 +50,19 @@ class S3Store(Store):
         except PastTheEnd:
             return b""
 
+    def read_version(self, path: str, version: str) -> bytes:
+        """All bytes of one version of an object."""
+        return self.bucket.get(self.key(path), VersionId=version)
+
+    def state(self, path: str) -> dict[str, str]:
+        """ETag and version of an object, as it is now."""
+        try:
+            answer = self.bucket.call("head_object", Key=self.key(path))
+        except NotFound:
+            return {}
+        told = {"etag": answer.get("ETag", ""), "version": answer.get("VersionId", "")}
+        return {name: value for name, value in told.items() if value and value != "null"}
+
     def size(self, path: str) -> int | None:
         """Bytes of an object, or None."""
         try:

@@ -140,6 +140,17 @@ def test_a_status_keeps_no_figures_but_those_that_stages_are_known_to_report():
     assert decision.status.finished[0].metrics == {"loss": 2.0}
 
 
+def test_what_a_stage_says_of_own_data_is_in_the_status():
+    read = "read s3://b/rows.jsonl: sha256 ab12, 1,234 bytes, version 7"
+
+    def done(cluster):
+        cluster.complete(note=read)
+
+    _, decision = play([look, done, look])
+    assert decision.status.finished[0].note == read
+    assert decision.status.stages[0].message == read
+
+
 def test_the_end_that_is_foreseen_is_not_written_anew_for_seconds():
     cluster, before = play([look, runs, look, progress("generate", 1, 7, "rows", eta=600), look])
     cluster.later(30)

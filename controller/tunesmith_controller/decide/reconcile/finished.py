@@ -138,6 +138,7 @@ def _entry(job: Object, pods: Sequence[Object], result: Result | None) -> Finish
         completionTime=_completed(job, pods),
         seconds=round(seconds, 3),
         metrics=reported(result.metrics) if result is not None and result.exit_code == 0 else {},
+        note=result.note if result is not None else "",
     )
 
 

@@ -50,7 +50,7 @@ def succeeded(
     elif keepers:
         message = f"{keepers} kept its pod alive, so its Job is deleted"
     elif row.attempt:
-        message = ""
+        message = entry.note
     elif entry.completion_time:
         message = "finished earlier"
     else:
