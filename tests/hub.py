@@ -1,4 +1,5 @@
-"""A loopback hub: a real HTTP server with the part of the hub's API that its client reads models by.
+"""A loopback hub: a real HTTP server with the part of the hub's API that its client reads models and datasets
+by.
 
 As on the real hub, a gated model's list of files is open to all but its files are not; a private model looks
 missing; large files (safetensors, gguf) lie on another host, which never gets the token; a revision is a
@@ -18,7 +19,8 @@ import pytest
 
 TOKEN = "hf_member"  # may read everything
 STRANGER = "hf_stranger"  # a good token without access to gated or private models
-_LARGE = (".safetensors", ".gguf")
+_LARGE = (".safetensors", ".gguf", ".parquet")
+_DATASETS = "datasets/"  # how names of datasets begin in `repos`, and their paths on the hub
 
 
 @dataclass
@@ -52,7 +54,10 @@ class Hub:
         private: bool = False,
         branch: str = "main",
     ) -> str:
-        """A new commit on a branch; the branch moves to it. Returns the commit."""
+        """A new commit on a branch; the branch moves to it. Returns the commit.
+
+        `name`: `org/name` of a model, `datasets/org/name` of a dataset.
+        """
         if isinstance(files, Path):
             files = {
                 path.relative_to(files).as_posix(): path.read_bytes()
@@ -102,17 +107,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
             return
         parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "models"]:
+        if parts[:2] in (["api", "models"], ["api", "datasets"]):
             revision = "/".join(parts[5:]) if parts[4:5] == ["revision"] else "main"
-            self._info("/".join(parts[2:4]), revision, token)
+            self._info(_DATASETS * (parts[1] == "datasets") + "/".join(parts[2:4]), revision, token)
             return
         if parts[0] == "cdn":
-            self._content(
-                self.hub.repos["/".join(parts[1:3])].commits[parts[3]]["/".join(parts[4:])], parts[-1]
-            )
+            at = 3 if parts[1] == "datasets" else 2
+            name, commit, file = "/".join(parts[1 : at + 1]), parts[at + 1], "/".join(parts[at + 2 :])
+            self._content(self.hub.repos[name].commits[commit][file], parts[-1])
             return
-        if parts[2:3] == ["resolve"]:
-            self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]), token)
+        at = 3 if parts[0] == "datasets" else 2
+        if parts[at : at + 1] == ["resolve"]:
+            self._resolve("/".join(parts[:at]), parts[at + 1], "/".join(parts[at + 2 :]), token)
             return
         self._send(404)
         return
@@ -138,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             for file, data in sorted(repo.commits[commit].items())
         ]
         info = {
-            "id": name,
+            "id": name.removeprefix(_DATASETS),
             "modelId": name,
             "sha": commit,
             "private": repo.private,

@@ -200,7 +200,7 @@ class Allow(Settings):
     """
     sources: tuple[str, ...] = ()
     """Locations of own data (`data.source.uri`), which is read with the profile's identity:
-    `s3://data/{namespace}/*`.
+    `s3://data/{namespace}/*`, `hf://datasets/org/*`.
     """
     outputs: tuple[str, ...] = ()
     """Locations for the finished model (`output`), which is written with the profile's identity."""

@@ -211,7 +211,13 @@ RULES = (
     ),
     _reference("data.from"),
     _reference("training.from"),
-    _place("data.source", "uri", "data are", STORE_FORMS, "give a path, or"),
+    _place(
+        "data.source",
+        "uri",
+        "data are",
+        ("hf", *STORE_FORMS),
+        "a dataset on the hub is written hf://datasets/organisation/name; or give a path, or",
+    ),
     _bucket("data.source", "uri"),
     Rule(
         path="data.source",

@@ -68,7 +68,7 @@ HINTS: dict[object, str] = {  # pattern, or largest value -> what to write
     TEN_YEARS: "these are ten years; for no limit leave the field out",
 }
 # Forms of own data; tunesmith_jobs/own_data has a reader for each.
-SourceFormat = Literal["auto", "jsonl", "csv"]
+SourceFormat = Literal["auto", "jsonl", "json", "csv", "parquet"]
 Optimizer = Literal[
     "adamw_torch",
     "adamw_torch_fused",
@@ -259,14 +259,20 @@ class Fields(Settings):
     response: Line = "response"
     """Field that holds the response."""
     messages: Line = "messages"
-    """Field that holds chat messages (`role`, `content`). Rows that have it are read as chats."""
+    """Field that holds chat messages (`role`, `content`; or `from`, `value`). Rows that have it are read as
+    chats.
+    """
+    input: Line = ""
+    """Field whose text is put below the prompt, as `input` of Alpaca is."""
 
 
 class Source(Settings):
     """Your own data in place of a teacher."""
 
     uri: Annotated[str, Field(min_length=1, max_length=2048)]
-    """`s3://bucket/key`, or a path (local runs only), of a file in one of the formats."""
+    """`s3://bucket/key`, `hf://datasets/org/name@revision`, or a path (local runs only): of a file, of a
+    folder (in a bucket with a `/` at its end), or a pattern such as `rows/*.jsonl`.
+    """
     sha256: Annotated[str, Field(pattern=_SHA256, max_length=64)] = ""
     """sha256 of the content, in hexadecimal. Where it is given, the data is known by it: another name or
     place changes no result, and other content is refused. Built-in: on one machine that of the file or folder
@@ -275,11 +281,16 @@ class Source(Settings):
     version: Annotated[str, Field(max_length=1024)] = ""
     """Version of the object, in a bucket that keeps versions. Built-in: the newest."""
     format: SourceFormat = "auto"
-    """Format of the file. Built-in: told by its extension."""
-    encoding: Annotated[str, Field(max_length=64)] = "auto"
-    """Text encoding. Built-in: UTF-8 with or without a byte order mark, UTF-16 with one, otherwise
-    Windows-1252.
+    """Format of the files. Built-in: told by what they hold, then by their names. `csv` is any table of text;
+    packed files (gzip, bzip2, xz, zstd) are unpacked first.
     """
+    encoding: Annotated[str, Field(max_length=64)] = "auto"
+    """Text encoding. Built-in: told by the bytes: UTF-8, UTF-16 or UTF-32, otherwise a guess, which is said.
+    """
+    config: Line = ""
+    """Configuration (subset) of a dataset on the hub. Built-in: its default."""
+    split: Line = ""
+    """Split of a dataset on the hub. Built-in: train."""
     fields: Fields = Field(default_factory=Fields)
     """Field names."""
 

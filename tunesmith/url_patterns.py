@@ -7,7 +7,8 @@ it says. An hf:// pattern without a revision allows every branch, tag and commit
 keeps what anybody proposes; `hf://*` allows everything on the hub.
 
 Scheme, host, port and each part of the path are compared one by one. Everything that could be read in two
-ways is refused first: `..`, empty parts, backslashes, percent signs, users in front of a host, queries.
+ways is refused first: `..`, empty parts, backslashes, percent signs, users in front of a host, queries, and
+`**`, which stands for any number of parts.
 """
 
 import re
@@ -17,7 +18,7 @@ _PORTS = {"http": "80", "https": "443"}
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _HOST = re.compile(r"([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])\.?(:([0-9]+))?")
 _PORT = re.compile(r":([0-9]+|\*)$")  # at the end of a pattern's host
-_AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\%?#]")
+_AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\%?#]|\*\*")
 
 
 class Malformed(ValueError):

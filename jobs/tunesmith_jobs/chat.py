@@ -16,6 +16,8 @@ from typing import Any
 from tunesmith.errors import BadRequest
 
 Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
+Lesson = tuple[list[Message], Message]
+"""What the model is asked, and an answer of the assistant that it is to learn."""
 Render = Callable[[list[Message]], str]
 
 _MARK = "tunesmith-system-mark"
@@ -50,6 +52,67 @@ def question(system: str, row: Mapping[str, Any], *, system_role: bool = True) -
     first = next(index for index, message in enumerate(messages) if message["role"] == "user")
     messages[first] = {"role": "user", "content": f"{system}\n\n{messages[first]['content']}"}
     return messages
+
+
+def lessons(system: str, row: Mapping[str, Any], *, system_role: bool = True) -> list[Lesson]:
+    """Every answer that a row teaches, each with what comes before it: those of its history that are
+    `learnt`, then the row's own.
+    """
+    messages = question(system, row, system_role=system_role)
+    history = row.get("history") or ()
+    first = len(messages) - 1 - len(history)
+    taught = [
+        (messages[: first + number], messages[first + number])
+        for number, turn in enumerate(history)
+        if turn.get("learnt")
+    ]
+    return [*taught, (messages, {"role": "assistant", "content": row["response"]})]
+
+
+def row_tokens(tokenizer: Any, asked: Sequence[Message], answer: Message) -> tuple[list[int], int]:
+    """Tokens of a question with its answer, and where the answer begins. `tokenizer`: transformers'.
+
+    They are the tokens that the model is asked with, then the answer and the end of its turn. Most templates
+    render a conversation in just that way. Where one puts something before an answer that it does not ask
+    with (an empty thought, say), or a token reaches over the border, the answer and its end are put behind
+    the question's own tokens.
+    """
+    question_tokens = _tokens(tokenizer, asked, add_generation_prompt=True)
+    whole = _tokens(tokenizer, [*asked, answer])
+    question_text = _text(tokenizer, asked, add_generation_prompt=True)
+    shown = _text(tokenizer, [*asked, answer])
+    follows = shown.removeprefix(question_text).lstrip().startswith(answer["content"].strip())
+    if follows and shown.startswith(question_text) and whole[: len(question_tokens)] == question_tokens:
+        return whole, len(question_tokens)
+    ending = answer_and_end(
+        shown, answer["content"], _text(tokenizer, [*asked, {**answer, "content": _MARK}])
+    )
+    if not ending:  # the template changes the answer itself
+        return whole, answer_start(question_tokens, whole)
+    added = tokenizer(ending, add_special_tokens=False)["input_ids"]
+    return [*question_tokens, *added], len(question_tokens)
+
+
+def answer_and_end(shown: str, answer: str, marked: str) -> str:
+    """The end of a rendered conversation from its last answer on; empty if the answer is not in it as it is.
+
+    `marked`: the same conversation with _MARK as its answer.
+    """
+    _, mark, end = marked.rpartition(_MARK)
+    before = shown.removesuffix(end)
+    if not mark or len(before) + len(end) != len(shown):
+        return ""
+    kept = next((text for text in (answer, answer.strip()) if text and before.endswith(text)), "")
+    return f"{kept}{end}" if kept else ""
+
+
+def _tokens(tokenizer: Any, messages: Sequence[Message], **options: Any) -> list[int]:
+    encoded = tokenizer.apply_chat_template(list(messages), tokenize=True, return_dict=True, **options)
+    return list(encoded["input_ids"])
+
+
+def _text(tokenizer: Any, messages: Sequence[Message], **options: Any) -> str:
+    return str(tokenizer.apply_chat_template(list(messages), tokenize=False, **options))
 
 
 def takes_system_role(render: Render) -> bool:

@@ -23,7 +23,7 @@ from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.errors import BadRequest
-from tunesmith_jobs.chat import Message, answer_start, takes_system_role
+from tunesmith_jobs.chat import Message, row_tokens, takes_system_role
 from tunesmith_jobs.row_loss import RowLoss
 
 LOGITS_BYTES = 1 << 30  # of one batch at most: bounds memory where the vocabulary is large
@@ -93,8 +93,7 @@ class LanguageModel:
 
     def row_tokens(self, question: Sequence[Message], answer: Sequence[Message]) -> tuple[list[int], int]:
         """Tokens of a whole row, and where its answer begins."""
-        whole = self._tokens([*question, *answer])
-        return whole, answer_start(self.question_tokens(question), whole)
+        return row_tokens(self.tokenizer, question, answer[0])
 
     def _text(self, messages: Sequence[Message]) -> str:
         return str(

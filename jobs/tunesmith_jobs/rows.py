@@ -12,12 +12,17 @@ _SHOWN = 10  # bad lines named in one message
 
 
 class Turn(BaseModel):
-    """An earlier message of a conversation."""
+    """An earlier message of a conversation. `learnt`: an answer that carries loss, as the row's own does."""
 
     model_config = ConfigDict(frozen=True)
 
     role: Literal["user", "assistant"]
     content: str
+    learnt: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """The turn as it is written: `learnt` only where it is true."""
+        return self.model_dump(exclude_defaults=True)
 
 
 class Verdict(BaseModel):
@@ -49,7 +54,7 @@ class Row(BaseModel):
         """The row as it is written: without what it does not have."""
         row: dict[str, object] = {"id": self.id, "prompt": self.prompt, "response": self.response}
         if self.history:
-            row["history"] = [turn.model_dump() for turn in self.history]
+            row["history"] = [turn.to_json() for turn in self.history]
         if self.system is not None:
             row["system"] = self.system
         if self.verdict is not None:

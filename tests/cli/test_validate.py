@@ -243,7 +243,7 @@ def test_data_check_shows_nothing_of_a_row_that_a_terminal_obeys(cli):
 
 def test_data_check_names_lines_and_counts(cli):
     path = cli.folder / "rows.jsonl"
-    path.write_text('{"prompt": "a", "response": "b"}\n{"prompt": 1, "response": "b"}\nno\n')
+    path.write_text('{"prompt": "a", "response": "b"}\n{"prompt": "", "response": "b"}\nno\n')
     answer = cli("data", "check", path, expect=65)
     assert "line 2" in answer.stdout
     assert "line 3" in answer.stdout
@@ -253,12 +253,47 @@ def test_data_check_names_lines_and_counts(cli):
 
 def test_data_check_takes_the_names_of_the_fields(cli):
     path = cli.folder / "own.jsonl"
-    path.write_text('{"question": "a", "answer": "b"}\n', encoding="utf-8")
-    cli("data", "check", path, expect=65)
-    assert (
-        "1 rows can be used, 0 cannot"
-        in cli("data", "check", path, "--prompt", "question", "--response", "answer").stdout
-    )
+    path.write_text('{"Text": "a", "Label": "b"}\n', encoding="utf-8")
+    refused = cli("data", "check", path, expect=65).stdout
+    assert "--prompt Text --response Label" in refused
+    answer = cli("data", "check", path, "--prompt", "Text", "--response", "Label").stdout
+    assert "1 rows can be used, 0 cannot" in answer
+    assert not [line for line in (refused + answer).splitlines() if len(line) > 80 and "/" not in line]
+
+
+def test_data_check_says_how_several_files_are_read(cli, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_bytes("вопрос;ответ;id\nГде мост?;За рекой.;1\nГде мост?;Там.;2\n".encode("cp1251"))
+    lines = tmp_path / "l.jsonl"
+    lines.write_text('{"prompt": "a", "response": "b"}\n')
+    shown = cli("data", "check", table, lines).stdout
+    for said in (
+        "3 rows can be used, 0 cannot",
+        "CSV with ';'",
+        "cp1251",
+        "'вопрос' -> 'ответ'",
+        "column 'id' is not used (2 rows)",
+        "which are dropped: 1 (1 with another answer)",
+        "training.maxLength: 64",
+    ):
+        assert said in " ".join(shown.split())
+    document = cli.json("data", "check", table, lines)
+    assert [each["rows"] for each in document["files"]] == [2, 1]
+    assert document["duplicates"] == {"rows": 1, "otherAnswer": 1}
+
+
+def test_data_check_counts_tokens_by_a_models_tokenizer(cli, tmp_path):
+    from tests.tiny import tiny_model
+
+    lines = tmp_path / "l.jsonl"
+    lines.write_text('{"prompt": "a support message", "response": "b"}\n')
+    model = tiny_model(tmp_path / "model")
+    tokens = cli.json("data", "check", lines, "--base", model)["tokens"]
+    assert tokens["by"] == f"counted by the tokenizer of {model}"
+    assert 10 < tokens["max"] < 40
+    assert "estimated" in cli.json("data", "check", lines)["tokens"]["by"]
+    cli("data", "check", lines, "--base", tmp_path / "none", expect=78)
+    cli("data", "check", lines, "--format", "xml", expect=64)
 
 
 FORMS = {  # what answers must look like -> what is said

@@ -154,8 +154,13 @@ def test_golden_keys_which_no_release_may_move():
         keys({"data.preset": "original", "training.preset": "original", "output": "s3://b/m"})
         == GOLDEN_ORIGINAL
     )
+    assert {
+        name: keys({"data.source": source})["generate"] for name, source in OWN_DATA.items()
+    } == GOLDEN_OWN_DATA
 
 
+OWN_DATA = {"a name": {"uri": "s3://b/k"}, "a column": {"uri": "s3://b/k", "fields": {"prompt": "q"}}}
+GOLDEN_OWN_DATA = {"a name": "a2423f9a0bd6ce56", "a column": "2cc476921ed14d64"}
 GOLDEN_LEAST = {
     "generate": "58a4394b134697a3",
     "train": "96ce00219dd4083b",

@@ -156,6 +156,7 @@ REFUSED = {  # changes of the spec -> path, and what is said
         SOURCE,
         NOT_ALLOWED,
     ),
+    "folders that nobody sees": ({"data.source": {"uri": "s3://lab/**/x"}}, SOURCE, PLAIN),
     "up to another's data": ({"data.source": {"uri": "s3://data/team-a/../team-b"}}, SOURCE, PLAIN),
     "a star does not reach over a slash": (
         {"data.source": {"uri": "s3://data/team-b/open/x"}},

@@ -8,6 +8,7 @@ from tunesmith.errors import BadData, Gone
 from tunesmith.settings import Source
 from tunesmith_jobs.generate.work import generate
 from tunesmith_jobs.own_data.read import check_source, read_source
+from tunesmith_jobs.own_data.reader import SourceFile
 from tunesmith_jobs.rows import Row, Turn, read_rows
 
 TEXT = "Où est la clé? “Là” – 谜语"
@@ -20,7 +21,8 @@ def source(uri="data.jsonl", **settings):
 
 
 def read(data, **settings):
-    return read_source(data, source(**settings))
+    asked = source(**settings)
+    return read_source([SourceFile(asked.uri, data)], asked)
 
 
 ENCODINGS = {
@@ -66,7 +68,7 @@ FORMS = {
             id="l000001",
             prompt="p",
             response="r",
-            history=(Turn(role="user", content="a"), Turn(role="assistant", content="b")),
+            history=(Turn(role="user", content="a"), Turn(role="assistant", content="b", learnt=True)),
         ),
     ),
     "content in parts": (
@@ -139,11 +141,11 @@ BAD = {
     "no JSON": ("{", "no JSON"),
     "no object": ("[1]", "no object"),
     "a field is missing": ('{"prompt": "p"}', "no response"),
-    "a number as text": ('{"prompt": 1, "response": "r"}', "prompt is no text"),
+    "a list as text": ('{"prompt": "p", "response": ["r"]}', "response is no text"),
     "empty": ('{"prompt": "p", "response": "  "}', "empty response"),
     "messages without an answer": (json.dumps(chat(("user", "p"))), "no answer"),
     "messages in the wrong order": (json.dumps(chat(("assistant", "p"), ("user", "r"))), "roles"),
-    "a tool's message": (json.dumps(chat(("user", "p"), ("tool", "x"), ("assistant", "r"))), "roles"),
+    "a tool's message": (json.dumps(chat(("user", "p"), ("tool", "x"), ("assistant", "r"))), "tool calls"),
     "a message without content": (
         '{"messages": [{"role": "user"}, {"role": "assistant", "content": "r"}]}',
         "bad message",
@@ -161,7 +163,7 @@ def test_bad_lines_are_named(line, kind):
 
 
 WHOLE = {
-    "a column is missing": (b"question,response\na,b\n", "data.csv", {}, "no column 'prompt'"),
+    "a column is missing": (b"subject,response\na,b\n", "data.csv", {}, "no column 'prompt'"),
     "not in that encoding": (
         b"\xff\xfe\xfa",
         "data.jsonl",
@@ -291,3 +293,20 @@ def test_own_data_from_a_bucket(stage_for, s3, monkeypatch):
     assert manifest.metrics["rows"] == 12
     with pytest.raises(BadData, match="is not there"):
         generate(stage_for(own(f"{url}/none.jsonl")))
+
+
+def test_own_data_from_a_folder_of_a_bucket(stage_for, s3, monkeypatch):
+    from tunesmith_jobs.storage import open_store
+
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    url = s3.new_url()
+    store = open_store(url)
+    for name in ("rows/b.csv", "rows/in/a.jsonl", "rows/notes.txt"):
+        store.write(
+            name, lines(6).encode() if name.endswith("l") else b"prompt,response\nalone in a table,r\n"
+        )
+    assert generate(stage_for(own(f"{url}/rows/"), run="folder")).metrics["rows"] == 7
+    assert generate(stage_for(own(f"{url}/rows/**/*.jsonl"), run="pattern")).metrics["rows"] == 6
+    with pytest.raises(BadData, match="no object matches"):
+        generate(stage_for(own(f"{url}/rows/*.jsonl"), run="none"))

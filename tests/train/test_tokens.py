@@ -21,10 +21,15 @@ def tokenizer(model):
     return AutoTokenizer.from_pretrained(model)
 
 
-def encode(tokenizer, row=ROW, system="Sort it.", max_length=0) -> tokens.Encoded:
+def encode_all(tokenizer, row, system="Sort it.", max_length=0) -> list[tokens.Encoded]:
     return tokens.encode(
         tokenizer, system, row, system_role=tokens.has_system_role(tokenizer), max_length=max_length
     )
+
+
+def encode(tokenizer, row=ROW, system="Sort it.", max_length=0) -> tokens.Encoded:
+    [encoded] = encode_all(tokenizer, row, system, max_length)
+    return encoded
 
 
 def test_loss_is_on_the_answer_and_the_end_of_its_turn_only(tokenizer) -> None:
@@ -91,12 +96,130 @@ def test_a_model_without_a_chat_template_is_refused(tmp_path) -> None:
     assert caught.value.reason == "NoChatTemplate"
 
 
+# Templates by what they make of a conversation, with the number of sequences that three answers become
+STABLE = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+EMPTY_THOUGHT = (  # before the last answer only, as Qwen3's
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' }}"
+    "{% if m['role'] == 'assistant' and loop.last %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}"
+    "{{ m['content'] + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+SYSTEM_LAST = (  # the system message moves to the last user turn, as in some of Mistral's
+    "{% for m in messages %}{% if m['role'] == 'user' %}"
+    "{{ '[INST]' + (messages[0]['content'] + '\\n' if loop.index0 + 2 >= messages|length else '')"
+    " + m['content'] + '[/INST]' }}"
+    "{% elif m['role'] == 'assistant' %}{{ ' ' + m['content'] + '<|im_end|>' }}{% endif %}{% endfor %}"
+)
+TEMPLATES = {
+    "turns stay as they are": (STABLE, 1),
+    "an empty thought before the last answer": (EMPTY_THOUGHT, 1),
+    "a system message that moves": (SYSTEM_LAST, 3),
+    "no system role": (FOLDING.replace("'\\n'", "'<|im_end|>'"), 1),
+}
+TALK = Row(
+    id="talk",
+    prompt="And the end?",
+    response="im_end",
+    history=(
+        {"role": "user", "content": "Sky?"},
+        {"role": "assistant", "content": "blue", "learnt": True},
+        {"role": "user", "content": "Grass?"},
+        {"role": "assistant", "content": "red"},
+        {"role": "user", "content": "Look again."},
+        {"role": "assistant", "content": "green", "learnt": True},
+    ),
+)
+
+
+@pytest.mark.parametrize(("template", "count"), TEMPLATES.values(), ids=TEMPLATES)
+def test_every_learnt_answer_follows_the_tokens_that_the_model_is_asked_with(
+    tmp_path, template: str, count: int
+) -> None:
+    from transformers import AutoTokenizer
+
+    from tunesmith_jobs.chat import lessons
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model(tmp_path / "model", template=template))
+    encoded = encode_all(tokenizer, TALK)
+    assert len(encoded) == count
+    found = []
+    for sequence in encoded:
+        labels = [*sequence.labels, tokens.IGNORED]
+        starts = [
+            i
+            for i, label in enumerate(labels)
+            if label != tokens.IGNORED and (i == 0 or labels[i - 1] == tokens.IGNORED)
+        ]
+        for start in starts:
+            end = labels.index(tokens.IGNORED, start)
+            assert labels[start:end] == sequence.ids[start:end]
+            found.append((sequence.ids[:start], tokenizer.decode(sequence.ids[start:end])))
+    role = tokens.has_system_role(tokenizer)
+    wanted = [
+        tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
+        for asked, _ in lessons("Sort it.", TALK.to_json(), system_role=role)
+    ]
+    assert [asked for asked, _ in found] == wanted
+    assert [text.strip() for _, text in found] == [
+        f"{answer}<|im_end|>" for answer in ("blue", "green", "im_end")
+    ]
+
+
+def test_the_test_split_is_scored_by_the_last_answer_as_evaluate_does(tokenizer) -> None:
+    from tunesmith_jobs.train.splits import _as_tested
+
+    shown = tokens.preview(tokenizer, encode(tokenizer, _as_tested(TALK)))
+    assert [run["text"] for run in shown if run["loss"]] == ["im_end<|im_end|>\n"]
+
+
+SEQUENCES = {
+    "one answer": ([([1, 2, 3], 2)], [([1, 2, 3], [-100, -100, 3])]),
+    "a later one begins with the earlier": (
+        [([1, 2], 1), ([1, 2, 3, 4], 3)],
+        [([1, 2, 3, 4], [-100, 2, -100, 4])],
+    ),
+    "the later one tells the beginning in another way": (
+        [([1, 2], 1), ([1, 9, 3, 4], 3)],
+        [([1, 2], [-100, 2]), ([1, 9, 3, 4], [-100, -100, -100, 4])],
+    ),
+    "only the last one does": (
+        [([1, 2], 1), ([1, 2, 3, 4], 3), ([7, 8], 1)],
+        [([1, 2, 3, 4], [-100, 2, -100, 4]), ([7, 8], [-100, 8])],
+    ),
+}
+
+
+@pytest.mark.parametrize(("taught", "made"), SEQUENCES.values(), ids=SEQUENCES)
+def test_answers_share_a_sequence_where_one_begins_as_the_other(taught, made) -> None:
+    assert tokens.sequences(taught) == made
+
+
+ENDINGS = {  # the conversation as it is shown, its answer, the same with the mark -> from the answer on
+    "as it is": ("Q:? A:yes.</s>", "yes.", "Q:? A:MARK</s>", "yes.</s>"),
+    "an answer that is in the end's name": ("Q:? A:s</s>", "s", "Q:? A:MARK</s>", "s</s>"),
+    "without its blanks": ("Q:? A:yes</s>", " yes\n", "Q:? A:MARK</s>", "yes</s>"),
+    "changed": ("Q:? A:YES</s>", "yes", "Q:? A:MARK</s>", ""),
+    "left out": ("Q:?", "yes", "Q:?", ""),
+}
+
+
+@pytest.mark.parametrize(("shown", "answer", "marked", "ending"), ENDINGS.values(), ids=ENDINGS)
+def test_an_answer_is_found_with_its_end(shown: str, answer: str, marked: str, ending: str) -> None:
+    from tunesmith_jobs import chat
+
+    assert chat.answer_and_end(shown, answer, marked.replace("MARK", chat._MARK)) == ending
+
+
 def test_cut_and_masked_rows_are_counted(tokenizer) -> None:
     long = Row(id="long", prompt="word " * 40, response="x")
     whole = encode(tokenizer)
     rows = [whole, encode(tokenizer, max_length=len(whole.ids) - 3), encode(tokenizer, long, max_length=20)]
     counted = tokens.statistics(rows)
-    assert (counted["rows"], counted["truncated"], counted["masked"]) == (3, 2, 1)
+    assert (counted["rows"], counted["sequences"]) == (2, 3)
+    assert (counted["truncated"], counted["masked"]) == (2, 1)
     assert counted["max"] == rows[2].whole > 20
     assert counted["total"] == sum(row.whole for row in rows)
     assert counted["trained"] == 2 * whole.trained - 3

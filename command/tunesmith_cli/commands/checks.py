@@ -135,23 +135,55 @@ def _value(value: object) -> str:
 
 def check(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Your data: JSONL or CSV.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE",
+            help="Your data: JSON Lines, JSON, CSV, Parquet, packed or not; a folder; s3://, hf://",
+        ),
+    ],
     *,
-    prompt: Annotated[str, typer.Option(metavar="FIELD", help="Field of the prompt.")] = "prompt",
-    response: Annotated[str, typer.Option(metavar="FIELD", help="Field of the response.")] = "response",
-    messages: Annotated[str, typer.Option(metavar="FIELD", help="Field of chat messages.")] = "messages",
+    prompt: Annotated[str, typer.Option(metavar="FIELD", help="Field of the prompt.")] = "",
+    response: Annotated[str, typer.Option(metavar="FIELD", help="Field of the response.")] = "",
+    messages: Annotated[str, typer.Option(metavar="FIELD", help="Field of chat messages.")] = "",
+    input_: Annotated[
+        str, typer.Option("--input", metavar="FIELD", help="Field that is put below the prompt.")
+    ] = "",
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="Form of the files: jsonl, json, csv, parquet.")
+    ] = "",
+    encoding: Annotated[str, typer.Option(metavar="NAME", help="Text encoding, such as cp1251.")] = "",
+    config: Annotated[str, typer.Option(metavar="NAME", help="Configuration of a dataset on the hub.")] = "",
+    split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset on the hub.")] = "",
+    base: Annotated[
+        str, typer.Option(metavar="MODEL", help="Count tokens by this model's tokenizer, not by an estimate.")
+    ] = "",
     as_json: AsJson = False,
     output: AsOutput = Output.TEXT,
 ) -> int:
-    """Check your own data offline: line number, field and reason of each bad row, and counts. Exits with 65
-    if there is one.
+    """Check your own data without running anything: how it is read, what is guessed and not used, each bad
+    row with its line and reason, duplicates, tokens. Exits with 65 if a row cannot be used.
     """
     from tunesmith_cli.local.environment import plain_environment
     from tunesmith_cli.local.foreground import run_in_foreground
 
     toolbox = context.obj
     assert isinstance(toolbox, Toolbox)
+    given = {
+        "prompt": prompt,
+        "response": response,
+        "messages": messages,
+        "input": input_,
+        "format": format_,
+        "encoding": encoding,
+        "config": config,
+        "split": split,
+        "base": base,
+    }
+    options = [word for name, value in given.items() if value for word in (f"--{name}", value)]
     more = ["--json"] if as_json or output is Output.JSON else []
-    fields = ["--prompt", prompt, "--response", response, "--messages", messages]
-    command = toolbox.module_command("check_data", file, *fields, *more)
-    return run_in_foreground(command, plain_environment(os.environ))
+    command = toolbox.module_command("check_data", *options, *more, "--", *files)
+    environment = plain_environment(os.environ)
+    if any(place.lower().startswith("hf://") for place in (*files, base)) and "HF_TOKEN" in os.environ:
+        environment["HF_TOKEN"] = os.environ["HF_TOKEN"]
+    return run_in_foreground(command, environment)

@@ -13,6 +13,7 @@ is never run, and no weights but safetensors are loaded.
 
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.errors import BadRequest, Gone
@@ -23,12 +24,21 @@ from tunesmith_jobs.base.folder import FolderFiles
 from tunesmith_jobs.base.gguf_facts import gguf_facts
 from tunesmith_jobs.base.hub import HubFiles
 from tunesmith_jobs.base.model_files import FileState, ModelFiles, digest
-from tunesmith_jobs.base.model_json import read_index
+from tunesmith_jobs.base.model_json import read_index, read_json
 from tunesmith_jobs.base.needed_files import check_index, needed_files
-from tunesmith_jobs.base.safetensors_facts import safetensors_facts
+from tunesmith_jobs.base.safetensors_facts import chat_template, safetensors_facts, special_tokens
 from tunesmith_jobs.base.store import StoreFiles
 
-__all__ = ["BaseFacts", "License", "Tensor", "find_base", "inspect_base", "open_base"]
+__all__ = [
+    "BaseFacts",
+    "License",
+    "Tensor",
+    "TokenizerFiles",
+    "find_base",
+    "inspect_base",
+    "open_base",
+    "read_tokenizer",
+]
 
 Watch = Callable[[int, int], None]
 """Is called with the bytes that have arrived and the bytes of all files."""
@@ -94,6 +104,27 @@ def open_base(pin: Pin, work: Path, *, token: str | None = None, watch: Watch | 
     if address.file:
         return _converted(paths, address.file, folder / "model")
     return _linked(paths, folder / "model")
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """What tokens are counted by. `tokenizer`: tokenizer.json, empty if the model has none."""
+
+    tokenizer: bytes
+    chat_template: str | None
+    special_tokens: Mapping[str, str]
+
+
+def read_tokenizer(uri: str, *, token: str | None = None) -> TokenizerFiles:
+    """The tokenizer of the model at `uri` as it is now. Nothing else is read, and nothing is pinned."""
+    files = _files(read_address(uri), uri, token)
+    names = files.names()
+    settings = read_json(uri, files, "tokenizer_config.json") if "tokenizer_config.json" in names else {}
+    return TokenizerFiles(
+        tokenizer=files.read("tokenizer.json") if "tokenizer.json" in names else b"",
+        chat_template=chat_template(uri, files, names, settings),
+        special_tokens=special_tokens(settings),
+    )
 
 
 def _files(address: Address, uri: str, token: str | None, *, commit: str = "") -> ModelFiles:

@@ -1,4 +1,5 @@
-"""The files of a model on the Hugging Face hub, or a server with its API (HF_ENDPOINT), through the client.
+"""The files of a model or dataset on the Hugging Face hub, or a server with its API (HF_ENDPOINT), through
+the client.
 
 The client's cache (HF_HOME) is used: files of the pinned commit that are in it are not fetched again, and a
 download that is cut off resumes where it stopped as long as the process lives. No token but the given one is
@@ -8,9 +9,10 @@ ever sent; telemetry is off.
 import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tunesmith.errors import BadRequest, Gone, Refused, TryAgain, TunesmithError
 from tunesmith_jobs import before_torch
@@ -30,14 +32,60 @@ _WHERE_TO_GIVE_IT = (
 )
 
 
+@dataclass(frozen=True)
+class RepoKind:
+    """One kind of repository on the hub, and how messages speak of it.
+
+    `place`: how its addresses begin; `page`: how the paths of its pages do. `field`: of a request, that names
+    it. `stage`: to run again from, once it is gone.
+    """
+
+    name: Literal["model", "dataset"]
+    place: str
+    page: str
+    field: str
+    stage: str
+    missing_reason: str
+    gated_reason: str
+    gone_reason: str
+    address_reason: str
+
+
+MODEL = RepoKind(
+    name="model",
+    place="hf://",
+    page="",
+    field="spec.model.base",
+    stage="train",
+    missing_reason="ModelNotFound",
+    gated_reason="ModelGated",
+    gone_reason="ModelGone",
+    address_reason="BadModelURI",
+)
+DATASET = RepoKind(
+    name="dataset",
+    place="hf://datasets/",
+    page="datasets/",
+    field="spec.data.source.uri",
+    stage="generate",
+    missing_reason="SourceNotFound",
+    gated_reason="SourceGated",
+    gone_reason="SourceChanged",
+    address_reason="SourceNotFound",
+)
+
+
 class HubFiles:
     """One repository at one commit.
 
     `commit`: the pinned one, whose loss is Gone. Without it the commit of the revision is looked up first.
     """
 
-    def __init__(self, address: Address, token: str | None, *, commit: str = "") -> None:
+    def __init__(
+        self, address: Address, token: str | None, *, commit: str = "", kind: RepoKind = MODEL
+    ) -> None:
         self.address = address
+        self.kind = kind
         self.pinned = bool(commit)
         self.token = token
         self._api = _client()
@@ -65,7 +113,8 @@ class HubFiles:
     def _look_up(self) -> None:
         revision = self.revision or self.address.revision
         with self._faults():
-            info = self._api.model_info(
+            look_up = self._api.model_info if self.kind is MODEL else self._api.dataset_info
+            info = look_up(
                 self.address.root,
                 revision=revision,
                 files_metadata=True,
@@ -88,12 +137,13 @@ class HubFiles:
         from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
         from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff  # type: ignore[attr-defined]  # lazy exports
 
-        cached = try_to_load_from_cache(self.address.root, name, revision=self.revision)
+        where = {"repo_type": self.kind.name, "revision": self.revision}
+        cached = try_to_load_from_cache(self.address.root, name, **where)
         if isinstance(cached, str):
             with Path(cached).open("rb") as file:
                 file.seek(start)
                 return file.read(length)
-        url = hf_hub_url(self.address.root, name, revision=self.revision, endpoint=constants.ENDPOINT)
+        url = hf_hub_url(self.address.root, name, endpoint=constants.ENDPOINT, **where)
         only = {"Range": f"bytes={start}-{start + length - 1}", "Accept-Encoding": "identity"}
         headers = build_hf_headers(token=self.token or False) | only
         with self._faults(name):
@@ -111,13 +161,17 @@ class HubFiles:
         with self._faults(name):
             return Path(
                 self._api.hf_hub_download(
-                    self.address.root, name, revision=self.revision, token=self.token or False
+                    self.address.root,
+                    name,
+                    repo_type=self.kind.name,
+                    revision=self.revision,
+                    token=self.token or False,
                 )
             )
 
     @property
     def _named(self) -> str:
-        return f"hf://{self.address.root}@{self.address.revision}"
+        return f"{self.kind.place}{self.address.root}@{self.address.revision}"
 
     @contextlib.contextmanager
     def _faults(self, name: str = "") -> Iterator[None]:
@@ -156,7 +210,9 @@ class HubFiles:
         ) as error:
             raise self._unreachable(error) from error
         except errors.HFValidationError as error:
-            raise BadRequest(f"{self._named} is not a model's name: {error}", reason="BadModelURI") from error
+            raise BadRequest(
+                f"{self._named} is not a {self.kind.name}'s name: {error}", reason=self.kind.address_reason
+            ) from error
         except OSError as error:
             if error.errno is None:  # from the client itself: fewer bytes than the hub had promised
                 raise self._unreachable(error) from error
@@ -173,13 +229,13 @@ class HubFiles:
             return Refused(
                 f"{self._api.endpoint} refused the token for {self.address.root} (HTTP {status})",
                 reason="TokenRefused",
-                remedy=f"{_WHERE_TO_GIVE_IT}: a token that may read this model",
+                remedy=f"{_WHERE_TO_GIVE_IT}: a token that may read this {self.kind.name}",
             )
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND) or isinstance(
             error, errors.RepositoryNotFoundError
         ):
             hidden = "" if self.token else "; a private one needs a token"
-            return self._missing(f"{self._api.endpoint} has no model {self.address.root}{hidden}")
+            return self._missing(f"{self._api.endpoint} has no {self.kind.name} {self.address.root}{hidden}")
         if status == HTTPStatus.FORBIDDEN or isinstance(error, errors.DisabledRepoError):
             return self._missing(
                 f"{self._api.endpoint} does not give out {self.address.root} (HTTP {status})"
@@ -189,17 +245,17 @@ class HubFiles:
         return self._missing(f"{self._api.endpoint} answers HTTP {status} for {self._named}")
 
     def _gated(self) -> TunesmithError:
-        page = f"{self._api.endpoint}/{self.address.root}"
+        page = f"{self._api.endpoint}/{self.kind.page}{self.address.root}"
         if self.token:
             return Refused(
-                f"the token has no access to the gated model {self.address.root}",
-                reason="ModelGated",
-                remedy=f"accept the model's terms at {page} with the token's account,"
-                " and let the token read gated models",
+                f"the token has no access to the gated {self.kind.name} {self.address.root}",
+                reason=self.kind.gated_reason,
+                remedy=f"accept the {self.kind.name}'s terms at {page} with the token's account,"
+                f" and let the token read gated {self.kind.name}s",
             )
         return BadRequest(
-            f"the model {self.address.root} is gated, and no token was given for it",
-            reason="ModelGated",
+            f"the {self.kind.name} {self.address.root} is gated, and no token was given for it",
+            reason=self.kind.gated_reason,
             remedy=f"accept its terms at {page}, then set a token: {_WHERE_TO_GIVE_IT}",
         )
 
@@ -207,20 +263,21 @@ class HubFiles:
         if self.pinned:
             return Gone(
                 f"{message}; the run had pinned commit {self.revision}",
-                reason="ModelGone",
-                remedy="set `rerun: {from: train, id: <new>}` to train on what the hub has today",
+                reason=self.kind.gone_reason,
+                remedy=f"set `rerun: {{from: {self.kind.stage}, id: <new>}}`"
+                f" to {'train on' if self.kind is MODEL else 'take'} what the hub has today",
             )
         return BadRequest(
             message,
-            reason="ModelNotFound",
-            remedy=f"check spec.model.base; a private model needs a token: {_WHERE_TO_GIVE_IT}",
+            reason=self.kind.missing_reason,
+            remedy=f"check {self.kind.field}; a private {self.kind.name} needs a token: {_WHERE_TO_GIVE_IT}",
         )
 
     def _offline(self) -> BadRequest:
         return BadRequest(
             f"{self._named} is not in the client's cache, and HF_HUB_OFFLINE forbids to ask the hub",
-            reason="ModelNotFound",
-            remedy="unset HF_HUB_OFFLINE, or name a folder or bucket that holds the model",
+            reason=self.kind.missing_reason,
+            remedy=f"unset HF_HUB_OFFLINE, or name a folder or bucket that holds the {self.kind.name}",
         )
 
     def _unreachable(self, error: BaseException) -> TryAgain:

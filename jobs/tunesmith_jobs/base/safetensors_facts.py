@@ -6,7 +6,7 @@ No weights are read.
 import json
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -41,10 +41,10 @@ def safetensors_facts(pin: Pin, files: ModelFiles, names: Iterable[str]) -> Base
         config=config,
         tokenizer_config=tokenizer,
         tensors={name: tensor for file in weights for name, tensor in headers[file].items()},
-        chat_template=_chat_template(pin.uri, files, names, tokenizer),
+        chat_template=chat_template(pin.uri, files, names, tokenizer),
         total_bytes=pin.size,
         license=_license(files, names),
-        special_tokens=_special_tokens(tokenizer),
+        special_tokens=special_tokens(tokenizer),
     )
 
 
@@ -68,8 +68,8 @@ def _tensors(uri: str, files: ModelFiles, name: str) -> dict[str, Tensor]:
         raise unreadable(uri, name, f"its header is damaged: {error}") from error
 
 
-def _chat_template(
-    uri: str, files: ModelFiles, names: tuple[str, ...], tokenizer: Mapping[str, Any]
+def chat_template(
+    uri: str, files: ModelFiles, names: Collection[str], tokenizer: Mapping[str, Any]
 ) -> str | None:
     """The chat template, which transformers looks for in its own file, then in the tokenizer's settings."""
     if "chat_template.jinja" in names:
@@ -89,7 +89,8 @@ def _default_template(templates: list[Any]) -> Any:
     return None
 
 
-def _special_tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
+def special_tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
+    """The special tokens that templates name, as texts."""
     tokens: dict[str, str] = {}
     for name in _SPECIAL_TOKENS:
         value = tokenizer.get(name)

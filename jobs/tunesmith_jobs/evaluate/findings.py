@@ -115,7 +115,7 @@ def _test_answer(row: Row, compared: ComparedRow) -> Answer | None:
         kind="test",
         id=row.id,
         prompt=row.prompt,
-        history=tuple(turn.model_dump() for turn in row.history),
+        history=tuple({"role": turn.role, "content": turn.content} for turn in row.history),
         system=row.system,
         expected=row.response,
         base=base.answer,

@@ -4,14 +4,15 @@ import math
 
 from tunesmith.contents import SOURCE, in_words
 from tunesmith.errors import BadData, Gone
+from tunesmith.manifest import Pin
 from tunesmith.request import Spec
 from tunesmith.settings import Source
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate.dataset import Dataset
-from tunesmith_jobs.own_data.fetch import check_digest, fetch
-from tunesmith_jobs.own_data.pinned import pin_of, state_of
-from tunesmith_jobs.own_data.read import read_source
+from tunesmith_jobs.own_data.fetch import Fetched, check_digest, fetch
+from tunesmith_jobs.own_data.pinned import state_of
+from tunesmith_jobs.own_data.read import read_fetched
 from tunesmith_jobs.rows import Row
 
 
@@ -21,20 +22,10 @@ def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
     Raises BadData with all bad lines, SourceMismatch if the source is not what the request names, Gone if it
     is not the one that was pinned.
     """
-    state = state_of(source)
-    data = fetch(source.uri, source.version)
-    found = pin_of(source, data, state)
-    check_digest(source, found.revision)
-    pin = attempt.pin(SOURCE, lambda: found)
-    attempt.say(f"read {in_words(found)}")
-    if pin.revision != found.revision:
-        raise Gone(
-            f"{source.uri} has changed since this run first read it "
-            f"(sha256 {pin.revision[:12]}… then, {found.revision[:12]}… now)",
-            reason="SourceChanged",
-            remedy="put the old file back, or set `rerun: {from: generate, id: <new>}` to take the new one",
-        )
-    result = read_source(data, source)
+    fetched = _pinned(attempt, source)
+    result = read_fetched(fetched, source)
+    for line in result.findings():
+        attempt.say(line)
     problems = result.problems(source.uri)
     if problems:
         raise BadData(
@@ -45,11 +36,38 @@ def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
         )
     dataset = Dataset(attempt.spec.data.near_duplicates)
     dataset.system_message, rows = _system_message(attempt.spec, result.rows)
+    others = sum(row.system not in (None, dataset.system_message) for row in result.rows)
+    if others and attempt.spec.data.system_message is not None:
+        attempt.say(f"{others} rows have another system message, which data.systemMessage replaces")
     with answer_check(attempt.spec.evaluation.format, in_all=math.inf) as form:
         for row in rows:
             error = form(row.response) if form else ""
             dataset.offer(row, ("format", f"evaluation.format: {error}") if error else None)
     return dataset
+
+
+def _pinned(attempt: Attempt, source: Source) -> Fetched:
+    """The source as it was when this run first read it."""
+    fresh: list[Fetched] = []
+
+    def find() -> Pin:
+        state = state_of(source)
+        fresh.append(fetch(source))
+        check_digest(source, fresh[0].digest)
+        return fresh[0].pin(source.uri, state)
+
+    pin = attempt.pin(SOURCE, find)
+    fetched = fresh[0] if fresh else fetch(source, commit=pin.detail.get("commit", ""))
+    check_digest(source, fetched.digest)
+    attempt.say(f"read {in_words(pin)}")
+    if pin.revision != fetched.digest:
+        raise Gone(
+            f"{source.uri} has changed since this run first read it "
+            f"(sha256 {pin.revision[:12]}… then, {fetched.digest[:12]}… now)",
+            reason="SourceChanged",
+            remedy="put the old file back, or set `rerun: {from: generate, id: <new>}` to take the new one",
+        )
+    return fetched
 
 
 def _system_message(spec: Spec, rows: list[Row]) -> tuple[str, list[Row]]:

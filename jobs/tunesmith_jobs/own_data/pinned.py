@@ -1,30 +1,23 @@
 """Own data in the state in which a run first read it, and whether its name holds something else by now."""
 
-import hashlib
-
 from tunesmith.errors import BadData
 from tunesmith.manifest import Pin
 from tunesmith.settings import Source
-from tunesmith_jobs.own_data.fetch import fetch, in_store
+from tunesmith_jobs.own_data.fetch import fetch, in_store, is_object
 from tunesmith_jobs.storage import open_parent
 
 
 def state_of(source: Source) -> dict[str, str]:
-    """What the store tells a source's content apart by; empty for a file of this machine.
+    """What the store tells an object's content apart by; empty for what is no object in a store.
 
     Ask before reading: an object that is replaced meanwhile then counts as changed, not as what was read.
     """
-    if not in_store(source.uri):
+    if not in_store(source.uri) or not is_object(source.uri):
         return {}
     if source.version:
         return {"version": source.version}
     store, path = open_parent(source.uri)
     return store.state(path)
-
-
-def pin_of(source: Source, data: bytes, state: dict[str, str]) -> Pin:
-    """The pin of a source that was read. `state`: what `state_of` told before."""
-    return Pin(uri=source.uri, revision=hashlib.sha256(data).hexdigest(), size=len(data), detail=state)
 
 
 def difference(source: Source, pin: Pin) -> str:
@@ -36,7 +29,7 @@ def difference(source: Source, pin: Pin) -> str:
     if pin.detail and state_of(source) == pin.detail:
         return ""
     try:
-        digest = hashlib.sha256(fetch(source.uri, source.version)).hexdigest()
+        digest = fetch(source).digest
     except BadData:
         return "is not there any more"
     return "" if digest == pin.revision else f"holds other bytes by now (sha256 {digest})"

@@ -1,115 +1,165 @@
 """A record becomes a row.
 
 A record has a prompt and a response (and may have `system` and `history`, as our own datasets do), or chat
-messages as OpenAI's fine-tuning takes them: an optional system message, then user and assistant in turn. The
-last answer is what the model learns.
+messages.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.settings import Fields
-from tunesmith_jobs.own_data.reader import BadLine, Record
+from tunesmith_jobs.own_data.columns import Columns, columns_of, system_column
+from tunesmith_jobs.own_data.conversation import Unusable, messages_in, row_of_messages
+from tunesmith_jobs.own_data.decode import lone_surrogate
+from tunesmith_jobs.own_data.reader import BadLine, Numeral, Record
 from tunesmith_jobs.rows import Row, Turn
 
-_ROLES = ("user", "assistant")
+
+@dataclass(frozen=True)
+class Found:
+    """A row, where it was found, and what people should know of it, each a sentence without a number."""
+
+    row: Row
+    columns: Columns
+    notes: tuple[str, ...]
 
 
-def row_of(record: Record, fields: Fields) -> Row | BadLine:
-    """The row in a record, or what is wrong with it."""
-    name = f"l{record.line:06d}"
+def row_of(record: Record, fields: Fields, name: str) -> Found | BadLine:
+    """The row in a record, by the name it is to have, or what is wrong with it."""
+    columns = columns_of(record.value, fields)
     try:
-        if record.value.get(fields.messages):
-            return _row_of_messages(name, record.value[fields.messages], fields.messages)
-        return _row_of_texts(name, record.value, fields)
-    except _Unusable as error:
-        return BadLine(record.line, error.kind, str(error))
+        if columns is None:
+            raise _lacks(record.value, fields)
+        if columns.messages:
+            row, notes = _row_of_messages(name, record.value, columns)
+        else:
+            row, notes = _row_of_texts(name, record.value, columns)
+        _check_characters(row)
+    except Unusable as error:
+        return BadLine(record.line, error.kind, readable(str(error)))
+    return Found(row, columns, (*notes, *_not_used(record.value, columns)))
 
 
-class _Unusable(ValueError):
-    """`kind`: one of a few words, for counting."""
-
-    def __init__(self, kind: str, why: str) -> None:
-        super().__init__(why)
-        self.kind = kind
+def readable(text: str) -> str:
+    """The text with halves of characters written out, as no file and no terminal takes them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _row_of_texts(name: str, value: Mapping[str, Any], fields: Fields) -> Row:
-    prompt, response = _text(value, fields.prompt), _text(value, fields.response)
-    system = value.get("system")
-    history = _messages(value.get("history") or [], "history")
-    _check_roles(history, "history")
-    return Row(
+def _lacks(value: Mapping[str, Any], fields: Fields) -> Unusable:
+    lacking = next((name for name in (fields.prompt, fields.response) if name not in value), fields.prompt)
+    there = ", ".join(map(repr, list(value)[:6])) or "none"
+    return Unusable(f"no {lacking}", f"has no field {lacking!r} (it has {there})")
+
+
+def _row_of_messages(name: str, value: Mapping[str, Any], columns: Columns) -> tuple[Row, list[str]]:
+    system = system_column(value)
+    messages = _nested(value[columns.messages])
+    return row_of_messages(name, messages, columns.messages, value[system] if system else None)
+
+
+def _row_of_texts(name: str, value: Mapping[str, Any], columns: Columns) -> tuple[Row, list[str]]:
+    if isinstance(value[columns.prompt], list):
+        return _row_of_two_lists(name, value, columns)
+    notes: dict[str, None] = {}
+    prompt, response = _text(value, columns.prompt, notes), _text(value, columns.response, notes)
+    if columns.input and value.get(columns.input) is not None:
+        extra = _text(value, columns.input, notes, may_be_empty=True)
+        prompt = f"{prompt}\n{extra}" if extra.strip() else prompt
+    system = system_column(value)
+    row = Row(
         id=name,
         prompt=prompt,
         response=response,
-        system=system if isinstance(system, str) and system else None,
-        history=_turns(history),
+        system=value[system] if system else None,
+        history=_history(_nested(value.get("history")) or [], notes),
     )
+    return row, list(notes)
 
 
-def _row_of_messages(name: str, value: Any, field: str) -> Row:
-    messages = _messages(value, field)
-    system = None
-    if messages and messages[0][0] in ("system", "developer"):
-        system = messages.pop(0)[1]
-    _check_roles(messages, field)
-    if len(messages) < 2:
-        raise _Unusable("no answer", f"{field!r} must have a user's message and the assistant's answer")
-    (_, prompt), (_, response) = messages[-2:]
-    if not prompt.strip() or not response.strip():
-        raise _Unusable("empty message", f"the last two of {field!r} must not be empty")
-    history = _turns(messages[:-2])
-    return Row(id=name, prompt=prompt, response=response, system=system or None, history=history)
+def _row_of_two_lists(name: str, value: Mapping[str, Any], columns: Columns) -> tuple[Row, list[str]]:
+    """Prompt and completion as messages, as trl takes them: only the completion is learnt."""
+    asked, answered = value[columns.prompt], value[columns.response]
+    asked = [each | {"weight": 0} if isinstance(each, dict) else each for each in asked]
+    answered = answered if isinstance(answered, list) else [{"role": "assistant", "content": answered}]
+    system = system_column(value)
+    row, notes = row_of_messages(name, [*asked, *answered], columns.prompt, value[system] if system else None)
+    return row, [note for note in notes if "weight 0" not in note]
 
 
-def _text(value: Mapping[str, Any], field: str) -> str:
-    if field not in value:
-        there = ", ".join(map(repr, list(value)[:6])) or "none"
-        raise _Unusable(f"no {field}", f"has no field {field!r} (it has {there})")
+def _text(value: Mapping[str, Any], field: str, notes: dict[str, None], *, may_be_empty: bool = False) -> str:
     text = value[field]
+    if isinstance(text, Numeral) or (isinstance(text, int | float) and not isinstance(text, bool)):
+        notes[f"numbers in {field!r} are read as texts"] = None
+        text = str(text)
+    if text is None:
+        raise Unusable(f"empty {field}", f"{field!r} is null")
     if not isinstance(text, str):
-        raise _Unusable(f"{field} is no text", f"{field!r} must be a text and is {type(text).__name__}")
-    if not text.strip():
-        raise _Unusable(f"empty {field}", f"{field!r} is empty")
+        raise Unusable(f"{field} is no text", f"{field!r} must be a text and is {_kind(text)}")
+    if not text.strip() and not may_be_empty:
+        raise Unusable(f"empty {field}", f"{field!r} is empty")
     return text
 
 
-def _messages(value: Any, field: str) -> list[tuple[str, str]]:
-    """Role and content of each message."""
-    if not isinstance(value, list):
-        raise _Unusable(f"{field} is no list", f"{field!r} must be a list of messages")
-    messages = []
-    for number, message in enumerate(value, start=1):
-        role = message.get("role") if isinstance(message, dict) else None
-        if not isinstance(role, str):
-            raise _Unusable("bad message", f"message {number} of {field!r} has no role")
-        messages.append((role, _content(message.get("content"), number, field)))
-    return messages
+def _kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", bool: "true or false"}
+    return next((words for kind, words in kinds.items() if isinstance(value, kind)), type(value).__name__)
 
 
-def _content(content: Any, number: int, field: str) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list) and all(_is_text_part(part) for part in content):
-        return "".join(part["text"] for part in content)
-    raise _Unusable("bad message", f"message {number} of {field!r} has no text as content")
-
-
-def _is_text_part(part: Any) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("text"), str)
-
-
-def _check_roles(messages: list[tuple[str, str]], field: str) -> None:
-    for number, (role, _) in enumerate(messages):
-        if role != _ROLES[number % 2]:
-            raise _Unusable(
-                "roles",
-                f"{field!r} must be user and assistant in turn, ending with assistant; there is {role!r}",
-            )
+def _history(value: Any, notes: dict[str, None]) -> tuple[Turn, ...]:
+    """The turns of our own datasets, or the pairs of LLaMA-Factory, whose answers are learnt."""
+    if isinstance(value, list) and all(_is_pair(pair) for pair in value):
+        turns = [
+            {"role": role, "content": text, "learnt": role == "assistant"}
+            for pair in value
+            for role, text in zip(("user", "assistant"), pair, strict=True)
+        ]
+        return tuple(Turn.model_validate(turn) for turn in turns)
+    messages = messages_in(value, "history", notes)
+    for number, each in enumerate(messages):
+        if each.role != ("user", "assistant")[number % 2]:
+            raise Unusable("roles", f"'history' must be user and assistant in turn; there is {each.role!r}")
     if len(messages) % 2:
-        raise _Unusable("no answer", f"{field!r} must end with the assistant's answer")
+        raise Unusable("no answer", "'history' must end with the assistant's answer")
+    notes.pop("'learnt' of messages is not used", None)
+    return tuple(
+        Turn.model_validate(
+            {"role": each.role, "content": each.content, "learnt": turn.get("learnt") is True}
+        )
+        for each, turn in zip(messages, value, strict=True)
+    )
 
 
-def _turns(messages: Iterable[tuple[str, str]]) -> tuple[Turn, ...]:
-    return tuple(Turn.model_validate({"role": role, "content": content}) for role, content in messages)
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(text, str) for text in value)
+    )
+
+
+def _nested(value: Any) -> Any:
+    """A list that a cell of a table holds as JSON."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _check_characters(row: Row) -> None:
+    texts = {"the prompt": row.prompt, "the response": row.response, "the system message": row.system or ""}
+    texts |= {f"message {number} before it": turn.content for number, turn in enumerate(row.history, start=1)}
+    for where, text in texts.items():
+        if why := lone_surrogate(text):
+            raise Unusable("no UTF-8", f"{why}, in {where}")
+
+
+def _not_used(value: Mapping[str, Any], columns: Columns) -> list[str]:
+    """Members of a record that its row has nothing of."""
+    used = columns.used | {system_column(value)} | (frozenset() if columns.messages else {"history"})
+    return [
+        f"column {readable(name)!r} is not used"
+        for name, member in value.items()
+        if name not in used and member not in (None, "", [], {})
+    ]

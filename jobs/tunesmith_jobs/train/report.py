@@ -24,7 +24,7 @@ def metrics(course: Course, before: float, after: float, trainer: Any, splits: S
     trained = sum(value.numel() for value in trainer.model.parameters() if value.requires_grad)
     numbers = {
         "steps": float(course.step),
-        "rows": float(len(splits.train)),
+        "rows": float(len({sequence.row for sequence in splits.train})),
         "tokens": float(last.get("num_input_tokens_seen", 0)),
         "loss": float(last.get("loss", math.nan)),
         "testLossBefore": before,

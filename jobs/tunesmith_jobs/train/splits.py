@@ -36,8 +36,15 @@ def read_splits(attempt: Attempt, tokenizer: Any, max_length: int) -> Splits:
     rows = {split: _rows(dataset, split) for split in _SPLITS}
     encoded = {
         split: [
-            tokens.encode(tokenizer, system, row, system_role=system_role, max_length=max_length)
+            sequence
             for row in rows[split]
+            for sequence in tokens.encode(
+                tokenizer,
+                system,
+                _as_tested(row) if split == "test" else row,
+                system_role=system_role,
+                max_length=max_length,
+            )
         ]
         for split in _SPLITS
     }
@@ -57,6 +64,12 @@ def read_splits(attempt: Attempt, tokenizer: Any, max_length: int) -> Splits:
     )
 
 
+def _as_tested(row: Row) -> Row:
+    """The row with its last answer alone to be scored, as evaluate does."""
+    history = tuple(turn.model_copy(update={"learnt": False}) for turn in row.history)
+    return row.model_copy(update={"history": history})
+
+
 def _rows(dataset: Finished, split: str) -> list[Row]:
     name = f"{split}.jsonl"
     return read_rows(dataset.read(name), name) if name in dataset.names() else []
@@ -64,6 +77,8 @@ def _rows(dataset: Finished, split: str) -> list[Row]:
 
 def _in_words(split: str, numbers: dict[str, int], max_length: int) -> str:
     text = f"{split}: {numbers['rows']} rows, {numbers['total']} tokens, longest {numbers['max']}"
+    if numbers["sequences"] > numbers["rows"]:
+        text += f", in {numbers['sequences']} sequences, as the template changes earlier turns"
     if numbers["truncated"]:
         text += f", {numbers['truncated']} cut at {max_length}"
     if numbers["masked"]:

@@ -1,11 +1,15 @@
-"""Turns rows into token ids and labels, and counts them. Pure but for the tokenizer that is handed in."""
+"""Turns rows into token ids and labels, and counts them. Pure but for the tokenizer that is handed in.
+
+One truth holds for every answer that is learnt: the tokens before it are those that the model is asked with
+at that point.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tunesmith.errors import BadData, BadRequest, Problem
-from tunesmith_jobs.chat import Message, answer_start, conversation, takes_system_role
+from tunesmith_jobs.chat import Message, lessons, row_tokens, takes_system_role
 from tunesmith_jobs.rows import Row
 
 IGNORED = -100  # label of a token that carries no loss
@@ -21,11 +25,12 @@ class Tokenizer(Protocol):
 
     def apply_chat_template(self, conversation: list[Message], **options: Any) -> Any: ...  # noqa: D102 transformers'
     def decode(self, token_ids: Sequence[int]) -> str: ...  # noqa: D102 transformers'
+    def __call__(self, text: str, **options: Any) -> Any: ...  # noqa: D102 transformers'
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A row as the trainer takes it.
+    """A sequence as the trainer takes it. `row`: the row that it is of, or a part of.
 
     `labels`: the `ids` where the loss is taken, IGNORED elsewhere; `whole`: number of tokens before cutting.
     """
@@ -65,24 +70,39 @@ def has_system_role(tokenizer: Tokenizer) -> bool:
     )
 
 
-def encode(tokenizer: Tokenizer, system: str, row: Row, *, system_role: bool, max_length: int) -> Encoded:
-    """A row as the chat template renders it. The loss is on what follows the prompt: answer and end of the
-    turn.
+def encode(
+    tokenizer: Tokenizer, system: str, row: Row, *, system_role: bool, max_length: int
+) -> list[Encoded]:
+    """A row as the chat template renders it: one sequence, with loss on every answer that is learnt and on
+    the end of its turn. Where the template renders earlier turns differently later on, there are several.
 
-    `max_length`: longer rows lose their end; 0 for no limit.
+    `max_length`: longer sequences lose their end; 0 for no limit.
     """
-    prompt, completion = conversation(system, row.to_json(), system_role=system_role)
-    ids = _ids(tokenizer, prompt + completion)
-    start = answer_start(_ids(tokenizer, prompt, add_generation_prompt=True), ids)
-    labels = [IGNORED] * start + ids[start:]
-    keep = max_length or len(ids)
-    return Encoded(row.id, ids[:keep], labels[:keep], len(ids))
+    taught = [
+        row_tokens(tokenizer, asked, answer)
+        for asked, answer in lessons(system, row.to_json(), system_role=system_role)
+    ]
+    return [
+        Encoded(row.id, ids[: max_length or None], labels[: max_length or None], len(ids))
+        for ids, labels in sequences(taught)
+    ]
 
 
-def _ids(tokenizer: Tokenizer, messages: list[Message], **options: Any) -> list[int]:
-    return list(
-        tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)["input_ids"]
-    )
+def sequences(taught: Sequence[tuple[list[int], int]]) -> list[tuple[list[int], list[int]]]:
+    """The fewest sequences that teach every answer of a conversation, with their labels, in its order. Pure.
+
+    `taught`: for each answer the tokens from the conversation's beginning to the end of its turn, and where
+    the answer begins. Tokens that a later sequence begins with are learnt there; others are a sequence of
+    their own.
+    """
+    made: list[tuple[list[int], list[int]]] = []
+    for ids, start in reversed(taught):
+        holder = next((labels for longer, labels in made if longer[: len(ids)] == ids), None)
+        if holder is None:
+            holder = [IGNORED] * len(ids)
+            made.append((ids, holder))
+        holder[start : len(ids)] = ids[start:]
+    return made[::-1]
 
 
 def longest(settings_length: int, tokenizer_limit: int, context: int | None) -> int:
@@ -109,14 +129,15 @@ def longest(settings_length: int, tokenizer_limit: int, context: int | None) -> 
 
 
 def statistics(rows: Sequence[Encoded]) -> dict[str, int]:
-    """Numbers of a split: rows, tokens in all, tokens of a row (p50, p95, max), and the rest by name.
+    """Numbers of a split: rows, tokens in all, tokens of a sequence (p50, p95, max), and the rest by name.
 
-    Tokens are counted before cutting. `trained`: tokens with loss; `truncated`: rows that were cut;
-    `masked`: rows that are left without loss.
+    Tokens are counted before cutting. `sequences`: more than rows where a row is several; `trained`: tokens
+    with loss; `truncated`: sequences that were cut; `masked`: those that are left without loss.
     """
     lengths = sorted(row.whole for row in rows)
     return {
-        "rows": len(rows),
+        "rows": len({row.row for row in rows}),
+        "sequences": len(rows),
         "total": sum(lengths),
         "p50": quantile(lengths, 0.5),
         "p95": quantile(lengths, 0.95),
