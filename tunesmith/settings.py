@@ -332,6 +332,11 @@ class Data(Settings):
     """Jaccard similarity of word 3-shingles at which two prompts count as near-duplicates, and the later one
     is dropped. 1: only exact duplicates.
     """
+    semantic_duplicates: Annotated[float, Field(ge=0.5, le=1)] = 1.0
+    """Cosine similarity at which two English prompts count as the same in other words, and the later one is
+    dropped; a sensible value is 0.8. Needs the extra `semantic`, which the release's image has. 1: meaning is
+    not compared.
+    """
     system_message: Annotated[str | None, Field(max_length=50_000)] = None
     """The system message. Built-in: the teacher writes it."""
     seeds: Annotated[tuple[Passage, ...], Field(max_length=100)] = ()

@@ -1,19 +1,23 @@
-"""Equal and nearly equal texts: MinHash names candidates, the exact Jaccard similarity of 3-shingles decides.
+"""Texts as sets of words in a row, and the nearly equal ones among many.
 
-Shingles are of words; each character of a script that is written without spaces (Chinese, Japanese, Thai,
-...) counts as a word. A text of fewer than three words is one shingle.
+MinHash names candidates; the exact Jaccard similarity of 3-shingles decides. Shingles are of words; each
+character of a script that is written without spaces (Chinese, Japanese, Thai, ...) counts as a word. A text
+of fewer than three words is one shingle.
 """
 
 import functools
 import re
+import struct
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from array import array
 from dataclasses import dataclass
 
 SHINGLE = 3
-PERMUTATIONS = 128
-MISSED = 1e-3  # chance that a pair just at the threshold is not a candidate
+PERMUTATIONS = 160
+MISSED = 5e-3  # chance that a pair just at the threshold is not a candidate
+# Texts that are looked at for a band of the MinHash that they share: what more have in common is a template,
+# and near-copies share other bands, too. So a text has at most BUCKET candidates a band, of however many.
+BUCKET = 16
 _SEED = 42
 
 # Thai and Lao, Myanmar, Khmer, kana, Han: a word per character
@@ -21,154 +25,121 @@ _SPACELESS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff"
 )
-_WORDS = re.compile(rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+")
+# Vowel signs and other marks, which belong to the letter before them: for `re` they are no part of a word,
+# and without them Hindi for "of" would be one word in all its forms
+_MARKS = "".join(char for char in map(chr, range(0x300, 0x2000)) if unicodedata.category(char)[0] == "M")
+_WORDS = re.compile(rf"[^\W{_SPACELESS}]+(?:[{_MARKS}]+[^\W{_SPACELESS}]*)*|[{_SPACELESS}]")
+_ASCII_WORDS = re.compile(r"\w+")  # the same, twice as fast
+# Unicode's NFKC_Casefold leaves these out: soft hyphen, zero-width blanks and joins, byte order mark
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 
 
 def normalised(text: str) -> str:
-    """The text in NFKC, case folded, with single spaces. Exact duplicates are equal in this form."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """The text in NFKC, case folded, with single spaces and without characters that nobody sees.
+
+    Exact duplicates are equal in this form.
+    """
+    return " ".join(unicodedata.normalize("NFKC", text).translate(_UNSEEN).casefold().split())
 
 
 def words(text: str) -> list[str]:
     """The words of a normalised text; the text itself if it has none (signs only)."""
-    return _WORDS.findall(text) or [text]
+    return (_ASCII_WORDS if text.isascii() else _WORDS).findall(text) or [text]
+
+
+def ngrams(tokens: list[str], size: int) -> frozenset[str]:
+    """Each `size` words in a row; none if there are fewer."""
+    return frozenset(map(" ".join, zip(*(tokens[at:] for at in range(size)), strict=False)))
 
 
 def shingles(text: str) -> frozenset[str]:
-    """The 3-shingles of a text."""
-    tokens = words(normalised(text))
-    if len(tokens) < SHINGLE:
-        return frozenset([" ".join(tokens)])
-    return frozenset(" ".join(tokens[at : at + SHINGLE]) for at in range(len(tokens) - SHINGLE + 1))
+    """The 3-shingles of a normalised text."""
+    tokens = words(text)
+    return ngrams(tokens, SHINGLE) or frozenset([" ".join(tokens)])
 
 
 def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
-    """Shared shingles over all shingles."""
+    """Shared shingles over all shingles; 0 for two empty sets."""
     shared = len(first & second)
-    return shared / (len(first) + len(second) - shared)
+    return shared / (len(first) + len(second) - shared) if shared else 0.0
 
 
 @functools.cache
-def bands(threshold: float) -> int:
-    """Bands of the MinHash: the fewest that miss a pair at the threshold with a chance of at most MISSED.
+def rows_of_band(threshold: float) -> int:
+    """Rows a band of the MinHash: the most that miss a pair at the threshold with a chance of at most MISSED.
 
-    With r rows a band and b = PERMUTATIONS / r bands, a pair of similarity s is a candidate with chance
+    With r rows a band and b = PERMUTATIONS // r bands, a pair of similarity s is a candidate with chance
     1 - (1 - s^r)^b.
     """
-    for rows in (16, 8, 4, 2):
+    for rows in (16, 10, 8, 6, 5, 4, 3, 2):
         if (1 - threshold**rows) ** (PERMUTATIONS // rows) <= MISSED:
-            return PERMUTATIONS // rows
-    return PERMUTATIONS
+            return rows
+    return 1
 
 
 @dataclass(frozen=True)
-class Match:
+class Near:
     """An earlier text, by its number, and how similar it is."""
 
     key: int
     similarity: float
 
 
+@dataclass(frozen=True)
+class Signed:
+    """A text's shingles, and its MinHash, cut into bands."""
+
+    shingles: frozenset[str]
+    bands: tuple[bytes, ...]
+
+
 class Index:
     """Texts by number; finds those that a new text is like."""
 
     def __init__(self, threshold: float) -> None:
-        from rensa import RMinHashLSH
+        from rensa import RMinHash
 
         self.threshold = threshold
-        self._lsh = RMinHashLSH(threshold, PERMUTATIONS, bands(threshold))
+        self._minhash = RMinHash
+        rows = rows_of_band(threshold)
+        bands = PERMUTATIONS // rows
+        self._cut = struct.Struct(f"{4 * rows}s" * bands + f"{4 * (PERMUTATIONS - rows * bands)}x")
+        # By band: the number of the first text that has it, and those of further ones
+        self._first: list[dict[bytes, int]] = [{} for _ in range(bands)]
+        self._further: list[dict[bytes, list[int]]] = [{} for _ in range(bands)]
         self._shingles: dict[int, frozenset[str]] = {}
 
-    def like(self, text: frozenset[str]) -> list[Match]:
-        """Earlier texts of at least the threshold's similarity, most similar first, then in order.
+    def sign(self, text: frozenset[str]) -> Signed:
+        """A text, given as its shingles, as this index looks at it."""
+        minhash = self._minhash(PERMUTATIONS, _SEED)
+        minhash.update(list(text))
+        signature = array("I", minhash.digest()).tobytes()
+        return Signed(text, self._cut.unpack(signature))
 
-        `text`: its shingles.
-        """
-        keys = self._lsh.query(_minhash(text))
-        candidates = [Match(key, jaccard(text, self._shingles[key])) for key in keys]
-        matches = [match for match in candidates if match.similarity >= self.threshold]
-        return sorted(matches, key=lambda match: (-match.similarity, match.key))
+    def like(self, text: Signed) -> list[Near]:
+        """Earlier texts of at least the threshold's similarity, most similar first, then in order."""
+        candidates = set()
+        for band, first, further in zip(text.bands, self._first, self._further, strict=True):
+            if band in first:
+                candidates.add(first[band])
+                candidates.update(further.get(band, ()))
+        near = []
+        size = len(text.shingles)
+        for key in candidates:
+            other = self._shingles[key]
+            if min(size, len(other)) >= self.threshold * max(
+                size, len(other)
+            ):  # else they cannot be so similar
+                similarity = jaccard(text.shingles, other)
+                if similarity >= self.threshold:
+                    near.append(Near(key, similarity))
+        return sorted(near, key=lambda each: (-each.similarity, each.key))
 
-    def add(self, key: int, text: frozenset[str]) -> None:
-        """Keep a text, by its shingles."""
-        self._lsh.insert(key, _minhash(text))
-        self._shingles[key] = text
-
-
-def _minhash(text: frozenset[str]) -> object:
-    from rensa import RMinHash
-
-    minhash = RMinHash(PERMUTATIONS, _SEED)
-    minhash.update(list(text))
-    return minhash
-
-
-class Duplicates:
-    """Takes texts in order and says which are like an earlier one.
-
-    A threshold of 1 means exact duplicates only.
-    """
-
-    def __init__(self, threshold: float) -> None:
-        self._exact: dict[str, int] = {}
-        self._near = Index(threshold) if threshold < 1 else None
-        self._count = 0
-
-    def take(self, text: str) -> Match | None:
-        """The earlier text that this one repeats; None if it is new, and then it is kept.
-
-        Numbers count the kept texts from 0.
-        """
-        plain = normalised(text)
-        earlier = self._exact.get(plain)
-        if earlier is not None:
-            return Match(earlier, 1.0)
-        if self._near is not None:
-            parts = shingles(text)
-            matches = self._near.like(parts)
-            if matches:
-                return matches[0]
-            self._near.add(self._count, parts)
-        self._exact[plain] = self._count
-        self._count += 1
-        return None
-
-
-def clusters(texts: Iterable[frozenset[str]], threshold: float) -> list[list[int]]:
-    """Groups of texts that are linked by pairs of at least the threshold's similarity (union-find).
-
-    Each group is a list of the texts' numbers, in order.
-    """
-    parents: list[int] = []
-
-    def root(key: int) -> int:
-        while parents[key] != key:
-            parents[key] = parents[parents[key]]
-            key = parents[key]
-        return key
-
-    index = Index(threshold)
-    for key, text in enumerate(texts):
-        parents.append(key)
-        for match in index.like(text):
-            first, second = sorted((root(match.key), root(key)))
-            parents[second] = first
-        index.add(key, text)
-    groups: dict[int, list[int]] = {}
-    for key in range(len(parents)):
-        groups.setdefault(root(key), []).append(key)
-    return list(groups.values())
-
-
-def nearest(texts: Sequence[frozenset[str]], others: Sequence[frozenset[str]]) -> list[float]:
-    """For each text the highest similarity to any of the others: exact, by the shingles that they share."""
-    places: dict[str, list[int]] = {}
-    for key, other in enumerate(others):
-        for shingle in other:
-            places.setdefault(shingle, []).append(key)
-    best = []
-    for text in texts:
-        shared = Counter(key for shingle in text for key in places.get(shingle, ()))
-        similarities = [count / (len(text) + len(others[key]) - count) for key, count in shared.items()]
-        best.append(max(similarities, default=0.0))
-    return best
+    def add(self, key: int, text: Signed) -> None:
+        """Keep a text."""
+        self._shingles[key] = text.shingles
+        for band, first, further in zip(text.bands, self._first, self._further, strict=True):
+            if first.setdefault(band, key) != key:
+                keys = further.setdefault(band, [])
+                if len(keys) < BUCKET - 1:
+                    keys.append(key)

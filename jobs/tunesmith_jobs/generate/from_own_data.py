@@ -34,7 +34,7 @@ def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
             problems=problems,
             remedy="correct the file and run again",
         )
-    dataset = Dataset(attempt.spec.data.near_duplicates)
+    dataset = Dataset(attempt.spec.data.near_duplicates, attempt.spec.data.semantic_duplicates)
     dataset.system_message, rows = _system_message(attempt.spec, result.rows)
     others = sum(row.system not in (None, dataset.system_message) for row in result.rows)
     if others and attempt.spec.data.system_message is not None:

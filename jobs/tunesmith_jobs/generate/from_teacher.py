@@ -45,7 +45,7 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
         tokens_per_minute=teacher.tokens_per_minute,
         time_limit=patience.request,
     )
-    dataset = Dataset(data.near_duplicates)
+    dataset = Dataset(data.near_duplicates, data.semantic_duplicates)
     async with endpoint:
         caller = Caller(endpoint, journal, ledger, limiter, patience, say=attempt.say, seed=data.seed)
         _stop_with(attempt, caller)

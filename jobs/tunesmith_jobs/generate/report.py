@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from tunesmith_jobs.generate.caller import CallFigures
-from tunesmith_jobs.generate.dataset import Dataset, distinctive
-from tunesmith_jobs.generate.dedupe import nearest, normalised, shingles, words
+from tunesmith_jobs.generate.dataset import Dataset
+from tunesmith_jobs.generate.dedupe import normalised, words
+from tunesmith_jobs.generate.duplicates import clusters_of
+from tunesmith_jobs.generate.leakage import Nearest
 from tunesmith_jobs.generate.split import Split
 
 EXAMPLES = 5
 REJECTED_EXAMPLES = 3  # for each reason
 LONGEST = 1000  # characters of each of their texts
+_SHARES = (("min", 0.0), ("p50", 0.5), ("p95", 0.95), ("max", 1.0))
 
 
-def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]:
+def report(dataset: Dataset, parts: Split, nearest: Sequence[Nearest], *, task: str) -> dict[str, JsonValue]:
     """report.json: all figures with their units in the names, and some rows to look at."""
     rows = dataset.rows
     prompts = [row.prompt for row in rows]
@@ -35,8 +38,13 @@ def report(dataset: Dataset, parts: Split, *, task: str) -> dict[str, JsonValue]
         },
         "rejected": dict(dataset.reasons()),
         "rejectedExamples": rejected_examples(dataset),
-        "split": {"clusterSimilarity": parts.threshold, "clusters": parts.clusters},
-        "leakage": leakage(dataset, parts),
+        "duplicates": clusters_of(dataset.dropped, {row.id: row.prompt for row in rows}),
+        "split": {
+            "clusterSimilarity": parts.threshold,
+            "clusters": parts.clusters,
+            "templateShingles": len(parts.template),
+        },
+        "leakage": leakage(dataset, nearest),
         "diversity": {"prompts": diversity(prompts), "responses": diversity(responses)},
         "characters": {
             "prompts": quantiles([len(text) for text in prompts]),
@@ -54,21 +62,46 @@ def rejected_examples(dataset: Dataset) -> dict[str, JsonValue]:
     for rejected in dataset.rejected:
         examples = shown.setdefault(rejected.reason, [])
         if len(examples) < REJECTED_EXAMPLES:
-            examples.append(
-                {name: text[:LONGEST] for name, text in rejected.to_json().items() if name != "reason"}
-            )
+            members = rejected.to_json().items()
+            examples.append({name: _short(value) for name, value in members if name != "reason"})
     return dict(sorted(shown.items()))
 
 
-def leakage(dataset: Dataset, parts: Split) -> dict[str, JsonValue]:
-    """Similarity of test rows to the train rows most like them: Jaccard, of 3-shingles, 0 to 1."""
-    texts = [shingles(distinctive(row)) for row in dataset.rows]
-    similarities = nearest([texts[key] for key in parts.test], [texts[key] for key in parts.train])
+def _short(value: JsonValue) -> JsonValue:
+    return value[:LONGEST] if isinstance(value, str) else value
+
+
+def leakage(dataset: Dataset, nearest: Sequence[Nearest]) -> dict[str, JsonValue]:
+    """How near the rows of test and validation are to the train rows most like them, 0 to 1.
+
+    By the prompts' similarity (Jaccard, of 3-shingles without the template), and by `overlap`, the share of a
+    row's 10-grams that one train row has; `nearest`: the rows for which these are highest.
+    """
+    by_similarity = sorted(nearest, key=lambda each: (-max(each.similarity, each.overlap), each.row))
     return {
-        "max": round(max(similarities, default=0.0), 4),
-        "p95": round(quantile(sorted(similarities), 0.95), 4),
-        "rows": len(similarities),
+        "rows": len(nearest),
+        **_spread([each.similarity for each in nearest]),
+        "overlap": _spread([each.overlap for each in nearest]),
+        "nearest": [_nearest(dataset, each) for each in by_similarity[:EXAMPLES]],
     }
+
+
+def _spread(values: Sequence[float]) -> dict[str, JsonValue]:
+    ordered = sorted(values)
+    return {name: round(quantile(ordered, share), 4) for name, share in _SHARES if name != "min"}
+
+
+def _nearest(dataset: Dataset, each: Nearest) -> dict[str, JsonValue]:
+    other = each.like if each.similarity >= each.overlap else each.copy_of
+    shown: dict[str, JsonValue] = {
+        "id": dataset.rows[each.row].id,
+        "prompt": dataset.rows[each.row].prompt,
+        "similarity": round(each.similarity, 4),
+        "overlap": round(each.overlap, 4),
+    }
+    if other is not None:
+        shown |= {"trainId": dataset.rows[other].id, "trainPrompt": dataset.rows[other].prompt}
+    return shown
 
 
 def diversity(texts: Sequence[str]) -> dict[str, JsonValue]:
@@ -100,10 +133,7 @@ def coverage(counts: Counter[str]) -> dict[str, JsonValue]:
 def quantiles(values: Sequence[float]) -> dict[str, JsonValue]:
     """Minimum, median, 95th percentile and maximum."""
     ordered = sorted(values)
-    return {
-        name: quantile(ordered, share)
-        for name, share in (("min", 0.0), ("p50", 0.5), ("p95", 0.95), ("max", 1.0))
-    }
+    return {name: quantile(ordered, share) for name, share in _SHARES}
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

@@ -1,26 +1,43 @@
-"""Divides rows into train, validation and test, so that no near-copy of a test row is in train. Pure."""
+"""Divides rows into train, validation and test: rows that belong together land on one side. Pure."""
 
 import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesmith import settings
 from tunesmith.split_sizes import split_sizes
-from tunesmith_jobs.generate.dedupe import clusters, shingles
+from tunesmith_jobs.generate.clusters import groupings
+from tunesmith_jobs.generate.dedupe import normalised, shingles
+from tunesmith_jobs.generate.overlap import Overlaps
 
-# Rows that are this similar stay together. The first threshold is below that of duplicates; the next ones
-# are tried if it leaves a single lump, as rows of one template do.
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-# How far off a split may be before the next threshold is tried: a share of the rows asked for, but at least
-# one row
+# How far off a split may be before smaller groups are tried: a share of the rows asked for, but at least one
+# row
 TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the split looks at, each by the row's number.
+
+    `texts`: the prompts, with the conversation before them; `marks`: what rows that belong together have in
+    common, such as the passage they are about; `topics`: the parts hold each in the same share; empty where
+    there are none; `links`: pairs that mean the same.
+    """
+
+    texts: Sequence[str]
+    overlaps: Overlaps
+    marks: Sequence[frozenset[str]]
+    topics: Sequence[str]
+    links: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True)
 class Split:
     """Row numbers of each part, in order.
 
-    `threshold`: no row of one part is this similar to a row of another.
+    `threshold`: no row of one part is this similar to a row of another; 1: nothing could be kept together.
+    `template`: shingles that this leaves out, as many rows have them.
     """
 
     train: tuple[int, ...]
@@ -28,27 +45,29 @@ class Split:
     test: tuple[int, ...]
     threshold: float
     clusters: int
+    template: frozenset[str] = frozenset()
 
 
-def split(texts: Sequence[str], shares: settings.Split) -> Split:
-    """Divide rows by the texts that must not leak. Every row is in exactly one part.
+def split(rows: Rows, shares: settings.Split) -> Split:
+    """Divide rows. Every row is in exactly one part.
 
-    The parts have round(share * rows) rows, or as near as whole clusters allow. A share above 0 gets at
-    least one of two or more rows.
+    The parts have round(share * rows) rows, or as near as whole groups allow. A share above 0 gets at least
+    one of two or more rows.
     """
-    shingled = [shingles(text) for text in texts]
-    wanted = targets(len(texts), shares)
+    count = len(rows.texts)
+    wanted = targets(count, shares)
     best: Split | None = None
-    least = len(texts) + 1
-    for threshold in THRESHOLDS:
-        groups = clusters(shingled, threshold) if threshold < 1 else [[key] for key in range(len(texts))]
-        parts = _fill(groups, texts, wanted, shares.seed)
-        off = abs(len(parts[0]) - wanted[0]) + abs(len(parts[1]) - wanted[1])
+    least = count + 1
+    links = [*rows.overlaps.copies(), *rows.links]
+    for grouping in groupings([shingles(normalised(text)) for text in rows.texts], rows.marks, links):
+        order = sorted(grouping.groups, key=lambda group: _place(rows.texts[group[0]], shares.seed))
+        test, validation = fill(order, rows.topics, wanted)
+        off = abs(len(test) - wanted[0]) + abs(len(validation) - wanted[1])
         if off < least:
             least = off
-            train = tuple(sorted(set(range(len(texts))) - set(parts[0]) - set(parts[1])))
-            best = Split(train, parts[1], parts[0], threshold, len(groups))
-        none_is_empty = all(part or not want for part, want in zip(parts, wanted, strict=True))
+            train = tuple(sorted(set(range(count)) - set(test) - set(validation)))
+            best = Split(train, validation, test, grouping.threshold, len(order), grouping.template)
+        none_is_empty = all(part or not want for part, want in zip((test, validation), wanted, strict=True))
         if off <= max(1.0, TOLERANCE * sum(wanted)) and none_is_empty:
             break
     assert best is not None
@@ -60,18 +79,64 @@ def targets(rows: int, shares: settings.Split) -> tuple[int, int]:
     return split_sizes(rows, test=shares.test, validation=shares.validation)
 
 
-def _fill(
-    groups: list[list[int]], texts: Sequence[str], wanted: tuple[int, int], seed: int
+def _place(text: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{text}".encode("utf-8", "surrogatepass")).digest()
+
+
+def fill(
+    groups: Sequence[list[int]], topics: Sequence[str], wanted: tuple[int, int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Test and validation: groups in the order of their hashes, each in the first part with room for it."""
+    """Test and validation: each group in the first part with room for it, and for its topic.
 
-    def place(group: list[int]) -> bytes:
-        return hashlib.sha256(f"{seed}\0{texts[group[0]]}".encode()).digest()
+    Then, where parts still have room, for groups of any topic; at last one group of a part is given up for
+    one of exactly the size that is missing.
+    """
+    parts: tuple[list[list[int]], list[list[int]]] = ([], [])
+    sizes = [0, 0]
+    left = list(groups)
+    quotas = [quota(Counter(topics), want, len(topics)) for want in wanted]
+    for by_topic in (True, False):
+        remaining = []
+        for group in left:
+            topic = topics[group[0]]
+            for part, want in enumerate(wanted):
+                room = quotas[part][topic] if by_topic else want - sizes[part]
+                if len(group) <= min(room, want - sizes[part]):
+                    parts[part].append(group)
+                    sizes[part] += len(group)
+                    quotas[part][topic] -= len(group)
+                    break
+            else:
+                remaining.append(group)
+        left = remaining
+    for number, want in enumerate(wanted):
+        _exchange(parts[number], left, want - sizes[number])
+    test, validation = (tuple(sorted(key for group in part for key in group)) for part in parts)
+    return test, validation
 
-    taken: tuple[list[int], list[int]] = ([], [])
-    for group in sorted(groups, key=place):
-        for part, want in zip(taken, wanted, strict=True):
-            if len(part) + len(group) <= want:
-                part.extend(group)
-                break
-    return tuple(sorted(taken[0])), tuple(sorted(taken[1]))
+
+def quota(topics: Counter[str], want: int, rows: int) -> defaultdict[str, int]:
+    """How many of the wanted rows each topic gets: its share, by largest remainders."""
+    quotas: defaultdict[str, int] = defaultdict(int)
+    if not rows:
+        return quotas
+    for topic, count in topics.items():
+        quotas[topic] = want * count // rows
+    by_remainder = sorted(topics, key=lambda topic: (-(want * topics[topic] % rows), topic))
+    for topic in by_remainder[: want - sum(quotas.values())]:
+        quotas[topic] += 1
+    return quotas
+
+
+def _exchange(part: list[list[int]], left: list[list[int]], missing: int) -> None:
+    """Put a larger group in the place of one of the part's, so that the part has exactly its size."""
+    if missing <= 0:
+        return
+    larger = {len(group): group for group in reversed(left)}
+    for at in reversed(range(len(part))):
+        group = larger.get(len(part[at]) + missing)
+        if group is not None:
+            left.remove(group)
+            left.append(part[at])
+            part[at] = group
+            return

@@ -155,7 +155,9 @@ def _accept_cell(spec: Spec, dataset: Dataset, cell: Cell, result: Written | Unu
     for number, screened in enumerate(result.pairs):
         if len(dataset.rows) >= spec.data.examples:
             return  # the last call gave more than was missing
-        if _take(dataset, f"c{cell.index:06d}-{number}", screened):
+        name = f"c{cell.index:06d}-{number}"
+        if _take(dataset, name, screened):
+            dataset.topics[name] = cell.topic
             about = (
                 ("topic", cell.topic),
                 ("persona", cell.persona),

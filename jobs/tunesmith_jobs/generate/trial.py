@@ -136,7 +136,7 @@ async def ask_few(
         tokens_per_minute=teacher.tokens_per_minute,
         time_limit=patience.request,
     )
-    trial = Trial(Dataset(data.near_duplicates))
+    trial = Trial(Dataset(data.near_duplicates, data.semantic_duplicates))
     async with endpoint:
         caller = Caller(endpoint, journal, ledger, limiter, patience, say=_say, seed=data.seed)
 

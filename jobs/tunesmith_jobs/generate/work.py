@@ -7,17 +7,20 @@ run: from_*.py.
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tunesmith.errors import BadData
 from tunesmith_jobs.attempt import Attempt, Outcome
-from tunesmith_jobs.generate.dataset import Dataset, counted, distinctive
+from tunesmith_jobs.generate.dataset import Dataset, counted
+from tunesmith_jobs.generate.divide import divide, remarks
 from tunesmith_jobs.generate.from_own_data import dataset_from_source
 from tunesmith_jobs.generate.from_run import copy_dataset
 from tunesmith_jobs.generate.from_teacher import dataset_from_teacher
+from tunesmith_jobs.generate.leakage import Nearest
 from tunesmith_jobs.generate.patience import Patience
 from tunesmith_jobs.generate.report import report
-from tunesmith_jobs.generate.split import Split, split
+from tunesmith_jobs.generate.split import Split
 from tunesmith_jobs.rows import write_rows
 
 
@@ -43,8 +46,8 @@ def generate(attempt: Attempt, patience: Patience | None = None) -> Outcome:
         dataset = asyncio.run(dataset_from_teacher(attempt, patience or Patience.from_environment()))
     attempt.check_stop()
     _check_enough(dataset)
-    parts = split([distinctive(row) for row in dataset.rows], data.split)
-    return _store(attempt, dataset, parts)
+    parts, nearest = divide(dataset, data.split)
+    return _store(attempt, dataset, parts, nearest)
 
 
 def _check_enough(dataset: Dataset) -> None:
@@ -59,7 +62,7 @@ def _check_enough(dataset: Dataset) -> None:
         )
 
 
-def _store(attempt: Attempt, dataset: Dataset, parts: Split) -> Outcome:
+def _store(attempt: Attempt, dataset: Dataset, parts: Split, nearest: Sequence[Nearest]) -> Outcome:
     """Store the files of the dataset."""
     splits = {"train": parts.train, "test": parts.test}
     if attempt.spec.data.split.validation > 0:
@@ -72,12 +75,14 @@ def _store(attempt: Attempt, dataset: Dataset, parts: Split) -> Outcome:
         attempt.put_bytes(
             "plan.json", (dataset.plan.model_dump_json(indent=1, by_alias=True) + "\n").encode()
         )
-    figures = report(dataset, parts, task=attempt.spec.task)
+    figures = report(dataset, parts, nearest, task=attempt.spec.task)
     attempt.put_bytes("report.json", (json.dumps(figures, ensure_ascii=False, indent=1) + "\n").encode())
     sizes = {name: len(keys) for name, keys in splits.items()}
     attempt.say(f"{len(dataset.rows)} rows: {', '.join(f'{size} {name}' for name, size in sizes.items())}")
     if dataset.rejected:
         attempt.say(f"rejected: {counted(dataset.reasons())}")
+    for remark in remarks(dataset, parts):
+        attempt.say(remark)
     return Outcome(metrics=_metrics(dataset, sizes), details={"rejected": dict(dataset.reasons())})
 
 

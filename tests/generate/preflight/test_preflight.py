@@ -16,6 +16,7 @@ from tunesmith.manifest import MANIFEST, Manifest, Pin, stage_folder
 from tunesmith_jobs import trackers
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.base import find_base
+from tunesmith_jobs.generate import meaning
 from tunesmith_jobs.generate.preflight import preflight
 from tunesmith_jobs.generate.preflight.run import combined
 from tunesmith_jobs.storage import open_store
@@ -307,3 +308,12 @@ def test_a_tracker_that_is_not_installed_is_refused_where_this_environment_would
         trackers, "find_spec", lambda name: None if name in ("transformers", "tensorboard") else there(name)
     )
     assert preflight(attempt) is not None, "generate's image cannot know what train's has"
+
+
+def test_meanings_that_cannot_be_compared_here_are_refused_by_name(stage_of, base, own_data, monkeypatch):
+    monkeypatch.setattr(meaning, "find_spec", lambda name: None)
+    assert preflight(stage_of(model={"base": base}, data=own_data)) is not None
+    with pytest.raises(BadRequest) as caught:
+        preflight(stage_of(model={"base": base}, data={**own_data, "semanticDuplicates": 0.8}))
+    [problem] = caught.value.problems
+    assert (caught.value.reason, problem.path) == ("NotInstalled", "spec.data.semanticDuplicates")

@@ -12,6 +12,7 @@ from tunesmith.wire import OVER_BUDGET
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate.journal import journal_folder
+from tunesmith_jobs.generate.meaning import check_installed
 from tunesmith_jobs.other_run import newest
 from tunesmith_jobs.own_data.read import check_source
 from tunesmith_jobs.storage import open_store
@@ -70,7 +71,14 @@ def trackers(attempt: Attempt) -> Iterable[TunesmithError]:
     return ()
 
 
-INDEPENDENT = (store, teacher, own_data, other_dataset, output, answer_format, trackers)
+def meanings(attempt: Attempt) -> Iterable[TunesmithError]:
+    """Meanings can be compared here, if the request asks for it."""
+    if attempt.spec.data.from_ is None:
+        check_installed(attempt.spec.data.semantic_duplicates)
+    return ()
+
+
+INDEPENDENT = (store, teacher, own_data, other_dataset, meanings, output, answer_format, trackers)
 """The checks that need nothing but the request."""
 
 
