@@ -7,12 +7,22 @@ from tunesmith import cost, cost_text
 from tunesmith.cost import Limit, Range, Seen, estimate, limits, training_use
 from tunesmith.plan import snapshot
 from tunesmith.request import parse
+from tunesmith.settings import Budget
 
 PLAIN = {"data.teacher.model": "gpt-4.1"}  # it does not think
 
 
 def spec(changes=None):
-    return snapshot(parse(document(PLAIN | (changes or {}))), run="r").spec
+    """A spec, whose budget may be one that a request is refused for."""
+    changes = PLAIN | (changes or {})
+    budget = changes.pop("data.budget", {}) | {
+        path.removeprefix("data.budget."): changes.pop(path)
+        for path in list(changes)
+        if path.startswith("data.budget.")
+    }
+    made = snapshot(parse(document(changes)), run="r").spec
+    limited = made.data.model_copy(update={"budget": Budget.model_validate(budget)})
+    return made.model_copy(update={"data": limited})
 
 
 def found(changes=None, seen=()):
