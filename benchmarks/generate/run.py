@@ -1,164 +1,137 @@
-"""Generation next to asking one by one, as the original notebook does.
+"""Generation beside curator, DataDesigner and distilabel, against one endpoint.
 
-    python benchmarks/generate/run.py [--rows 200]
+    python benchmarks/generate/run.py [--only kills,CASE,…] [--tools NAME,…]
 
-Both ask a scripted teacher on this machine, so what is measured is the way of asking, not a model. Each run
-is a process of its own. Prints a table and writes it to results.md next to this file.
+Each peer gets an environment of its own, in .peers next to this file, at the version in tools.py: some
+minutes at the first time. Prints the tables and, if all of it was run, writes them to results.md next to this
+file.
 """
 
 import argparse
-import contextlib
-import json
+import asyncio
+import itertools
 import os
 import platform
-import resource
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).parent
-TASK = "A support desk assistant: turns a customer's message into JSON with category, priority and product."
-BORN = "BENCHMARK_BORN"  # when the process was started, seconds since the epoch
-# What the endpoint does, latency in s, requests a second (0: any), faults, least possible time in s for n
-# requests
-CASES = (
-    ("every answer takes 0.5 s", 0.5, 0, (), lambda n: 1.0),  # noqa: ARG005 - plan first, then all at once
-    ("0.5 s, 20 requests/s, else 429", 0.5, 20, (), lambda n: 0.5 + (n - 20) / 20 + 0.5),
-    ("0.5 s, every 10th request fails (500)", 0.5, 0, ("error,every=10",), lambda n: 1.0),  # noqa: ARG005
-    ("answers at once", 0.0, 0, (), lambda n: 0.0),  # noqa: ARG005
-)
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "tests")]
+
+from benchmarks.generate import kills  # noqa: E402
+from benchmarks.generate.cases import CASES, TIME_LIMIT, Case  # noqa: E402
+from benchmarks.generate.measure import Run, endpoint, measure  # noqa: E402
+from benchmarks.generate.stub import Behaviour  # noqa: E402
+from benchmarks.generate.tools import HERE, PEERS, STAGE, Tool, prepare  # noqa: E402
+from tunesmith.wire import TEACHER_TIMEOUT  # noqa: E402
 
 
-@contextlib.contextmanager
-def teacher(latency: float, rate: float, faults: tuple[str, ...]) -> Iterator[str]:
-    """The address of a scripted teacher in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "tunesmith_tryout.scripted_teacher",
-        "--latency",
-        str(latency),
-        "--rate",
-        str(rate),
+def one(case: str, tool: Tool, *, default: bool) -> Run:
+    """A tool in a case."""
+    kind = CASES[case]
+    environment = {TEACHER_TIMEOUT: str(TIME_LIMIT)} if case == "hung" and tool is STAGE else {}
+    settings = tool.settings(case, kind.width, default=default)
+    return measure(tool, kind.behaviour, kind.rows, settings, kind.limit, **environment)
+
+
+def row(case: Case, tool: Tool, run: Run, *, default: bool) -> str:
+    """A line of the table."""
+    least = case.least(1 if tool is STAGE else 0)
+    name = tool.name + (", as installed" if default and tool is not STAGE else "")
+    if run.seconds:
+        took = f"{run.seconds:.2f} | {least:.2f} | {run.seconds / least:.2f}"
+    else:
+        took = f"{run.ended} | {least:.2f} |"
+    asked = f"{run.counts.get('asked', 0)} | {run.counts.get('refused', 0)}"
+    return f"| {name} | {took} | {run.rows} | {asked} | {run.start:.1f} | {run.cpu:.1f} | {run.peak:.0f} |"
+
+
+def page(case: str, tools: list[Tool]) -> list[str]:
+    """The table of a case."""
+    kind = CASES[case]
+    lines = [
+        f"## {kind.name}",
+        "",
+        f"{kind.rows} rows. To reach: {kind.to_reach}."
+        + ("" if kind.alone else " The peers at the same time."),
+        "",
+        "| tool | run s | least s | times | rows | calls | refused | start s | CPU s | MiB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    command += [f"--fail={fault}" for fault in faults]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+    print("\n".join(lines), flush=True)
+    runs = [(tool, False) for tool in tools] + [
+        (tool, True) for tool in tools if kind.defaults and tool is not STAGE
+    ]
+    first = [one(case, STAGE, default=False)] if STAGE in tools else []
+    with ThreadPoolExecutor(1 if kind.alone else len(runs)) as pool:
+        done = pool.map(lambda pair: one(case, pair[0], default=pair[1]), runs[len(first) :])
+        for (tool, default), run in zip(runs, itertools.chain(first, done), strict=True):
+            lines.append(row(kind, tool, run, default=default))
+            print(lines[-1], flush=True)
+    return [*lines, ""]
 
 
-def measure(kind: str, url: str, rows: int) -> dict[str, float]:
-    """One run in a process of its own: seconds to start and to run, peak memory in MiB, rows."""
-    environment = {**os.environ, BORN: str(time.time())}
-    command = [sys.executable, __file__, "--child", kind, "--url", url, "--rows", str(rows)]
-    output = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    figures: dict[str, float] = json.loads(output.splitlines()[-1])
-    return figures
+def ceiling(seconds: float = 3.0) -> float:
+    """Calls a second that the endpoint answers at once, asked by a plain client."""
 
+    async def ask(url: str) -> int:
+        import aiohttp
 
-def attempt(url: str, rows: int) -> int:
-    """Our stage, from reading the journal to the files of the dataset, in a folder store."""
-    from tunesmith.plan import snapshot
-    from tunesmith.request import parse
-    from tunesmith_jobs.attempt import Attempt
-    from tunesmith_jobs.generate.work import generate
-    from tunesmith_jobs.storage import open_store
+        body = {"model": "stub", "messages": [{"role": "user", "content": "make example 1"}]}
+        until, done = time.monotonic() + seconds, 0
+        async with aiohttp.ClientSession() as session:
 
-    data = {"examples": rows, "teacher": {"model": "scripted", "baseURL": url}}
-    document = {
-        "apiVersion": "tunesmith.dev/v1alpha1",
-        "kind": "TrainingRequest",
-        "metadata": {"name": "benchmark"},
-        "spec": {"task": TASK, "model": {"base": "hf://none/none"}, "data": data},
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        store = open_store(Path(folder, "store").as_uri())
-        outcome = generate(Attempt("generate", snapshot(parse(document), run="r"), store, Path(folder), "a"))
-    return int(outcome.metrics["rows"])
+            async def again() -> None:
+                nonlocal done
+                while time.monotonic() < until:
+                    async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
+                        await answer.read()
+                    done += 1
 
+            await asyncio.gather(*(again() for _ in range(32)))
+        return done
 
-def one_by_one(url: str, rows: int) -> int:
-    """The original's loop: ten random earlier answers are fed back; exact duplicates are dropped."""
-    import random
-
-    import openai
-
-    from tunesmith_jobs.generate.prompts import CHAIN
-
-    client = openai.OpenAI(api_key="none", base_url=url)
-    answers: list[str] = []
-    for number in range(rows):
-        messages = [{"role": "system", "content": CHAIN}, {"role": "user", "content": f"{TASK} ({number})"}]
-        messages += [
-            {"role": "assistant", "content": text} for text in random.sample(answers, min(10, len(answers)))
-        ]
-        reply = client.chat.completions.create(
-            model="scripted",
-            messages=messages,  # type: ignore[arg-type] # plain dicts
-            temperature=0.4,
-            max_tokens=1354,
-        )
-        answers.append(reply.choices[0].message.content or "")
-    return len(set(answers))
-
-
-def child(kind: str, url: str, rows: int) -> None:
-    """What a measured process does; prints its figures as JSON."""
-    import openai  # noqa: F401 - counts as start-up for both
-
-    begun = time.time()
-    done = attempt(url, rows) if kind == "stage" else one_by_one(url, rows)
-    now = time.time()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        json.dumps({"start": begun - float(os.environ[BORN]), "run": now - begun, "peak": peak, "rows": done})
-    )
+    with endpoint(Behaviour(latency=0.0)) as url:
+        return asyncio.run(ask(url)) / seconds
 
 
 def main() -> None:
-    """Run all cases, print and write the table."""
+    """Run all cases; write the page if nothing was left out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--rows", type=int, default=200)
-    parser.add_argument("--child", choices=("stage", "one-by-one"), help=argparse.SUPPRESS)
-    parser.add_argument("--url", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--only", default=",".join([*CASES, "kills"]), help="cases, by their names in cases.py"
+    )
+    parser.add_argument("--tools", default=",".join(tool.name for tool in (STAGE, *PEERS)))
     arguments = parser.parse_args()
-    if arguments.child:
-        child(arguments.child, arguments.url, arguments.rows)
-        return
-    day = time.strftime("%Y-%m-%d", time.gmtime())
+    chosen = [tool for tool in (STAGE, *PEERS) if tool.name in arguments.tools.split(",")]
+    faults = {tool.name: prepare(tool) for tool in chosen}
+    tools = [tool for tool in chosen if not faults[tool.name]]
+    versions = ", ".join(peer.requirements[0].replace("==", " ") for peer in PEERS)
+    load = f"load {os.getloadavg()[0]:.1f} at the start"
     lines = [
-        f"# Generation: {arguments.rows} rows, the stage next to one by one",
+        "# Generation: the stage beside its peers",
         "",
-        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {day}. "
-        "`least`: what no client can beat. "
-        "`start`: from the process's start to the first line that works, imports included.",
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {load}, "
+        f"{time.strftime('%Y-%m-%d', time.gmtime())}. Beside {versions}; each in an environment of its own, "
+        "with the settings that its documentation has for the case (tools.py), or as installed. The endpoint "
+        f"is a process of its own and answers {ceiling():.0f} calls a second, asked by a plain client.",
         "",
-        "| endpoint | least s | stage: start s | run s | MiB "
-        "| one by one: start s | run s | MiB | times faster (run) |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "`run`: without start-up. `least`: what no client can beat (the stage asks for a plan first). "
+        "`refused`: 429. `start`: until the first line that works. `CPU` and `MiB`: of all processes "
+        "of the tool, start-up included.",
+        "",
     ]
-    print("\n".join(lines))
-    for name, latency, rate, faults, least in CASES:
-        figures = []
-        for kind in ("stage", "one-by-one"):
-            with teacher(latency, rate, faults) as url:
-                figures.append(measure(kind, url, arguments.rows))
-        cells = [
-            f"{figure[part]:.{digits}f}"
-            for figure in figures
-            for part, digits in (("start", 2), ("run", 2), ("peak", 0))
-        ]
-        faster = figures[1]["run"] / figures[0]["run"]
-        line = f"| {name} | {least(arguments.rows):.1f} | {' | '.join(cells)} | {faster:.1f} |"
-        print(line, flush=True)
-        lines.append(line)
-    (HERE / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines), flush=True)
+    lines += [f"{name} cannot be installed: {fault}\n" for name, fault in faults.items() if fault]
+    only = arguments.only.split(",")
+    if "kills" in only:
+        lines += kills.page()
+    for case in CASES:
+        if case in only:
+            lines += page(case, tools)
+    if arguments.only == parser.get_default("only") and arguments.tools == parser.get_default("tools"):
+        (HERE / "results.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

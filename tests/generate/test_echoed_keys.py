@@ -126,6 +126,7 @@ def test_what_refuses_a_chat_says_no_key(stage_for, monkeypatch, status, number)
 
 def test_a_run_on_this_machine_says_no_key_that_its_endpoint_shows(tmp_path):
     request = tmp_path / "request.yaml"
+    (tmp_path / "none").mkdir()  # a folder that holds no model
     spec = f"{{model: {{base: {tmp_path}/none}}, task: x, data: {{examples: 2, teacher: {{model: m}}}}}}"
     request.write_text(
         f"apiVersion: tunesmith.dev/v1alpha1\nkind: TrainingRequest\nmetadata: {{name: echo}}\nspec: {spec}\n"

@@ -31,8 +31,7 @@ def starts(limiter, since, until):
         if (wait := limiter.wait(now, 1)) > 0:
             now += wait + 1e-6
             continue
-        limiter.start(now, 1)
-        limiter.release()
+        limiter.release(now, limiter.start(now, 1), reserved=1, used=1)
         moments.append(now)
     return moments
 

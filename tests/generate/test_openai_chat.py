@@ -6,9 +6,10 @@ from tunesmith.request import Spec
 from tunesmith.settings import Teacher
 from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset_plan import DatasetPlan, cell_at
-from tunesmith_jobs.teacher.openai_chat import OpenAIChat, announced_limits
+from tunesmith_jobs.teacher.openai_chat import OpenAIChat
 from tunesmith_jobs.teacher.openai_dialect import Dialect
-from tunesmith_jobs.teacher.retry_after import retry_after, retry_after_in
+from tunesmith_jobs.teacher.rate_limits import announced_limits
+from tunesmith_jobs.teacher.retry_after import reset_in, retry_after, retry_after_in
 
 ENDPOINT = OpenAIChat(Teacher(), 1.0)
 SPEC = Spec.model_validate({"task": "the task", "model": {"base": "b"}})
@@ -25,6 +26,7 @@ RETRY_AFTER = {
     "a date": ({"retry-after": "Sun, 06 Nov 1994 08:49:47 GMT"}, 10.0),
     "a date that is over": ({"retry-after": "Sun, 06 Nov 1994 08:49:00 GMT"}, 0.0),
     "nonsense": ({"retry-after": "soon"}, None),
+    "no number": ({"retry-after": "nan"}, None),
 }
 
 
@@ -45,6 +47,42 @@ IN_WORDS = {
 @pytest.mark.parametrize(("message", "seconds"), IN_WORDS.values(), ids=IN_WORDS)
 def test_a_wait_that_is_told_in_words(message, seconds):
     assert retry_after_in(message) == seconds
+
+
+RESETS = {
+    "nothing said": ({}, None),
+    "Azure, without retry-after": (
+        {
+            "x-ratelimit-remaining-requests": "9",
+            "x-ratelimit-reset-requests": "3",
+            "x-ratelimit-reset-tokens": "55",
+        },
+        55.0,
+    ),
+    "Azure, as it once wrote it": ({"x-rate-limit-reset-tokens": "55"}, 55.0),
+    "of what is used up": (
+        {
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "2.5s",
+            "x-ratelimit-remaining-tokens": "900",
+            "x-ratelimit-reset-tokens": "6m0s",
+        },
+        2.5,
+    ),
+    "Anthropic": ({"anthropic-ratelimit-tokens-reset": "1994-11-06T08:49:57Z"}, 20.0),
+    "Unix time": ({"x-ratelimit-reset": "784111784"}, 7.0),
+    "Unix time in milliseconds": ({"x-ratelimit-reset": "784111784000"}, 7.0),
+    "milliseconds": ({"x-ratelimit-reset-requests": "120ms"}, 0.12),
+    "hours": ({"x-ratelimit-reset-requests": "1h2m3s"}, 3723.0),
+    "nonsense": ({"x-ratelimit-reset-requests": "soon"}, None),
+    "empty": ({"x-ratelimit-reset-requests": ""}, None),
+}
+
+
+@pytest.mark.parametrize(("headers", "seconds"), RESETS.values(), ids=RESETS)
+def test_a_wait_that_is_told_by_when_a_limit_is_reset(headers, seconds):
+    told = reset_in(headers, NOW)
+    assert told is seconds if seconds is None else told == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("level", ["json_schema", "json_object", "tags"])
@@ -104,11 +142,50 @@ ANNOUNCED = {
         {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "7"},
         {"requests": (60.0, 7.0)},
     ),
-    "what remains is not said": ({"x-ratelimit-limit-tokens": "9000"}, {"tokens": (9000.0, 9000.0)}),
+    "what remains is not said": ({"x-ratelimit-limit-tokens": "9000"}, {"tokens": (9000.0, None)}),
     "nonsense": ({"x-ratelimit-limit-tokens": "many"}, {}),
+    "Azure, where there is none": (
+        {
+            "x-ratelimit-limit-tokens": "-1",
+            "x-ratelimit-remaining-tokens": "-1",
+            "x-ratelimit-reset-tokens": "0",
+        },
+        {},
+    ),
+    "Azure, what remains of it knows what": ({"x-ratelimit-remaining-requests": "79"}, {}),
+    "OpenAI": (
+        {
+            "x-ratelimit-limit-requests": "5000",
+            "x-ratelimit-remaining-requests": "4999",
+            "x-ratelimit-reset-requests": "12ms",
+            "x-ratelimit-limit-tokens": "160000",
+            "x-ratelimit-remaining-tokens": "159976",
+            "x-ratelimit-reset-tokens": "9ms",
+        },
+        {"requests": (5000.0, 4999.0), "tokens": (160000.0, 159976.0)},
+    ),
+    "Groq, whose limit on requests is of a day": (
+        {
+            "x-ratelimit-limit-requests": "14400",
+            "x-ratelimit-remaining-requests": "14370",
+            "x-ratelimit-reset-requests": "2m59.56s",
+            "x-ratelimit-limit-tokens": "18000",
+            "x-ratelimit-remaining-tokens": "17997",
+            "x-ratelimit-reset-tokens": "7.66ms",
+        },
+        {"tokens": (18000.0, 17997.0)},
+    ),
+    "Anthropic": (
+        {
+            "anthropic-ratelimit-requests-limit": "1000",
+            "anthropic-ratelimit-requests-remaining": "999",
+            "anthropic-ratelimit-requests-reset": "1994-11-06T08:49:38Z",
+        },
+        {"requests": (1000.0, 999.0)},
+    ),
 }
 
 
 @pytest.mark.parametrize(("headers", "limits"), ANNOUNCED.values(), ids=ANNOUNCED)
 def test_announced_limits(headers, limits):
-    assert announced_limits(headers).per_minute == limits
+    assert announced_limits(headers, NOW).per_minute == limits

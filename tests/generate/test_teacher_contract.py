@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from aiohttp import web
 from plain_chat import PlainChat
-from scripted import SUPPORT, teacher
+from scripted import SUPPORT, in_a_thread, teacher
 
 from tunesmith.errors import BadRequest, ExitCode, Refused
 from tunesmith.request import Spec
@@ -166,6 +167,24 @@ def test_a_limited_rate_says_how_long_to_wait(kind, seconds, wait):
     with teacher(f"throttle,seconds={seconds}") as server, pytest.raises(Throttled) as caught:
         answers(endpoint(kind, server.url), PAIRS)
     assert caught.value.retry_after == wait
+
+
+class Overloaded:
+    """Is too busy, and says for how long."""
+
+    def app(self):
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self.chat)
+        return app
+
+    async def chat(self, _request):
+        return web.json_response({"error": {"message": "busy"}}, status=503, headers={"Retry-After": "7"})
+
+
+def test_an_overloaded_endpoint_says_how_long_to_wait():
+    with in_a_thread(Overloaded()) as url, pytest.raises(Passing) as caught:
+        answers(endpoint(TEACHERS["openai"], url), PAIRS)
+    assert (caught.value.overload, caught.value.retry_after) == (True, 7.0)
 
 
 FINAL = {

@@ -17,13 +17,18 @@ from typing import TypeVar
 from tunesmith.errors import Stopped, TryAgain, TunesmithError
 from tunesmith_jobs.generate.budget import Ledger
 from tunesmith_jobs.generate.journal import Journal
-from tunesmith_jobs.generate.limiter import Limiter
-from tunesmith_jobs.generate.patience import Patience, backoff
+from tunesmith_jobs.generate.limiter import Limiter, Start
+from tunesmith_jobs.generate.patience import Patience, backoff, time_limit
 from tunesmith_jobs.generate.start_queue import StartQueue
 from tunesmith_jobs.teacher.calls import Answer, Call
 from tunesmith_jobs.teacher.endpoint import Endpoint, Outgrown, Passing, RateLimits, Throttled, Unsupported
 
 T = TypeVar("T")
+ALONE = 0.1  # of the first backoff: where other calls are answered meanwhile, a fault is of one call
+
+
+class Hung(Passing):
+    """A call takes far longer than others do."""
 
 
 @dataclass
@@ -63,6 +68,7 @@ class Caller:
         self._say = say
         self._random = random.Random(seed)
         self._last_answer = time.monotonic()
+        self._slowest = 0.0  # answer of this attempt, seconds
         self._sending: set[asyncio.Task[Answer]] = set()
 
     async def run(self, work: Coroutine[object, object, T]) -> T:
@@ -122,12 +128,12 @@ class Caller:
         await self._journal.flush()
 
     async def _ask_teacher(self, call: Call) -> Answer:
-        tries, again = 0, False
+        tries, hung, again = 0, 0, False
         while True:
-            sized = await self._queue.start(call, again=again)
+            sized, start = await self._queue.start(call, again=again)
             again = True
             # In a task of its own, so that a paid answer is kept even if this one is cancelled
-            task = asyncio.create_task(self._send(sized))
+            task = asyncio.create_task(self._send(sized, start, hung))
             self._sending.add(task)
             task.add_done_callback(self._sent)
             try:
@@ -140,24 +146,25 @@ class Caller:
                 self._check_throttled(fault)
             except Passing as fault:
                 tries += 1
-                await self._wait_before_retry(fault, tries)
+                hung += isinstance(fault, Hung)
+                await self._wait_before_retry(fault, tries, start)
 
     def _sent(self, task: asyncio.Task[Answer]) -> None:
         self._sending.discard(task)
         if not task.cancelled():
             task.exception()  # read, so that asyncio does not warn about an error that was never retrieved
 
-    async def _send(self, call: Call) -> Answer:
+    async def _send(self, call: Call, start: Start, hung: int) -> Answer:
         answer: Answer | None = None
         try:
-            answer, announced = await self._endpoint.send(call)
+            answer, announced = await self._send_in_time(call, hung)
             answer = _with_input(call, answer)
-            self._note_answer(call, answer, announced)
+            self._note_answer(start, answer, announced)
             await self._journal.add(call, answer)
             return answer
         except Outgrown as fault:
             answer = _with_input(call, fault.answer)
-            self._note_answer(call, answer, RateLimits({}))
+            self._note_answer(start, answer, RateLimits({}))
             await self._journal.add(call, answer, useless=True)
             raise
         except Passing as fault:
@@ -167,17 +174,35 @@ class Caller:
             self._queue.close(error)
             raise
         finally:  # after the fault was handled, so that no waiting call starts into it
-            self.ledger.settle(call, answer)
-            self._queue.finish()
+            self._queue.finish(call, start, answer)
 
-    def _note_answer(self, call: Call, answer: Answer, announced: RateLimits) -> None:
+    async def _send_in_time(self, call: Call, hung: int) -> tuple[Answer, RateLimits]:
+        """Send a call, and give it up once the answers to others show that it has hung."""
+        sending, begun = asyncio.ensure_future(self._endpoint.send(call)), time.monotonic()
+        try:
+            while True:
+                limit = time_limit(self._patience, self._slowest, self.figures.calls, hung)
+                left = begun + limit - time.monotonic()
+                if left <= 0 and limit < self._patience.request:  # otherwise the endpoint gives it up itself
+                    others = f"where others took {self._slowest:.1f} s"
+                    raise Hung(f"no answer in {limit:.1f} s, {others}")
+                await asyncio.wait({sending}, timeout=min(max(left, 1.0), self._patience.hung))
+                if sending.done():
+                    return sending.result()
+        finally:
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait({sending})
+
+    def _note_answer(self, start: Start, answer: Answer, announced: RateLimits) -> None:
         now = time.monotonic()
         self._last_answer = now
+        self._slowest = max(self._slowest, answer.seconds)
         self.figures.calls += 1
         self.figures.latencies.append(answer.seconds)
-        self.limiter.succeeded(now, answer.seconds, reserved=call.most_tokens, used=answer.tokens)
+        self.limiter.succeeded(answer.seconds)
         for kind, (limit, remaining) in announced.per_minute.items():
-            self.limiter.announce(now, kind, limit, remaining)
+            self.limiter.announce(now, start, kind, limit, remaining)
         self._queue.start_ready()
 
     # What faults mean
@@ -192,6 +217,8 @@ class Caller:
             self.limiter.refused(time.monotonic(), fault.retry_after, self._random.random())
         elif fault.overload:
             self.limiter.congested(time.monotonic())
+            if fault.retry_after is not None and fault.retry_after <= self._patience.silence:
+                self.limiter.pause(time.monotonic(), fault.retry_after)
 
     def _check_throttled(self, fault: Throttled) -> None:
         self.figures.faults["429"] += 1
@@ -202,11 +229,14 @@ class Caller:
                 reason="TeacherThrottled",
             )
 
-    async def _wait_before_retry(self, fault: Passing, tries: int) -> None:
+    async def _wait_before_retry(self, fault: Passing, tries: int, start: Start) -> None:
         self.figures.faults[str(fault).split(":")[0]] += 1
         if tries >= self._patience.tries or self._silent():
             raise self._give_up(f"{fault} (tried {tries} times)", reason="TeacherUnavailable")
-        await asyncio.sleep(backoff(tries - 1, self._random.random(), base=self._patience.base))
+        pause = backoff(tries - 1, self._random.random(), base=self._patience.base)
+        if tries == 1 and self._last_answer > start.at:  # others are answered, so it was only this call
+            pause *= ALONE
+        await asyncio.sleep(pause)
 
     def _silent(self) -> bool:
         return time.monotonic() - self._last_answer > self._patience.silence

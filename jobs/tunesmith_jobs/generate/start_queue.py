@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from tunesmith.errors import TunesmithError
 from tunesmith_jobs.generate.budget import Ledger
-from tunesmith_jobs.generate.limiter import Limiter
-from tunesmith_jobs.teacher.calls import Call
+from tunesmith_jobs.generate.limiter import Limiter, Start
+from tunesmith_jobs.teacher.calls import Answer, Call
 
 
 @dataclass(order=True)
 class _Waiter:
     priority: tuple[int, int]
     call: Call = field(compare=False)
-    started: asyncio.Future[Call] = field(compare=False)
+    started: asyncio.Future[tuple[Call, Start]] = field(compare=False)
 
 
 class StartQueue:
@@ -36,10 +36,10 @@ class StartQueue:
         self._order = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def start(self, call: Call, *, again: bool) -> Call:
+    async def start(self, call: Call, *, again: bool) -> tuple[Call, Start]:
         """Return the call as it is sized when it starts: it is counted as under way and its cost is reserved.
 
-        Raises `end` once closed.
+        It is to be finished with its start. Raises `end` once closed.
         """
         if self.end is not None:
             raise self.end
@@ -47,7 +47,7 @@ class StartQueue:
         started = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, _Waiter((0 if again else 1, self._order), call, started))
         self.start_ready()
-        sized: Call = await started
+        sized: tuple[Call, Start] = await started
         return sized
 
     def start_ready(self) -> None:
@@ -72,12 +72,13 @@ class StartQueue:
                     self.close(self._ledger.spent())
                 return
             heapq.heappop(self._waiting)
-            self._limiter.start(now, call.most_tokens)
-            first.started.set_result(call)
+            first.started.set_result((call, self._limiter.start(now, call.most_tokens)))
 
-    def finish(self) -> None:
+    def finish(self, call: Call, start: Start, answer: Answer | None) -> None:
         """A call is over, whatever came of it; the next may start."""
-        self._limiter.release()
+        self._ledger.settle(call, answer)
+        used = answer.tokens if answer else 0
+        self._limiter.release(time.monotonic(), start, reserved=call.most_tokens, used=used)
         self.start_ready()
 
     def close(self, error: TunesmithError) -> None:

@@ -9,19 +9,23 @@ from tunesmith_jobs.teacher.calls import Answer, Call
 
 
 class Passing(Exception):
-    """A fault that may pass. `overload`: the endpoint is too busy, or gone, so fewer requests may help."""
+    """A fault that may pass.
 
-    def __init__(self, why: str, *, overload: bool = False) -> None:
+    `overload`: the endpoint is too busy, or gone, so fewer requests may help. `retry_after`: the seconds it
+    asks to wait, if it names them.
+    """
+
+    def __init__(self, why: str, *, overload: bool = False, retry_after: float | None = None) -> None:
         super().__init__(why)
         self.overload = overload
+        self.retry_after = retry_after
 
 
 class Throttled(Passing):
-    """The endpoint limits the rate (429). `retry_after`: the seconds it asks to wait, if it names them."""
+    """The endpoint limits the rate (429)."""
 
     def __init__(self, why: str, retry_after: float | None) -> None:
-        super().__init__(why, overload=True)
-        self.retry_after = retry_after
+        super().__init__(why, overload=True, retry_after=retry_after)
 
 
 class Unsupported(Exception):
@@ -53,10 +57,10 @@ class Outgrown(Exception):
 class RateLimits:
     """The limits that an answer announces.
 
-    For `requests` and `tokens`: how many there may be a minute, and how many of them remain.
+    For `requests` and `tokens`: how many there may be a minute, and how many of them remain, if it is said.
     """
 
-    per_minute: Mapping[str, tuple[float, float]]
+    per_minute: Mapping[str, tuple[float, float | None]]
 
 
 class Endpoint(Protocol):

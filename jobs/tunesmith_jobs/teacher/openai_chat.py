@@ -5,9 +5,7 @@ The client is openai's, over aiohttp, with its own retries off: there is one ret
 
 import json
 import os
-import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +23,8 @@ from tunesmith_jobs.teacher.openai_answer import ErrorBody, read_answer
 from tunesmith_jobs.teacher.openai_dialect import Dialect
 from tunesmith_jobs.teacher.openai_faults import Fault, fault_of
 from tunesmith_jobs.teacher.openai_habits import Habits, as_named
-from tunesmith_jobs.teacher.retry_after import retry_after, retry_after_in
+from tunesmith_jobs.teacher.rate_limits import announced_limits
+from tunesmith_jobs.teacher.retry_after import reset_in, retry_after, retry_after_in
 
 if TYPE_CHECKING:
     import openai
@@ -112,9 +111,7 @@ class OpenAIChat:
             )
         except openai.APIStatusError as error:
             message = _message(error)
-            waits = retry_after(error.response.headers, time.time())
-            waits = retry_after_in(message) if waits is None else waits
-            said = Said(error.status_code, str(error.code or ""), message, waits)
+            said = Said(error.status_code, str(error.code or ""), message, _waits(error, message))
             return self._refused(said, call, dialect, begun), RateLimits({})
         except ErrorBody as error:
             said = Said(error.status or 500, error.code, _told(error.message))
@@ -126,7 +123,7 @@ class OpenAIChat:
         known = habits.dialect
         if habits.answered(dialect, call, answer):
             raise Outgrown(answer, form=_news(known, habits.dialect))
-        return answer, announced_limits(response.headers)
+        return answer, announced_limits(response.headers, time.time())
 
     def sized(self, call: Call) -> Call:
         """The call with the tokens that its answer is allowed."""
@@ -193,7 +190,11 @@ class OpenAIChat:
         if fault is Fault.RATE:
             raise Throttled(said.message, said.retry_after)
         if fault in (Fault.OVERLOAD, Fault.PASSING):
-            raise Passing(f"status {said.status}: {said.message}", overload=fault is Fault.OVERLOAD)
+            raise Passing(
+                f"status {said.status}: {said.message}",
+                overload=fault is Fault.OVERLOAD,
+                retry_after=said.retry_after,
+            )
         habits = self._habits(call.model)
         known = habits.dialect
         other = habits.another(dialect, call, fault, said.message)
@@ -326,24 +327,21 @@ def final_error(fault: Fault, said: Said, url: str, model: str) -> TunesmithErro
     return None
 
 
-def announced_limits(headers: Mapping[str, str]) -> RateLimits:
-    """The limits in the headers of an answer."""
-    limits: dict[str, tuple[float, float]] = {}
-    for kind in ("requests", "tokens"):
-        limit = headers.get(f"x-ratelimit-limit-{kind}", "")
-        remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
-        if re.fullmatch(r"\d+", limit):
-            known = re.fullmatch(r"\d+", remaining) is not None
-            limits[kind] = (float(limit), float(remaining if known else limit))
-    return RateLimits(limits)
-
-
 def _connection_fault(error: "openai.APIError", timeout: float) -> str:
     """Whether the endpoint was silent or not there: aiohttp reports a refused connection as a timeout too."""
     cause = error.__cause__
     if cause is not None and isinstance(cause.__cause__, TimeoutError):
         return f"no answer in {timeout:g} s"
     return f"connection failed: {one_line(str(cause or error))}"
+
+
+def _waits(error: "openai.APIStatusError", message: str) -> float | None:
+    """Seconds to wait, as the headers of a refusal tell them, or its words."""
+    headers, now = error.response.headers, time.time()
+    for told in (retry_after(headers, now), retry_after_in(message), reset_in(headers, now)):
+        if told is not None:
+            return told
+    return None
 
 
 def _message(error: "openai.APIStatusError") -> str:

@@ -1,12 +1,23 @@
 """How long an endpoint asks to wait before the next request, in its headers or in words."""
 
+import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 _IN_TEXT = re.compile(
     r'(?:retrydelay"?: ?"?|(?:try again|retry|wait)(?: after| in)? )'
     r"(?:(?P<minutes>\d+)m)?(?P<seconds>\d+(?:\.\d+)?) ?(?P<unit>ms|s|sec)",
     re.IGNORECASE,
+)
+_SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_RESETS = (  # what remains, and the header that says when there is more
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("x-ratelimit-remaining-tokens", "x-rate-limit-reset-tokens"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
 )
 
 
@@ -22,9 +33,10 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         return _until(value, now)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _until(date: str, now: float) -> float | None:
@@ -46,3 +58,34 @@ def retry_after_in(message: str) -> float | None:
         return None
     seconds = float(match["seconds"]) / (1000 if match["unit"].lower() == "ms" else 1)
     return 60 * int(match["minutes"] or 0) + seconds
+
+
+def reset_in(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until there is more of what is used up, as the headers of a refusal tell; None if they do not.
+
+    Azure leaves out `retry-after` at times and says `x-ratelimit-reset-tokens` instead.
+    """
+    waits = [
+        reset_seconds(headers[reset], now)
+        for remaining, reset in _RESETS
+        if reset in headers and headers.get(remaining, "0") == "0"
+    ]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def reset_seconds(text: str, now: float) -> float | None:
+    """Seconds until a reset that is told as seconds (55), a span (1m2.5s, 12ms), a time (RFC 3339) or a Unix
+    time in seconds or milliseconds; None for anything else.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        seconds = float(text)
+        if seconds > now * 100:
+            seconds /= 1000
+        return seconds if seconds < now / 2 else max(0.0, seconds - now)
+    if text and (span := _SPAN.fullmatch(text)):
+        days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in span.groups())
+        return 86400 * days + 3600 * hours + 60 * minutes + seconds + milliseconds / 1000
+    try:
+        return max(0.0, datetime.fromisoformat(text).timestamp() - now)
+    except ValueError:
+        return None
