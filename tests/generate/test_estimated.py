@@ -122,8 +122,8 @@ def test_answers_that_are_of_no_use_are_no_more_than_five_either(tmp_path):
 
 def test_a_small_request_is_not_asked_for_more_than_it_wants(tmp_path):
     with serving(Provider()) as provider:
-        _, seen = asked(provider, tmp_path, rows=1)
-    assert len(seen) == 3
+        _, seen = asked(provider, tmp_path, rows=2)
+    assert len(seen) == 4
 
 
 def test_the_process_prints_figures_or_says_what_is_wrong(tmp_path):
