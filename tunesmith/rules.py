@@ -334,7 +334,7 @@ def broken_rules(spec: Part) -> Iterator[Problem]:
         if found is True:
             yield Problem(path, rule.why, remedy=rule.remedy)
         elif found:
-            yield from (Problem(f"{path}.{member}", rule.why, remedy=rule.remedy) for member in found)
+            yield from (Problem(f"{path}[{member}]", rule.why, remedy=rule.remedy) for member in found)
 
 
 def _at(spec: Part, path: str) -> Any:

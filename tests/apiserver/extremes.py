@@ -12,6 +12,10 @@ from tunesmith.request import Spec
 
 SCHEMA = schema_of(Spec)
 FREE = "x-kubernetes-preserve-unknown-fields"
+HEADERS = (
+    ["X-Team", "HTTP-Referer", "a", "9", "X_a.b$", "h" * 120],
+    ["", "a b", "a:b", "-a", "ü", "a\n", "h" * 129, "Host", "content-length", "Proxy-Authorization"],
+)
 KEYS = {  # map -> keys, and keys that the API server or the Job would refuse
     "env": (
         ["A", "_", "A.b-c", "LOG", "A" * 240],
@@ -21,6 +25,11 @@ KEYS = {  # map -> keys, and keys that the API server or the Job would refuse
         ["pool", "kubernetes.io/arch", "a_b.c-D", "a" * 63, "d." * 88 + "d/" + "n" * 63, "d" * 238 + "/n"],
         ["a/b/c", "A/b", "/a", "a/", "-a", ".", "", "a..b/c", "a-./c", "a" * 64, "d" * 239 + "/n"],
     ),
+    "headers": HEADERS,
+    "secretHeaders": HEADERS,
+    "query": (["api-version", "$top", "a", "q" * 120], ["", "a b", "a&b", "key", "sig", "q" * 129]),
+    "secretQuery": (["sig", "key", "q" * 120], ["", "a b", "a&b", "q" * 129]),
+    "prices": (["gpt-6.1-sol", "our/*", "*", "ü", "m" * 240], ["", "m" * 254]),
     "resources": (
         [
             *("example.com/nic", "cpu", "memory", "ephemeral-storage", "hugepages-2Mi", "hugepages-1Gi"),
@@ -234,6 +243,13 @@ EXTREME = {  # what must fit other fields, or has a pattern
     "validation": 0.05,
     "test": 0.9,
     "env": {f"{'A' * 237}{n:03}": "🎏" * 100 for n in range(100)},
+    "headers": {f"X-{'h' * 120}{n:02}": "v " * 50 + "v" for n in range(16)},
+    "query": {f"{'q' * 120}{n:02}": "ü" * 100 for n in range(16)},
+    "body": {f"{'b' * 120}{n:02}": [[[[[["x " * 20]]]]]] for n in range(32)},
+    "prices": {
+        f"{'m' * 100}{n:02}": {"usdPerMillionInputTokens": 1e9, "usdPerMillionOutputTokens": 1e9}
+        for n in range(64)
+    },
     "nodeSelector": {f"{'d' * 180}/{'n' * 56}{n:02}": "v" * 63 for n in range(32)},
     "requests": {"cpu": "4096", "memory": "1P", "ephemeral-storage": "1P"},
     "limits": {
