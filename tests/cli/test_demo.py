@@ -41,7 +41,7 @@ def is_gone(url):
 
 
 def test_without_a_key_the_teacher_is_said_to_be_scripted_and_is_stopped_at_the_end(tmp_path):
-    process = demo(tmp_path, "--dry-run")
+    process = demo(tmp_path, "--dry-run", "--set", "model.base=hf://none/none")
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "not a language model" in said
@@ -61,7 +61,7 @@ def test_a_killed_demo_leaves_no_teacher(tmp_path):
 
 
 def test_with_a_key_the_teacher_is_the_real_api(tmp_path):
-    process = demo(tmp_path, "--dry-run", key="sk-x")
+    process = demo(tmp_path, "--dry-run", "--set", "model.base=hf://none/none", key="sk-x")
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "api.openai.com, with your OPENAI_API_KEY" in said

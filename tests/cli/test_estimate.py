@@ -29,6 +29,7 @@ def test_tokens_dollars_and_time_with_the_budget_beside_them(cli):
 
 def test_of_several_requests_and_of_own_data(cli):
     cli.write(name="one")
+    (cli.folder / "rows.jsonl").write_text("")
     path = cli.write(name="two", changes={"data": {"source": {"uri": "rows.jsonl"}}})
     out = cli.inline("estimate", path).stdout
     assert "one: estimate for teacher" in out
@@ -37,6 +38,7 @@ def test_of_several_requests_and_of_own_data(cli):
 
 def test_its_json(cli):
     cli.write(name="one", changes=SMALL)
+    (cli.folder / "rows.jsonl").write_text("")
     path = cli.write(name="two", changes={"data": {"source": {"uri": "rows.jsonl"}}})
     document = json.loads(cli.inline("estimate", path, "-o", "json").stdout)
     assert wrong(document, "estimate") == []

@@ -169,12 +169,13 @@ NAMES = {
     "b/c.csv": True,
     ".hidden": False,
     "b/.ipynb_checkpoints/x.jsonl": False,
-    "a..b": True,
+    "a..b.jsonl": True,
+    "notes.txt": False,
 }
 
 
 @pytest.mark.parametrize(("name", "counts"), NAMES.items(), ids=NAMES)
-def test_hidden_files_are_no_data(name, counts):
+def test_hidden_files_and_those_of_no_known_form_are_no_data(name, counts):
     assert is_data(name) is counts
 
 

@@ -47,6 +47,7 @@ def test_a_plan_goes_out_and_comes_back(cli):
 
 
 def test_what_has_no_plan_says_so(cli):
+    (cli.folder / "rows.jsonl").write_text("")
     path = cli.write(changes={"data": {"source": {"uri": "rows.jsonl"}}})
     assert "data check" in cli("preview", path, expect=78).stderr
     path = cli.write(file="chain.yaml", changes={"data": {"strategy": "chain"}})
