@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
+from tunesmith_jobs.markdown import fenced
 from tunesmith_jobs.ollama import modelfile
 
 _PYTHON = """from pathlib import Path
@@ -183,7 +184,7 @@ def _parts(facts: Facts, table: Sequence[TableRow] | None) -> Iterator[str]:
     yield f"## Task\n\n{_quoted(facts.task)}\n"
     yield (
         "The model was trained with this system message (`system_message.txt`); use it as it is:\n\n"
-        f"{_fenced(facts.system_message)}\n"
+        f"{fenced(facts.system_message)}\n"
     )
     if table:
         yield f"## Base against tuned\n\n{_table(table)}\n"
@@ -236,12 +237,12 @@ def _usage(facts: Facts) -> str:
     ollama = modelfile(facts.system_message, facts.chat_template, facts.end_token)
     return "\n\n".join(
         (
-            _fenced(python, "python"),
+            fenced(python, "python"),
             "Served with an OpenAI-compatible API; send the system message with each conversation:",
-            _fenced(serve, "sh"),
+            fenced(serve, "sh"),
             "With Ollama: put this into a file `Modelfile` next to the weights and run "
             f"`ollama create {facts.name}`:",
-            _fenced(ollama),
+            fenced(ollama),
         )
     )
 
@@ -280,9 +281,3 @@ def _cell(value: JsonValue) -> str:
 
 def _quoted(text: str) -> str:
     return "\n".join(f"> {line}" for line in text.splitlines())
-
-
-def _fenced(text: str, language: str = "") -> str:
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"

@@ -41,6 +41,9 @@ def test_a_task_becomes_exactly_the_rows_asked_for(stage_for):
     with teacher() as server:
         files = made(stage_for(spec(server.url, 134)))
     assert sorted(files) == [
+        "README.md",
+        "chat/test.jsonl",
+        "chat/train.jsonl",
         "plan.json",
         "rejected.jsonl",
         "report.json",

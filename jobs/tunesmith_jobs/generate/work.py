@@ -1,8 +1,8 @@
 """The stage generate: a task becomes a dataset. This file only connects.
 
 Leaves train.jsonl, test.jsonl, validation.jsonl (if it has a share), system_message.txt, rejected.jsonl,
-plan.json (with strategy plan) and report.json. The rows come from a teacher, from own data, or from another
-run: from_*.py.
+plan.json (with strategy plan), report.json, and the same rows for other tools (exports.py). The rows come
+from a teacher, from own data, or from another run: from_*.py.
 """
 
 import asyncio
@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tunesmith.errors import BadData
+from tunesmith.settings import Data
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.generate.dataset import Dataset, counted
 from tunesmith_jobs.generate.divide import divide, remarks
+from tunesmith_jobs.generate.exports import CARD, CHAT, chat_lines, dataset_card
 from tunesmith_jobs.generate.from_own_data import dataset_from_source
 from tunesmith_jobs.generate.from_run import copy_dataset
 from tunesmith_jobs.generate.from_teacher import dataset_from_teacher
@@ -68,7 +70,9 @@ def _store(attempt: Attempt, dataset: Dataset, parts: Split, nearest: Sequence[N
     if attempt.spec.data.split.validation > 0:
         splits["validation"] = parts.validation
     for name, keys in splits.items():
-        attempt.put_bytes(f"{name}.jsonl", write_rows(dataset.rows[key] for key in keys))
+        rows = [dataset.rows[key] for key in keys]
+        attempt.put_bytes(f"{name}.jsonl", write_rows(rows))
+        attempt.put_bytes(f"{CHAT}/{name}.jsonl", chat_lines(rows, dataset.system_message))
     attempt.put_bytes("system_message.txt", dataset.system_message.encode())
     attempt.put_bytes("rejected.jsonl", dataset.rejected_lines())
     if dataset.plan is not None:
@@ -77,6 +81,10 @@ def _store(attempt: Attempt, dataset: Dataset, parts: Split, nearest: Sequence[N
         )
     figures = report(dataset, parts, nearest, task=attempt.spec.task)
     attempt.put_bytes("report.json", (json.dumps(figures, ensure_ascii=False, indent=1) + "\n").encode())
+    card = dataset_card(
+        dataset, splits, name=attempt.snapshot.name, task=attempt.spec.task, origin=_origin(attempt.spec.data)
+    )
+    attempt.put_bytes(CARD, card.encode())
     sizes = {name: len(keys) for name, keys in splits.items()}
     attempt.say(f"{len(dataset.rows)} rows: {', '.join(f'{size} {name}' for name, size in sizes.items())}")
     if dataset.rejected:
@@ -84,6 +92,15 @@ def _store(attempt: Attempt, dataset: Dataset, parts: Split, nearest: Sequence[N
     for remark in remarks(dataset, parts):
         attempt.say(remark)
     return Outcome(metrics=_metrics(dataset, sizes), details={"rejected": dict(dataset.reasons())})
+
+
+def _origin(data: Data) -> str:
+    if data.source is not None:
+        return f"They come from `{data.source.uri}`."
+    return (
+        f"They were written by `{data.teacher.model}`; its provider's terms of use may limit what a model "
+        "that is trained on them is used for."
+    )
 
 
 def _metrics(dataset: Dataset, sizes: dict[str, int]) -> dict[str, float]:
