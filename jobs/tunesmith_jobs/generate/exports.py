@@ -32,7 +32,7 @@ def dataset_card(
     A split without rows is left out, as `datasets` refuses an empty file.
     """
     files = [{"split": split, "path": f"{split}.jsonl"} for split, rows in splits.items() if rows]
-    head: dict[str, JsonValue] = {"configs": [{"config_name": "default", "data_files": list(files)}]}
+    head: dict[str, object] = {"configs": [{"config_name": "default", "data_files": files}]}
     if dataset.plan is not None and dataset.plan.language:
         head["language_details"] = dataset.plan.language
     head["tags"] = ["tunesmith"]
