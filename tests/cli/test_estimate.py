@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import sys
 import time
 
@@ -109,6 +110,7 @@ def on_a_terminal(cli, answer, *arguments):
     """The exit code and what is shown, where the question gets this answer."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what it runs in the background
         os.chdir(cli.folder)
         env = cli.environment() | {"TERM": "dumb", "COLUMNS": "80"}
         os.execve(sys.executable, [sys.executable, str(TOY), *map(str, arguments)], env)
@@ -122,6 +124,8 @@ def on_a_terminal(cli, answer, *arguments):
         if b"all the same?" in shown and not answered:
             answered = True
             os.write(terminal, answer)
+    if time.monotonic() >= end:
+        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), shown.decode()

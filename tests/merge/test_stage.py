@@ -114,7 +114,7 @@ def test_the_card_names_base_license_data_and_keys(merged, run):
     for text in (
         SYSTEM,
         "> Answer.\n> In *two* lines.",
-        "gpt-4.1",
+        "gpt-6.1-sol",
         "9 train, 1 test",
         run[0].key("train"),
         "`LICENSE`",
