@@ -122,6 +122,7 @@ def test_gzip_in_several_members_is_one_file(tmp_path):
 @pytest.mark.parametrize(
     "data",
     [gzip.compress(LINE.encode())[:-9], pa.Codec("zstd").compress(LINE.encode() * 99, asbytes=True)[:-4]],
+    ids=["gzip", "zstd"],
 )
 def test_a_packed_file_that_is_cut_off_is_said_to_be(tmp_path, data):
     with pytest.raises(BadData, match="cannot be unpacked"):
