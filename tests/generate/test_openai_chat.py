@@ -8,8 +8,8 @@ from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset_plan import DatasetPlan, cell_at
 from tunesmith_jobs.teacher.openai_chat import OpenAIChat
 from tunesmith_jobs.teacher.openai_dialect import Dialect
-from tunesmith_jobs.teacher.rate_limits import announced_limits
-from tunesmith_jobs.teacher.retry_after import reset_in, retry_after, retry_after_in
+from tunesmith_jobs.teacher.rate_limits import announced_limits, reset_in
+from tunesmith_jobs.teacher.retry_after import retry_after, retry_after_in
 
 ENDPOINT = OpenAIChat(Teacher(), 1.0)
 SPEC = Spec.model_validate({"task": "the task", "model": {"base": "b"}})

@@ -23,8 +23,8 @@ from tunesmith_jobs.teacher.openai_answer import ErrorBody, read_answer
 from tunesmith_jobs.teacher.openai_dialect import Dialect
 from tunesmith_jobs.teacher.openai_faults import Fault, fault_of
 from tunesmith_jobs.teacher.openai_habits import Habits, as_named
-from tunesmith_jobs.teacher.rate_limits import announced_limits
-from tunesmith_jobs.teacher.retry_after import reset_in, retry_after, retry_after_in
+from tunesmith_jobs.teacher.rate_limits import announced_limits, reset_in
+from tunesmith_jobs.teacher.retry_after import retry_after, retry_after_in
 
 if TYPE_CHECKING:
     import openai

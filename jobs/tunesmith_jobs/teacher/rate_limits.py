@@ -1,4 +1,4 @@
-"""The limits that an endpoint announces in the headers of its answers. Pure.
+"""The limits that an endpoint announces in the headers of its answers, and when they are reset. Pure.
 
 The names are those of OpenAI, which Azure, Groq, Together, Mistral and proxies share, and of Anthropic.
 """
@@ -28,6 +28,11 @@ _NAMES = {  # limit, what remains, and when all of it is there again
         ),
     ),
 }
+_RESETS = (  # what remains, and the header that says when there is more
+    *((remaining, reset) for names in _NAMES.values() for _, remaining, reset in names),
+    ("x-ratelimit-remaining-tokens", "x-rate-limit-reset-tokens"),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
+)
 
 
 def announced_limits(headers: Mapping[str, str], now: float) -> RateLimits:
@@ -43,6 +48,19 @@ def announced_limits(headers: Mapping[str, str], now: float) -> RateLimits:
             if most is not None and (reset_seconds(headers.get(reset, ""), now) or 0.0) <= MINUTE:
                 limits.setdefault(kind, (most, left))
     return RateLimits(limits)
+
+
+def reset_in(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until there is more of what is used up, as the headers of a refusal tell; None if they do not.
+
+    Azure leaves out `retry-after` at times and says `x-ratelimit-reset-tokens` instead.
+    """
+    waits = [
+        reset_seconds(headers[reset], now)
+        for remaining, reset in _RESETS
+        if reset in headers and headers.get(remaining, "0") == "0"
+    ]
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def _number(text: str | None) -> float | None:

@@ -11,14 +11,6 @@ _IN_TEXT = re.compile(
     re.IGNORECASE,
 )
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-_RESETS = (  # what remains, and the header that says when there is more
-    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
-    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-    ("x-ratelimit-remaining-tokens", "x-rate-limit-reset-tokens"),
-    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
-    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
-    ("x-ratelimit-remaining", "x-ratelimit-reset"),
-)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -58,19 +50,6 @@ def retry_after_in(message: str) -> float | None:
         return None
     seconds = float(match["seconds"]) / (1000 if match["unit"].lower() == "ms" else 1)
     return 60 * int(match["minutes"] or 0) + seconds
-
-
-def reset_in(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds until there is more of what is used up, as the headers of a refusal tell; None if they do not.
-
-    Azure leaves out `retry-after` at times and says `x-ratelimit-reset-tokens` instead.
-    """
-    waits = [
-        reset_seconds(headers[reset], now)
-        for remaining, reset in _RESETS
-        if reset in headers and headers.get(remaining, "0") == "0"
-    ]
-    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def reset_seconds(text: str, now: float) -> float | None:
