@@ -1,4 +1,4 @@
-"""The dataset that a teacher writes. This file connects journal, budget, limits, endpoint and strategy."""
+"""The dataset that a teacher writes. This file connects caller, strategy, progress and stop."""
 
 import asyncio
 import contextlib
@@ -7,47 +7,24 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tunesmith.prices import models_of
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate import live_rate, strategies
-from tunesmith_jobs.generate.budget import BudgetSpent, Ledger
+from tunesmith_jobs.generate.budget import BudgetSpent
 from tunesmith_jobs.generate.caller import Caller
+from tunesmith_jobs.generate.calling import caller_of
 from tunesmith_jobs.generate.dataset import Dataset
-from tunesmith_jobs.generate.journal import Journal
-from tunesmith_jobs.generate.limiter import make_limiter
 from tunesmith_jobs.generate.patience import Patience
 from tunesmith_jobs.generate.report import call_report
 from tunesmith_jobs.teacher.kinds import endpoint_of
-from tunesmith_jobs.teacher.members import manner_of
 
 
 async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
     """The dataset of a request whose rows a teacher writes. Raises TunesmithError."""
     data, teacher = attempt.spec.data, attempt.spec.data.teacher
-    endpoint = endpoint_of(teacher, patience.request)
-    journal = Journal(
-        attempt.store,
-        attempt.snapshot.run,
-        attempt.id,
-        read_answer=endpoint.read_answer,
-        manner=manner_of(teacher),
-    )
-    await asyncio.to_thread(journal.load)
-    ledger = Ledger(data.budget, models_of(data))
-    for model, answer in journal.answers():
-        ledger.spent_before(model, answer)
-        endpoint.remember(model, answer)
-    limiter = make_limiter(
-        time.monotonic(),
-        most=teacher.max_concurrency,
-        requests_per_minute=teacher.requests_per_minute,
-        tokens_per_minute=teacher.tokens_per_minute,
-        time_limit=patience.request,
-    )
     dataset = Dataset(data.near_duplicates, data.semantic_duplicates)
-    async with endpoint:
-        caller = Caller(endpoint, journal, ledger, limiter, patience, say=attempt.say, seed=data.seed)
+    endpoint, run = endpoint_of(teacher, patience.request), attempt.snapshot.run
+    async with caller_of(data, endpoint, attempt.store, run, attempt.id, patience, say=attempt.say) as caller:
         _stop_with(attempt, caller)
         begun = time.monotonic()
         accepted = _progress(attempt, caller, dataset, begun)
@@ -58,8 +35,8 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
         dataset.figures = call_report(
             caller.figures,
             seconds=time.monotonic() - begun,
-            priced=ledger.priced,
-            most_in_flight=limiter.most_in_flight,
+            priced=caller.ledger.priced,
+            most_in_flight=caller.limiter.most_in_flight,
             widest=teacher.max_concurrency,
             requests_per_minute=teacher.requests_per_minute,
         )

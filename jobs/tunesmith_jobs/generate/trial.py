@@ -9,7 +9,6 @@ first rows. The run's journal keeps them, so they are not paid for again. Standa
 import argparse
 import asyncio
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -17,17 +16,13 @@ from typing import Any, Self
 from tunesmith.cost import Seen
 from tunesmith.errors import ExitCode, TryAgain, TunesmithError
 from tunesmith.plain_text import json_text
-from tunesmith.prices import models_of
 from tunesmith.request import Spec
 from tunesmith.resolve import Snapshot
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import new_attempt
 from tunesmith_jobs.failures import complain, explained
-from tunesmith_jobs.generate.budget import Ledger
-from tunesmith_jobs.generate.caller import Caller
+from tunesmith_jobs.generate.calling import caller_of
 from tunesmith_jobs.generate.dataset import Dataset
-from tunesmith_jobs.generate.journal import Journal
-from tunesmith_jobs.generate.limiter import make_limiter
 from tunesmith_jobs.generate.patience import Patience
 from tunesmith_jobs.generate.strategies import fill
 from tunesmith_jobs.given_secrets import strip_secrets
@@ -36,7 +31,6 @@ from tunesmith_jobs.storage import Store, open_store
 from tunesmith_jobs.teacher.calls import Answer, Call
 from tunesmith_jobs.teacher.endpoint import Endpoint, Outgrown, RateLimits
 from tunesmith_jobs.teacher.kinds import endpoint_of
-from tunesmith_jobs.teacher.members import manner_of
 
 MOST_PAID = 5
 ROWS = 3  # with the plan and the system message these are five calls
@@ -117,28 +111,10 @@ async def ask_few(
     """
     data, teacher = snapshot.spec.data, snapshot.spec.data.teacher
     endpoint = FewAnswers(endpoint_of(teacher, patience.request), most)
-    journal = Journal(
-        store,
-        snapshot.run,
-        new_attempt("estimate"),
-        read_answer=endpoint.read_answer,
-        manner=manner_of(teacher),
-    )
-    await asyncio.to_thread(journal.load)
-    ledger = Ledger(data.budget, models_of(data))
-    for model, answer in journal.answers():
-        ledger.spent_before(model, answer)
-        endpoint.remember(model, answer)
-    limiter = make_limiter(
-        time.monotonic(),
-        most=teacher.max_concurrency,
-        requests_per_minute=teacher.requests_per_minute,
-        tokens_per_minute=teacher.tokens_per_minute,
-        time_limit=patience.request,
-    )
     trial = Trial(Dataset(data.near_duplicates, data.semantic_duplicates))
-    async with endpoint:
-        caller = Caller(endpoint, journal, ledger, limiter, patience, say=_say, seed=data.seed)
+    async with caller_of(
+        data, endpoint, store, snapshot.run, new_attempt("estimate"), patience, say=_say
+    ) as caller:
 
         async def ask(call: Call) -> Answer:
             answer = await caller.ask(call)
