@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
+from tunesmith.settings import Data
 from tunesmith_jobs.markdown import fenced
 from tunesmith_jobs.ollama import modelfile
 
@@ -85,6 +86,20 @@ class Dataset(_Facts):
     endpoint: str = ""  # of the teacher; empty: OpenAI's own
     scripted: bool = False  # answers by rule, for trying out: not a language model
     rows: dict[str, int] = Field(default_factory=dict)  # split -> rows
+
+
+def dataset_of(data: Data, rows: dict[str, int]) -> Dataset:
+    """The dataset of a request."""
+    if data.source is not None:
+        return Dataset(origin=data.source.uri, rows=rows)
+    if data.from_ is not None:
+        return Dataset(origin=f"run {data.from_.run or data.from_.request}", rows=rows)
+    return Dataset(
+        teacher=data.teacher.model,
+        endpoint=data.teacher.base_url,
+        scripted="scripted" in data.teacher.model.lower(),
+        rows=rows,
+    )
 
 
 class Facts(_Facts):
@@ -190,7 +205,7 @@ def _parts(facts: Facts, table: Sequence[TableRow] | None) -> Iterator[str]:
         yield f"## Base against tuned\n\n{_table(table)}\n"
     yield f"## How to use it\n\n{_usage(facts)}\n"
     yield f"## Base model\n\n- {shown}, revision `{facts.base_revision}`\n{_license(facts.license)}\n"
-    yield f"## Data\n\n{_data(facts.dataset)}\n"
+    yield f"## Data\n\n{said_of(facts.dataset)}\n"
     yield f"## Settings\n\n{_settings(settings)}\n"
     yield f"## Provenance\n\nMade by Tunesmith, run `{facts.run}`.\n"
     yield f"{_keys(facts.keys)}\n"
@@ -212,7 +227,8 @@ def _license(license_: License) -> str:
     return "\n".join(lines)
 
 
-def _data(dataset: Dataset) -> str:
+def said_of(dataset: Dataset) -> str:
+    """A dataset in a list of points."""
     rows = ", ".join(f"{count} {split}" for split, count in dataset.rows.items())
     lines = [f"- Rows: {rows}"] if rows else []
     if dataset.origin:

@@ -5,11 +5,13 @@ The messages are those of OpenAI's fine-tuning, which others take too.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import yaml
 from pydantic import JsonValue
 
+from tunesmith_jobs import model_card
+from tunesmith_jobs.chat import conversation
 from tunesmith_jobs.generate.dataset import Dataset
 from tunesmith_jobs.markdown import fenced
 from tunesmith_jobs.rows import Row
@@ -24,24 +26,16 @@ def chat_lines(rows: Iterable[Row], system_message: str) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def dataset_card(
-    dataset: Dataset, splits: Mapping[str, Sequence[int]], *, name: str, task: str, origin: str
-) -> str:
-    """The card. `splits`: rows of each split by its name; `origin`: who wrote the rows, in a few words.
-
-    A split without rows is left out, as `datasets` refuses an empty file.
-    """
-    files = [{"split": split, "path": f"{split}.jsonl"} for split, rows in splits.items() if rows]
+def dataset_card(dataset: Dataset, origin: model_card.Dataset, *, name: str, task: str) -> str:
+    """The card. `origin`: who wrote the rows, and the splits that have any, as an empty file is refused."""
+    files = [{"split": split, "path": f"{split}.jsonl"} for split in origin.rows]
     head: dict[str, object] = {"configs": [{"config_name": "default", "data_files": files}]}
     if dataset.plan is not None and dataset.plan.language:
         head["language_details"] = dataset.plan.language
     head["tags"] = ["tunesmith"]
-    counts = ", ".join(f"{len(rows)} {split}" for split, rows in splits.items() if rows)
-    left_out = sum(dataset.reasons().values())
     return (
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n"
-        f"# Dataset of {name}\n\n{len(dataset.rows)} rows: {counts}. {origin} "
-        f"{left_out} others were left out.\n\n"
+        f"# Dataset of {name}\n\n{model_card.said_of(origin)}\n- Left out: {len(dataset.rejected)}\n\n"
         f"Each row has `id`, `prompt` and `response`; some have `history` (earlier turns), `system` "
         f"(a system message of their own) or `verdict` (a judge's).\n\n"
         f"## Task\n\n{fenced(task)}\n\n## System message\n\n{fenced(dataset.system_message)}\n\n"
@@ -55,12 +49,11 @@ _USE = """from datasets import load_dataset
 dataset = load_dataset("path/to/this/folder")"""
 
 
-def _messages(row: Row, system_message: str) -> list[dict[str, JsonValue]]:
-    system = system_message if row.system is None else row.system
-    messages: list[dict[str, JsonValue]] = [{"role": "system", "content": system}] if system else []
-    for turn in row.history:
-        weight = {"weight": 0} if turn.role == "assistant" and not turn.learnt else {}
-        messages.append({"role": turn.role, "content": turn.content, **weight})
-    messages.append({"role": "user", "content": row.prompt})
-    messages.append({"role": "assistant", "content": row.response})
+def _messages(row: Row, system_message: str) -> list[Mapping[str, JsonValue]]:
+    asked, answer = conversation(system_message, row.to_json())
+    messages: list[Mapping[str, JsonValue]] = [*asked, *answer]
+    first = len(asked) - 1 - len(row.history)
+    for place, turn in enumerate(row.history, start=first):
+        if turn.role == "assistant" and not turn.learnt:
+            messages[place] = {**messages[place], "weight": 0}
     return messages

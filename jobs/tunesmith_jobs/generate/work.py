@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tunesmith.errors import BadData
-from tunesmith.settings import Data
 from tunesmith_jobs.attempt import Attempt, Outcome
 from tunesmith_jobs.generate.dataset import Dataset, counted
 from tunesmith_jobs.generate.divide import divide, remarks
@@ -23,6 +22,7 @@ from tunesmith_jobs.generate.leakage import Nearest
 from tunesmith_jobs.generate.patience import Patience
 from tunesmith_jobs.generate.report import report
 from tunesmith_jobs.generate.split import Split
+from tunesmith_jobs.model_card import dataset_of
 from tunesmith_jobs.rows import write_rows
 
 
@@ -81,26 +81,16 @@ def _store(attempt: Attempt, dataset: Dataset, parts: Split, nearest: Sequence[N
         )
     figures = report(dataset, parts, nearest, task=attempt.spec.task)
     attempt.put_bytes("report.json", (json.dumps(figures, ensure_ascii=False, indent=1) + "\n").encode())
-    card = dataset_card(
-        dataset, splits, name=attempt.snapshot.name, task=attempt.spec.task, origin=_origin(attempt.spec.data)
-    )
-    attempt.put_bytes(CARD, card.encode())
     sizes = {name: len(keys) for name, keys in splits.items()}
+    origin = dataset_of(attempt.spec.data, {name: size for name, size in sizes.items() if size})
+    card = dataset_card(dataset, origin, name=attempt.snapshot.name, task=attempt.spec.task)
+    attempt.put_bytes(CARD, card.encode())
     attempt.say(f"{len(dataset.rows)} rows: {', '.join(f'{size} {name}' for name, size in sizes.items())}")
     if dataset.rejected:
         attempt.say(f"rejected: {counted(dataset.reasons())}")
     for remark in remarks(dataset, parts):
         attempt.say(remark)
     return Outcome(metrics=_metrics(dataset, sizes), details={"rejected": dict(dataset.reasons())})
-
-
-def _origin(data: Data) -> str:
-    if data.source is not None:
-        return f"They come from `{data.source.uri}`."
-    return (
-        f"They were written by `{data.teacher.model}`; its provider's terms of use may limit what a model "
-        "that is trained on them is used for."
-    )
 
 
 def _metrics(dataset: Dataset, sizes: dict[str, int]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from tunesmith.manifest import Manifest, Pin
 from tunesmith.resolve import Snapshot
 from tunesmith_jobs.base import BaseFacts
 from tunesmith_jobs.chat import takes_system_role, template_renderer
-from tunesmith_jobs.model_card import Dataset, Facts, License, hub_repo
+from tunesmith_jobs.model_card import Dataset, Facts, License, dataset_of, hub_repo
 
 # The fields that somebody needs who wants to train a similar model. The whole request is in the report.
 _TRAINING = (
@@ -83,13 +83,4 @@ def _dataset(snapshot: Snapshot, generated: Manifest) -> Dataset:
         split: generated.metrics.get(f"rows{split.capitalize()}") for split in ("train", "validation", "test")
     }
     rows = {split: int(count) for split, count in counts.items() if count}
-    if data.source is not None:
-        return Dataset(origin=data.source.uri, rows=rows)
-    if data.from_ is not None:
-        return Dataset(origin=f"run {data.from_.run or data.from_.request}", rows=rows)
-    return Dataset(
-        teacher=data.teacher.model,
-        endpoint=data.teacher.base_url,
-        scripted="scripted" in data.teacher.model.lower(),
-        rows=rows,
-    )
+    return dataset_of(data, rows)
