@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from tunesmith.least_cost import PLAN_ROOM
 from tunesmith.prices import find_price
 from tunesmith.request import Spec
 from tunesmith.settings import Data
@@ -124,7 +125,7 @@ def estimate(spec: Spec, seen: Sequence[Seen] = ()) -> Estimate | None:
     `seen`: answers of this run, paid for already.
     """
     data = spec.data
-    if data.source is not None or data.from_ is not None:
+    if not data.asks_teacher:
         return None
     first, rows, further = _first_calls(spec, seen), _row_calls(spec, seen), _further_calls(spec, seen)
     kinds = [*first, rows, *further]
@@ -163,9 +164,9 @@ def _first_calls(spec: Spec, seen: Sequence[Seen]) -> list[_Calls]:
     """The plan, and the system message if the teacher writes it."""
     data, calls = spec.data, []
     model = data.teacher.system_message_model or data.teacher.model
-    if data.strategy == "plan" and data.plan is None:
+    if data.has_planned:
         seeds = sum(_bytes(seed) + 3 for seed in data.seeds)
-        answer = Range(*PLAN_TOKENS).at_most(max(data.max_tokens, 4096))
+        answer = Range(*PLAN_TOKENS).at_most(max(data.max_tokens, PLAN_ROOM))
         calls.append(_calls("plan", model, spec, seeds, answer, seen))
     if data.system_message is None:
         answer = Range(*MESSAGE_TOKENS).at_most(data.system_message_max_tokens)
@@ -175,7 +176,7 @@ def _first_calls(spec: Spec, seen: Sequence[Seen]) -> list[_Calls]:
 
 def _row_calls(spec: Spec, seen: Sequence[Seen]) -> _Calls:
     data = spec.data
-    pairs = data.pairs_per_call if data.strategy == "plan" else 1
+    pairs = data.pairs_of_a_call
     pair = Range(*PAIR_TOKENS)
     answer = (pair * Range(pairs, pairs)).at_most(data.max_tokens)
     least = -(-data.examples // pairs)
@@ -291,7 +292,7 @@ class TrainingUse:
 def training_use(spec: Spec, seen: Sequence[Seen] = ()) -> TrainingUse | None:
     """What training takes on one device; None where the number of rows is not known before they are read."""
     data, training = spec.data, spec.training
-    if data.source is not None or data.from_ is not None:
+    if not data.asks_teacher:
         return None
     rows = max(1, round(data.examples * (1 - data.split.test - data.split.validation)))
     batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
@@ -301,7 +302,7 @@ def training_use(spec: Spec, seen: Sequence[Seen] = ()) -> TrainingUse | None:
         steps = min(steps, training.max_steps) if steps else training.max_steps
     message = Range(*MESSAGE_TOKENS) + Range(10, 40)  # and the marks of the chat template
     found = _of("pairs", seen)
-    pairs = data.pairs_per_call if data.strategy == "plan" else 1
+    pairs = data.pairs_of_a_call
     pair = (
         _mean([one.output_tokens / pairs for one in found]) * Range(*SPREAD) if found else Range(*PAIR_TOKENS)
     )

@@ -12,6 +12,8 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
 }
 """How names of files of each form (`data.source.format`) end, in small letters."""
+SIGNS = "*?["
+"""What makes a pattern of a path."""
 PACKED = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd")
 """How names of packed files end, behind the ending of the form."""
 
@@ -23,6 +25,11 @@ def is_data(name: str) -> bool:
     """
     hidden = any(part.startswith(".") for part in name.split("/"))
     return not hidden and unpacked_name(name).lower().endswith(sum(ENDINGS.values(), ()))
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path has any of the signs of a pattern."""
+    return any(sign in path for sign in SIGNS)
 
 
 def unpacked_name(name: str) -> str:

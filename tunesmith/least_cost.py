@@ -13,7 +13,7 @@ from tunesmith.request import Spec
 from tunesmith.settings import Data
 from tunesmith.split_sizes import split_sizes
 
-PLAN_TOKENS = 4096  # room for the plan of a dataset, if `data.maxTokens` gives it no more
+PLAN_ROOM = 4096  # room for the plan of a dataset, if `data.maxTokens` gives it no more
 
 
 def refuse_useless(spec: Spec) -> None:
@@ -25,27 +25,21 @@ def refuse_useless(spec: Spec) -> None:
         raise BadRequest("the request could never be of use", reason=reason, problems=problems)
 
 
-def asks_teacher(data: Data) -> bool:
-    """Whether a teacher writes the rows."""
-    return data.source is None and data.from_ is None
-
-
 def least_requests(data: Data) -> int:
     """The fewest requests to the teacher that give all rows."""
-    if not asks_teacher(data):
+    if not data.asks_teacher:
         return 0
-    pairs = data.pairs_per_call if data.strategy == "plan" else 1
     about_rows = data.examples * ((data.judge is not None) + data.agreement)
-    return -(-data.examples // pairs) + _planned(data) + (data.system_message is None) + about_rows
-
-
-def _planned(data: Data) -> bool:
-    """Whether the teacher makes the plan."""
-    return data.strategy == "plan" and data.plan is None
+    return (
+        -(-data.examples // data.pairs_of_a_call)
+        + data.has_planned
+        + (data.system_message is None)
+        + about_rows
+    )
 
 
 def _money(data: Data) -> Iterator[Problem]:
-    if not asks_teacher(data):
+    if not data.asks_teacher:
         return
     try:
         check_prices(models_of(data), data.budget)
@@ -55,7 +49,7 @@ def _money(data: Data) -> Iterator[Problem]:
 
 def _budget(data: Data) -> Iterator[Problem]:
     """What no budget of this size can pay: a call is made only if the most that it can cost is left."""
-    if not asks_teacher(data):
+    if not data.asks_teacher:
         return
     budget, needed = data.budget, least_requests(data)
     if 0 < budget.max_requests < needed:
@@ -86,15 +80,15 @@ def _budget(data: Data) -> Iterator[Problem]:
 
 def _largest_call(data: Data) -> tuple[str, int, str]:
     """Of the calls that every run makes, the one with the longest answer: model, tokens, and what it is."""
-    if _planned(data):
+    if data.has_planned:
         planner = data.teacher.system_message_model or data.teacher.model
-        return planner, max(data.max_tokens, PLAN_TOKENS), "the plan"
+        return planner, max(data.max_tokens, PLAN_ROOM), "the plan"
     return data.teacher.model, data.max_tokens, "an answer"
 
 
 def _early_stopping(spec: Spec) -> Iterator[Problem]:
     data, patience = spec.data, spec.training.early_stopping_patience
-    if not patience or not asks_teacher(data):
+    if not patience or not data.asks_teacher:
         return
     _, validation = split_sizes(data.examples, test=data.split.test, validation=data.split.validation)
     if validation == 0:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Collection, Iterator
 
 from tunesmith.errors import Problem
-from tunesmith.least_cost import asks_teacher
 from tunesmith.metrics import METRICS
 from tunesmith.request import Spec, TrainingRequest
 from tunesmith.resolve import leaves
@@ -74,7 +73,7 @@ def _gate(spec: Spec) -> Iterator[Problem]:
 
 def _short_pairs(spec: Spec) -> Iterator[Problem]:
     data = spec.data
-    if not asks_teacher(data) or data.strategy == "chain" or data.pairs_per_call == 1:
+    if not data.asks_teacher or data.strategy == "chain" or data.pairs_per_call == 1:
         return
     each = data.max_tokens // data.pairs_per_call
     if each < SHORT_PAIR:
@@ -88,7 +87,7 @@ def _short_pairs(spec: Spec) -> Iterator[Problem]:
 
 def _seeds(spec: Spec) -> Iterator[Problem]:
     data = spec.data
-    if asks_teacher(data) and len(data.seeds) > data.examples:
+    if data.asks_teacher and len(data.seeds) > data.examples:
         yield Problem(
             "spec.data.seeds",
             f"are {len(data.seeds)}, more than the {data.examples} examples asked for",

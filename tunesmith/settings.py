@@ -360,6 +360,21 @@ class Data(Settings):
     from_: Annotated[Reference | None, Field(alias="from")] = None
     """Dataset of another request or run."""
 
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether a teacher writes the rows."""
+        return self.source is None and self.from_ is None
+
+    @property
+    def has_planned(self) -> bool:
+        """Whether the teacher makes the plan."""
+        return self.strategy == "plan" and self.plan is None
+
+    @property
+    def pairs_of_a_call(self) -> int:
+        """Pairs that are asked for in one call."""
+        return self.pairs_per_call if self.strategy == "plan" else 1
+
 
 class Model(Settings):
     """The open model to start from."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tunesmith_jobs.own_data.patterns import is_pattern, matches
+from tunesmith.data_files import is_pattern
+from tunesmith_jobs.own_data.patterns import matches
 
 MATCHES = [
     ("a.jsonl", "*.jsonl", True),

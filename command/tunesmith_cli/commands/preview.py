@@ -91,7 +91,7 @@ def _asked(
         raise Usage(f"this looks at one request, and there are {len(requests)}")
     snapshot = local_snapshot(requests[0], os.environ)
     data = snapshot.spec.data
-    if data.source is not None or data.from_ is not None:
+    if not data.asks_teacher:
         raise BadRequest(
             "no teacher writes the rows of this request",
             remedy="of own data, `tunesmith data check` shows what is in it",

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tunesmith.contents import digest_of
-from tunesmith.data_files import digest_of as digest_of_several
-from tunesmith.data_files import is_data
+from tunesmith.data_files import digest_of, is_data, is_pattern
 from tunesmith.errors import Problem
 from tunesmith_cli.local.set_option import laid_over
 
@@ -81,14 +79,14 @@ def _own_data_problems(source: Mapping[str, Any]) -> tuple[str, list[Problem]]:
 
 def digest(path: Path) -> str:
     """The digest of a file, a folder or the files of a pattern by their content. Raises OSError."""
-    if not path.exists() and any(sign in str(path) for sign in "*?["):
+    if not path.exists() and is_pattern(str(path)):
         found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 a pattern with a root
         if not found:
             raise FileNotFoundError(errno.ENOENT, "no file matches it")
-        return digest_of_several([_of_file(Path(name)) for name in found])
+        return digest_of([_of_file(Path(name)) for name in found])
     if not path.is_dir():
         return _of_file(path)
-    return digest_of({name: _of_file(path / name) for name in _files(path)})
+    return digest_of([_of_file(path / name) for name in sorted(_files(path))])
 
 
 def _base_problems(base: object, written: object) -> Iterator[Problem]:

@@ -29,7 +29,7 @@ def ask_teacher(snapshot: Snapshot, runs: RunStore, *, rows: int = 3, most: int 
 
     Nothing where no teacher is asked. Raises what the stage would raise.
     """
-    if snapshot.spec.data.source is not None or snapshot.spec.data.from_ is not None:
+    if not snapshot.spec.data.asks_teacher:
         return Trial()
     env = stage_environment("generate", snapshot, runs.environ) | {STOP_ON_EOF: "0"}
     with snapshot_file(snapshot) as file:

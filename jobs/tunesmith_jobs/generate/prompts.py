@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tunesmith.least_cost import PLAN_TOKENS
+from tunesmith.least_cost import PLAN_ROOM
 from tunesmith.request import Spec
 from tunesmith.settings import Data, Format
 from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan
@@ -75,7 +75,7 @@ def plan_call(spec: Spec, sample: int) -> Call:
         _planner(data),
         (("system", PLAN), ("user", text)),
         data.temperature,
-        max(data.max_tokens, PLAN_TOKENS),
+        max(data.max_tokens, PLAN_ROOM),
         "plan",
         sample=sample,
     )

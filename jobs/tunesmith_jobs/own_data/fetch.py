@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunesmith.data_files import ENDINGS, digest_of, is_data
+from tunesmith.data_files import ENDINGS, SIGNS, digest_of, is_data, is_pattern
 from tunesmith.errors import BadData, Problem
 from tunesmith.manifest import Pin
 from tunesmith.settings import Source
 from tunesmith_jobs.own_data.hub import SCHEME, read_hub
 from tunesmith_jobs.own_data.packing import unpacked
-from tunesmith_jobs.own_data.patterns import SIGNS, is_pattern, matches
+from tunesmith_jobs.own_data.patterns import matches
 from tunesmith_jobs.own_data.reader import PATH, SourceFile
 from tunesmith_jobs.own_data.spoken import Speak, in_request
 from tunesmith_jobs.storage import SCHEMES, NotFound, open_parent, read_url

@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith_jobs.own_data.patterns import is_pattern, matches
+from tunesmith.data_files import is_pattern
+from tunesmith_jobs.own_data.patterns import matches
 
 # Words that mark a split in a file's or folder's name, as the `datasets` library has them
 _SPLIT_WORDS = {

@@ -4,16 +4,9 @@ import contextlib
 import functools
 import re
 
-SIGNS = "*?["
-"""What makes a pattern of a path."""
 # `**` is more than `*` only where it is a whole part
 _PART = re.compile(r"(?<![^/])\*\*/|(?<![^/])\*\*(?![^/])|\*+|\?|\[[^\]/]+\]|.", re.DOTALL)
 _MEANT = {"**/": "(?:[^/]+/)*", "?": "[^/]"}
-
-
-def is_pattern(path: str) -> bool:
-    """Whether a path has any of the signs."""
-    return any(sign in path for sign in SIGNS)
 
 
 def matches(path: str, pattern: str) -> bool:

@@ -29,7 +29,7 @@ def store(attempt: Attempt) -> Iterable[TunesmithError]:
 def teacher(attempt: Attempt) -> Iterable[TunesmithError]:
     """The teacher answers, takes the key and has the models."""
     data = attempt.spec.data
-    if data.source is not None or data.from_ is not None:
+    if not data.asks_teacher:
         return ()
     return check_teacher(data)
 
