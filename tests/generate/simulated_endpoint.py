@@ -45,10 +45,14 @@ class Storm:
 
 @dataclass
 class Outcome:
-    """What came of it. `most_refused`: in one second."""
+    """What came of it.
+
+    `knowingly_refused`: of those that started when a refusal was known. `most_refused`: in one second.
+    """
 
     seconds: float
     refused: int
+    knowingly_refused: int
     most_in_flight: int
     most_refused: int
 
@@ -58,6 +62,7 @@ def simulate(endpoint, calls, latency, *, most=200, retry_after=1.0, delay=0.033
     limiter, draw = make_limiter(0.0, most=most, time_limit=180.0), random.Random(seed)
     now, busy, number, waiting, later = 0.0, 0, 0, 2, calls
     under_way, refusals = [], []
+    knowingly = 0
     while waiting or under_way:
         assert now < until, "it makes no progress"
         while waiting and limiter.wait(now, 100) == 0:
@@ -75,7 +80,10 @@ def simulate(endpoint, calls, latency, *, most=200, retry_after=1.0, delay=0.033
                 limiter.succeeded(now - start.at)
                 busy -= 1
             else:
-                assert limiter.refused(now, retry_after, draw.random()) >= (retry_after or 0.0)
+                assert limiter.refused(now, retry_after, draw.random(), now - start.at) >= (
+                    retry_after or 0.0
+                )
+                knowingly += bool(refusals) and start.at >= refusals[0]
                 refusals.append(now)
                 waiting += 1
             limiter.release(now, start, reserved=100, used=50 if taken else 0)
@@ -85,4 +93,4 @@ def simulate(endpoint, calls, latency, *, most=200, retry_after=1.0, delay=0.033
             assert wait < math.inf, "nothing is under way, and nothing may start"
             now += wait + 1e-9
     most_refused = max((sum(at <= other < at + 1 for other in refusals) for at in refusals), default=0)
-    return Outcome(now, len(refusals), limiter.most_in_flight, most_refused)
+    return Outcome(now, len(refusals), knowingly, limiter.most_in_flight, most_refused)

@@ -9,6 +9,11 @@ from tunesmith_jobs.generate.limiter import make_limiter
 from tunesmith_jobs.generate.patience import Patience, backoff, time_limit
 
 
+def refuse(limiter, now, retry_after, draw):
+    """A refusal that comes at once."""
+    return limiter.refused(now, retry_after, draw, seconds=0.0)
+
+
 def drive(steps, most=200):
     """Feeds a Concurrency: a number is an answer after so many seconds, a tuple a refusal at that time."""
     concurrency = Concurrency(most=most, time_limit=180.0)
@@ -130,7 +135,7 @@ def test_what_calls_take_is_expected_of_the_next_ones_until_the_endpoint_refuses
     assert limiter.share == pytest.approx(0.1, abs=0.02)
     end(limiter, 500.0, limiter.start(500.0, 2000), reserved=2000, used=1000)
     assert limiter.share == pytest.approx(0.5, abs=0.02), "rather too high"
-    limiter.refused(501.0, 1.0, draw=0.0)
+    refuse(limiter, 501.0, 1.0, draw=0.0)
     assert limiter.share == 1.0
 
 
@@ -165,26 +170,32 @@ def test_a_limit_on_tokens_is_counted_as_the_endpoint_counts_it():
 
 def test_retry_after_stops_everything_for_that_long_and_a_little():
     limiter = make_limiter(0.0, most=10)
-    assert limiter.refused(0.0, 3.0, draw=0.5) == pytest.approx(3.15)
+    assert refuse(limiter, 0.0, 3.0, draw=0.5) == pytest.approx(3.15)
     assert limiter.wait(1.0, 1) == pytest.approx(2.15)
     assert limiter.wait(3.4, 1) == 0
 
 
 def test_without_retry_after_the_pause_doubles_until_an_answer_comes():
     limiter = make_limiter(0.0, most=10)
-    assert [limiter.refused(at, None, draw=1.0) for at in (0.0, 0.5, 1.5, 3.5)] == [0.5, 1.0, 2.0, 4.0]
-    assert limiter.refused(3.6, None, draw=1.0) == 4.0, "a second refusal of the same burst"
-    assert [limiter.refused(at, None, draw=1.0) for at in (10.0, 20.0)] == [8.0, 8.0]
+    assert [refuse(limiter, at, None, draw=1.0) for at in (0.0, 0.5, 1.5, 3.5)] == [0.5, 1.0, 2.0, 4.0]
+    assert refuse(limiter, 3.6, None, draw=1.0) == 4.0, "a second refusal of the same burst"
+    assert [refuse(limiter, at, None, draw=1.0) for at in (10.0, 20.0)] == [8.0, 8.0]
     limiter.succeeded(0.1)
-    assert limiter.refused(38.1, None, draw=1.0) == 0.5
+    assert refuse(limiter, 38.1, None, draw=1.0) == 0.5
+
+
+def test_a_pause_is_no_shorter_than_the_way_of_a_refusal():
+    limiter = make_limiter(0.0, most=200)
+    assert limiter.refused(0.3, 0.0, draw=1.0, seconds=0.3) == 0.3
+    assert limiter.refused(9.3, 0.0, draw=1.0, seconds=9.0) == 1.0, "one that took long is waited for in part"
 
 
 def test_a_retry_after_that_is_never_true_is_not_taken_at_its_word_for_ever():
     limiter = make_limiter(0.0, most=10)
-    pauses = [limiter.refused(10.0 * number, 0.4, draw=0.0) for number in range(10)]
+    pauses = [refuse(limiter, 10.0 * number, 0.4, draw=0.0) for number in range(10)]
     assert pauses == pytest.approx([0.4, 0.4, 0.4, 0.4, 0.4, 0.5, 1.0, 1.0, 1.0, 1.0])
     limiter.succeeded(0.1)
-    assert [limiter.refused(at, 0.0, draw=1.0) for at in range(200, 206)] == [0.0, 0.0, 0.0, 0.0, 0.5, 0.5]
+    assert [refuse(limiter, at, 0.0, draw=1.0) for at in range(200, 206)] == [0.0, 0.0, 0.0, 0.0, 0.5, 0.5]
 
 
 def test_a_full_house_waits_for_somebody_to_leave():

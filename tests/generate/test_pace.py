@@ -49,7 +49,7 @@ def test_the_rate_is_what_was_accepted_over_the_time_until_the_pause_ends():
     for number in range(25):
         pace.start(number / 100, 0.5, alone=False)
     for _ in range(5):
-        pace.refused()
+        pace.refused(0.03)
     pace.resume(1.25)
     assert pace.rate == pytest.approx(1.07 * 20 / 1.25)
     assert pace.growth < GROWTH_MOST
@@ -87,7 +87,7 @@ def test_a_rate_that_held_for_long_is_cut_by_no_more_than_three_tenths():
 def test_of_an_endpoint_that_was_away_nothing_is_known():
     pace = Pace()
     pace.start(0.0, 0.5, alone=True)
-    pace.refused()
+    pace.refused(0.03)
     pace.forget(1.0)
     assert pace.rate == math.inf
     assert pace.wait(1.0) == 0
@@ -125,7 +125,7 @@ def test_an_endpoint_is_used_well_and_seldom_refuses(
     assert outcome.refused <= refused
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     rate=st.floats(0.5, 200),
     seconds_saved=st.floats(0.1, 10),
@@ -134,11 +134,18 @@ def test_an_endpoint_is_used_well_and_seldom_refuses(
     delay=st.floats(0.001, 0.3),
     seed=st.integers(0, 99),
 )
-def test_whatever_the_limit_all_calls_are_answered_and_most_are_not_refused(
+def test_whatever_the_limit_all_calls_are_answered_and_few_are_refused_once_a_refusal_is_known(
     rate, seconds_saved, latency, retry_after, delay, seed
 ):
+    """Before, as many are refused as start until the first refusal comes."""
     calls = 150
     endpoint = Rate(rate, max(1.0, rate * seconds_saved))
     outcome = simulate(endpoint, calls, latency, retry_after=retry_after, delay=delay, seed=seed)
     assert outcome.most_in_flight <= 200
-    assert outcome.refused <= calls
+    assert outcome.refused - outcome.knowingly_refused <= calls
+    assert outcome.knowingly_refused <= (calls / 2 if retry_after is None else 1.5 * calls)
+
+
+def test_refusals_that_come_late_and_name_too_short_a_pause_are_waited_for():
+    outcome = simulate(Rate(0.75, 1.0), 150, 0.012, retry_after=0.1, delay=0.19)
+    assert outcome.knowingly_refused <= 75

@@ -168,7 +168,7 @@ class Caller:
             await self._journal.add(call, answer, useless=True)
             raise
         except Passing as fault:
-            self._slow_down(fault)
+            self._slow_down(start, fault)
             raise
         except TunesmithError as error:
             self._queue.close(error)
@@ -212,9 +212,10 @@ class Caller:
         if fault.form:
             self._say(f"the teacher is asked in the form {fault.form} ({fault})")
 
-    def _slow_down(self, fault: Passing) -> None:
+    def _slow_down(self, start: Start, fault: Passing) -> None:
         if isinstance(fault, Throttled):
-            self.limiter.refused(time.monotonic(), fault.retry_after, self._random.random())
+            now = time.monotonic()
+            self.limiter.refused(now, fault.retry_after, self._random.random(), now - start.at)
         elif fault.overload:
             self.limiter.congested(time.monotonic())
             if fault.retry_after is not None and fault.retry_after <= self._patience.silence:

@@ -106,18 +106,20 @@ class Limiter:
         self.refusals, self._answered = 0, True
         self.concurrency.succeeded(seconds)
 
-    def refused(self, now: float, retry_after: float | None, draw: float) -> float:
+    def refused(self, now: float, retry_after: float | None, draw: float, seconds: float) -> float:
         """429: all pause for as long as the endpoint says, else twice as long each time.
 
-        Returns the pause in seconds. `draw`: uniform in 0 to 1, the jitter.
+        Returns the pause in seconds. `draw`: uniform in 0 to 1, the jitter; `seconds`: until it was refused;
+        the pause is no shorter, as what else started meanwhile may be refused as well.
         """
-        self.pace.refused()
+        self.pace.refused(seconds)
         self.refusals += now >= self.paused_until  # those of one burst count once
         if retry_after is None:
             pause = _pause(self.refusals, draw)
         else:
             longer = _pause(self.refusals - TRUSTED, draw, most=max(PAUSE, STRETCH * retry_after))
             pause = max(retry_after + draw * min(1.0, 0.1 * retry_after), longer)
+        pause = max(pause, self.pace.delay)
         self.pause(now, pause)
         self._refused = True
         if self.tokens is not None:  # it may count what is asked for, not what is used
@@ -173,7 +175,7 @@ class Limiter:
 
     def _resume(self, now: float) -> None:
         accepted = self.pace.accepted or self.in_flight or self._answered
-        if self.refusals >= AWAY and not accepted:
+        if self.refusals >= AWAY and not accepted and self.pace.overdue(now):
             self.concurrency.restart()
             self.pace.forget(now)
         else:

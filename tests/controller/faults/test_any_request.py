@@ -106,7 +106,8 @@ def create(plane: ControlPlane, namespace: str, name: str, spec: Any, about: Any
 def change(plane: ControlPlane, namespace: str, name: str, spec: dict[str, Any]) -> None:
     """Lay other settings over those of a request, whether it is taken or not."""
     patch = json.dumps({"spec": dict.fromkeys(FIELDS) | copy.deepcopy(spec)})
-    plane.kubectl("patch", "treq", name, "-n", namespace, "--type=merge", "-p", patch, check=False)
+    command = ("patch", "treq", name, "-n", namespace, "--type=merge", "--patch-file=/dev/stdin")
+    plane.kubectl(*command, stdin=patch, check=False)
 
 
 def listed(plane: ControlPlane, namespace: str) -> list[dict[str, Any]]:
