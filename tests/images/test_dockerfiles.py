@@ -1,6 +1,8 @@
 """The Dockerfile as it is written: without building anything."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,8 +83,30 @@ def test_the_inputs_by_which_an_image_is_up_to_date_are_what_its_stage_copies():
         assert [path for path in copied if not covered(path, listed)] == []
 
 
+def test_the_scripted_teacher_can_be_imported_from_what_its_image_copies(tmp_path: Path):
+    """The image takes single files of generate; a new import of one of them would end its teacher."""
+    for path in copied_by(STAGES["tryout"]):
+        if path.split("/")[0] in ("tunesmith", "jobs", "tryout"):
+            target = tmp_path / path.removeprefix("jobs/").removeprefix("tryout/")
+            if (ROOT / path).is_dir():
+                shutil.copytree(ROOT / path, target)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / path, target)
+    done = subprocess.run(
+        [sys.executable, "-c", "import tunesmith_tryout.scripted_teacher.server as it; print(it.__file__)"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.startswith(str(tmp_path))
+
+
 def copied_by(text: str) -> list[str]:
-    lines = re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE)
+    lines = re.findall(r"^COPY (?!--from)(.+)$", text.replace("\\\n", ""), re.MULTILINE)
     return [path for line in lines for path in line.split()[:-1]]
 
 
