@@ -240,7 +240,7 @@ def main() -> int:
             f"{arguments.calls} paid calls in every arm, {arguments.seeds} seeds, the demo's task and model "
             f"(135 million parameters); {TESTS} messages without faults are asked. The teacher plants 5 % "
             "each of answers that decline, are in another language, in another form, or wrong; the judge "
-            f"misses {MISSES:.0%} of the faulty rows and finds fault with {FALSE_ALARMS:.0%} of the good ones. "
+            f"misses {MISSES:.0%} of the faulty rows, and finds fault with {FALSE_ALARMS:.0%} of the others. "
             f"{platform.machine()}, Python {platform.python_version()}.",
             "",
             "| rows | number | faulty | exactly right, by seed | in all | 95 % interval |",
