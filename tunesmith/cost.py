@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tunesmith.least_cost import PLAN_ROOM
-from tunesmith.prices import find_price
+from tunesmith.prices import find_price, price_of_rows
 from tunesmith.request import Spec
 from tunesmith.settings import Data
 from tunesmith.thinking import thought_tokens
@@ -32,6 +32,9 @@ REJECTED = 1.3  # calls for each that is needed, if nearly a quarter of the answ
 SPREAD = (0.7, 1.5)  # of the mean of a few answers that were seen
 SECONDS_PER_TOKEN = (1 / 200, 1 / 40)  # of the answer, by a fast endpoint and by a slow one
 SECONDS_PER_CALL = (0.1, 2.0)
+# A batch, at the most what OpenAI, Groq and Together promise. Together, of less than 1,000 requests: minutes
+# (https://docs.together.ai/docs/inference/batch/overview).
+BATCH_MINUTES = (5, 24 * 60)
 FEW = 16  # requests in flight that a slow endpoint takes
 ROOM = 4096  # tokens for thoughts that a model is allowed at first (tunesmith_jobs/teacher/openai_dialect.py)
 
@@ -133,12 +136,12 @@ def estimate(spec: Spec, seen: Sequence[Seen] = ()) -> Estimate | None:
     answered = _sum(kind.count * kind.answered for kind in kinds)
     thinks = thought_tokens(data.teacher.model, data.teacher)[1] > 0
     spare = max(0.0, data.max_tokens + ROOM * thinks - rows.answered.low)
-    price = find_price(data.teacher.model, data.budget)
+    price = price_of_rows(data.teacher.model, data)
     return Estimate(
         calls=_sum(kind.count for kind in kinds),
         input_tokens=asked,
         output_tokens=answered,
-        usd=_usd(kinds, data),
+        usd=_usd(first, [rows, *further], data),
         minutes=_minutes(first, [rows, *further], asked + answered, data),
         spare_tokens=spare,
         spare_usd=price.cost(0, spare) if price else 0.0,
@@ -163,7 +166,7 @@ def limits(spec: Spec, found: Estimate) -> list[Limit]:
 def _first_calls(spec: Spec, seen: Sequence[Seen]) -> list[_Calls]:
     """The plan, and the system message if the teacher writes it."""
     data, calls = spec.data, []
-    model = data.teacher.system_message_model or data.teacher.model
+    model = data.teacher.planner
     if data.has_planned:
         seeds = sum(_bytes(seed) + 3 for seed in data.seeds)
         answer = Range(*PLAN_TOKENS).at_most(max(data.max_tokens, PLAN_ROOM))
@@ -239,10 +242,10 @@ def _mean(values: Sequence[float]) -> Range:
     return Range(mean, mean)
 
 
-def _usd(kinds: Sequence[_Calls], data: Data) -> Range | None:
+def _usd(first: Sequence[_Calls], later: Sequence[_Calls], data: Data) -> Range | None:
     total = Range(0, 0)
-    for kind in kinds:
-        price = find_price(kind.model, data.budget)
+    priced = [(kind, find_price(kind.model, data.budget)) for kind in first]
+    for kind, price in [*priced, *((kind, price_of_rows(kind.model, data)) for kind in later)]:
         if price is None:
             return None
         low = price.cost(kind.asked.low, kind.answered.low)
@@ -252,8 +255,11 @@ def _usd(kinds: Sequence[_Calls], data: Data) -> Range | None:
 
 def _minutes(first: Sequence[_Calls], later: Sequence[_Calls], tokens: Range, data: Data) -> Range:
     """The first calls, then the rows and what is asked about them: as many at a time as may be; and no faster
-    than the request's own limits.
+    than the request's own limits. Batches take what their endpoint takes: a day at the most for each kind of
+    call, and for what is rejected one more.
     """
+    if data.teacher.mode == "batch":
+        return Range(*BATCH_MINUTES) * Range(len(later), len(later) + 1)
     together = data.teacher.max_concurrency if data.strategy == "plan" else 1
     turns = [
         Range(-(-kind.count.low // together), -(-kind.count.high // min(together, FEW))) * kind.seconds

@@ -8,7 +8,7 @@ refused only for what is certain.
 from collections.abc import Iterator
 
 from tunesmith.errors import BadRequest, Problem
-from tunesmith.prices import check_prices, find_price, models_of
+from tunesmith.prices import check_prices, find_price, models_of, price_of_rows
 from tunesmith.request import Spec
 from tunesmith.settings import Data
 from tunesmith.split_sizes import split_sizes
@@ -19,7 +19,7 @@ PLAN_ROOM = 4096  # room for the plan of a dataset, if `data.maxTokens` gives it
 def refuse_useless(spec: Spec) -> None:
     """Raises one BadRequest with everything that would be paid for and can never be of use."""
     money = list(_money(spec.data))
-    problems = [*money, *_budget(spec.data), *_early_stopping(spec)]
+    problems = [*money, *_budget(spec.data), *_batch_for_each_row(spec.data), *_early_stopping(spec)]
     if problems:
         reason = "PriceUnknown" if problems == money else ""
         raise BadRequest("the request could never be of use", reason=reason, problems=problems)
@@ -67,7 +67,7 @@ def _budget(data: Data) -> Iterator[Problem]:
             budget.max_tokens,
             "raise it",
         )
-    price = find_price(model, budget)
+    price = find_price(model, budget) if data.has_planned else price_of_rows(model, data)
     usd = tokens * price.output if price else 0.0
     if 0 < budget.max_usd < usd:
         yield Problem(
@@ -81,9 +81,18 @@ def _budget(data: Data) -> Iterator[Problem]:
 def _largest_call(data: Data) -> tuple[str, int, str]:
     """Of the calls that every run makes, the one with the longest answer: model, tokens, and what it is."""
     if data.has_planned:
-        planner = data.teacher.system_message_model or data.teacher.model
-        return planner, max(data.max_tokens, PLAN_ROOM), "the plan"
+        return data.teacher.planner, max(data.max_tokens, PLAN_ROOM), "the plan"
     return data.teacher.model, data.max_tokens, "an answer"
+
+
+def _batch_for_each_row(data: Data) -> Iterator[Problem]:
+    if data.asks_teacher and data.strategy == "chain" and data.teacher.mode == "batch":
+        yield Problem(
+            "spec.data.teacher.mode",
+            "would wait for a batch, up to a day, for each row: in a chain a row is asked for after the last",
+            data.teacher.mode,
+            "leave `strategy: chain` out, or set the mode to live",
+        )
 
 
 def _early_stopping(spec: Spec) -> Iterator[Problem]:

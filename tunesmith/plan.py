@@ -35,6 +35,7 @@ NEUTRAL = frozenset(
         "data.teacher.requestsPerMinute",
         "data.teacher.tokensPerMinute",
         "data.teacher.maxConcurrency",
+        "data.teacher.mode",  # the same calls by another way, into the same journal
         "training.preset",
         "training.device",
         "training.loggingSteps",

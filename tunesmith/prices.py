@@ -4,13 +4,13 @@ Pure.
 List prices are US dollars per 10^6 tokens of the standard tier and of short prompts, on the providers' own
 pages as read or reported on the day that stands above each part. They change, so what a request or a profile
 says comes first. Not counted: what some providers add for writing to their caches (a quarter of the input),
-and what they take off at night or for batches. Of a price that is lowered for some weeks, the table has the
+and what they take off at night. Of a price that is lowered for some weeks, the table has the
 one that holds after them: a budget is then kept rather too well.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunesmith.errors import BadRequest, Problem
 from tunesmith.settings import Budget, Data, ModelPrices
@@ -97,6 +97,13 @@ _OTHERS: Mapping[str, tuple[float, float, float]] = {
 # Model -> input, cached input, output.
 PRICES: Mapping[str, tuple[float, float, float]] = {**_OPENAI, **_ANTHROPIC, **_GOOGLE, **_OTHERS}
 
+# Share of a price that a batch costs, of what is asked and answered: with OpenAI
+# (https://developers.openai.com/api/docs/pricing), Azure's global batch
+# (https://learn.microsoft.com/azure/ai-services/openai/how-to/batch), Anthropic, and Google
+# (https://ai.google.dev/gemini-api/docs/batch-api), 2026-11. Together has it for some models only
+# (https://docs.together.ai/docs/batch-inference.md).
+BATCH_SHARE = 0.5
+
 _OF_PROVIDER = re.compile(
     r"^(models|openai|anthropic|google|deepseek|mistralai)/"
 )  # as routers and Gemini list them
@@ -105,11 +112,30 @@ _DATED = re.compile(r"[-@](20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{6}|latest)$")
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per token: asked, answered, and asked and found in the endpoint's cache."""
+    """US dollars per token: asked, answered, and asked and found in the endpoint's cache.
+
+    `batch_share`: what a batch costs of it.
+    """
 
     input: float
     output: float
     cached_input: float
+    batch_share: float = BATCH_SHARE
+
+    @property
+    def in_batch(self) -> "Price":
+        """The price in a batch.
+
+        Google and Groq take nothing off what is in their caches there, so the cached price is not lowered; it
+        is never more than that of other input.
+        """
+        asked = self.input * self.batch_share
+        return replace(
+            self,
+            input=asked,
+            output=self.output * self.batch_share,
+            cached_input=min(self.cached_input, asked),
+        )
 
     def cost(self, input_tokens: float, output_tokens: float, cached_tokens: float = 0) -> float:
         """US dollars. `cached_tokens` are among those of the input."""
@@ -156,7 +182,14 @@ def _as_price(prices: ModelPrices) -> Price:
         asked / _MILLION,
         prices.usd_per_million_output_tokens / _MILLION,
         (asked if cached is None else cached) / _MILLION,
+        prices.batch_share,
     )
+
+
+def price_of_rows(model: str, data: Data) -> Price | None:
+    """What a model costs a request for its rows: in a batch, if they are asked for in batches."""
+    price = find_price(model, data.budget)
+    return price.in_batch if price and data.teacher.mode == "batch" else price
 
 
 def models_of(data: Data) -> frozenset[str]:

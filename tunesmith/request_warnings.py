@@ -14,6 +14,7 @@ from tunesmith.split_sizes import split_sizes
 
 FEW_TEST_ROWS = 10  # of which one answer more or less is a tenth of the figure
 SHORT_PAIR = 64  # tokens; a short question and answer as JSON
+BATCH_SECONDS = 86_400  # within which endpoints promise to answer a batch
 # Nats per token of a model that guesses evenly among 262,144 tokens, the largest vocabulary in wide use.
 _GUESSING = math.log(2**18)
 
@@ -22,7 +23,14 @@ def warnings_of(request: TrainingRequest, spec: Spec) -> list[Problem]:
     """Everything that is probably not meant. `spec`: the request's, resolved."""
     given = request.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     paths = [".".join(path) for path, _ in leaves(given)]
-    parts = (_few_rows(spec), _gate(spec), _short_pairs(spec), _seeds(spec), _without_effect(spec, paths))
+    parts = (
+        _few_rows(spec),
+        _gate(spec),
+        _short_pairs(spec),
+        _seeds(spec),
+        _deadline(spec),
+        _without_effect(spec, paths),
+    )
     return [problem for found in parts for problem in found]
 
 
@@ -92,6 +100,18 @@ def _seeds(spec: Spec) -> Iterator[Problem]:
             "spec.data.seeds",
             f"are {len(data.seeds)}, more than the {data.examples} examples asked for",
             remedy="seeds are no rows: to train on them, put them with their answers into data.source",
+        )
+
+
+def _deadline(spec: Spec) -> Iterator[Problem]:
+    deadline = spec.stages.generate.active_deadline_seconds
+    if spec.data.asks_teacher and spec.data.teacher.mode == "batch" and 0 < deadline < BATCH_SECONDS:
+        yield Problem(
+            "spec.stages.generate.activeDeadlineSeconds",
+            "is less than a batch may take, and a run waits for several, one after another",
+            deadline,
+            f"leave it out, or give it {BATCH_SECONDS:,} for each; what a batch has answered is kept, and "
+            "one under way is found again",
         )
 
 

@@ -154,6 +154,16 @@ class Teacher(Settings):
     """Most input and output tokens per minute. 0: as many as the endpoint accepts."""
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 200
     """Most requests in flight. The stage finds out how many of these the endpoint can handle."""
+    mode: Literal["live", "batch"] = "live"
+    """How rows are asked for. `live`: one call each, answered in seconds. `batch`: many calls in a file that
+    the endpoint answers within a day, at half the price; the plan and the system message are asked live. It
+    changes no result, so a run may go on in the other mode.
+    """
+
+    @property
+    def planner(self) -> str:
+        """The model that writes the system message and the plan."""
+        return self.system_message_model or self.model
 
 
 class ModelPrices(Settings):
@@ -165,6 +175,8 @@ class ModelPrices(Settings):
     """Price of what is answered, thoughts among it."""
     usd_per_million_cached_input_tokens: Dollars | None = None
     """Price of what is asked and was in the endpoint's cache. Built-in: that of the other input."""
+    batch_share: Fraction = 0.5
+    """Share of the prices that the same costs in a batch. 1: no rebate."""
 
 
 class Budget(Settings):

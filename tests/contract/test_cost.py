@@ -66,6 +66,15 @@ MORE = {  # what takes more at both ends: changes -> which figure
 }
 
 
+def test_batches_cost_half_but_for_plan_and_system_message_and_take_up_to_a_day_each():
+    live, batch = found(), found(PLAIN | {"data.teacher": {"model": "gpt-4.1", "mode": "batch"}})
+    assert 0.5 * live.usd.low < batch.usd.low < 0.6 * live.usd.low
+    assert 0.5 * live.usd.high < batch.usd.high < 0.6 * live.usd.high
+    assert (batch.calls, batch.tokens) == (live.calls, live.tokens)
+    assert batch.spare_usd == live.spare_usd / 2
+    assert batch.minutes == Range(5, 2 * 24 * 60)
+
+
 @pytest.mark.parametrize(("changes", "figure"), MORE.values(), ids=MORE)
 def test_each_setting_moves_the_estimate_its_own_way(changes, figure):
     before, after = getattr(found(), figure), getattr(found(changes), figure)

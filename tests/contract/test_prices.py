@@ -3,7 +3,7 @@
 import pytest
 
 from tunesmith.errors import BadRequest
-from tunesmith.prices import PRICES, Price, check_prices, find_price, models_of, price_of
+from tunesmith.prices import PRICES, Price, check_prices, find_price, models_of, price_of, price_of_rows
 from tunesmith.settings import Budget, Data, Teacher
 
 SOL = Price(2e-6, 10e-6, 0.1e-6)
@@ -64,6 +64,33 @@ def test_the_price_that_counts(model, budget, expected):
     found = find_price(model, Budget.model_validate(budget))
     assert found is not None
     assert (found.input * 1e6, found.cached_input * 1e6, found.output * 1e6) == pytest.approx(expected)
+
+
+IN_BATCH = {  # US dollars per 10^6 tokens: input, cached input, output; the share -> the same in a batch
+    "half of what is asked and answered": ((2, 0.1, 10, 0.5), (1, 0.1, 5)),
+    "never more for what is cached than for what is not": ((2.5, 2, 10, 0.5), (1.25, 1.25, 5)),
+    "no rebate": ((2, 0.1, 10, 1), (2, 0.1, 10)),
+    "for nothing": ((2, 0.1, 10, 0), (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize(("live", "expected"), IN_BATCH.values(), ids=IN_BATCH)
+def test_the_price_in_a_batch(live, expected):
+    asked, cached, answered, share = live
+    prices = {"m": price(asked, answered, cached) | {"batchShare": share}}
+    found = find_price("m", Budget.model_validate({"prices": prices}))
+    assert found is not None
+    batch = found.in_batch
+    assert (batch.input * 1e6, batch.cached_input * 1e6, batch.output * 1e6) == pytest.approx(expected)
+
+
+def test_rows_cost_what_they_cost_in_the_mode_in_which_they_are_asked_for():
+    live, batch = Data(), Data(teacher=Teacher.model_validate({"mode": "batch"}))
+    listed = price_of("gpt-6.1-sol")
+    assert listed is not None
+    assert price_of_rows("gpt-6.1-sol", live) == listed
+    assert price_of_rows("gpt-6.1-sol", batch) == listed.in_batch
+    assert price_of_rows("unknown", batch) is None
 
 
 def test_cached_input_is_part_of_the_input():

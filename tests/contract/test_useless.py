@@ -74,6 +74,21 @@ REFUSED = {  # changes of the spec -> the path, and a part of why
         },
         ("spec.data.budget.maxUSD", "4,096 tokens, 0.0328 USD"),
     ),
+    "a batch for each row": (
+        {"data": {"strategy": "chain", "teacher": {"mode": "batch"}}},
+        ("spec.data.teacher.mode", "would wait for a batch, up to a day, for each row"),
+    ),
+    "less money than one call of a batch": (
+        {
+            "data": {
+                "plan": {"prompts": "p", "responses": "r", "topics": ["t"]},
+                "maxTokens": 5000,
+                "teacher": {"mode": "batch"},
+                "budget": {"maxUSD": 0.01, "usdPerMillionOutputTokens": 8},
+            }
+        },
+        ("spec.data.budget.maxUSD", "5,000 tokens, 0.0200 USD"),
+    ),
     "money of a teacher whose price nobody knows": (
         {"data": {"teacher": {"model": "mine"}, "budget": {"maxUSD": 5}}},
         ("spec.data.budget.maxUSD", "no price for mine"),
@@ -122,6 +137,17 @@ TAKEN = {  # next to what is refused
             "teacher": {"model": "mine"},
             "budget": {"maxUSD": 5, "usdPerMillionInputTokens": 1, "usdPerMillionOutputTokens": 1},
         }
+    },
+    "a price that is enough in a batch": {
+        "data": {
+            "plan": {"prompts": "p", "responses": "r", "topics": ["t"]},
+            "maxTokens": 5000,
+            "teacher": {"mode": "batch"},
+            "budget": {"maxUSD": 0.021, "usdPerMillionOutputTokens": 8},
+        }
+    },
+    "a chain of own data": {
+        "data": {"source": {"uri": "s3://b/k"}, "strategy": "chain", "teacher": {"mode": "batch"}}
     },
     "own data needs no price": {
         "data": {
@@ -209,6 +235,15 @@ WARNED = {  # changes of the spec -> path and a part of why, of each warning
         {"data": {"from": {"run": "x"}, "split": {"test": 0.2}}},
         [("data.split", "rows come from data.from")],
     ),
+    "a deadline that ends before a batch may": (
+        {"data.teacher": {"mode": "batch"}, "stages.generate": {"activeDeadlineSeconds": 86_399}},
+        [("stages.generate.activeDeadlineSeconds", "is less than a batch may take")],
+    ),
+    "a deadline of a day": (
+        {"data.teacher": {"mode": "batch"}, "stages.generate": {"activeDeadlineSeconds": 86_400}},
+        [],
+    ),
+    "a deadline for calls": ({"stages.generate": {"activeDeadlineSeconds": 3600}}, []),
     "pairs a call in a chain": (
         {"data": {"strategy": "chain", "pairsPerCall": 5}},
         [("data.pairsPerCall", "data.strategy is chain")],

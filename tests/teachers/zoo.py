@@ -46,6 +46,7 @@ class Provider:
     model: ClassVar[str] = "gpt-4.1-mini"
     listed: ClassVar[tuple[str, ...]] = ("gpt-4.1-mini", "gpt-4o")
     faults: ClassVar[int] = 0  # that it makes, and that pass
+    largest: ClassVar[int] = 2**28  # body in bytes
     teacher: ClassVar[dict[str, Any]] = {}  # what a request has to say beside the model
     secrets: ClassVar[dict[str, str]] = {}  # and the stage's variables for it
     members: ClassVar[frozenset[str]] = frozenset(
@@ -60,8 +61,8 @@ class Provider:
 
     # What a subclass may have otherwise
 
-    def check(self, request: web.Request, body: dict[str, Any]) -> None:
-        """Raises Refused for what the provider does not take."""
+    def check(self, request: web.Request | None, body: dict[str, Any]) -> None:
+        """Raises Refused for what the provider does not take. Without a request it is a line of a batch."""
         if unknown := set(body) - self.members:
             raise refused(400, f"Unrecognized request argument supplied: {', '.join(sorted(unknown))}")
         if body["model"] != self.model:
@@ -85,7 +86,7 @@ class Provider:
 
     def app(self) -> web.Application:
         """The application to serve."""
-        app = web.Application(client_max_size=2**24)
+        app = web.Application(client_max_size=self.largest)
         app.router.add_post(f"{self.path}/chat/completions", self._chat)
         app.router.add_get(f"{self.path}/models", self._list)
         app.router.add_get(f"{self.path}/models/{{name:.+}}", self._one)

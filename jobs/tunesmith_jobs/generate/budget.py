@@ -30,18 +30,29 @@ class Ledger:
         """Whether `usd` counts everything."""
         return None not in self.prices.values()
 
-    def cost(self, model: str, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
+    def cost(
+        self,
+        model: str,
+        input_tokens: int,
+        output_tokens: int,
+        cached_tokens: int = 0,
+        *,
+        in_batch: bool = False,
+    ) -> float:
         """US dollars; 0 if the price is not known. `cached_tokens` are among those of the input."""
         price = self.prices.get(model) or find_price(model, self.budget)
+        if price and in_batch:
+            price = price.in_batch
         return price.cost(input_tokens, output_tokens, cached_tokens) if price else 0.0
 
     def cost_of(self, model: str, answer: Answer) -> float:
         """US dollars that an answer cost; 0 if the price is not known."""
-        return self.cost(model, answer.input_tokens, answer.output_tokens, answer.cached_tokens)
+        asked, answered, cached = answer.input_tokens, answer.output_tokens, answer.cached_tokens
+        return self.cost(model, asked, answered, cached, in_batch=answer.in_batch)
 
-    def reserve(self, call: Call) -> bool:
+    def reserve(self, call: Call, *, in_batch: bool = False) -> bool:
         """Reserve the most that a call can cost; False if that would pass a limit."""
-        usd = self.cost(call.model, call.input_tokens, call.most_output)
+        usd = self.cost(call.model, call.input_tokens, call.most_output, in_batch=in_batch)
         tokens_after = self.tokens + self._reserved_tokens + call.most_tokens
         usd_after = self.usd + self._reserved_usd + usd
         if self.budget.max_requests and self.requests + 1 > self.budget.max_requests:
@@ -55,10 +66,10 @@ class Ledger:
         self._reserved_usd += usd
         return True
 
-    def settle(self, call: Call, answer: Answer | None) -> None:
+    def settle(self, call: Call, answer: Answer | None, *, in_batch: bool = False) -> None:
         """Replace a reservation by what the answer cost. Without an answer nothing is paid."""
         self._reserved_tokens -= call.most_tokens
-        self._reserved_usd -= self.cost(call.model, call.input_tokens, call.most_output)
+        self._reserved_usd -= self.cost(call.model, call.input_tokens, call.most_output, in_batch=in_batch)
         if math.isclose(self._reserved_usd, 0.0, abs_tol=1e-12):
             self._reserved_usd = 0.0
         if answer is not None:

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -36,6 +36,7 @@ class CallFigures:
     """What the calls took."""
 
     calls: int = 0  # answered in this attempt
+    in_batches: int = 0  # of these
     reused: int = 0  # answers that were in the journal
     faults: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
@@ -63,7 +64,7 @@ class Caller:
         self.ledger = ledger
         self._queue = StartQueue(limiter, ledger, endpoint.sized)
         self._endpoint = endpoint
-        self._journal = journal
+        self.journal = journal
         self._patience = patience
         self._say = say
         self._random = random.Random(seed)
@@ -90,11 +91,15 @@ class Caller:
 
     async def ask(self, call: Call) -> Answer:
         """The answer to a call: the journal's, else the teacher's. Raises TunesmithError."""
-        answer = self._journal.find(call)
+        return await self.ask_by(call, self.ask_live)
+
+    async def ask_by(self, call: Call, way: Callable[[Call], Awaitable[Answer]]) -> Answer:
+        """The answer to a call: the journal's, else what it gets in this way."""
+        answer = self.journal.find(call)
         if answer is not None:
             self.figures.reused += 1
         else:
-            answer = await self._ask_teacher(call)
+            answer = await way(call)
         self.figures.input_tokens += answer.input_tokens
         self.figures.output_tokens += answer.output_tokens
         self.figures.usd += self.ledger.cost_of(call.model, answer)
@@ -125,9 +130,20 @@ class Caller:
         for task in self._sending:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
-        await self._journal.flush()
+        await self.journal.flush()
 
-    async def _ask_teacher(self, call: Call) -> Answer:
+    async def ended(self) -> TunesmithError:
+        """Wait until no call may start any more; returns why."""
+        await self._queue.closed.wait()
+        assert self._queue.end is not None
+        return self._queue.end
+
+    def end(self, error: TunesmithError) -> None:
+        """Start no further call; those that wait end with the error."""
+        self._queue.close(error)
+
+    async def ask_live(self, call: Call) -> Answer:
+        """The teacher's answer to a call, which is journalled. Raises TunesmithError."""
         tries, hung, again = 0, 0, False
         while True:
             sized, start = await self._queue.start(call, again=again)
@@ -158,14 +174,14 @@ class Caller:
         answer: Answer | None = None
         try:
             answer, announced = await self._send_in_time(call, hung)
-            answer = _with_input(call, answer)
+            answer = with_input(call, answer)
             self._note_answer(start, answer, announced)
-            await self._journal.add(call, answer)
+            await self.journal.add(call, answer)
             return answer
         except Outgrown as fault:
-            answer = _with_input(call, fault.answer)
+            answer = with_input(call, fault.answer)
             self._note_answer(start, answer, RateLimits({}))
-            await self._journal.add(call, answer, useless=True)
+            await self.journal.add(call, answer, useless=True)
             raise
         except Passing as fault:
             self._slow_down(start, fault)
@@ -246,7 +262,7 @@ class Caller:
         faults = ", ".join(f"{count} x {name}" for name, count in self.figures.faults.most_common())
         error = TryAgain(
             f"the teacher at {self._endpoint.url} does not answer: {why}. "
-            f"{self._journal.written} answers of this attempt are saved "
+            f"{self.journal.written} answers of this attempt are saved "
             f"({self.figures.reused} were there before); faults: {faults}",
             reason=reason,
             remedy="check the endpoint; then run again: what is saved is not asked again",
@@ -255,7 +271,7 @@ class Caller:
         return error
 
 
-def _with_input(call: Call, answer: Answer) -> Answer:
+def with_input(call: Call, answer: Answer) -> Answer:
     """The answer with an estimate of what was asked, if the endpoint does not count it."""
     if answer.input_tokens or not answer.output_tokens:
         return answer

@@ -10,6 +10,7 @@ from typing import Any
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate import live_rate, strategies
+from tunesmith_jobs.generate.batching import asked_for_rows
 from tunesmith_jobs.generate.budget import BudgetSpent
 from tunesmith_jobs.generate.caller import Caller
 from tunesmith_jobs.generate.calling import caller_of
@@ -30,8 +31,12 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
         accepted = _progress(attempt, caller, dataset, begun)
         accepted(0)
         with answer_check(attempt.spec.evaluation.format, in_all=math.inf) as form:
-            work = strategies.fill(caller.ask, attempt.spec, dataset, accepted, form)
-            await _fill(attempt, caller, dataset, work)
+
+            async def work() -> None:
+                async with asked_for_rows(attempt, caller, endpoint, patience.batch) as ask:
+                    await strategies.fill(caller.ask, attempt.spec, dataset, accepted, form, ask)
+
+            await _fill(attempt, caller, dataset, work())
         dataset.figures = call_report(
             caller.figures,
             seconds=time.monotonic() - begun,

@@ -28,7 +28,8 @@ _READERS = 16
 class Entry:
     """An answer in the journal. `cell` and `sample` are for people who read it; the key covers them too.
 
-    `input_tokens`: the estimate of what was asked, if the endpoint does not count it.
+    `input_tokens`: the estimate of what was asked, if the endpoint does not count it. `in_batch`: it came in
+    a batch, and cost what it costs there.
     """
 
     key: str
@@ -38,10 +39,13 @@ class Entry:
     seconds: float
     raw: str
     input_tokens: int = 0
+    in_batch: bool = False
 
     def line(self) -> str:
         """One line of a segment."""
-        estimated = {"inputTokens": self.input_tokens} if self.input_tokens else {}
+        further: dict[str, object] = {"inputTokens": self.input_tokens} if self.input_tokens else {}
+        if self.in_batch:
+            further["inBatch"] = True
         return json.dumps(
             {
                 "key": self.key,
@@ -49,7 +53,7 @@ class Entry:
                 "cell": self.cell,
                 "sample": self.sample,
                 "seconds": round(self.seconds, 3),
-                **estimated,
+                **further,
                 "raw": self.raw,
             },
             ensure_ascii=False,
@@ -77,6 +81,7 @@ def read_entries(data: bytes) -> Iterator[Entry]:
                 float(entry["seconds"]),
                 entry["raw"],
                 int(entry.get("inputTokens", 0)),
+                bool(entry.get("inBatch", False)),
             )
 
 
@@ -130,9 +135,17 @@ class Journal:
         for entry in self._entries.values():
             yield entry.model, self._answer(entry)
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry of this name."""
+        return key in self._entries
+
+    def paid_by(self, *, batch: bool) -> int:
+        """How many answers came in batches, or else live."""
+        return sum(entry.in_batch == batch for entry in self._entries.values())
+
     def find(self, call: Call) -> Answer | None:
         """The answer to a call, if it was ever paid for in this run."""
-        entry = self._entries.get(self._key(call))
+        entry = self._entries.get(self.key(call))
         return self._answer(entry) if entry else None
 
     async def add(self, call: Call, answer: Answer, *, useless: bool = False) -> None:
@@ -140,9 +153,14 @@ class Journal:
 
         `useless`: it was paid for, but the call is sent again, so it is not found as its answer.
         """
-        key = f"{self._key(call)}-{call.allowed}" if useless else self._key(call)
+        key = f"{self.key(call)}-{call.allowed}" if useless else self.key(call)
         estimated = answer.input_tokens if answer.estimated else 0
-        entry = Entry(key, call.model, call.cell, call.sample, answer.seconds, answer.raw, estimated)
+        seconds, raw = answer.seconds, answer.raw
+        entry = Entry(key, call.model, call.cell, call.sample, seconds, raw, estimated, answer.in_batch)
+        await self.keep(entry)
+
+    async def keep(self, entry: Entry) -> None:
+        """Store an entry, and return when it is stored. Raises what the store raises."""
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, stored))
         if len(self._waiting) >= SEGMENT_ANSWERS:
@@ -151,7 +169,8 @@ class Journal:
             self._writer = asyncio.create_task(self._write_segments())
         await stored
 
-    def _key(self, call: Call) -> str:
+    def key(self, call: Call) -> str:
+        """The name under which the answer to a call is kept."""
         if not self._manner:
             return call.key
         return hashlib.sha256(f"{call.key}\n{self._manner}".encode()).hexdigest()
@@ -188,7 +207,9 @@ class Journal:
 
     def _answer(self, entry: Entry) -> Answer:
         answer = self._read_answer(entry.raw, seconds=entry.seconds, fresh=False)
-        return replace(answer, input_tokens=entry.input_tokens) if entry.input_tokens else answer
+        if entry.input_tokens:
+            answer = replace(answer, input_tokens=entry.input_tokens)
+        return replace(answer, in_batch=True) if entry.in_batch else answer
 
     def _write_segment(self, data: bytes) -> None:
         # Pods of one Job share the attempt's name, so a number may be taken since the listing.

@@ -2,10 +2,11 @@
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tunesmith.errors import BadRequest
 from tunesmith.wire import TEACHER_TIMEOUT
+from tunesmith_jobs.generate.batch_patience import BatchPatience
 
 ENOUGH = 20  # answers that tell how long one takes
 FAR = 10.0  # times the slowest of them: no answer takes that long
@@ -21,6 +22,7 @@ class Patience:
     hung: float = 5.0  # least time after which a call that takes far longer than the others has hung
     drain: float = 5.0  # for the answers under way when the stage has to end
     base: float = 0.5  # the first backoff
+    batch: BatchPatience = field(default_factory=BatchPatience)
 
     @classmethod
     def from_environment(cls) -> "Patience":

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tunesmith.least_cost import PLAN_ROOM
 from tunesmith.request import Spec
-from tunesmith.settings import Data, Format
+from tunesmith.settings import Format
 from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan
 from tunesmith_jobs.generate.parse_answers import Pair
 from tunesmith_jobs.rows import Row
@@ -72,7 +72,7 @@ def plan_call(spec: Spec, sample: int) -> Call:
     if data.seeds:
         text += "\n\nExamples of good prompts:\n" + "\n".join(f"- {seed}" for seed in data.seeds)
     return Call(
-        _planner(data),
+        data.teacher.planner,
         (("system", PLAN), ("user", text)),
         data.temperature,
         max(data.max_tokens, PLAN_ROOM),
@@ -86,7 +86,12 @@ def system_message_call(spec: Spec, sample: int) -> Call:
     data = spec.data
     messages: tuple[Message, ...] = (("system", SYSTEM_MESSAGE), ("user", description(spec)))
     return Call(
-        _planner(data), messages, data.temperature, data.system_message_max_tokens, "text", sample=sample
+        data.teacher.planner,
+        messages,
+        data.temperature,
+        data.system_message_max_tokens,
+        "text",
+        sample=sample,
     )
 
 
@@ -172,7 +177,3 @@ def _form(wanted: Format | None) -> str:
         return f"\n\nEvery whole response must match this regular expression (Python): {wanted.regex}"
     schema = json.dumps(wanted.json_schema, ensure_ascii=False)
     return f"\n\nEvery response must be JSON that is valid under this JSON Schema: {schema}"
-
-
-def _planner(data: Data) -> str:
-    return data.teacher.system_message_model or data.teacher.model

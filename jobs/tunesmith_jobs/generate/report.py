@@ -152,7 +152,8 @@ def call_report(
 ) -> dict[str, float]:
     """What the calls took.
 
-    `efficiency`: the least time that they could take, over the time that they took.
+    `efficiency`: the least time that they could take, over the time that they took; without a meaning where
+    calls came in batches.
     """
     latencies = sorted(figures.latencies)
     mean = sum(latencies) / len(latencies) if latencies else 0.0
@@ -171,6 +172,9 @@ def call_report(
         "mostInFlight": most_in_flight,
         "efficiency": round(min(1.0, least / seconds), 4) if seconds and latencies else 1.0,
     }
+    if figures.in_batches:
+        numbers["callsInBatches"] = figures.in_batches
+        del numbers["efficiency"]
     return {**numbers, "usd": round(figures.usd, 6)} if priced else numbers
 
 

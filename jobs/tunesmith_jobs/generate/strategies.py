@@ -22,16 +22,23 @@ from tunesmith_jobs.teacher.calls import Call
 
 SPARE_CELLS = 20  # in addition to twice as many as were asked for
 AHEAD = 4  # cells under way at most, as a multiple of the requests that may be
+BATCHED_AHEAD = 10_000  # cells in batches at most: 240 MiB of memory, of the 512 that the pod asks for
 
 Accepted = Callable[[int], None]  # is called with the number of accepted rows
 
 
 async def fill(
-    ask: Ask, spec: Spec, dataset: Dataset, accepted: Accepted, form: AnswerCheck | None = None
+    ask: Ask,
+    spec: Spec,
+    dataset: Dataset,
+    accepted: Accepted,
+    form: AnswerCheck | None = None,
+    ask_for_rows: Ask | None = None,
 ) -> None:
     """Fill the dataset as the request's strategy says: system message, plan, rows.
 
-    `form`: the running check of `evaluation.format`, if the request has one.
+    `form`: the running check of `evaluation.format`, if the request has one. `ask_for_rows`: how rows of a
+    plan, and what is asked about them, are asked for, if it is in another way.
     """
     if spec.data.strategy == "chain":
         dataset.system_message = await make_system_message(ask, spec)
@@ -44,7 +51,8 @@ async def fill(
     finally:
         planning.cancel()
         await asyncio.gather(planning, return_exceptions=True)
-    await rows_by_plan(Screen(ask, spec, dataset, form), spec, dataset, dataset.plan, accepted)
+    screen = Screen(ask_for_rows or ask, spec, dataset, form)
+    await rows_by_plan(screen, spec, dataset, dataset.plan, accepted)
 
 
 async def make_plan(ask: Ask, spec: Spec) -> DatasetPlan:
@@ -75,7 +83,8 @@ async def rows_by_plan(
     """Fill the dataset from cells, which are asked for in parallel and accepted in their order."""
     data = spec.data
     most = 2 * -(-data.examples // data.pairs_per_call) + SPARE_CELLS
-    width = AHEAD * data.teacher.max_concurrency
+    batched = data.teacher.mode == "batch"
+    width = BATCHED_AHEAD if batched else AHEAD * data.teacher.max_concurrency
     pending: dict[int, asyncio.Task[Written | Unusable]] = {}
     useless = UselessRun()
     started = next_cell = 0

@@ -89,6 +89,7 @@ class Answer:
     thought_tokens: int = 0
     cached_tokens: int = 0
     estimated: bool = False  # the endpoint does not count what it is asked
+    in_batch: bool = False  # it came in a batch, and costs what it costs there
     seconds: float = 0.0
     fresh: bool = True
 

@@ -28,6 +28,10 @@ class Throttled(Passing):
         super().__init__(why, overload=True, retry_after=retry_after)
 
 
+class Absent(Passing):
+    """What is asked for is not there, or not there yet (404)."""
+
+
 class Unsupported(Exception):
     """The endpoint does not know a parameter, and is asked in another form from now on.
 

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tunesmith.errors import BadRequest, Problem, Refused, TryAgain, TunesmithError
 from tunesmith.plain_text import one_line
@@ -59,7 +59,7 @@ class OpenAIChat:
             tokens="max_completion_tokens" if openais else "max_tokens", effort=teacher.reasoning_effort
         )
         self._known: dict[str, Habits] = {}
-        self._left_out: dict[str, openai.Omit] = {}
+        self.left_out: dict[str, openai.Omit] = {}
         self._teacher = teacher
         self._timeout = timeout
 
@@ -68,11 +68,11 @@ class OpenAIChat:
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
         members = members_of(self._teacher)
-        self._left_out = _left_out(self._teacher, members)
+        self.left_out = _left_out(self._teacher, members)
         most = self._teacher.max_concurrency + 8
         limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
         timeout = httpx2.Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout))
-        self._client = AsyncOpenAI(
+        self.client = AsyncOpenAI(
             api_key=api_key(self._teacher),
             base_url=self.url,
             default_headers=members.headers,
@@ -84,7 +84,7 @@ class OpenAIChat:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._client.close()
+        await self.client.close()
 
     async def send(self, call: Call) -> tuple[Answer, RateLimits]:
         """Send one request.
@@ -94,36 +94,44 @@ class OpenAIChat:
         import httpx2
         import openai
 
-        habits = self._habits(call.model)
-        dialect = habits.dialect
+        dialect, body = self.asked(call)
         begun = time.monotonic()
         try:
             # `chat.completions.create` checks the types of every message: 40 % of a call's time, and they
             # are dicts already.
-            response = await self._client.post(
+            response = await self.client.post(
                 "/chat/completions",
                 cast_to=httpx2.Response,
-                body=dialect.body(call) | self._teacher.body,
-                options={"headers": self._left_out},
-            )
-            answer = read_answer(
-                without_own_secrets(response.text, os.environ), seconds=time.monotonic() - begun
+                body=body,
+                options={"headers": self.left_out},
             )
         except openai.APIStatusError as error:
-            message = _message(error)
-            said = Said(error.status_code, str(error.code or ""), message, _waits(error, message))
-            return self._refused(said, call, dialect, begun), RateLimits({})
-        except ErrorBody as error:
-            said = Said(error.status or 500, error.code, _told(error.message))
-            return self._refused(said, call, dialect, begun), RateLimits({})
+            return self.refused(said_by(error), call, dialect, time.monotonic() - begun), RateLimits({})
         except openai.APIError as error:
             raise Passing(_connection_fault(error, self._timeout), overload=True) from error
+        limits = announced_limits(response.headers, time.time())
+        text = without_own_secrets(response.text, os.environ)
+        return self.read(text, call, dialect, time.monotonic() - begun), limits
+
+    def asked(self, call: Call) -> tuple[Dialect, dict[str, Any]]:
+        """The form in which a call is asked now, and its body."""
+        dialect = self._habits(call.model).dialect
+        return dialect, dialect.body(call) | self._teacher.body
+
+    def read(self, text: str, call: Call, dialect: Dialect, seconds: float) -> Answer:
+        """The answer in the body that a call got, which was asked in this form. Raises what `send` raises."""
+        try:
+            answer = read_answer(text, seconds=seconds)
+        except ErrorBody as error:
+            said = Said(error.status or 500, error.code, told(error.message))
+            return self.refused(said, call, dialect, seconds)
         except ValueError as error:
             raise Passing(str(error)) from error
+        habits = self._habits(call.model)
         known = habits.dialect
         if habits.answered(dialect, call, answer):
             raise Outgrown(answer, form=_news(known, habits.dialect))
-        return answer, announced_limits(response.headers, time.time())
+        return answer
 
     def sized(self, call: Call) -> Call:
         """The call with the tokens that its answer is allowed."""
@@ -149,21 +157,12 @@ class OpenAIChat:
         import openai
 
         try:
-            key, members = api_key(self._teacher), members_of(self._teacher)
-            self._left_out = _left_out(self._teacher, members)
+            client = self.checking()
         except Refused as error:
             return [error]
-        client = openai.OpenAI(
-            api_key=key,
-            base_url=self.url,
-            default_headers=members.headers,
-            default_query=members.query,
-            max_retries=2,
-            timeout=self._timeout,
-        )
         with client:
             try:
-                listed = [model.id for model in client.models.list(extra_headers=self._left_out).data]
+                listed = [model.id for model in client.models.list(extra_headers=self.left_out).data]
                 missing = [self._missing(client, model, listed) for model in sorted(models)]
                 return [error for error in missing if error is not None]
             except openai.APIStatusError as error:
@@ -173,17 +172,32 @@ class OpenAIChat:
                 final = final_error(Fault.KEY, said, self.url, self._teacher.model)
                 return [final] if final else []
             except openai.APIError as error:
-                return [self._unreachable(one_line(str(error.__cause__ or error)))]
+                return [self.unreachable(one_line(str(error.__cause__ or error)))]
             except (ValueError, TypeError, AttributeError):
                 return []  # it answers, if not with a list of models
 
-    def _refused(self, said: Said, call: Call, dialect: Dialect, begun: float) -> Answer:
+    def checking(self) -> "openai.OpenAI":
+        """A client for a check, to be closed. Raises Refused for a key or a secret that is missing."""
+        import openai
+
+        members = members_of(self._teacher)
+        self.left_out = _left_out(self._teacher, members)
+        return openai.OpenAI(
+            api_key=api_key(self._teacher),
+            base_url=self.url,
+            default_headers=members.headers,
+            default_query=members.query,
+            max_retries=2,
+            timeout=self._timeout,
+        )
+
+    def refused(self, said: Said, call: Call, dialect: Dialect, seconds: float) -> Answer:
         """What a refusal comes to: an answer, if it is of this call only; else it raises what it means."""
         fault = fault_of(said.status, said.code, said.message)
         if fault is Fault.MODERATED:
-            return self._withheld("content_filter", said.message, begun)
+            return self._withheld("content_filter", said.message, seconds)
         if fault is Fault.UNREADABLE:
-            return self._withheld("", said.message, begun)
+            return self._withheld("", said.message, seconds)
         final = final_error(fault, said, self.url, call.model)
         if final is not None:
             raise final
@@ -201,7 +215,7 @@ class OpenAIChat:
         if other is not None:
             raise Unsupported(said.message, form=_news(known, other))
         if habits.proven(call):
-            return self._withheld("", said.message, begun)
+            return self._withheld("", said.message, seconds)
         raise BadRequest(
             f"the teacher at {self.url} refuses the request ({said.status}): {said.message}",
             reason="TeacherBadRequest",
@@ -209,10 +223,10 @@ class OpenAIChat:
             "as the message says",
         )
 
-    def _withheld(self, finish: str, message: str, begun: float) -> Answer:
+    def _withheld(self, finish: str, message: str, seconds: float) -> Answer:
         """The answer to a call that is refused for what it says: it costs nothing, and is asked for once."""
         choice = {"finish_reason": finish, "message": {"content": "", "refusal": message}}
-        return read_answer(json.dumps({"choices": [choice]}), seconds=time.monotonic() - begun)
+        return read_answer(json.dumps({"choices": [choice]}), seconds=seconds)
 
     def _habits(self, model: str) -> Habits:
         if model not in self._known:
@@ -230,8 +244,10 @@ class OpenAIChat:
         if not listed or model in listed:
             return None
         try:
-            client.models.retrieve(model, extra_headers=self._left_out)
+            client.models.retrieve(model, extra_headers=self.left_out)
         except openai.NotFoundError:
+            if self._teacher.mode == "batch" and at_azure(self.url):
+                return None  # a batch deployment is not listed, and answers no call
             return self._not_there(client, model, listed)
         except openai.APIError:
             return None
@@ -248,7 +264,7 @@ class OpenAIChat:
                 "/chat/completions",
                 cast_to=httpx2.Response,
                 body=body,
-                options={"headers": self._left_out},
+                options={"headers": self.left_out},
             )
         except openai.APIStatusError as error:
             if fault_of(error.status_code, str(error.code or ""), _message(error)) is not Fault.MODEL:
@@ -262,12 +278,18 @@ class OpenAIChat:
             return None
         return None
 
-    def _unreachable(self, why: str) -> TryAgain:
+    def unreachable(self, why: str) -> TryAgain:
+        """The error of an endpoint that does not answer."""
         return TryAgain(
             f"the teacher at {self.url} cannot be reached: {why}",
             reason="TeacherUnreachable",
             remedy="check data.teacher.baseURL, the network and proxies; then run again",
         )
+
+
+def at_azure(url: str) -> bool:
+    """Whether an endpoint is one of Azure's."""
+    return ".azure.com/" in f"{url}/"
 
 
 def api_key(teacher: Teacher) -> str:
@@ -344,13 +366,19 @@ def _waits(error: "openai.APIStatusError", message: str) -> float | None:
     return None
 
 
+def said_by(error: "openai.APIStatusError") -> Said:
+    """What a refusal says."""
+    message = _message(error)
+    return Said(error.status_code, str(error.code or ""), message, _waits(error, message))
+
+
 def _message(error: "openai.APIStatusError") -> str:
     body = error.body
     text = body.get("message") if isinstance(body, dict) else None
-    return _told(str(text or error.response.text or error.message))
+    return told(str(text or error.response.text or error.message))
 
 
-def _told(text: str) -> str:
+def told(text: str) -> str:
     """What an endpoint says, as it may be told."""
     # Before it is cut: of half a key nobody would know that it is one.
     return one_line(without_secrets(text))[:300]

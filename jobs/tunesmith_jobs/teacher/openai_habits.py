@@ -94,3 +94,8 @@ def as_named(first: Dialect, model: str) -> Dialect:
     if is_openais(model):
         return first.thinking()
     return replace(first, room=FIRST_ROOM) if thinks(model) else first
+
+
+def cut_by_thoughts(answer: Answer) -> bool:
+    """Whether a model's thoughts have cut its answer off."""
+    return answer.finish_reason == "length" and _thinks(answer)
