@@ -39,8 +39,7 @@ inputs() {
     controller) echo requirements/controller.txt controller/tunesmith_controller ;;
     tryout)
       echo images/tryout/requirements.txt requirements/{tryout,train}.txt tryout/tunesmith_tryout
-      echo jobs/tunesmith_jobs/{__init__.py,rows.py}
-      echo jobs/tunesmith_jobs/generate/{__init__,prompts,dataset_plan,parse_answers,judge}.py jobs/tunesmith_jobs/teacher/{__init__,calls}.py
+      echo jobs/tunesmith_jobs/{__init__.py,rows.py,documents,generate,teacher}
       echo jobs/tunesmith_jobs/base/{gguf.py,gguf_header.py} # they convert the demo model
       ;;
     *) echo "requirements/$1.txt" jobs/tunesmith_jobs ;;

@@ -15,17 +15,20 @@ from tunesmith.request import Spec
 from tunesmith.settings import Data
 from tunesmith.thinking import thought_tokens
 
-Shape = Literal["plan", "pairs", "verdict", "text"]
+Shape = Literal["plan", "pairs", "grounded", "verdict", "text"]
 Verdict = Literal["fits", "may not fit", "cannot fit"]
 # UTF-8 bytes that the stage writes around task and seeds (tunesmith_jobs/generate/prompts.py, and the words
 # for the form of the answer). A test holds them to it.
-ASKING_BYTES = {"plan": 1270, "text": 495, "pairs": 700, "chain": 605, "verdict": 1000}
+ASKING_BYTES = {"plan": 1270, "text": 495, "pairs": 700, "grounded": 1570, "chain": 605, "verdict": 1000}
 BYTES_PER_TOKEN = (5.0, 3.0)  # at the least and at the most tokens, in any language
 PLANNED_TOKENS = (40, 500)  # in each call: the plan's words on prompts and responses, and the cell
 SCHEMA_TOKENS = (0, 200)  # of the answer's form, where the endpoint counts it
 PLAN_TOKENS = (200, 2500)  # of the plan
 MESSAGE_TOKENS = (10, 200)  # of a system message that the teacher writes
 PAIR_TOKENS = (30, 600)  # of a prompt and its response
+PASSAGE_TOKENS = (10, 1200)  # of a passage of documents (tunesmith_jobs/documents/passages.py)
+OVERVIEW_TOKENS = (100, 2000)  # of the beginnings of documents, in the call for the plan
+EVIDENCE_TOKENS = (8, 150)  # of the words that the teacher copies from a passage
 VERDICT_TOKENS = (20, 200)  # a judge's reason and score
 DOUBTED = 1.3  # verdicts for each row, if more than one row in ten is in doubt
 REJECTED = 1.3  # calls for each that is needed, if nearly a quarter of the answers is of no use
@@ -170,7 +173,10 @@ def _first_calls(spec: Spec, seen: Sequence[Seen]) -> list[_Calls]:
     if data.has_planned:
         seeds = sum(_bytes(seed) + 3 for seed in data.seeds)
         answer = Range(*PLAN_TOKENS).at_most(max(data.max_tokens, PLAN_ROOM))
-        calls.append(_calls("plan", model, spec, seeds, answer, seen))
+        call = _calls("plan", model, spec, seeds, answer, seen)
+        if data.documents is not None and not _of("plan", seen):
+            call = replace(call, asked=call.asked + Range(*OVERVIEW_TOKENS))
+        calls.append(call)
     if data.system_message is None:
         answer = Range(*MESSAGE_TOKENS).at_most(data.system_message_max_tokens)
         calls.append(_calls("text", model, spec, 0, answer, seen))
@@ -179,17 +185,17 @@ def _first_calls(spec: Spec, seen: Sequence[Seen]) -> list[_Calls]:
 
 def _row_calls(spec: Spec, seen: Sequence[Seen]) -> _Calls:
     data = spec.data
-    pairs = data.pairs_of_a_call
+    pairs, shape = data.pairs_of_a_call, _shape_of_rows(data)
     pair = Range(*PAIR_TOKENS)
-    answer = (pair * Range(pairs, pairs)).at_most(data.max_tokens)
+    answer = (_written(data) * Range(pairs, pairs)).at_most(data.max_tokens)
     least = -(-data.examples // pairs)
-    one = _calls("pairs", data.teacher.model, spec, 0, answer, seen)
+    one = _calls(shape, data.teacher.model, spec, 0, answer, seen)
     asked = one.asked
-    if data.strategy == "chain" and not _of("pairs", seen):
+    if data.strategy == "chain" and not _of(shape, seen):
         shown = min(data.feedback, max(0, (data.examples - 1) / 2))  # earlier pairs, on average
         asked += pair * Range(shown, min(data.feedback, data.examples))
-    elif data.strategy == "plan" and not _of("pairs", seen):
-        asked += Range(*PLANNED_TOKENS)
+    elif data.strategy == "plan" and not _of(shape, seen):
+        asked += Range(*PLANNED_TOKENS) + _passage(data)
     return _Calls(one.model, Range(least, -(-least * REJECTED // 1)), asked, one.answered, one.seconds)
 
 
@@ -197,27 +203,47 @@ def _further_calls(spec: Spec, seen: Sequence[Seen]) -> list[_Calls]:
     """What is asked about pairs: harder ones, a judge's verdicts, further answers."""
     data, calls = spec.data, []
     pair, rows = Range(*PAIR_TOKENS), Range(data.examples, data.examples * REJECTED)
+    shown = Range(*PLANNED_TOKENS) + _passage(data) + pair
     if data.strategy == "plan" and data.evolve:
-        one = _calls("pairs", data.teacher.model, spec, 0, pair.at_most(data.max_tokens), seen)
+        shape = _shape_of_rows(data)
+        one = _calls(shape, data.teacher.model, spec, 0, _written(data).at_most(data.max_tokens), seen)
         share = Range(data.evolve, data.evolve)
-        calls.append(replace(one, count=rows * share, asked=one.asked + Range(*PLANNED_TOKENS) + pair))
+        calls.append(replace(one, count=rows * share, asked=one.asked + shown))
     if data.judge is not None:
         model = data.judge.model or data.teacher.model
         one = _calls("verdict", model, spec, 0, Range(*VERDICT_TOKENS), seen)
-        asked = one.asked if _of("verdict", seen) else one.asked + Range(*PLANNED_TOKENS) + pair
+        asked = one.asked if _of("verdict", seen) else one.asked + shown
         calls.append(replace(one, count=rows * Range(1, DOUBTED), asked=asked))
     if data.agreement:
         answered = pair.at_most(data.max_tokens) + Range(*thought_tokens(data.teacher.model, data.teacher))
         asked, count = Range(*MESSAGE_TOKENS) + pair, rows * Range(data.agreement, data.agreement)
+        asked += _passage(data)
         calls.append(_Calls(data.teacher.model, count, asked, answered, _seconds(answered)))
     return calls
+
+
+def _shape_of_rows(data: Data) -> Shape:
+    return "pairs" if data.documents is None else "grounded"
+
+
+def _passage(data: Data) -> Range:
+    """Tokens of a passage, where rows rest on one."""
+    return Range(0, 0) if data.documents is None else Range(*PASSAGE_TOKENS)
+
+
+def _written(data: Data) -> Range:
+    """Tokens of a pair as the teacher writes it, with its evidence."""
+    pair = Range(*PAIR_TOKENS)
+    return pair if data.documents is None else pair + Range(*EVIDENCE_TOKENS)
 
 
 def _calls(shape: Shape, model: str, spec: Spec, more: int, answer: Range, seen: Sequence[Seen]) -> _Calls:
     """One call of a shape: by what was seen of it, else by the sizes of the texts. `more`: bytes asked."""
     found = _of(shape, seen)
     if found:
-        spread = Range(*SPREAD) if shape == "pairs" else Range(1, 1)  # the others are paid for, and done
+        spread = (
+            Range(*SPREAD) if shape in ("pairs", "grounded") else Range(1, 1)
+        )  # the others are paid for, and done
         asked = _mean([one.input_tokens for one in found])
         answered = _mean([one.output_tokens for one in found]) * spread
         return _Calls(model, Range(1, 1), asked, answered, _mean([one.seconds for one in found]) * spread)
@@ -307,10 +333,12 @@ def training_use(spec: Spec, seen: Sequence[Seen] = ()) -> TrainingUse | None:
     if training.max_steps > 0:
         steps = min(steps, training.max_steps) if steps else training.max_steps
     message = Range(*MESSAGE_TOKENS) + Range(10, 40)  # and the marks of the chat template
-    found = _of("pairs", seen)
+    found = _of(_shape_of_rows(data), seen)
     pairs = data.pairs_of_a_call
     pair = (
         _mean([one.output_tokens / pairs for one in found]) * Range(*SPREAD) if found else Range(*PAIR_TOKENS)
     )
+    if found and data.documents is not None:  # evidence is not learnt, which is half of it at the most
+        pair *= Range(0.5, 1)
     passes = steps / a_pass
     return TrainingUse(rows, int(steps), (message + pair) * Range(rows * passes, rows * passes))

@@ -1,9 +1,10 @@
-"""Which files are own data, by their names, and what several are known by: command line and stages must agree
-on it. Pure.
+"""Which files are own data or documents, by their names, and what several are known by: command line and
+stages must agree on it. Pure.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 ENDINGS: Mapping[str, tuple[str, ...]] = {
     "jsonl": (".jsonl", ".ndjson", ".jsonlines"),
@@ -12,19 +13,42 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
 }
 """How names of files of each form (`data.source.format`) end, in small letters."""
+DOCUMENT_ENDINGS: Mapping[str, tuple[str, ...]] = {
+    "text": (".txt", ".text"),
+    "markdown": (".md", ".markdown"),
+    "html": (".html", ".htm", ".xhtml"),
+    "pdf": (".pdf",),
+}
+"""How names of documents of each form end, in small letters."""
 SIGNS = "*?["
 """What makes a pattern of a path."""
 PACKED = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd")
 """How names of packed files end, behind the ending of the form."""
 
 
-def is_data(name: str) -> bool:
-    """Whether a file of a folder is read, by its name relative to the folder, with slashes.
+@dataclass(frozen=True)
+class Kind:
+    """The kind of files that a field of `data` names. `endings`: of their names, in small letters."""
 
-    Hidden ones are a system's own, such as `.git` and `.ipynb_checkpoints`.
-    """
-    hidden = any(part.startswith(".") for part in name.split("/"))
-    return not hidden and unpacked_name(name).lower().endswith(sum(ENDINGS.values(), ()))
+    field: str
+    endings: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """The field in a request."""
+        return f"spec.data.{self.field}"
+
+    def takes(self, name: str) -> bool:
+        """Whether a file of a folder is read, by its name relative to the folder, with slashes.
+
+        Hidden ones are a system's own, such as `.git` and `.ipynb_checkpoints`.
+        """
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        return not hidden and unpacked_name(name).lower().endswith(self.endings)
+
+
+OWN_DATA = Kind("source", sum(ENDINGS.values(), ()))
+DOCUMENTS = Kind("documents", sum(DOCUMENT_ENDINGS.values(), ()))
 
 
 def is_pattern(path: str) -> bool:

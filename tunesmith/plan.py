@@ -2,9 +2,9 @@
 
 A stage's key is a hash of the resolved fields that change its result, the version of its format, and the keys
 of the stages that it builds on. Placement, resources, retries, secrets and the gate change no key. A field at
-its built-in default is left out, so that a new option changes no key of an old request. Own data whose digest
-the request names is known by the digest: its name and place change no key. Golden tests pin the keys across
-releases.
+its built-in default is left out, so that a new option changes no key of an old request. Own data and
+documents whose digest the request names are known by the digest: name and place change no key. Golden tests
+pin the keys across releases.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from tunesmith.profile import Profile
 from tunesmith.request import Spec, TrainingRequest
 from tunesmith.reruns import id_of
 from tunesmith.resolve import Snapshot, StageKey, leaves, resolve
-from tunesmith.settings import Reference, Source
+from tunesmith.settings import Documents, Reference, Source
 from tunesmith.stages import STAGES
 
 KEY_LENGTH = 16  # hex digits, 64 bits
@@ -145,21 +145,22 @@ def in_keys(spec: Spec) -> dict[str, Any]:
     built_in = dict(leaves(Spec.model_validate(LEAST).model_dump(mode="json", by_alias=True)))
     values = leaves(spec.model_dump(mode="json", by_alias=True))
     changed = {".".join(path): value for path, value in values if value != built_in.get(path)}
-    if _SOURCE in changed:
-        changed[_SOURCE] = _by_content(changed[_SOURCE])
+    for path, model in _FILES.items():
+        if path in changed:
+            changed[path] = _by_content(changed[path], model)
     return changed
 
 
-_SOURCE = "data.source"
+_FILES: Mapping[str, type[Source] | type[Documents]] = {"data.source": Source, "data.documents": Documents}
 # Members of a source that entered keys from the first release on, whatever their value.
 _ALWAYS = frozenset({"uri", "format", "encoding", "fields", "prompt", "response", "messages"})
 
 
-def _by_content(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Own data as it enters a key: by its content where the request says what that is, else by its name."""
-    named = {"uri", "version"} if source["sha256"] else set()
-    built_in = Source(uri="-").model_dump(mode="json", by_alias=True)
-    return {name: value for name, value in _set(source, built_in).items() if name not in named}
+def _by_content(files: Mapping[str, Any], model: type[Source | Documents]) -> dict[str, Any]:
+    """Files as they enter a key: by their content where the request says what that is, else by their name."""
+    named = {"uri", "version"} if files["sha256"] else set()
+    built_in = model(uri="-").model_dump(mode="json", by_alias=True)
+    return {name: value for name, value in _set(files, built_in).items() if name not in named}
 
 
 def _set(values: Mapping[str, Any], built_in: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def not_allowed(request: TrainingRequest, profile: Profile, others: Iterable[Pro
         *_teacher(request, profile),
         *_members(request, profile),
         *_base(request, profile),
-        *_source(request, profile),
+        *_files(request, profile),
         *_output(request, profile),
         *_secrets(request, [profile, *others]),
         *_references_to_itself(request),
@@ -120,12 +120,12 @@ def _base(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
     yield from _outside(rules, "spec.model.base", base, names=profile.models)
 
 
-def _source(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
-    source = request.spec.data.source
-    if source is not None:
-        namespace = request.metadata.namespace
-        rules = _rules("sources", profile.allow.sources, profile=profile, namespace=namespace)
-        yield from _outside(rules, "spec.data.source.uri", source.uri)
+def _files(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:
+    data, namespace = request.spec.data, request.metadata.namespace
+    rules = _rules("sources", profile.allow.sources, profile=profile, namespace=namespace)
+    for field, files in (("source", data.source), ("documents", data.documents)):
+        if files is not None:
+            yield from _outside(rules, f"spec.data.{field}.uri", files.uri)
 
 
 def _output(request: TrainingRequest, profile: Profile) -> Iterator[Problem]:

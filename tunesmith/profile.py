@@ -199,8 +199,8 @@ class Allow(Settings):
     namespace can have a copy of what it opens.
     """
     sources: tuple[str, ...] = ()
-    """Locations of own data (`data.source.uri`), which is read with the profile's identity:
-    `s3://data/{namespace}/*`, `hf://datasets/org/*`.
+    """Locations of own data (`data.source.uri`) and of documents (`data.documents.uri`), which are read with
+    the profile's identity: `s3://data/{namespace}/*`, `hf://datasets/org/*`.
     """
     outputs: tuple[str, ...] = ()
     """Locations for the finished model (`output`), which is written with the profile's identity."""

@@ -290,7 +290,18 @@ def _with_dependent_values(spec: Spec) -> Spec:
 
 
 # Mappings that are one value: they are replaced as a whole, never merged member by member.
-_WHOLE = ("jsonSchema", "secret", "tokenSecret", "source", "from", "rerun", "gate", "format", "overrides")
+_WHOLE = (
+    "jsonSchema",
+    "secret",
+    "tokenSecret",
+    "source",
+    "documents",
+    "from",
+    "rerun",
+    "gate",
+    "format",
+    "overrides",
+)
 # Mappings from names to values, of which each is one value, whatever it is called and holds.
 _BY_NAME = ("secretHeaders", "secretQuery", "body", "prices")
 

@@ -33,6 +33,10 @@ def _plan_for_a_chain(data: Part) -> bool:
     return data.get("strategy") == "chain" and ("plan" in data or "evolve" in data)
 
 
+def _documents_without_a_plan(data: Part) -> bool:
+    return "documents" in data and ("source" in data or "from" in data or data.get("strategy") == "chain")
+
+
 def _asks_of_given_rows(data: Part) -> bool:
     given = "source" in data or "from" in data
     return given and any(name in data for name in ("judge", "agreement", "evolve", "plan"))
@@ -118,8 +122,8 @@ def _malformed_hub_model(model: Part) -> bool:
     return isinstance(base, str) and base.lower().startswith("hf://") and re.fullmatch(_ON_HUB, base) is None
 
 
-def _version_of_no_object(source: Part) -> bool:
-    version, uri = source.get("version"), source.get("uri")
+def _version_of_no_object(files: Part) -> bool:
+    version, uri = files.get("version"), files.get("uri")
     return isinstance(version, str) and version != "" and isinstance(uri, str) and not uri.startswith("s3://")
 
 
@@ -160,6 +164,17 @@ def _bucket(path: str, field: str) -> Rule:
         remedy=f"write {STORE_FORMS['s3']}",
         broken=lacks_it,
         cel=f"!has(self.{field}) || !self.{field}.matches('{_NO_BUCKET}')",
+    )
+
+
+def _version(path: str) -> Rule:
+    return Rule(
+        path=path,
+        field="version",
+        why="is that of an object in S3, and the uri names none",
+        remedy="leave it out; sha256 says what a file must hold",
+        broken=_version_of_no_object,
+        cel="!has(self.version) || self.version == '' || self.uri.startsWith('s3://')",
     )
 
 
@@ -209,6 +224,16 @@ RULES = (
             " && (has(self.judge) || has(self.agreement) || has(self.evolve) || has(self.plan)))"
         ),
     ),
+    Rule(
+        path="data",
+        why="`documents` are for rows that a teacher writes by a plan",
+        remedy="leave them out beside `source`, `from` and `strategy: chain`",
+        broken=_documents_without_a_plan,
+        cel=(
+            "!(has(self.documents) && (has(self.source) || has(self.from)"
+            " || (has(self.strategy) && self.strategy == 'chain')))"
+        ),
+    ),
     _reference("data.from"),
     _reference("training.from"),
     _place(
@@ -219,14 +244,10 @@ RULES = (
         "a dataset on the hub is written hf://datasets/organisation/name; or give a path, or",
     ),
     _bucket("data.source", "uri"),
-    Rule(
-        path="data.source",
-        field="version",
-        why="is that of an object in S3, and the uri names none",
-        remedy="leave it out; sha256 says what a file must hold",
-        broken=_version_of_no_object,
-        cel="!has(self.version) || self.version == '' || self.uri.startsWith('s3://')",
-    ),
+    _version("data.source"),
+    _place("data.documents", "uri", "documents are", STORE_FORMS, "give a path, or"),
+    _bucket("data.documents", "uri"),
+    _version("data.documents"),
     Rule(
         path="data.teacher",
         field="baseURL",

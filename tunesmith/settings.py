@@ -307,6 +307,28 @@ class Source(Settings):
     """Field names."""
 
 
+class Documents(Settings):
+    """Your documents, on whose passages the teacher's rows rest."""
+
+    uri: Annotated[str, Field(min_length=1, max_length=2048)]
+    """`s3://bucket/key`, or a path (local runs only): of a file (text, Markdown, HTML, PDF), of a folder (in
+    a bucket with a `/` at its end), or a pattern such as `manual/**/*.md`.
+    """
+    sha256: Annotated[str, Field(pattern=_SHA256, max_length=64)] = ""
+    """sha256 of the content, in hexadecimal. Where it is given, the documents are known by it: another name
+    or place changes no result, and other content is refused. Built-in: on one machine that of the file or
+    folder as it is when the run starts; otherwise the documents are known by their `uri`.
+    """
+    version: Annotated[str, Field(max_length=1024)] = ""
+    """Version of the object, in a bucket that keeps versions. Built-in: the newest."""
+    encoding: Annotated[str, Field(max_length=64)] = "auto"
+    """Text encoding of all but PDFs. Built-in: told by the bytes, or by what a page in HTML says."""
+
+
+Files = Source | Documents
+"""What names files: own data, or documents."""
+
+
 class Data(Settings):
     """Where the training examples come from: a teacher (the default), your own data (`source`), or another
     run (`from`).
@@ -363,6 +385,10 @@ class Data(Settings):
     """Further answers that the teacher gives to each prompt, for tasks with one right answer. A row is taken
     only if more than half of all its answers come to the same. 0: none.
     """
+    documents: Documents | None = None
+    """Documents to write rows about: each call of `plan` gets one passage, and a row is taken only if the
+    teacher can quote the words of the passage on which its response rests.
+    """
     budget: Budget = Field(default_factory=Budget)
     """Limits on the cost of generation."""
     split: Split = Field(default_factory=Split)
@@ -376,6 +402,11 @@ class Data(Settings):
     def asks_teacher(self) -> bool:
         """Whether a teacher writes the rows."""
         return self.source is None and self.from_ is None
+
+    @property
+    def files(self) -> Files | None:
+        """The files that are read: own data, or documents."""
+        return self.source or self.documents
 
     @property
     def has_planned(self) -> bool:

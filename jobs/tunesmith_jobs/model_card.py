@@ -82,6 +82,7 @@ class Dataset(_Facts):
     """Where the examples come from. `teacher` is empty where none was asked."""
 
     origin: str = ""  # own data's uri, or the run they were taken from
+    documents: str = ""  # uri of those whose passages the rows rest on
     teacher: str = ""
     endpoint: str = ""  # of the teacher; empty: OpenAI's own
     scripted: bool = False  # answers by rule, for trying out: not a language model
@@ -95,6 +96,7 @@ def dataset_of(data: Data, rows: dict[str, int]) -> Dataset:
     if data.from_ is not None:
         return Dataset(origin=f"run {data.from_.run or data.from_.request}", rows=rows)
     return Dataset(
+        documents=data.documents.uri if data.documents else "",
         teacher=data.teacher.model,
         endpoint=data.teacher.base_url,
         scripted="scripted" in data.teacher.model.lower(),
@@ -233,6 +235,8 @@ def said_of(dataset: Dataset) -> str:
     lines = [f"- Rows: {rows}"] if rows else []
     if dataset.origin:
         lines.append(f"- Source: `{dataset.origin}`")
+    if dataset.documents:
+        lines.append(f"- Grounded in passages of: `{dataset.documents}`")
     if dataset.scripted:
         lines.append(
             f"- Written by `{dataset.teacher}`, a scripted teacher: it composes examples by rule and is "

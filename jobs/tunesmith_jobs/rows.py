@@ -38,7 +38,8 @@ class Row(BaseModel):
     """One example.
 
     `history`: turns between system message and prompt; `system`: the row's own system message, in place of
-    the dataset's; `verdict`: a judge's, if there was one.
+    the dataset's; `verdict`: a judge's, if there was one; `passage`: of the documents that it rests on, by
+    name, and `evidence`: the words of it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +50,8 @@ class Row(BaseModel):
     history: tuple[Turn, ...] = ()
     system: str | None = None
     verdict: Verdict | None = None
+    passage: str | None = None
+    evidence: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """The row as it is written: without what it does not have."""
@@ -59,6 +62,8 @@ class Row(BaseModel):
             row["system"] = self.system
         if self.verdict is not None:
             row["verdict"] = self.verdict.model_dump()
+        if self.passage is not None:
+            row |= {"passage": self.passage, "evidence": self.evidence or ""}
         return row
 
 

@@ -165,6 +165,27 @@ BAD = {  # changes of the spec -> path, kind
     "a reference to nothing": ({"training.from": {"run": ""}}, "spec.training.from", "rule"),
     "nothing left to train on": ({"data.split": {"test": 0.6, "validation": 0.4}}, "spec.data.split", "rule"),
     "nothing left, with the built-in share": ({"data.split": {"validation": 0.9}}, "spec.data.split", "rule"),
+    "documents beside own data": (
+        {"data.documents": {"uri": "s3://b/docs/"}, "data.source": {"uri": "s3://b/k"}},
+        "spec.data",
+        "rule",
+    ),
+    "documents of a chain": (
+        {"data.documents": {"uri": "s3://b/docs/"}, "data.strategy": "chain"},
+        "spec.data",
+        "rule",
+    ),
+    "documents elsewhere": (
+        {"data.documents": {"uri": "https://x.org/manual.pdf"}},
+        "spec.data.documents.uri",
+        "rule",
+    ),
+    "documents in no bucket": ({"data.documents": {"uri": "s3:///docs/"}}, "spec.data.documents.uri", "rule"),
+    "documents' version without a bucket": (
+        {"data.documents": {"uri": "manual.pdf", "version": "3"}},
+        "spec.data.documents.version",
+        "rule",
+    ),
     "data elsewhere": ({"data.source": {"uri": "bogus://x"}}, "spec.data.source.uri", "rule"),
     "a call's address": (
         {"data.teacher": {"baseURL": "https://x/v1/chat/completions/", "secret": {"name": "s"}}},

@@ -11,7 +11,7 @@ import pytest
 from json_members import wrong
 from tiny import tiny_model
 
-from tunesmith.data_files import digest_of, is_data
+from tunesmith.data_files import OWN_DATA, digest_of
 from tunesmith_cli.local.local_inputs import digest, with_inputs
 
 
@@ -176,7 +176,7 @@ NAMES = {
 
 @pytest.mark.parametrize(("name", "counts"), NAMES.items(), ids=NAMES)
 def test_hidden_files_and_those_of_no_known_form_are_no_data(name, counts):
-    assert is_data(name) is counts
+    assert OWN_DATA.takes(name) is counts
 
 
 BASES = {  # as written, what lies there -> what the problem says, if there is one

@@ -16,6 +16,7 @@ def test_there_are_examples():
         "quickstart",
         "riddles-llama2",
         "own-data",
+        "documents",
         "claude-teacher",
         "s3",
     }

@@ -116,6 +116,21 @@ def test_own_data_is_known_by_its_content_where_the_request_names_it(before, aft
     assert moved({"data.source": after}, {"data.source": before}) == stages
 
 
+@pytest.mark.parametrize(("before", "after", "stages"), SOURCES.values(), ids=list(SOURCES))
+def test_so_are_documents(before, after, stages):
+    if "fields" in after or "format" in after:
+        before, after = ({**files, "encoding": "auto"} for files in (before, after))
+        after.pop("fields", None), after.pop("format", None)
+        stages = NONE
+    assert moved({"data.documents": after}, {"data.documents": before}) == stages
+
+
+def test_golden_keys_of_documents():
+    assert keys({"data.documents": {"uri": "s3://b/k/"}})["generate"] == "50843b7046f41e45"
+    assert keys({"data.documents": {"uri": "/d", "sha256": SHA}})["generate"] == "000c8e254a2cae42"
+    assert keys({"data.documents": {"uri": "/d", "encoding": "cp1252"}})["generate"] == "8f702c95ee2be477"
+
+
 def test_golden_keys_of_own_data_that_is_known_by_its_name():
     assert list(keys({"data.source": {"uri": "s3://b/k"}}).values()) == [
         "a2423f9a0bd6ce56",

@@ -71,6 +71,7 @@ ALLOWED = {
     "own data of the namespace": {"data.source": {"uri": "s3://data/team-a/x/rows.jsonl"}},
     "own data by name": {"data.source": {"uri": "s3://data/public.jsonl"}},
     "own data in any bucket": {"data.source": {"uri": "s3://lab/open/rows.jsonl"}},
+    "documents of the namespace": {"data.documents": {"uri": "s3://data/team-a/manual/"}},
     "an output": {"output": "s3://out/team-a/model"},
     "variables": {"stages.train": {"env": {"MY_FLAG": "1", "TOKENIZERS_PARALLELISM": "false"}}},
     "a toleration": {
@@ -162,6 +163,16 @@ REFUSED = {  # changes of the spec -> path, and what is said
         {"data.source": {"uri": "s3://data/team-b/open/x"}},
         SOURCE,
         NOT_ALLOWED,
+    ),
+    "documents of another namespace": (
+        {"data.documents": {"uri": "s3://data/team-b/manual/"}},
+        "spec.data.documents.uri",
+        NOT_ALLOWED,
+    ),
+    "documents of the pod": (
+        {"data.documents": {"uri": "/var/run/secrets"}},
+        "spec.data.documents.uri",
+        "is a path",
     ),
     "a file of the pod": ({"data.source": {"uri": "/var/run/secrets/token"}}, SOURCE, "is a path"),
     "a file of the pod, by URL": ({"data.source": {"uri": "file:///proc/self/environ"}}, SOURCE, "is a path"),

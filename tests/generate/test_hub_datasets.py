@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.hub import STRANGER, TOKEN
-from tunesmith.data_files import is_data
+from tunesmith.data_files import OWN_DATA
 from tunesmith.errors import BadData, BadRequest, Gone, Refused
 from tunesmith.settings import Source
 from tunesmith_jobs.generate.work import generate
@@ -56,7 +56,7 @@ CHOICES = {  # files, card, what is asked -> files that are read
 
 
 def chosen(names, card, asked):
-    return choose(names, card, **{"path": "", "config": "", "split": "", **asked}, is_data=is_data)
+    return choose(names, card, **{"path": "", "config": "", "split": "", **asked}, is_data=OWN_DATA.takes)
 
 
 @pytest.mark.parametrize(("names", "card", "asked", "read"), CHOICES.values(), ids=CHOICES)

@@ -22,7 +22,7 @@ TOOLS = re.compile(
 
 SIZES = {  # MiB that an image may add to its base
     "controller": 150,
-    "generate": 450,  # 163 of them pyarrow, 60 numpy
+    "generate": 450,  # 163 of them pyarrow, 60 numpy, 8 pypdfium2
     "train": 6500,
     "merge": 250,
     "tryout": 600,
@@ -55,6 +55,7 @@ ABSENT = {  # modules that must be absent, as they add weight or reach that an i
 PRESENT = {  # packages all of whose modules must be importable
     "controller": ("tunesmith_controller",),
     "generate": (
+        "tunesmith_jobs.documents",
         "tunesmith_jobs.generate",
         "tunesmith_jobs.own_data",
         "tunesmith_jobs.storage",

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -14,6 +15,7 @@ from tunesmith_cli.local.processes import Toolbox
 
 if TYPE_CHECKING:
     from tunesmith.resolve import Snapshot
+    from tunesmith_cli.local.document_checks import Looked
     from tunesmith_cli.local.request_files import LoadedRequest
 
 
@@ -35,7 +37,6 @@ def validate(
 
     A warning is for what can run and is probably not meant; the exit code is 0 then.
     """
-    from tunesmith_cli.local.answer_formats import check_formats
     from tunesmith_cli.local.request_files import local_snapshot, read_requests
     from tunesmith_cli.local.request_warnings import warnings_of
 
@@ -43,7 +44,7 @@ def validate(
     here = not target_of(context).cluster
     try:
         requests = read_requests(files, sets, here=here)
-        check_formats(requests, context.obj)
+        looked = _look_into(requests, context.obj)
     except (BadRequest, Usage) as error:
         if not in_json:
             raise
@@ -51,8 +52,12 @@ def validate(
         return error.exit_code
     snapshots = [local_snapshot(request, os.environ) for request in requests]
     valid = [
-        _Valid(request, snapshot, warnings_of(request, snapshot.spec, here=here))
-        for request, snapshot in zip(requests, snapshots, strict=True)
+        _Valid(
+            request,
+            snapshot,
+            [*warnings_of(request, snapshot.spec, here=here), *found.warnings],
+        )
+        for request, snapshot, found in zip(requests, snapshots, looked, strict=True)
     ]
     for each in valid:
         tell_warnings(each.request.source, each.warnings)
@@ -64,6 +69,24 @@ def validate(
     show = _print_json if in_json else _print_text
     show(valid, resolved=resolved)
     return ExitCode.DONE
+
+
+def _look_into(requests: "Sequence[LoadedRequest]", toolbox: Toolbox) -> "list[Looked]":
+    """What the stages' own readers say. Raises one BadRequest with everything that cannot be used."""
+    from tunesmith_cli.local.answer_formats import format_failures
+    from tunesmith_cli.local.document_checks import look_at_documents
+    from tunesmith_cli.local.invalid import Invalid
+
+    failures = format_failures(requests, toolbox)
+    looked = [look_at_documents(each.request.spec, toolbox) for each in requests]
+    failures += [
+        (each.source, BadRequest("the documents cannot be read", problems=found.problems))
+        for each, found in zip(requests, looked, strict=True)
+        if found.problems
+    ]
+    if failures:
+        raise Invalid(failures)
+    return looked
 
 
 class _Valid(NamedTuple):

@@ -33,6 +33,8 @@ def preview(
 
     They are the rows that `run` begins with: the run keeps what was paid for, and does not pay for it again.
     """
+    from tunesmith.plain_text import one_line
+
     snapshot, trial = _asked(context, files, sets, store, rows)
     if as_json or output is Output.JSON:
         say_json({"format": 1, "name": snapshot.name, "run": snapshot.run, **_members(trial)})
@@ -41,6 +43,8 @@ def preview(
     for number, row in enumerate(trial.rows, start=1):
         say(f"\nrow {number}\n  prompt:\n{_indented(row['prompt'], 4)}")
         say(f"  response:\n{_indented(row['response'], 4)}")
+        if row.get("passage"):
+            say(f"  passage: {one_line(row['passage'])}\n{_indented(row['evidence'], 4)}")
     for rejected in trial.rejected:
         say(f"\nleft out, {rejected['reason']}: {rejected.get('detail', '')}")
     tell(f"{len(trial.seen)} answers; `tunesmith run` uses them, and pays for the rest only")

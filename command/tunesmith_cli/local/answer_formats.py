@@ -20,10 +20,14 @@ def check_formats(requests: Iterable[LoadedRequest], toolbox: Toolbox) -> None:
 
     Where the libraries of the stages are not installed, generate finds it before it spends anything.
     """
-    found = [(loaded.source, _problems(loaded, toolbox)) for loaded in requests]
-    failures = [(source, BadRequest(_MESSAGE, problems=problems)) for source, problems in found if problems]
-    if failures:
+    if failures := format_failures(requests, toolbox):
         raise Invalid(failures)
+
+
+def format_failures(requests: Iterable[LoadedRequest], toolbox: Toolbox) -> list[tuple[str, BadRequest]]:
+    """The same, each with the name of its request's file."""
+    found = [(loaded.source, _problems(loaded, toolbox)) for loaded in requests]
+    return [(source, BadRequest(_MESSAGE, problems=problems)) for source, problems in found if problems]
 
 
 def _problems(loaded: LoadedRequest, toolbox: Toolbox) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""What a request reads of this machine: whether it is there, and what own data holds."""
+"""What a request reads of this machine: whether it is there, and what own data and documents hold."""
 
 import errno
 import glob
@@ -10,28 +10,30 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tunesmith.data_files import digest_of, is_data, is_pattern
+from tunesmith.data_files import DOCUMENTS, OWN_DATA, Kind, digest_of, is_pattern
 from tunesmith.errors import Problem
 from tunesmith_cli.local.set_option import laid_over
 
-_SOURCE = ("data", "source", "uri")  # a path on this machine, not a URL
-_DIGEST = ("data", "source", "sha256")
+_KINDS = (OWN_DATA, DOCUMENTS)
+_FILES = tuple(("data", kind.field, "uri") for kind in _KINDS)  # paths on this machine, not URLs
 _BASE = ("model", "base")
-_PATHS = (_BASE, _SOURCE, ("output",))
+_PATHS = (_BASE, *_FILES, ("output",))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(@[^/]+)?")
 
 
 def with_inputs(spec: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
-    """The spec with absolute paths and with the digest of own data on this machine; and what is missing."""
+    """The spec with absolute paths and with the digests of files on this machine; and what is missing."""
     located = _with_absolute_paths(spec, folder)
     problems = list(_base_problems(_at(located, _BASE), _at(spec, _BASE)))
-    source = _at(located, ("data", "source"))
-    if isinstance(source, Mapping):
-        digest, wrong = _own_data_problems(source)
-        problems += wrong
-        if digest:
-            located = laid_over(located, _DIGEST, digest, ".".join(_DIGEST))
+    for kind in _KINDS:
+        files = _at(located, ("data", kind.field))
+        if isinstance(files, Mapping):
+            digest, wrong = _file_problems(files, kind)
+            problems += wrong
+            if digest:
+                path = ("data", kind.field, "sha256")
+                located = laid_over(located, path, digest, ".".join(path))
     return located, problems
 
 
@@ -49,36 +51,37 @@ def _with_absolute_paths(spec: Mapping[str, Any], folder: Path) -> dict[str, Any
         value = _at(spec, path)
         if isinstance(value, str) and value and not _SCHEME.match(value):
             absolute = Path(os.path.normpath(folder / Path(value).expanduser()))
-            location = str(absolute) if path == _SOURCE else absolute.as_uri()
+            location = str(absolute) if path in _FILES else absolute.as_uri()
             result = laid_over(result, path, location, ".".join(path))
     return result
 
 
-def _own_data_problems(source: Mapping[str, Any]) -> tuple[str, list[Problem]]:
-    """The digest of own data on this machine, and what is wrong with it; no digest for data elsewhere.
+def _file_problems(files: Mapping[str, Any], kind: Kind) -> tuple[str, list[Problem]]:
+    """The digest of files on this machine, and what is wrong with them; no digest for what is elsewhere.
 
-    `source`: as it stands in a request, with an absolute path.
+    `files`: as it stands in a request, with an absolute path.
     """
-    uri, wanted = source.get("uri"), source.get("sha256")
-    path = _own_data_path(uri)
+    uri, wanted = files.get("uri"), files.get("sha256")
+    path = _path_of(uri)
     if path is None:
         return "", []
     try:
-        found = digest(path)
+        found = digest(path, kind)
     except OSError as error:
         why = f"cannot be read: {error.strerror or error}"
-        return "", [
-            Problem("spec.data.source.uri", why, uri, "give the path of a file, relative to the request")
-        ]
+        return "", [Problem(f"{kind.path}.uri", why, uri, "give the path of a file, relative to the request")]
     if wanted and isinstance(wanted, str) and wanted != found:
         why = f"is not that of {uri}, which is {found}"
         remedy = "put the right file there, or correct it; leave it out to take the file as it is"
-        return found, [Problem("spec.data.source.sha256", why, wanted, remedy)]
+        return found, [Problem(f"{kind.path}.sha256", why, wanted, remedy)]
     return found, []
 
 
-def digest(path: Path) -> str:
-    """The digest of a file, a folder or the files of a pattern by their content. Raises OSError."""
+def digest(path: Path, kind: Kind = OWN_DATA) -> str:
+    """The digest of a file, a folder or the files of a pattern by their content. Raises OSError.
+
+    `kind`: which files of a folder count.
+    """
     if not path.exists() and is_pattern(str(path)):
         found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 a pattern with a root
         if not found:
@@ -86,7 +89,10 @@ def digest(path: Path) -> str:
         return digest_of([_of_file(Path(name)) for name in found])
     if not path.is_dir():
         return _of_file(path)
-    return digest_of([_of_file(path / name) for name in sorted(_files(path))])
+    names = sorted(_files(path, kind))
+    if not names:
+        raise FileNotFoundError(errno.ENOENT, f"no file in it ends with {', '.join(kind.endings)}")
+    return digest_of([_of_file(path / name) for name in names])
 
 
 def _base_problems(base: object, written: object) -> Iterator[Problem]:
@@ -105,8 +111,8 @@ def _base_problems(base: object, written: object) -> Iterator[Problem]:
     yield Problem("spec.model.base", f"is not there: {path}", written, remedy)
 
 
-def _own_data_path(uri: object) -> Path | None:
-    """The path of own data on this machine; None for data elsewhere, and for what is no address."""
+def _path_of(uri: object) -> Path | None:
+    """The path of files on this machine; None for what is elsewhere, and for what is no address."""
     if not isinstance(uri, str) or not uri:
         return None
     scheme, separator, _ = uri.partition("://")
@@ -115,12 +121,12 @@ def _own_data_path(uri: object) -> Path | None:
     return Path(uri.removeprefix("file://"))
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, kind: Kind) -> Iterator[str]:
     """Names of the files that count, relative to the folder, with slashes. Raises OSError."""
     for found, _, names in os.walk(folder, onerror=_raised):
         for name in names:
             relative = (Path(found) / name).relative_to(folder).as_posix()
-            if is_data(relative):
+            if kind.takes(relative):
                 yield relative
 
 

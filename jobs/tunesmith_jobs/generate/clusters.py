@@ -33,14 +33,18 @@ class Grouping:
 
 
 def groupings(
-    texts: Sequence[frozenset[str]], marks: Sequence[frozenset[str]], links: Iterable[tuple[int, int]]
+    texts: Sequence[frozenset[str]],
+    marks: Sequence[frozenset[str]],
+    links: Iterable[tuple[int, int]],
+    bound: Sequence[tuple[int, int]] = (),
 ) -> Iterator[Grouping]:
-    """Ever smaller groups of rows, at last each by itself.
+    """Ever smaller groups of rows, at last those that are bound together, and each by itself.
 
     `texts`: shingles of the prompts. `marks`: what rows have in common with others that belong to them: where
-    they come from, a conversation, 10-grams. `links`: further pairs, by number.
+    they come from, a conversation, 10-grams. `links`: further pairs, by number; `bound`: those that stay
+    together however many they are.
     """
-    links = list(links)
+    links = [*links, *bound]
     by_marks = list(_sharing(marks, len(texts)))
     first = _Linked(len(texts), [THRESHOLDS[0]])
     first.join_near(texts)
@@ -52,6 +56,8 @@ def groupings(
     by_marks = list(_sharing(marks, most))
     for level, threshold in enumerate(THRESHOLDS):
         yield Grouping(closer.groups(level, [*by_marks, *links]), threshold, template)
+    if bound:
+        yield Grouping(_Linked(len(texts), (1.0,)).groups(0, bound), 1.0, template)
     yield Grouping([[key] for key in range(len(texts))], 1.0, template)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tunesmith_jobs.generate.dataset_plan import DatasetPlan
 from tunesmith_jobs.generate.dedupe import normalised
 from tunesmith_jobs.generate.duplicates import Dropped, Duplicates, Match
+from tunesmith_jobs.generate.passage_use import PassageUse
 from tunesmith_jobs.generate.row_faults import Fault
 from tunesmith_jobs.rows import Row
 
@@ -51,6 +52,7 @@ class Dataset:
     """The accepted rows in their order, and the rejected ones.
 
     `topics`: what each row is about, by its id, where a plan says so. `figures`: what asking a teacher took.
+    `passages`: how those of documents were used, where there are any.
     """
 
     near_duplicates: float
@@ -64,6 +66,7 @@ class Dataset:
     plan: DatasetPlan | None = None
     coverage: dict[str, Counter[str]] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
+    passages: PassageUse | None = None
 
     def __post_init__(self) -> None:
         self._duplicates = Duplicates(self.near_duplicates, self.semantic_duplicates)

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from tunesmith.settings import Axis, Plan
+from tunesmith_jobs.documents.passages import Passage
 
 __all__ = ["Axis", "Cell", "DatasetPlan", "cell_at", "seed_of"]
 
@@ -30,7 +31,10 @@ REWRITINGS: tuple[Rewriting, ...] = ("deepen", "constrain", "concretise")
 
 @dataclass(frozen=True)
 class Cell:
-    """What one call asks for. `values`: (axis, value). `rewriting`: how its pair is made harder, if it is."""
+    """What one call asks for. `values`: (axis, value). `rewriting`: how its pair is made harder, if it is.
+
+    `passage`: of the user's documents, in place of a topic.
+    """
 
     index: int
     topic: str
@@ -38,6 +42,7 @@ class Cell:
     difficulty: str
     persona: str = ""
     rewriting: Rewriting = ""
+    passage: Passage | None = None
 
 
 def cell_at(dataset_plan: DatasetPlan, seed: int, index: int, *, evolve: float = 0.0) -> Cell:

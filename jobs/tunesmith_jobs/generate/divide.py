@@ -50,6 +50,7 @@ def looked_at(dataset: Dataset) -> Rows:
         marks=[belongs_with(row) for row in dataset.rows],
         topics=[dataset.topics.get(row.id, "") for row in dataset.rows],
         links=meaning.pairs(prompts, semantic - LOOSER) if semantic < 1 else (),
+        passages=[row.passage or "" for row in dataset.rows] if dataset.passages else (),
     )
 
 
@@ -63,6 +64,11 @@ def remarks(dataset: Dataset, parts: Split) -> list[str]:
                 f"warning: {otherwise} of {dataset.offered} rows were dropped ({level}) though their "
                 f"responses differ; if they ask different things, {remedy}"
             )
+    if dataset.passages is not None and (divided := _divided(dataset, parts)):
+        found.append(
+            f"warning: rows of {divided} passage{'s' * (divided != 1)} are on both sides of the split, as "
+            "there are too few passages: give more documents, or ask for fewer examples"
+        )
     if parts.threshold >= 1:
         found.append(
             "warning: the rows are all alike, so test rows may be near-copies of train rows; "
@@ -74,3 +80,10 @@ def remarks(dataset: Dataset, parts: Split) -> list[str]:
             f"from a similarity of {parts.threshold} on"
         )
     return found
+
+
+def _divided(dataset: Dataset, parts: Split) -> int:
+    """How many passages have rows in more than one part."""
+    of_parts = (parts.train, parts.validation, parts.test)
+    sides = [{dataset.rows[key].passage for key in part} for part in of_parts]
+    return sum(sum(passage in side for side in sides) > 1 for passage in set().union(*sides) if passage)

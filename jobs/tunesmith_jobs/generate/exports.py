@@ -37,11 +37,17 @@ def dataset_card(dataset: Dataset, origin: model_card.Dataset, *, name: str, tas
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n"
         f"# Dataset of {name}\n\n{model_card.said_of(origin)}\n- Left out: {len(dataset.rejected)}\n\n"
         f"Each row has `id`, `prompt` and `response`; some have `history` (earlier turns), `system` "
-        f"(a system message of their own) or `verdict` (a judge's).\n\n"
+        f"(a system message of their own) or `verdict` (a judge's).{_grounded(origin)}\n\n"
         f"## Task\n\n{fenced(task)}\n\n## System message\n\n{fenced(dataset.system_message)}\n\n"
         f"## Use\n\n{fenced(_USE, 'python')}\n\n"
         f"`{CHAT}/` has the same rows as chat messages, as OpenAI's fine-tuning takes them.\n"
     )
+
+
+def _grounded(origin: model_card.Dataset) -> str:
+    if not origin.documents:
+        return ""
+    return " `passage` names where a row comes from, and `evidence` has the words that it rests on."
 
 
 _USE = """from datasets import load_dataset

@@ -2,16 +2,13 @@
 
 import math
 
-from tunesmith.contents import SOURCE, in_words
-from tunesmith.errors import BadData, Gone
-from tunesmith.manifest import Pin
+from tunesmith.errors import BadData
 from tunesmith.request import Spec
 from tunesmith.settings import Source
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
 from tunesmith_jobs.generate.dataset import Dataset
-from tunesmith_jobs.own_data.fetch import Fetched, check_digest, fetch
-from tunesmith_jobs.own_data.pinned import state_of
+from tunesmith_jobs.generate.pinned_files import pinned_files
 from tunesmith_jobs.own_data.read import read_fetched
 from tunesmith_jobs.rows import Row
 
@@ -22,7 +19,7 @@ def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
     Raises BadData with all bad lines, SourceMismatch if the source is not what the request names, Gone if it
     is not the one that was pinned.
     """
-    fetched = _pinned(attempt, source)
+    fetched = pinned_files(attempt, source)
     result = read_fetched(fetched, source)
     for line in result.findings():
         attempt.say(line)
@@ -44,30 +41,6 @@ def dataset_from_source(attempt: Attempt, source: Source) -> Dataset:
             error = form(row.response) if form else ""
             dataset.offer(row, ("format", f"evaluation.format: {error}") if error else None)
     return dataset
-
-
-def _pinned(attempt: Attempt, source: Source) -> Fetched:
-    """The source as it was when this run first read it."""
-    fresh: list[Fetched] = []
-
-    def find() -> Pin:
-        state = state_of(source)
-        fresh.append(fetch(source))
-        check_digest(source, fresh[0].digest)
-        return fresh[0].pin(source.uri, state)
-
-    pin = attempt.pin(SOURCE, find)
-    fetched = fresh[0] if fresh else fetch(source, commit=pin.detail.get("commit", ""))
-    check_digest(source, fetched.digest)
-    attempt.say(f"read {in_words(pin)}")
-    if pin.revision != fetched.digest:
-        raise Gone(
-            f"{source.uri} has changed since this run first read it "
-            f"(sha256 {pin.revision[:12]}… then, {fetched.digest[:12]}… now)",
-            reason="SourceChanged",
-            remedy="put the old file back, or set `rerun: {from: generate, id: <new>}` to take the new one",
-        )
-    return fetched
 
 
 def _system_message(spec: Spec, rows: list[Row]) -> tuple[str, list[Row]]:

@@ -15,6 +15,8 @@ from tunesmith_jobs.generate.budget import BudgetSpent
 from tunesmith_jobs.generate.caller import Caller
 from tunesmith_jobs.generate.calling import caller_of
 from tunesmith_jobs.generate.dataset import Dataset
+from tunesmith_jobs.generate.from_documents import documents_of
+from tunesmith_jobs.generate.passage_use import PassageUse
 from tunesmith_jobs.generate.patience import Patience
 from tunesmith_jobs.generate.report import call_report
 from tunesmith_jobs.teacher.kinds import endpoint_of
@@ -24,6 +26,10 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
     """The dataset of a request whose rows a teacher writes. Raises TunesmithError."""
     data, teacher = attempt.spec.data, attempt.spec.data.teacher
     dataset = Dataset(data.near_duplicates, data.semantic_duplicates)
+    read = documents_of(attempt)
+    if read is not None:
+        dataset.passages = PassageUse(read.files, len(read.passages))
+    passages = read.passages if read else ()
     endpoint, run = endpoint_of(teacher, patience.request), attempt.snapshot.run
     async with caller_of(data, endpoint, attempt.store, run, attempt.id, patience, say=attempt.say) as caller:
         _stop_with(attempt, caller)
@@ -34,7 +40,7 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
 
             async def work() -> None:
                 async with asked_for_rows(attempt, caller, endpoint, patience.batch) as ask:
-                    await strategies.fill(caller.ask, attempt.spec, dataset, accepted, form, ask)
+                    await strategies.fill(caller.ask, attempt.spec, dataset, accepted, form, passages, ask)
 
             await _fill(attempt, caller, dataset, work())
         dataset.figures = call_report(

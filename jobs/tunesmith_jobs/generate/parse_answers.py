@@ -25,9 +25,14 @@ class Pair(BaseModel):
 
     prompt: str
     response: str
+    evidence: str = ""
+    """Words of a passage on which the response rests, where a passage was given."""
 
 
-_TAGS = re.compile(r"<prompt>(.*?)</prompt>\s*<response>(.*?)</response>", re.DOTALL)
+_TAGS = re.compile(
+    r"<prompt>(.*?)</prompt>\s*<response>(.*?)</response>(?:\s*<evidence>(.*?)</evidence>)?", re.DOTALL
+)
+_NONE = re.compile(r"\s*<none\s*/?>\s*")
 _FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
 
 
@@ -36,10 +41,29 @@ def parse_pairs(text: str, most: int) -> list[Pair]:
     try:
         pairs = _pairs_of_json(_json_in(text))
     except Unreadable:
-        pairs = [Pair(prompt=prompt, response=response) for prompt, response in _TAGS.findall(text)]
+        pairs = [
+            Pair(prompt=prompt, response=response, evidence=evidence)
+            for prompt, response, evidence in _TAGS.findall(text)
+        ]
         if not pairs:
             raise
-    return [Pair(prompt=pair.prompt.strip(), response=pair.response.strip()) for pair in pairs[:most]]
+    return [
+        Pair(prompt=pair.prompt.strip(), response=pair.response.strip(), evidence=pair.evidence.strip())
+        for pair in pairs[:most]
+    ]
+
+
+def parse_grounded(text: str, most: int) -> list[Pair]:
+    """The same where a passage was given, which may bear no pair at all. Raises Unreadable."""
+    if _NONE.fullmatch(text):
+        return []
+    try:
+        value = _json_in(text)
+    except Unreadable:
+        value = None
+    if value == [] or (isinstance(value, dict) and value.get("pairs") == []):
+        return []
+    return parse_pairs(text, most)
 
 
 def parse_plan(text: str) -> DatasetPlan:
@@ -112,7 +136,15 @@ def _pairs_of_json(value: Any) -> list[Pair]:
     for entry in value:
         if not isinstance(entry, dict) or not {"prompt", "response"} <= entry.keys():
             raise Unreadable("every pair must have the members prompt and response")
-        pairs.append(Pair(prompt=_text(entry["prompt"]), response=_text(entry["response"])))
+        evidence = entry.get("evidence") or ""
+        quotes = evidence if isinstance(evidence, list) else [evidence]
+        pairs.append(
+            Pair(
+                prompt=_text(entry["prompt"]),
+                response=_text(entry["response"]),
+                evidence=" ... ".join(map(_text, quotes)),
+            )
+        )
     return pairs
 
 

@@ -52,6 +52,7 @@ def report(dataset: Dataset, parts: Split, nearest: Sequence[Nearest], *, task: 
         },
         "coverage": {axis: coverage(counts) for axis, counts in dataset.coverage.items()},
         "teacher": dict(dataset.figures),
+        **({"documents": dataset.passages.figures()} if dataset.passages else {}),
         "examples": [{"id": row.id, "prompt": row.prompt, "response": row.response} for row in shown],
     }
 

@@ -21,8 +21,8 @@ class Rows:
     """What the split looks at, each by the row's number.
 
     `texts`: the prompts, with the conversation before them; `marks`: what rows that belong together have in
-    common, such as the passage they are about; `topics`: the parts hold each in the same share; empty where
-    there are none; `links`: pairs that mean the same.
+    common, such as a conversation; `topics`: the parts hold each in the same share; empty where there are
+    none; `links`: pairs that mean the same; `passages`: of documents, empty where there are none.
     """
 
     texts: Sequence[str]
@@ -30,6 +30,17 @@ class Rows:
     marks: Sequence[frozenset[str]]
     topics: Sequence[str]
     links: Sequence[tuple[int, int]] = ()
+    passages: Sequence[str] = ()
+
+    @property
+    def bound(self) -> list[tuple[int, int]]:
+        """Pairs that link all rows of one passage."""
+        first: dict[str, int] = {}
+        return [
+            (first.setdefault(passage, key), key)
+            for key, passage in enumerate(self.passages)
+            if passage and first.setdefault(passage, key) != key
+        ]
 
 
 @dataclass(frozen=True)
@@ -52,23 +63,27 @@ def split(rows: Rows, shares: settings.Split) -> Split:
     """Divide rows. Every row is in exactly one part.
 
     The parts have round(share * rows) rows, or as near as whole groups allow. A share above 0 gets at least
-    one of two or more rows.
+    one of two or more rows. Rows of one passage stay together as long as the parts have at most twice the
+    rows that were asked for.
     """
     count = len(rows.texts)
     wanted = targets(count, shares)
     best: Split | None = None
     least = count + 1
-    links = [*rows.overlaps.copies(), *rows.links]
-    for grouping in groupings([shingles(normalised(text)) for text in rows.texts], rows.marks, links):
+    links, bound = [*rows.overlaps.copies(), *rows.links], rows.bound
+    tolerance = max(1.0, (1.0 if bound else TOLERANCE) * sum(wanted))
+    shingled = [shingles(normalised(text)) for text in rows.texts]
+    for grouping in groupings(shingled, rows.marks, links, bound):
         order = sorted(grouping.groups, key=lambda group: _place(rows.texts[group[0]], shares.seed))
-        test, validation = fill(order, rows.topics, wanted)
+        test, validation = fill(order, rows.topics, wanted, may_exceed=bool(bound))
         off = abs(len(test) - wanted[0]) + abs(len(validation) - wanted[1])
-        if off < least:
+        none_is_empty = all(part or not want for part, want in zip((test, validation), wanted, strict=True))
+        fits = off <= tolerance and none_is_empty
+        if off < least or (bound and fits):
             least = off
             train = tuple(sorted(set(range(count)) - set(test) - set(validation)))
             best = Split(train, validation, test, grouping.threshold, len(order), grouping.template)
-        none_is_empty = all(part or not want for part, want in zip((test, validation), wanted, strict=True))
-        if off <= max(1.0, TOLERANCE * sum(wanted)) and none_is_empty:
+        if fits:
             break
     assert best is not None
     return best
@@ -84,12 +99,13 @@ def _place(text: str, seed: int) -> bytes:
 
 
 def fill(
-    groups: Sequence[list[int]], topics: Sequence[str], wanted: tuple[int, int]
+    groups: Sequence[list[int]], topics: Sequence[str], wanted: tuple[int, int], *, may_exceed: bool = False
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Test and validation: each group in the first part with room for it, and for its topic.
 
     Then, where parts still have room, for groups of any topic; at last one group of a part is given up for
-    one of exactly the size that is missing.
+    one of exactly the size that is missing. `may_exceed`: a part takes a group that is too large if that
+    brings it nearer to its size.
     """
     parts: tuple[list[list[int]], list[list[int]]] = ([], [])
     sizes = [0, 0]
@@ -111,6 +127,8 @@ def fill(
         left = remaining
     for number, want in enumerate(wanted):
         _exchange(parts[number], left, want - sizes[number])
+        if may_exceed:
+            _exceed(parts[number], left, want - sum(map(len, parts[number])))
     test, validation = (tuple(sorted(key for group in part for key in group)) for part in parts)
     return test, validation
 
@@ -140,3 +158,14 @@ def _exchange(part: list[list[int]], left: list[list[int]], missing: int) -> Non
             left.append(part[at])
             part[at] = group
             return
+
+
+def _exceed(part: list[list[int]], left: list[list[int]], missing: int) -> None:
+    """Put the group of the nearest size into a part, as long as that brings it nearer to its size."""
+    while missing > 0 and len(left) > 1:
+        nearest = min(left, key=lambda group: abs(len(group) - missing))
+        if abs(len(nearest) - missing) >= missing:
+            return
+        left.remove(nearest)
+        part.append(nearest)
+        missing -= len(nearest)

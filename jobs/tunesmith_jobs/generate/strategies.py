@@ -6,14 +6,17 @@ Both end when exactly as many rows are accepted as were asked for.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tunesmith.errors import BadData
 from tunesmith.request import Spec
 from tunesmith_jobs.answer_format.bounded import AnswerCheck
+from tunesmith_jobs.documents.passages import Passage
 from tunesmith_jobs.generate import prompts
 from tunesmith_jobs.generate.dataset import Dataset, Rejected, counted
 from tunesmith_jobs.generate.dataset_plan import Cell, DatasetPlan, cell_at, seed_of
+from tunesmith_jobs.generate.grounding import Passages
 from tunesmith_jobs.generate.parse_answers import Pair, parse_plan, parse_system_message
 from tunesmith_jobs.generate.screen import Screen, Screened, Written
 from tunesmith_jobs.generate.usable_answers import Ask, Unusable, UselessRun, sample_until_usable
@@ -33,18 +36,20 @@ async def fill(
     dataset: Dataset,
     accepted: Accepted,
     form: AnswerCheck | None = None,
+    passages: Sequence[Passage] = (),
     ask_for_rows: Ask | None = None,
 ) -> None:
     """Fill the dataset as the request's strategy says: system message, plan, rows.
 
-    `form`: the running check of `evaluation.format`, if the request has one. `ask_for_rows`: how rows of a
-    plan, and what is asked about them, are asked for, if it is in another way.
+    `form`: the running check of `evaluation.format`, if the request has one. `passages`: of the documents
+    that the rows rest on. `ask_for_rows`: how rows of a plan, and what is asked about them, are asked for, if
+    it is in another way.
     """
     if spec.data.strategy == "chain":
         dataset.system_message = await make_system_message(ask, spec)
         await rows_by_chain(Screen(ask, spec, dataset, form), spec, dataset, accepted)
         return
-    planning = asyncio.create_task(make_plan(ask, spec))
+    planning = asyncio.create_task(make_plan(ask, spec, passages))
     try:
         dataset.system_message = await make_system_message(ask, spec)
         dataset.plan = await planning
@@ -52,16 +57,16 @@ async def fill(
         planning.cancel()
         await asyncio.gather(planning, return_exceptions=True)
     screen = Screen(ask_for_rows or ask, spec, dataset, form)
-    await rows_by_plan(screen, spec, dataset, dataset.plan, accepted)
+    await rows_by_plan(screen, spec, dataset, dataset.plan, accepted, passages)
 
 
-async def make_plan(ask: Ask, spec: Spec) -> DatasetPlan:
+async def make_plan(ask: Ask, spec: Spec, passages: Sequence[Passage] = ()) -> DatasetPlan:
     """The plan of a task: the request's, else the teacher's."""
     if spec.data.plan is not None:
         return DatasetPlan.model_validate_json(spec.data.plan.model_dump_json(by_alias=True))
 
     def call(sample: int) -> Call:
-        return prompts.plan_call(spec, sample)
+        return prompts.plan_call(spec, sample, passages)
 
     return await sample_until_usable(ask, call, parse_plan, "plan")
 
@@ -78,7 +83,12 @@ async def make_system_message(ask: Ask, spec: Spec) -> str:
 
 
 async def rows_by_plan(
-    screen: Screen, spec: Spec, dataset: Dataset, dataset_plan: DatasetPlan, accepted: Accepted
+    screen: Screen,
+    spec: Spec,
+    dataset: Dataset,
+    dataset_plan: DatasetPlan,
+    accepted: Accepted,
+    passages: Sequence[Passage] = (),
 ) -> None:
     """Fill the dataset from cells, which are asked for in parallel and accepted in their order."""
     data = spec.data
@@ -88,9 +98,11 @@ async def rows_by_plan(
     pending: dict[int, asyncio.Task[Written | Unusable]] = {}
     useless = UselessRun()
     started = next_cell = 0
+    drawn = Passages(passages, data.seed) if passages else None
 
     def cell(index: int) -> Cell:
-        return cell_at(dataset_plan, data.seed, index, evolve=data.evolve)
+        planned = cell_at(dataset_plan, data.seed, index, evolve=data.evolve)
+        return replace(planned, topic="", passage=drawn.at(index)) if drawn else planned
 
     def may_start() -> bool:
         # Only as many as are still missing if all under way turn out well: nothing is paid for that is not
@@ -120,12 +132,12 @@ async def _pairs(screen: Screen, spec: Spec, dataset_plan: DatasetPlan, cell: Ce
     """The pairs of a cell, made harder where the cell says so."""
     call = prompts.cell_call(spec, dataset_plan, cell)
     if not cell.rewriting:
-        return await screen.pairs(call, spec.data.pairs_per_call)
+        return await screen.pairs(call, spec.data.pairs_per_call, passage=cell.passage)
 
     def rewriting(pair: Pair) -> Call:
         return prompts.rewriting_call(spec, dataset_plan, cell, pair)
 
-    return await screen.pairs(call, spec.data.pairs_per_call, rewriting)
+    return await screen.pairs(call, spec.data.pairs_per_call, rewriting, cell.passage)
 
 
 async def rows_by_chain(screen: Screen, spec: Spec, dataset: Dataset, accepted: Accepted) -> None:
@@ -158,15 +170,22 @@ def _gain(result: Written | Unusable) -> Written | Unusable:
 
 
 def _accept_cell(spec: Spec, dataset: Dataset, cell: Cell, result: Written | Unusable) -> None:
+    before = len(dataset.rows)
     if isinstance(result, Unusable):
         dataset.rejected.append(Rejected(f"c{cell.index:06d}", result.reason, result.detail))
-        return
+    else:
+        _accept_pairs(spec, dataset, cell, result)
+    if cell.passage is not None and dataset.passages is not None:
+        dataset.passages.note(cell.passage.name, len(dataset.rows) - before)
+
+
+def _accept_pairs(spec: Spec, dataset: Dataset, cell: Cell, result: Written) -> None:
     for number, screened in enumerate(result.pairs):
         if len(dataset.rows) >= spec.data.examples:
             return  # the last call gave more than was missing
         name = f"c{cell.index:06d}-{number}"
-        if _take(dataset, name, screened):
-            dataset.topics[name] = cell.topic
+        if _take(dataset, name, screened, cell.passage):
+            dataset.topics[name] = cell.passage.document if cell.passage else cell.topic
             about = (
                 ("topic", cell.topic),
                 ("persona", cell.persona),
@@ -178,10 +197,12 @@ def _accept_cell(spec: Spec, dataset: Dataset, cell: Cell, result: Written | Unu
                 dataset.coverage.setdefault(axis, Counter())[value] += 1
 
 
-def _take(dataset: Dataset, name: str, screened: Screened) -> bool:
+def _take(dataset: Dataset, name: str, screened: Screened, passage: Passage | None = None) -> bool:
     """Take a pair as a row, unless something makes it no example; whether it was taken."""
     pair = screened.pair
     row = Row(id=name, prompt=pair.prompt, response=pair.response, verdict=screened.verdict)
+    if passage is not None:
+        row = row.model_copy(update={"passage": passage.name, "evidence": pair.evidence})
     return dataset.offer(row, screened.fault)
 
 

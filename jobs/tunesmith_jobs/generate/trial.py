@@ -20,6 +20,7 @@ from tunesmith.request import Spec
 from tunesmith.resolve import Snapshot
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import new_attempt
+from tunesmith_jobs.documents.read import documents_in
 from tunesmith_jobs.failures import complain, explained
 from tunesmith_jobs.generate.calling import caller_of
 from tunesmith_jobs.generate.dataset import Dataset
@@ -112,6 +113,7 @@ async def ask_few(
     data, teacher = snapshot.spec.data, snapshot.spec.data.teacher
     endpoint = FewAnswers(endpoint_of(teacher, patience.request), most)
     trial = Trial(Dataset(data.near_duplicates, data.semantic_duplicates))
+    passages = documents_in(data.documents).passages if data.documents else ()
     async with caller_of(
         data, endpoint, store, snapshot.run, new_attempt("estimate"), patience, say=_say
     ) as caller:
@@ -126,7 +128,8 @@ async def ask_few(
 
         try:
             with answer_check(snapshot.spec.evaluation.format) as form:
-                work = fill(ask, _few_rows(snapshot.spec, rows), trial.dataset, _nobody, form)
+                few = _few_rows(snapshot.spec, rows)
+                work = fill(ask, few, trial.dataset, _nobody, form, passages)
                 await caller.run(work)
         except TunesmithError:
             if not trial.seen:

@@ -100,6 +100,8 @@ class UselessRun:
 
 
 _REMEDIES = {
+    "nothingToAsk": "look at data.documents: leave out files that hold nothing users would ask about",
+    "ungrounded": "look at what is called evidence above; name a data.teacher.model that copies exactly",
     "unreadable": "look into the journal of the run; check the endpoint, or name another data.teacher.model",
     "cutOff": "raise data.maxTokens; for a model that thinks long, lower data.teacher.reasoningEffort",
     "filtered": "reword the task, or name a data.teacher.model whose endpoint does not withhold such answers",

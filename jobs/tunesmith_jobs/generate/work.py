@@ -88,6 +88,8 @@ def _store(attempt: Attempt, dataset: Dataset, parts: Split, nearest: Sequence[N
     attempt.say(f"{len(dataset.rows)} rows: {', '.join(f'{size} {name}' for name, size in sizes.items())}")
     if dataset.rejected:
         attempt.say(f"rejected: {counted(dataset.reasons())}")
+    if dataset.passages is not None:
+        attempt.say(dataset.passages.in_words())
     for remark in remarks(dataset, parts):
         attempt.say(remark)
     return Outcome(metrics=_metrics(dataset, sizes), details={"rejected": dict(dataset.reasons())})

@@ -44,16 +44,19 @@ class Decoded:
     encoding: str
 
 
-def decode(data: bytes, encoding: str, name: str) -> Decoded:
-    """Bytes as text. Raises BadData if they cannot be read in the encoding, or if none can be told."""
+def decode(data: bytes, encoding: str, name: str, *, path: str = PATH) -> Decoded:
+    """Bytes as text. `path`: of the files in a request.
+
+    Raises BadData if they cannot be read in the encoding, or if none can be told.
+    """
     if encoding != "auto":
-        return Decoded(_unmarked(_decoded(data, encoding, name)), f"{encoding}, as asked")
+        return Decoded(_unmarked(_decoded(data, encoding, name, path)), f"{encoding}, as asked")
     for mark, marked in _MARKS:
         if data.startswith(mark):
-            text = _decoded(data, marked, name, escape=marked == "utf-8-sig")
+            text = _decoded(data, marked, name, path, escape=marked == "utf-8-sig")
             return Decoded(_unmarked(text), f"{marked.removesuffix('-sig')}, by its byte order mark")
     if wide := _wide(data):
-        return Decoded(_decoded(data, wide, name), f"{wide}, told by its zero bytes")
+        return Decoded(_decoded(data, wide, name, path), f"{wide}, told by its zero bytes")
     if not _BEYOND_ASCII.search(data):
         return Decoded(data.decode("ascii"), "ascii")
     text = data.decode("utf-8", "surrogateescape")
@@ -65,19 +68,19 @@ def decode(data: bytes, encoding: str, name: str) -> Decoded:
         return Decoded(_unmarked(text), f"utf-8, but for {count} none of it")
     found = guesses(data)
     if not clear(found):
-        raise _cannot_tell(data, found, name)
+        raise _cannot_tell(data, found, name, path)
     told = f"{found[0].encoding}, a guess by its letters"
     if others := rivals(found):
         told += f"; {others[0].encoding} is as likely ({_first_beyond_ascii(others[0].text)!r})"
     return Decoded(data.decode(found[0].encoding), told)
 
 
-def _cannot_tell(data: bytes, found: Sequence[Guess], name: str) -> BadData:
+def _cannot_tell(data: bytes, found: Sequence[Guess], name: str, path: str) -> BadData:
     readings = [f"{guess.encoding} ({_first_beyond_ascii(guess.text)!r})" for guess in found[:_SHOWN]]
     why = f"cannot be told: it is not UTF-8 ({_first_bad(data)})"
     if readings:
         why += f", and might be {', '.join(readings)}"
-    problem = Problem(f"{PATH}.encoding", why, None, "name the encoding in which it reads rightly")
+    problem = Problem(f"{path}.encoding", why, None, "name the encoding in which it reads rightly")
     return BadData(f"{name} cannot be decoded", reason="BadEncoding", problems=[problem])
 
 
@@ -107,7 +110,7 @@ def lone_surrogate(text: str) -> str:
     return f"has half a character (\\u{code:04x})"
 
 
-def _decoded(data: bytes, encoding: str, name: str, *, escape: bool = False) -> str:
+def _decoded(data: bytes, encoding: str, name: str, path: str, *, escape: bool = False) -> str:
     try:
         return data.decode(encoding, "surrogateescape" if escape else "strict")
     except LookupError:
@@ -116,7 +119,7 @@ def _decoded(data: bytes, encoding: str, name: str, *, escape: bool = False) -> 
         line = data.count(b"\n", 0, error.start) + 1
         why = f"is not {encoding}: byte {error.start}, line {line}, {error.reason}"
     problem = Problem(
-        f"{PATH}.encoding", why, encoding, "name the file's encoding, such as utf-8, utf-16, cp1252, gb18030"
+        f"{path}.encoding", why, encoding, "name the file's encoding, such as utf-8, utf-16, cp1252, gb18030"
     )
     raise BadData(f"{name} cannot be decoded", reason="BadEncoding", problems=[problem])
 

@@ -1,4 +1,4 @@
-"""The bytes of own data: files on this machine, objects in a store, or a dataset on the hub.
+"""The bytes of own data or of documents: files on this machine, objects in a store, or a dataset on the hub.
 
 A folder (or a prefix of a store, with a `/` at its end) gives all its files of a known form, in the order of
 their paths; a pattern such as `rows/*.jsonl` gives those that match.
@@ -10,19 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunesmith.data_files import ENDINGS, SIGNS, digest_of, is_data, is_pattern
+from tunesmith.data_files import DOCUMENTS, OWN_DATA, SIGNS, Kind, digest_of, is_pattern
 from tunesmith.errors import BadData, Problem
 from tunesmith.manifest import Pin
-from tunesmith.settings import Source
+from tunesmith.settings import Documents, Files
 from tunesmith_jobs.own_data.hub import SCHEME, read_hub
 from tunesmith_jobs.own_data.packing import unpacked
 from tunesmith_jobs.own_data.patterns import matches
-from tunesmith_jobs.own_data.reader import PATH, SourceFile
+from tunesmith_jobs.own_data.reader import SourceFile
 from tunesmith_jobs.own_data.spoken import Speak, in_request
 from tunesmith_jobs.storage import SCHEMES, NotFound, open_parent, read_url
 
 _SHOWN = 8
-_KNOWN = ", ".join(ending for endings in ENDINGS.values() for ending in endings)
 Named = Sequence[tuple[str, bytes]]
 
 
@@ -53,18 +52,24 @@ class Fetched:
         return Pin(uri=uri, revision=self.digest, size=self.size, detail={**state, **commit})
 
 
-def fetch(source: Source, speak: Speak = in_request, *, commit: str = "") -> Fetched:
+def kind_of(source: Files) -> Kind:
+    """What files are read for."""
+    return DOCUMENTS if isinstance(source, Documents) else OWN_DATA
+
+
+def fetch(source: Files, speak: Speak = in_request, *, commit: str = "") -> Fetched:
     """All files of a source. `commit`: the pinned one of a dataset on the hub.
 
     Raises BadData for what is not there or cannot be unpacked, and what store and hub raise.
     """
-    if source.uri.lower().startswith(SCHEME):
+    kind = kind_of(source)
+    if not isinstance(source, Documents) and source.uri.lower().startswith(SCHEME):
         commit, files, notes = read_hub(source, speak, commit=commit)
         return _fetched(source.uri, files, notes, commit)
     if in_store(source.uri):
-        stored, left = _of_store(source.uri, source.version)
+        stored, left = _of_store(source.uri, source.version, kind)
     else:
-        stored, left = _of_machine(source.uri)
+        stored, left = _of_machine(source.uri, kind)
     return _fetched(source.uri, stored, [_not_read(left)] if left else [])
 
 
@@ -74,12 +79,12 @@ def in_store(uri: str) -> bool:
     return bool(separator) and scheme.lower() in SCHEMES and scheme.lower() != "file"
 
 
-def check_digest(source: Source, digest: str) -> None:
+def check_digest(source: Files, digest: str) -> None:
     """Raises SourceMismatch if the content of a source, by its digest, is not what the request names."""
     if source.sha256 in ("", digest):
         return
     problem = Problem(
-        f"{PATH}.sha256",
+        f"{kind_of(source).path}.sha256",
         f"is not that of {source.uri} as it is now, which is {digest}",
         source.sha256,
         "put the right data there, or name the new digest (`tunesmith run FILE` finds that of a file itself)",
@@ -108,29 +113,29 @@ def _not_read(names: Sequence[str]) -> str:
 # On this machine
 
 
-def _of_machine(uri: str) -> tuple[Named, Sequence[str]]:
+def _of_machine(uri: str, kind: Kind) -> tuple[Named, Sequence[str]]:
     path = Path(uri.removeprefix("file://"))
     try:
         if path.is_dir():
-            return _of_folder(uri, path)
+            return _of_folder(uri, path, kind)
         if not path.exists() and is_pattern(str(path)):
             found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 a pattern with a root
             if not found:
-                raise _missing(uri, "no file matches it")
+                raise _missing(uri, kind, "no file matches it")
             return [(name, Path(name).read_bytes()) for name in found], ()
         return [(uri, path.read_bytes())], ()
     except FileNotFoundError:
-        raise _missing(uri) from None
+        raise _missing(uri, kind) from None
     except OSError as error:
-        problem = Problem(f"{PATH}.uri", f"cannot be read: {error.strerror}", uri)
+        problem = Problem(f"{kind.path}.uri", f"cannot be read: {error.strerror}", uri)
         raise BadData(f"{uri} cannot be read", reason="SourceNotFound", problems=[problem]) from error
 
 
-def _of_folder(uri: str, folder: Path) -> tuple[Named, Sequence[str]]:
+def _of_folder(uri: str, folder: Path, kind: Kind) -> tuple[Named, Sequence[str]]:
     names = sorted(_visible_files(folder))
-    known = [name for name in names if is_data(name)]
+    known = [name for name in names if kind.takes(name)]
     if not known:
-        raise _missing(uri, f"no file in it has a known ending ({_KNOWN})")
+        raise _missing(uri, kind, f"no file in it has a known ending ({', '.join(kind.endings)})")
     left = [name for name in names if name not in known]
     return [(name, (folder / name).read_bytes()) for name in known], left
 
@@ -151,14 +156,14 @@ def is_object(uri: str) -> bool:
     return not uri.endswith("/") and not is_pattern(uri)
 
 
-def _of_store(uri: str, version: str) -> tuple[Named, Sequence[str]]:
+def _of_store(uri: str, version: str, kind: Kind) -> tuple[Named, Sequence[str]]:
     if is_object(uri):
         try:
             return [(uri, read_url(uri, version))], ()
         except NotFound:
             if version:
-                raise _missing(uri, f"no such version: {version}", field="version") from None
-            raise _missing(uri, "no such object; the address of a folder ends with /") from None
+                raise _missing(uri, kind, f"no such version: {version}", field="version") from None
+            raise _missing(uri, kind, "no such object; the address of a folder ends with /") from None
     head = uri if uri.endswith("/") else uri[: min(uri.find(sign) for sign in SIGNS if sign in uri)]
     store, _ = open_parent(f"{head.rpartition('/')[0]}/x")
     root = f"{head.rpartition('/')[0]}/"
@@ -166,14 +171,14 @@ def _of_store(uri: str, version: str) -> tuple[Named, Sequence[str]]:
     if not uri.endswith("/"):
         names = [name for name in names if matches(root + name, uri)]
         if not names:
-            raise _missing(uri, "no object matches it")
+            raise _missing(uri, kind, "no object matches it")
         return [(name, store.read(name)) for name in names], ()
-    known = [name for name in names if is_data(name)]
+    known = [name for name in names if kind.takes(name)]
     if not known:
-        raise _missing(uri, f"no object below it has a known ending ({_KNOWN})")
+        raise _missing(uri, kind, f"no object below it has a known ending ({', '.join(kind.endings)})")
     return [(name, store.read(name)) for name in known], [name for name in names if name not in known]
 
 
-def _missing(uri: str, why: str = "no such file or object", *, field: str = "uri") -> BadData:
-    problem = Problem(f"{PATH}.{field}", why, uri)
+def _missing(uri: str, kind: Kind, why: str = "no such file or object", *, field: str = "uri") -> BadData:
+    problem = Problem(f"{kind.path}.{field}", why, uri)
     return BadData(f"{uri} is not there", reason="SourceNotFound", problems=[problem])

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tunesmith.data_files import is_data
+from tunesmith.data_files import OWN_DATA
 from tunesmith.errors import BadData, Problem
 from tunesmith.settings import Source
 from tunesmith_jobs.base.address import Address
@@ -44,7 +44,9 @@ def read_hub(
     names = files.names()
     card = _card(files.read(_CARD)) if _CARD in names else {}
     try:
-        chosen = choose(names, card, path=path, config=source.config, split=source.split, is_data=is_data)
+        chosen = choose(
+            names, card, path=path, config=source.config, split=source.split, is_data=OWN_DATA.takes
+        )
     except NotChosen as error:
         raise _not_chosen(source.uri, error, speak) from error
     fetched = {name: local.read_bytes() for name, local in files.fetch(chosen.names, Path())}

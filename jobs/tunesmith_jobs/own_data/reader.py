@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tunesmith.data_files import OWN_DATA
 from tunesmith.settings import Source
 
-PATH = "spec.data.source"
+PATH = OWN_DATA.path
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tunesmith.contents import SOURCE
+from tunesmith.contents import DOCUMENTS
 from tunesmith.errors import BadRequest, ExitCode, Gone, TunesmithError, Usage
 from tunesmith.manifest import MANIFEST, stage_folder
 from tunesmith.resolve import Snapshot, read_snapshot
-from tunesmith.settings import Source
+from tunesmith.settings import Documents, Source
 from tunesmith.stages import ORDER, PARTS
 from tunesmith.wire import SNAPSHOT_FILE
 from tunesmith_jobs.failures import complain, explained
@@ -21,6 +21,7 @@ from tunesmith_jobs.given_secrets import strip_secrets
 from tunesmith_jobs.own_data.pinned import difference
 from tunesmith_jobs.runs.fetch import fetch_parts
 from tunesmith_jobs.runs.listing import all_finished_stages, summaries
+from tunesmith_jobs.source_notes import pin_of
 from tunesmith_jobs.storage import URL_FORMS, NotFound, Store, open_store
 
 
@@ -123,12 +124,13 @@ def read_logs(store: Store, arguments: argparse.Namespace) -> bytes:
 
 
 def check_source(store: Store, arguments: argparse.Namespace) -> Any:
-    """The own data that a run has read, and what has become of it since; null if it has read none."""
+    """The files that a run has read, and what has become of them since; null if it has read none."""
     manifest = read_manifest(store, _run_name(arguments.run), "generate", arguments.key)
-    pin = manifest.pins.get(SOURCE) if manifest else None
+    pin = pin_of(manifest) if manifest else None
     if pin is None:
         return None
-    since = difference(Source(uri=pin.uri, version=arguments.version), pin)
+    model = Documents if manifest and DOCUMENTS in manifest.pins else Source
+    since = difference(model(uri=pin.uri, version=arguments.version), pin)
     return {"pin": pin.model_dump(mode="json", by_alias=True), "since": since}
 
 
@@ -187,7 +189,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     log = commands.add_parser("log", help="the logs of all attempts at a stage")
     log.add_argument("--stage", required=True, choices=ORDER)
     log.add_argument("--key", required=True)
-    source = commands.add_parser("source", help="what has become of the own data that a run has read")
+    source = commands.add_parser("source", help="what has become of the files that a run has read")
     source.add_argument("--key", required=True, help="of generate")
     source.add_argument("--version", default="", help="that the request names")
     for command in (manifests, fetched, delete, log, source):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Message = tuple[Literal["system", "user", "assistant"], str]
-Shape = Literal["plan", "pairs", "verdict", "text"]
+Shape = Literal["plan", "pairs", "grounded", "verdict", "text"]
 
 
 def estimated_tokens(text: str) -> int:

@@ -27,6 +27,9 @@ def _object(**properties: object) -> dict[str, object]:
 # there are no bounds.
 SCHEMAS: Mapping[Shape, Mapping[str, Any]] = {
     "pairs": _object(pairs={"type": "array", "items": _object(prompt=_STRING, response=_STRING)}),
+    "grounded": _object(
+        pairs={"type": "array", "items": _object(prompt=_STRING, response=_STRING, evidence=_STRING)}
+    ),
     "plan": _object(
         language=_STRING,
         responseLanguage=_STRING,
@@ -45,6 +48,11 @@ _JSON: Mapping[Shape, str] = {
         '\n\nAnswer with one JSON object: {"pairs": [{"prompt": "...", "response": "..."}]}. '
         "Both members are strings."
     ),
+    "grounded": (
+        '\n\nAnswer with one JSON object: {"pairs": [{"prompt": "...", "response": "...", '
+        '"evidence": "..."}]}. '
+        'All members are strings; {"pairs": []} if there is nothing to ask about.'
+    ),
     "plan": (
         '\n\nAnswer with one JSON object: {"language": "...", "responseLanguage": "...", "prompts": "...", '
         '"responses": "...", '
@@ -58,6 +66,10 @@ _TAGS = (
     "\n\nAnswer with each pair as <prompt>the prompt</prompt><response>the response</response> "
     "and nothing else."
 )
+_GROUNDED_TAGS = (
+    "\n\nAnswer with each pair as <prompt>the prompt</prompt><response>the response</response>"
+    "<evidence>the evidence</evidence> and nothing else; with <none/> if there is nothing to ask about."
+)
 
 
 def instruction(shape: Shape, level: str) -> str:
@@ -67,4 +79,6 @@ def instruction(shape: Shape, level: str) -> str:
     """
     if level == "tags" and shape == "pairs":
         return _TAGS
+    if level == "tags" and shape == "grounded":
+        return _GROUNDED_TAGS
     return _JSON[shape]

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from tunesmith_jobs.generate import judge, prompts
-from tunesmith_tryout.scripted_teacher import generic, support
+from tunesmith_tryout.scripted_teacher import generic, grounded, support
 
 MODEL = "scripted"
 FINGERPRINT = "scripted-no-language-model"
@@ -58,6 +58,9 @@ def _pairs(grammar: ModuleType, body: Mapping[str, Any], messages: list[tuple[st
     rng = random.Random(_digest({"messages": messages}))
     about = messages[-1][1]
     count = next((number for number in range(20, 1, -1) if f"Write {number} pairs" in about), 1)
+    resting = grounded.pairs(rng, about, count)
+    if resting is not None:
+        return json.dumps({"pairs": [pair._asdict() for pair in resting]}, ensure_ascii=False)
     pairs = [grammar.pair(rng, about) for _ in range(count)]
     if "response_format" in body:
         return json.dumps(

@@ -11,6 +11,7 @@ from tunesmith.prices import check_prices, models_of
 from tunesmith.wire import OVER_BUDGET
 from tunesmith_jobs.answer_format.bounded import answer_check
 from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.documents.read import documents_in
 from tunesmith_jobs.generate.journal import journal_folder
 from tunesmith_jobs.generate.meaning import check_installed
 from tunesmith_jobs.other_run import newest
@@ -42,6 +43,13 @@ def own_data(attempt: Attempt) -> Iterable[TunesmithError]:
     problems = check_source(source)
     if problems:
         yield BadData(f"{source.uri} cannot be used as it is", reason="BadRows", problems=problems)
+
+
+def documents(attempt: Attempt) -> Iterable[TunesmithError]:
+    """Every document can be read."""
+    if attempt.spec.data.documents is not None:
+        documents_in(attempt.spec.data.documents)
+    return ()
 
 
 def other_dataset(attempt: Attempt) -> Iterable[TunesmithError]:
@@ -78,7 +86,7 @@ def meanings(attempt: Attempt) -> Iterable[TunesmithError]:
     return ()
 
 
-INDEPENDENT = (store, teacher, own_data, other_dataset, meanings, output, answer_format, trackers)
+INDEPENDENT = (store, teacher, own_data, documents, other_dataset, meanings, output, answer_format, trackers)
 """The checks that need nothing but the request."""
 
 
