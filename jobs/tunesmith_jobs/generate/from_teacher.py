@@ -40,7 +40,15 @@ async def dataset_from_teacher(attempt: Attempt, patience: Patience) -> Dataset:
 
             async def work() -> None:
                 async with asked_for_rows(attempt, caller, endpoint, patience.batch) as ask:
-                    await strategies.fill(caller.ask, attempt.spec, dataset, accepted, form, passages, ask)
+                    await strategies.fill(
+                        caller.ask,
+                        attempt.spec,
+                        dataset,
+                        accepted,
+                        form,
+                        passages=passages,
+                        ask_for_rows=ask,
+                    )
 
             await _fill(attempt, caller, dataset, work())
         dataset.figures = call_report(

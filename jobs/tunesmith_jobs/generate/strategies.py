@@ -36,6 +36,7 @@ async def fill(
     dataset: Dataset,
     accepted: Accepted,
     form: AnswerCheck | None = None,
+    *,
     passages: Sequence[Passage] = (),
     ask_for_rows: Ask | None = None,
 ) -> None:

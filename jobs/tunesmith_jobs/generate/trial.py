@@ -129,7 +129,7 @@ async def ask_few(
         try:
             with answer_check(snapshot.spec.evaluation.format) as form:
                 few = _few_rows(snapshot.spec, rows)
-                work = fill(ask, few, trial.dataset, _nobody, form, passages)
+                work = fill(ask, few, trial.dataset, _nobody, form, passages=passages)
                 await caller.run(work)
         except TunesmithError:
             if not trial.seen:
