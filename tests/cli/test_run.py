@@ -318,14 +318,14 @@ def test_a_second_run_follows_the_first_and_ends_as_it_does(cli):
 
 
 def test_a_follower_takes_over_when_the_first_is_killed(cli):
-    path = cli.write(toy={"generate": {"TOY_STEPS": "20", "TOY_SECONDS": "3"}})
+    path = cli.write(toy={"generate": {"TOY_STEPS": "20", "TOY_SECONDS": "8"}})
     first = cli.start("run", path, "--only", "generate")
     wait_for(lambda: steps(cli) >= 1)
     second = cli.start("run", path, "--only", "generate", "--json")
     assert "following it" in second.stderr.readline()
     first.kill()
     first.communicate()
-    out, err = second.communicate(timeout=30)
+    out, err = second.communicate(timeout=60)
     assert second.returncode == 0
     assert "continuing from what it saved" in err
     assert ran(json.loads(out)) == ["generate"]
