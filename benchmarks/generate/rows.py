@@ -181,9 +181,8 @@ class Planting:
         return json.dumps({"pairs": [{"prompt": prompt, "response": response}]}, ensure_ascii=False)
 
     def _verdict(self, number: int, question: str) -> str:
-        chance = random.Random(f"verdict {number} {'' if self.dependent else question}").random()
-        bad = planted(number) != "good"
-        says_bad = chance >= MISSES if bad else chance < FALSE_ALARMS
+        asked = f"{number} {'' if self.dependent else question}"
+        says_bad = finds_fault(asked, bad=planted(number) != "good")
         return json.dumps({"reason": "(scripted)", "score": 2 if says_bad else 5})
 
 
@@ -196,6 +195,12 @@ PLAN = {
     "axes": [{"name": "Ort", "values": list(PLACES)}],
     "difficulties": ["leicht", "mittel", "schwer"],
 }
+
+
+def finds_fault(question: str, *, bad: bool) -> bool:
+    """Whether the judge finds fault with a row: always the same for the same question."""
+    chance = random.Random(f"verdict {question}").random()
+    return chance >= MISSES if bad else chance < FALSE_ALARMS
 
 
 def planted(number: int) -> str:

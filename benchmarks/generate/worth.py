@@ -26,25 +26,22 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
+from benchmarks.generate.rows import FALSE_ALARMS, KINDS, MISSES, SHARE, finds_fault
+from tests.scripted import PATIENT, in_a_thread
+from tests.stages import put_dataset, run_module, snapshot_for
+from tunesmith.documents import read_documents
+from tunesmith_jobs.attempt import Attempt
+from tunesmith_jobs.evaluate.metrics.exact_match import is_exact
+from tunesmith_jobs.generate import judge, prompts
+from tunesmith_jobs.generate.from_teacher import dataset_from_teacher
+from tunesmith_jobs.storage import open_store
+from tunesmith_tryout.scripted_teacher import support
+from tunesmith_tryout.scripted_teacher.answers import completion
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from tests.scripted import PATIENT, in_a_thread  # noqa: E402
-from tests.stages import put_dataset, run_module, snapshot_for  # noqa: E402
-from tunesmith.documents import read_documents  # noqa: E402
-from tunesmith_jobs.attempt import Attempt  # noqa: E402
-from tunesmith_jobs.evaluate.metrics.exact_match import is_exact  # noqa: E402
-from tunesmith_jobs.generate import judge, prompts  # noqa: E402
-from tunesmith_jobs.generate.from_teacher import dataset_from_teacher  # noqa: E402
-from tunesmith_jobs.storage import open_store  # noqa: E402
-from tunesmith_tryout.scripted_teacher import support  # noqa: E402
-
 QUICKSTART = ROOT / "examples" / "quickstart.yaml"
 TESTS = 60
-SHARE = 0.05
-KINDS = ("declines", "language", "form", "wrong")
-MISSES, FALSE_ALARMS = 0.15, 0.05
 DECLINES = (
     "I'm sorry, but I can't help with that request.",
     "As an AI language model, I cannot read customers' messages.",
@@ -84,13 +81,7 @@ class Planting:
     async def _chat(self, request: web.Request) -> web.Response:
         body = await request.json()
         messages = [message["content"] for message in body["messages"]]
-        choice = {
-            "index": 0,
-            "finish_reason": "stop",
-            "message": {"role": "assistant", "content": self._say(messages, body)},
-        }
-        usage = {"prompt_tokens": sum(map(len, messages)) // 4, "completion_tokens": 60, "total_tokens": 0}
-        return web.json_response({"object": "chat.completion", "choices": [choice], "usage": usage})
+        return web.json_response(completion(body, self._say(messages, body)))
 
     def _say(self, messages: Sequence[str], body: dict[str, Any]) -> str:
         system, text = messages[0], messages[-1]
@@ -107,9 +98,7 @@ class Planting:
         number = next(each for each, written in self.written.items() if written.prompt in text)
         self.calls[number] += 1
         question = f"{self._seed} {number} {system[:40]} {body['temperature']}"
-        chance = random.Random(f"verdict {question}").random()
-        bad = self.written[number].kind != "good"
-        says_bad = chance >= MISSES if bad else chance < FALSE_ALARMS
+        says_bad = finds_fault(question, bad=self.written[number].kind != "good")
         return json.dumps({"reason": "(scripted)", "score": 2 if says_bad else 5})
 
 

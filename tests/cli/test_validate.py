@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tunesmith.errors import Usage
-from tunesmith_cli.local.answer_formats import check_formats
+from tunesmith_cli.local.answer_formats import format_failures
 from tunesmith_cli.local.processes import Toolbox
 from tunesmith_cli.local.request_files import read_requests
 from tunesmith_cli.local.set_option import parse_set
@@ -321,4 +321,4 @@ def test_a_form_that_answers_can_be_checked_against_is_valid(cli):
 def test_without_the_libraries_of_the_stages_the_form_is_left_to_generate(cli):
     path = cli.write(changes={"evaluation": {"format": {"jsonSchema": {"$ref": "#"}}}})
     toolbox = Toolbox(module_command=lambda *_: [sys.executable, "-c", "import nowhere_to_be_found"])
-    check_formats(read_requests([str(path)]), toolbox)
+    assert format_failures(read_requests([str(path)]), toolbox) == []

@@ -3,13 +3,12 @@ process.
 """
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 
 from tunesmith.errors import Problem
 from tunesmith.request import Spec
-from tunesmith_cli.local.environment import plain_environment
+from tunesmith_cli.local.asked_stages import ask_stages
 from tunesmith_cli.local.processes import Toolbox
 
 _SECONDS = 120
@@ -34,20 +33,11 @@ def look_at_documents(spec: Spec, toolbox: Toolbox) -> Looked:
         return Looked()
     asked = {"documents": documents.model_dump(by_alias=True), "examples": spec.data.examples}
     try:
-        done = subprocess.run(
-            toolbox.module_command("check_documents"),
-            input=json.dumps(asked),
-            env=plain_environment(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        found = ask_stages(toolbox, "check_documents", json.dumps(asked), _SECONDS)
     except subprocess.TimeoutExpired:
         return Looked()
-    if done.returncode:
+    if found is None:
         return Looked()
-    found = json.loads(done.stdout)
     warning = found["warning"]
     return Looked(
         tuple(Problem(path, why, remedy=remedy) for path, why, remedy in found["problems"]),

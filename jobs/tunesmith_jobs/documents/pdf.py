@@ -6,6 +6,7 @@ PDFium is not made for threads, so it is asked by one at a time.
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tunesmith_jobs.documents.block import Block, Read, Unreadable, clean, one_line, with_text
 from tunesmith_jobs.documents.boilerplate import without_margins
@@ -61,8 +62,8 @@ def _pages(data: bytes) -> list[str]:
             document.close()
 
 
-def _text_of(document: object, number: int) -> str:
-    page = document[number]  # type: ignore[index] # the library has no types
+def _text_of(document: Any, number: int) -> str:
+    page = document[number]
     text_page = page.get_textpage()
     text = str(text_page.get_text_range())
     text_page.close()

@@ -201,9 +201,14 @@ def _accept_pairs(spec: Spec, dataset: Dataset, cell: Cell, result: Written) -> 
 def _take(dataset: Dataset, name: str, screened: Screened, passage: Passage | None = None) -> bool:
     """Take a pair as a row, unless something makes it no example; whether it was taken."""
     pair = screened.pair
-    row = Row(id=name, prompt=pair.prompt, response=pair.response, verdict=screened.verdict)
-    if passage is not None:
-        row = row.model_copy(update={"passage": passage.name, "evidence": pair.evidence})
+    row = Row(
+        id=name,
+        prompt=pair.prompt,
+        response=pair.response,
+        verdict=screened.verdict,
+        passage=passage.name if passage else None,
+        evidence=pair.evidence if passage else None,
+    )
     return dataset.offer(row, screened.fault)
 
 

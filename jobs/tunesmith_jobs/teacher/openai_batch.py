@@ -184,16 +184,9 @@ class OpenAIBatches:
             "spec.data.teacher.mode out",
         )
 
-    async def _document(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        response = await self._send(method, path, body=body, query=query, headers=headers)
+    async def _document(self, method: str, path: str, **options: Mapping[str, Any]) -> dict[str, Any]:
+        """The object that an answer is. `options`: those of `_send`."""
+        response = await self._send(method, path, **options)
         try:
             document: Any = response.json()
         except ValueError as error:
